@@ -1,0 +1,1 @@
+"""Sources that people write themselves, one package each."""

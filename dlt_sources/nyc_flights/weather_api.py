@@ -1,0 +1,167 @@
+"""The weather service's API: `GET /weather` on loopback, JSON, page by page.
+
+A page is `{"data": [...], "next": url or null, "page": …, "page_size": …, "total": …}`, which
+dlt's `json_link` paginator follows with `next_url_path: next`.
+"""
+
+import json
+import logging
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from dlt_sources.nyc_flights import settings
+from dlt_sources.nyc_flights.weather import Weather
+
+logger = logging.getLogger(__name__)
+
+_PARAMETERS = ("since", "page", "page_size")
+# Past the year's end for every page size, and small enough to count with.
+_LARGEST_PAGE = 1_000_000
+
+
+class BadParameterError(ValueError):
+    """A query parameter that the API does not understand; the message is for its client."""
+
+
+class WeatherServer(ThreadingHTTPServer):
+    """Serves the weather on loopback.
+
+    Args:
+        weather: What is served.
+        port: The port to listen on; 0 takes a free one.
+    """
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, weather: Weather, port: int = 0) -> None:
+        self.weather = weather
+        super().__init__(("127.0.0.1", port), _Handler)
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at its end."""
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Keeps a client that hung up out of the log; anything else is shown as ever."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+    @contextmanager
+    def running(self) -> Iterator[str]:
+        """Answers requests in a thread of its own while the block runs, then frees the port.
+
+        Yields:
+            The base URL.
+        """
+        thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="weather-api")
+        thread.start()
+        try:
+            yield self.url
+        finally:
+            self.shutdown()
+            thread.join()
+            self.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: WeatherServer
+    protocol_version = "HTTP/1.1"
+    server_version = "nyc-weather/1"
+    # Header and body are two writes; with Nagle's algorithm the second waits for the client's
+    # delayed acknowledgement, 40 ms a page.
+    disable_nagle_algorithm = True
+    # A client that keeps its connection open and says nothing does not hold its thread for good.
+    timeout = 60
+
+    def do_GET(self) -> None:
+        address = urlsplit(self.path)
+        try:
+            if address.path == "/":
+                self._answer(HTTPStatus.OK, {"weather": f"{self.server.url}/weather"})
+            elif address.path == "/weather":
+                self._answer(HTTPStatus.OK, self._weather_page(address.query))
+            else:
+                self._answer(HTTPStatus.NOT_FOUND, {"error": f"nothing is at {address.path}"})
+        except BadParameterError as error:
+            self._answer(HTTPStatus.BAD_REQUEST, {"error": str(error)})
+
+    do_HEAD = do_GET  # noqa: N815 - the name is the standard library's
+
+    def _weather_page(self, query: str) -> dict[str, Any]:
+        parameters = _parse_query(query)
+        since = _read_since(parameters.get("since"))
+        number = _read_count(parameters, "page", default=1, largest=_LARGEST_PAGE)
+        size = _read_count(
+            parameters,
+            "page_size",
+            default=settings.DEFAULT_PAGE_SIZE,
+            largest=settings.LARGEST_PAGE_SIZE,
+        )
+        page = self.server.weather.page(since=since, number=number, size=size)
+        following = {**parameters, "page": number + 1, "page_size": size}
+        return {
+            "data": page.observations,
+            "next": None if page.is_last else f"{self.server.url}/weather?{urlencode(following)}",
+            "page": number,
+            "page_size": size,
+            "total": page.total,
+        }
+
+    def _answer(self, status: HTTPStatus, document: Mapping[str, Any]) -> None:
+        body = json.dumps(document, allow_nan=False).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the signature is given
+        logger.debug(format, *args)
+
+
+def _parse_query(query: str) -> dict[str, str]:
+    try:
+        given = parse_qs(query, keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError as error:
+        raise BadParameterError(f"the query {query!r} cannot be read: {error}") from error
+    for name, values in given.items():
+        if name not in _PARAMETERS:
+            raise BadParameterError(
+                f"unknown parameter {name!r}; there are {', '.join(_PARAMETERS)}"
+            )
+        if len(values) > 1:
+            raise BadParameterError(f"{name} is given {len(values)} times; give it once")
+    return {name: values[0] for name, values in given.items()}
+
+
+def _read_count(parameters: Mapping[str, str], name: str, *, default: int, largest: int) -> int:
+    text = parameters.get(name, str(default))
+    # isascii, because int() takes the digits of every script.
+    readable = text.isascii() and text.isdigit() and len(text) < 10
+    if not (readable and 1 <= int(text) <= largest):
+        raise BadParameterError(f"{name}={text!r} is not a whole number from 1 to {largest:_}")
+    return int(text)
+
+
+def _read_since(text: str | None) -> datetime | None:
+    """Reads `since`; a time without a zone is UTC."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadParameterError(
+            f"since={text!r} is not an ISO 8601 time such as 2013-07-01T04:00:00Z "
+            "(a `+` must be written %2B in a URL)"
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,61 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from dlt_sources.nyc_flights import OutsideWorld
+from dlt_sources.nyc_flights.__main__ import main
+
+
+def test_land_says_what_is_new_and_what_there_is(
+    world: OutsideWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A second call names no new file."""
+    arguments = ["--world", str(world.folder), "land", "--through", "1"]
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "flights-2013-01.csv" in said
+    assert re.search(r"flights +27,004", said)
+    assert re.search(r"weather +2,226", said)
+    assert main(arguments) == 0
+    assert "flights-2013-01.csv" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_serve_prints_the_environment_and_ends_on_a_signal(
+    whole_year: OutsideWorld, ending: signal.Signals
+) -> None:
+    """What it prints can be given to a shell; the service answers from then on."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dlt_sources.nyc_flights", "--world", whole_year.folder, "serve"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    lines = [process.stdout.readline() for _ in range(4)]
+    environment = dict(
+        line.removeprefix("export ").strip().split("=", 1) for line in lines if "export" in line
+    )
+    url = environment["NYC_FLIGHTS_WEATHER_URL"]
+    assert requests.get(f"{url}/weather", timeout=30).json()["total"] == 26_115
+    assert Path(environment["NYC_FLIGHTS_LANDING"]) == whole_year.landing
+    assert environment["NYC_FLIGHTS_DATABASE"] == f"sqlite:///{whole_year.database}"
+    process.send_signal(ending)
+    assert process.wait(30) == 0
+
+
+def test_the_world_lives_below_floe_home_unless_told_otherwise(tmp_path: Path) -> None:
+    """The same FLOE_HOME that the catalog's default uses."""
+    said = subprocess.run(
+        [sys.executable, "-m", "dlt_sources.nyc_flights", "status"],
+        env={**os.environ, "FLOE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert said == f"{tmp_path / 'outside_world'}: 0 months have landed\n"

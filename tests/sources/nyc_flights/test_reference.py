@@ -1,0 +1,72 @@
+import sqlite3
+from contextlib import closing
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from dlt_sources.nyc_flights import OutsideWorld, reference, settings
+
+
+def _query(world: OutsideWorld, sql: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(world.database)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_every_row_of_the_original_is_there_under_its_key(whole_year: OutsideWorld) -> None:
+    """16 airlines, 1,458 airports, 3,322 planes, and a primary key on each table."""
+    counts = reference.count_rows(whole_year.database)
+    assert counts == {"airlines": 16, "airports": 1_458, "planes": 3_322}
+    for name, table in settings.REFERENCE_TABLES.items():
+        keys = _query(whole_year, f"SELECT name FROM pragma_table_info('{name}') WHERE pk > 0")
+        assert keys == [(table.key,)]
+
+
+def test_numbers_are_numbers_and_missing_values_are_null(whole_year: OutsideWorld) -> None:
+    """Each value has the storage class that its column declares, or is NULL; none is `NA`."""
+    classes = {"TEXT": "text", "INTEGER": "integer", "REAL": "real"}
+    for name, table in settings.REFERENCE_TABLES.items():
+        for column, kind in table.columns.items():
+            found = _query(whole_year, f'SELECT DISTINCT typeof("{column}") FROM "{name}"')
+            assert {(classes[kind],)} <= set(found) <= {(classes[kind],), ("null",)}
+            assert _query(whole_year, f"SELECT 1 FROM {name} WHERE \"{column}\" = 'NA'") == []
+    missing = "SELECT count(*) - count(year), count(*) - count(speed) FROM planes"
+    assert _query(whole_year, missing) == [(70, 3_299)]
+    assert _query(whole_year, "SELECT count(*) - count(tzone) FROM airports") == [(3,)]
+
+
+def test_sqlalchemy_reflects_types_that_values_come_out_right_with(
+    whole_year: OutsideWorld,
+) -> None:
+    """Python values read through reflection are int, float, str, datetime or None."""
+    engine = sa.create_engine(f"sqlite:///{whole_year.database}")
+    airports = sa.Table("airports", sa.MetaData(), autoload_with=engine)
+    with engine.connect() as connection:
+        row = connection.execute(sa.select(airports).where(airports.c.faa == "04G")).one()
+    engine.dispose()
+    assert row.lat == 41.1304722
+    assert (row.alt, row.tz, row.tzone) == (1_044, -5, "America/New_York")
+    assert row.updated_at == datetime(2013, 1, 1)
+    assert isinstance(airports.c.updated_at.type, sa.DateTime)
+    assert isinstance(airports.c.lat.type, sa.Float)
+    assert isinstance(airports.c.alt.type, sa.Integer)
+
+
+def test_no_two_rows_of_a_table_have_the_same_updated_at(whole_year: OutsideWorld) -> None:
+    """A cursor on it has an exact place to go on from."""
+    for name, rows in reference.count_rows(whole_year.database).items():
+        assert _query(whole_year, f"SELECT count(DISTINCT updated_at) FROM {name}") == [(rows,)]
+
+
+def test_building_again_adds_nothing_and_keeps_what_somebody_edited(world: OutsideWorld) -> None:
+    """Not a byte of the file changes; a lost row comes back, an edited one stays."""
+    assert reference.build_database(world.database) == 16 + 1_458 + 3_322
+    before = world.database.read_bytes()
+    assert reference.build_database(world.database) == 0
+    assert world.database.read_bytes() == before
+
+    with closing(sqlite3.connect(world.database)) as connection, connection:
+        connection.execute("UPDATE airlines SET name = 'United' WHERE carrier = 'UA'")
+        connection.execute("DELETE FROM airlines WHERE carrier = 'AA'")
+    assert reference.build_database(world.database) == 1
+    names = "SELECT name FROM airlines WHERE carrier IN ('AA', 'UA') ORDER BY carrier"
+    assert _query(world, names) == [("American Airlines Inc.",), ("United",)]
