@@ -1,0 +1,75 @@
+# `make help` lists what there is. Needs make, bash and one Python of 3.11 to 3.13.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+FLOE_HOME ?= .floe
+
+# Nothing that runs from here reports home.
+export RUNTIME__DLTHUB_TELEMETRY := false
+export DAGSTER_DISABLE_TELEMETRY := true
+
+.PHONY: help venv demo dev test test-all lint bench clean-demo
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(INSTALLED) ## make .venv and install into it
+
+demo: $(INSTALLED) ## load New York's flights of 2013 into Iceberg, three runs, no server needed
+	@$(BIN)/python -m dlt_sources.nyc_flights.demo
+
+dev: $(INSTALLED) ## open the Dagster UI on what the demo loaded
+	@$(BIN)/python -m dlt_sources.nyc_flights.dev
+
+test: $(INSTALLED) ## run the tests
+	@$(BIN)/python -m pytest -m "not all_cases"
+
+test-all: $(INSTALLED) ## run the tests with every combination of cases
+	@$(BIN)/python -m pytest
+
+lint: $(INSTALLED) ## ruff, mypy, the layers
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(INSTALLED) ## measure this project against stock dlt
+	@$(BIN)/python -m benchmarks
+
+clean-demo: ## remove everything that demo and dev made
+	@cd -- "$(FLOE_HOME)" 2>/dev/null || { echo "$(FLOE_HOME) does not exist: nothing to remove"; exit 0; }; \
+	rm -rf -- catalog.db* warehouse dagster outside_world; \
+	echo "Removed what demo and dev made in $(FLOE_HOME)"
+
+# Installed again only when the requirements changed. The interpreter is python3 if it fits, else the
+# newest that does; with PYTHON=… it is that one or none.
+$(INSTALLED): pyproject.toml constraints.txt
+	@fits() { "$$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; }; \
+	python=; \
+	for candidate in "$(PYTHON)" $(if $(filter file,$(origin PYTHON)),python3.13 python3.12 python3.11); do \
+		if fits "$$candidate"; then python=$$candidate; break; fi; \
+	done; \
+	if [[ -z $$python ]]; then \
+		echo "error: Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$("$(PYTHON)" --version 2>/dev/null || echo absent)." >&2; \
+		echo "Install one, or name it: make PYTHON=/path/to/python3.12" >&2; \
+		exit 1; \
+	fi; \
+	if ! { [[ -x $(BIN)/python ]] && fits $(BIN)/python; }; then \
+		echo "Making $(VENV) with $$("$$python" --version)"; \
+		"$$python" -m venv --clear $(VENV); \
+	fi
+	@echo "Installing the packages (once; the whole output is in $(VENV)/install.log)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off \
+		-c constraints.txt -e '.[dev]' 2>&1 | tee $(VENV)/install.log | awk \
+		'/^Collecting / {n++; if (n % 20 == 0) {printf "  %d packages found, %s\n", n, $$2; fflush()}} \
+		 /^Installing collected packages/ {print "  installing them"; fflush()} \
+		 /^Successfully installed/ {print "  done"} \
+		 /^ERROR/ {print; fflush()}' \
+		|| { tail -n 20 $(VENV)/install.log >&2; exit 1; }
+	@touch $@
