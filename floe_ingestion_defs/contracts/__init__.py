@@ -1,0 +1,43 @@
+"""What platform and ingestion plugins agree on, knowing neither loading tool nor orchestrator.
+
+Whoever writes a plugin imports from here; `contracts.conformance` holds the tests that it must
+pass.
+"""
+
+from floe_ingestion_defs.contracts.artifacts import CompiledArtifacts, PluginRef, ResolvedPlugins
+from floe_ingestion_defs.contracts.errors import (
+    DuplicatePluginError,
+    PluginConfigurationError,
+    PluginError,
+    PluginIncompatibleError,
+    PluginLoadError,
+    PluginNotFoundError,
+)
+from floe_ingestion_defs.contracts.metadata import (
+    HealthState,
+    HealthStatus,
+    PluginMetadata,
+    PluginType,
+)
+from floe_ingestion_defs.contracts.plugin import IngestionConfig, IngestionPlugin, IngestionResult
+from floe_ingestion_defs.contracts.registry import PluginRegistry
+
+__all__ = [
+    "CompiledArtifacts",
+    "DuplicatePluginError",
+    "HealthState",
+    "HealthStatus",
+    "IngestionConfig",
+    "IngestionPlugin",
+    "IngestionResult",
+    "PluginConfigurationError",
+    "PluginError",
+    "PluginIncompatibleError",
+    "PluginLoadError",
+    "PluginMetadata",
+    "PluginNotFoundError",
+    "PluginRef",
+    "PluginRegistry",
+    "PluginType",
+    "ResolvedPlugins",
+]

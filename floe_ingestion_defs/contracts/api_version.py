@@ -1,0 +1,12 @@
+"""The version of the contract, and the one rule about it: the same major version understands it."""
+
+FLOE_API_VERSION = "1.0"
+
+
+def is_compatible(version: str) -> bool:
+    """Whether something written for contract `version` (`MAJOR.MINOR`) works with this one.
+
+    A malformed version is compatible with nothing.
+    """
+    major, _, minor = version.partition(".")
+    return minor.isdecimal() and major == FLOE_API_VERSION.partition(".")[0]

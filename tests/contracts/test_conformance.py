@@ -1,0 +1,164 @@
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from floe_ingestion_defs.contracts import HealthState, HealthStatus, PluginRegistry, PluginType
+from floe_ingestion_defs.contracts.conformance import (
+    BaseHealthCheckTests,
+    BasePluginDiscoveryTests,
+)
+
+
+def rules(kit):
+    """Return the names of a kit's tests."""
+    return [name for name in vars(kit) if name.startswith("test_")]
+
+
+@pytest.fixture
+def sample(install):
+    """A fresh instance of the sample plugin, installed."""
+    install("acme-ingestion")
+    return PluginRegistry().get(PluginType.INGESTION, "sample")
+
+
+@pytest.mark.usefixtures("sample")
+class TestDiscoveryOfAConformingPlugin(BasePluginDiscoveryTests):
+    plugin_name = "sample"
+    plugin_module = "acme_ingestion"
+
+
+class TestHealthCheckOfAConformingPlugin(BaseHealthCheckTests):
+    @pytest.fixture
+    def stopped_plugin(self, sample):
+        return sample
+
+
+@pytest.mark.parametrize("kit", [BasePluginDiscoveryTests, BaseHealthCheckTests])
+def test_a_kit_has_eleven_tests(kit):
+    """Authors count on the number: a kit that lost a test would pass more than it says."""
+    assert len(rules(kit)) == 11
+
+
+def failures_of_discovery():
+    """Return the tests of the discovery kit that plugin `sample` fails."""
+    failed = set()
+    for rule in rules(BasePluginDiscoveryTests):
+        try:
+            getattr(TestDiscoveryOfAConformingPlugin(), rule)()
+        except (AssertionError, TypeError, ImportError):
+            failed.add(rule)
+    return failed
+
+
+@pytest.mark.parametrize(
+    ("more_code", "failed"),
+    [
+        ("SamplePlugin.name = 'other'", {"test_plugin_has_the_name_of_its_entry_point"}),
+        ("SamplePlugin.version = ''", {"test_required_metadata_are_not_empty"}),
+        ("SamplePlugin.version = None", {"test_required_metadata_are_not_empty"}),
+        ("SamplePlugin.startup = None", {"test_plugin_has_the_lifecycle_methods"}),
+        (
+            "SamplePlugin = type('SamplePlugin', (), dict(vars(SamplePlugin)))\n"
+            "SamplePlugin.__init__ = lambda self: None\n"
+            "SamplePlugin.startup = SamplePlugin.shutdown = SamplePlugin.health_check = print",
+            {
+                "test_class_inherits_the_abstract_class_of_its_type",
+                "test_plugin_is_an_instance_of_the_abstract_class",
+            },
+        ),
+    ],
+)
+def test_the_discovery_kit_fails_a_plugin_that_breaks_a_rule(install, more_code, failed):
+    """Each rule is held by its own test: breaking one fails that one and no other."""
+    install("acme-ingestion", more_code)
+    assert failures_of_discovery() == failed
+
+
+def test_the_discovery_kit_fails_a_plugin_that_cannot_be_made(install):
+    """Whatever needs an instance fails with it; what the entry point says still holds."""
+    install("acme-ingestion", "class SamplePlugin(IngestionPlugin): pass")
+    assert "test_plugin_instantiates" in failures_of_discovery()
+    assert "test_entry_point_loads" not in failures_of_discovery()
+
+
+def test_the_discovery_kit_fails_a_target_that_cannot_be_imported(install):
+    """The entry point stands, and leads nowhere."""
+    install("acme-ingestion", "import a_module_that_is_absent")
+    assert "test_entry_point_loads" in failures_of_discovery()
+    assert "test_entry_point_is_registered" not in failures_of_discovery()
+
+
+def test_the_discovery_kit_fails_a_plugin_that_is_not_installed():
+    """Without an entry point nothing holds."""
+    assert failures_of_discovery() == set(rules(BasePluginDiscoveryTests))
+
+
+def test_the_discovery_kit_fails_a_name_claimed_twice(install):
+    """The kit looks past the registry, which would refuse both."""
+    install("acme-ingestion")
+    install("zenith-ingestion")
+    assert "test_exactly_one_entry_point_has_the_name" in failures_of_discovery()
+
+
+def test_the_discovery_kit_fails_a_namesake_in_another_module(install):
+    """A module whose name merely begins alike is not the expected one."""
+    install("acme-ingestion2")
+    assert failures_of_discovery() == {"test_entry_point_names_the_expected_module"}
+
+
+LONG_AGO = datetime(2013, 1, 1, tzinfo=UTC)
+
+
+def unreachable(timeout=None):
+    raise ConnectionError("catalog unreachable")
+
+
+def slow(timeout=None):
+    time.sleep(1.0)
+    return HealthStatus(HealthState.HEALTHY, "up")
+
+
+@pytest.mark.parametrize(
+    ("health_check", "failed"),
+    [
+        (lambda timeout=None: "fine", "test_health_check_returns_a_health_status"),
+        (
+            lambda timeout=None: HealthStatus(HealthState.UNHEALTHY, "down"),
+            "test_started_plugin_is_healthy",
+        ),
+        (
+            lambda timeout=None: HealthStatus(HealthState.HEALTHY, "up"),
+            "test_plugin_is_unhealthy_before_startup",
+        ),
+        (
+            lambda timeout=None: HealthStatus(HealthState.HEALTHY, "up", response_time_ms=1e9),
+            "test_health_check_measures_its_response_time",
+        ),
+        (
+            lambda timeout=None: HealthStatus(HealthState.HEALTHY, "up", checked_at=LONG_AGO),
+            "test_health_check_says_when_it_was_made",
+        ),
+        (
+            lambda timeout=None: HealthStatus(HealthState.HEALTHY, "up", checked_at=datetime.now()),
+            "test_health_check_says_when_it_was_made",
+        ),
+        (
+            lambda timeout=None: HealthStatus(HealthState.HEALTHY, "up"),
+            "test_health_check_refuses_a_timeout_out_of_range",
+        ),
+        (lambda: HealthStatus(HealthState.HEALTHY, "up"), "test_health_check_accepts_a_timeout"),
+        (slow, "test_health_check_answers_within_one_second"),
+        (unreachable, "test_health_check_does_not_raise"),
+        (
+            lambda timeout=None: HealthStatus(HealthState.HEALTHY),
+            "test_health_check_carries_a_message",
+        ),
+        (None, "test_health_check_exists"),
+    ],
+)
+def test_the_health_kit_fails_a_plugin_that_breaks_a_rule(sample, health_check, failed):
+    """Each rule is held by its own test."""
+    sample.health_check = health_check
+    with pytest.raises((AssertionError, TypeError, ConnectionError)):
+        getattr(BaseHealthCheckTests(), failed)(sample)
