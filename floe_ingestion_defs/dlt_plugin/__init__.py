@@ -1,0 +1,47 @@
+"""The dlt ingestion plugin: sources from configuration into Iceberg tables, without Dagster.
+
+Importing it loads neither dlt nor a driver; what a method needs, it imports.
+"""
+
+from floe_ingestion_defs.dlt_plugin.categories import categorize_error
+from floe_ingestion_defs.dlt_plugin.columns import ColumnConfig
+from floe_ingestion_defs.dlt_plugin.config import (
+    DltIngestionConfig,
+    IngestionSourceConfig,
+    ResourceConfig,
+    RetryConfig,
+)
+from floe_ingestion_defs.dlt_plugin.errors import (
+    DestinationWriteError,
+    ErrorCategory,
+    IngestionError,
+    PipelineConfigurationError,
+    SchemaContractViolation,
+    SourceConnectionError,
+    SourceReadError,
+)
+from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
+from floe_ingestion_defs.dlt_plugin.plugin import DltIngestionPlugin
+from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
+from floe_ingestion_defs.dlt_plugin.results import LoadResult, ResourceResult
+
+__all__ = [
+    "ColumnConfig",
+    "DestinationWriteError",
+    "DltIngestionConfig",
+    "DltIngestionPlugin",
+    "ErrorCategory",
+    "IngestionError",
+    "IngestionPipeline",
+    "IngestionSourceConfig",
+    "LoadResult",
+    "PipelineConfigurationError",
+    "ResourceConfig",
+    "ResourceResult",
+    "ResourceSpec",
+    "RetryConfig",
+    "SchemaContractViolation",
+    "SourceConnectionError",
+    "SourceReadError",
+    "categorize_error",
+]

@@ -1,0 +1,87 @@
+"""Puts what a `ResourceSpec` says onto a dlt resource, in the same way for every source type."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from floe_ingestion_defs.dlt_plugin.contracts import contract_settings
+
+if TYPE_CHECKING:
+    from dlt.common.schema.typing import TColumnSchema
+    from dlt.extract import DltResource, DltSource
+
+    from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
+
+_TRANSFORM = re.compile(r"(?P<transform>\w+)\(\s*(?:(?P<param>\d+)\s*,\s*)?(?P<column>\w+)\s*\)")
+
+
+def apply_spec(resource: DltResource, spec: ResourceSpec) -> None:
+    """Set table, write disposition, keys, columns, contract and partitions of a resource."""
+    resource.apply_hints(
+        table_name=spec.table_name,
+        write_disposition=_write_disposition(spec),
+        primary_key=list(spec.primary_key) or None,
+        merge_key=list(spec.merge_key) or None,
+        columns=column_hints(spec) or None,
+        schema_contract=contract_settings(spec.schema_contract),
+        additional_table_hints=_table_hints(spec),
+    )
+
+
+def column_hints(spec: ResourceSpec) -> dict[str, TColumnSchema]:
+    """Give the declared columns as dlt takes them."""
+    return {
+        name: cast("TColumnSchema", column.hints(name)) for name, column in spec.columns.items()
+    }
+
+
+def _write_disposition(spec: ResourceSpec) -> Any:
+    if spec.write_mode != "merge":
+        return spec.write_mode
+    return {"disposition": "merge", "strategy": spec.merge_strategy}
+
+
+def _table_hints(spec: ResourceSpec) -> dict[str, Any] | None:
+    from dlt.destinations.impl.filesystem.iceberg_adapter import PARTITION_HINT, PartitionSpec
+
+    hints: dict[str, Any] = {}
+    if spec.partition_by:
+        partitions = []
+        for text in spec.partition_by:
+            found = _TRANSFORM.fullmatch(text.strip())
+            if found is None:
+                partition = PartitionSpec(text.strip())
+            else:
+                param = found["param"]
+                partition = PartitionSpec(
+                    found["column"], found["transform"], None if param is None else int(param)
+                )
+            partitions.append(partition.to_dict())
+        hints[PARTITION_HINT] = partitions
+    if spec.description:
+        hints["description"] = spec.description
+    return hints or None
+
+
+def assemble_source(source: IngestionSourceConfig, resources: Iterable[DltResource]) -> DltSource:
+    """Make one dlt source of resources; its schema and its state bear the source's name."""
+    from dlt.common.schema import Schema
+    from dlt.extract import DltSource
+
+    schema = Schema(source.name)
+    return DltSource(schema, source.name, list(resources))
+
+
+def declare_resources(specs: Sequence[ResourceSpec]) -> list[DltResource]:
+    """Make resources with the right names and hints, and no data."""
+    import dlt
+
+    resources = []
+    for spec in specs:
+        resource = dlt.resource([], name=spec.name)
+        apply_spec(resource, spec)
+        resources.append(resource)
+    return resources

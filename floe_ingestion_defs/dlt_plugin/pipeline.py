@@ -1,0 +1,61 @@
+"""A dlt pipeline together with its source, in a working directory of its own."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
+from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from dlt import Pipeline
+    from dlt.extract import DltSource
+
+
+@dataclass
+class IngestionPipeline:
+    """What `DltIngestionPlugin.create_pipeline` makes and `run` and `load` need.
+
+    A run uses it up: the working directory is removed after it, for no state is kept outside
+    Iceberg. Running it again makes a fresh one from the same configuration. Use it as a context
+    manager where it may come to no run.
+
+    Args:
+        pipeline: dlt's pipeline, named after the source.
+        source: dlt's source with the chosen resources.
+        config: The source as it was configured, placeholders unresolved.
+        resources: The chosen resources.
+        working_dir: The working directory, this pipeline's alone.
+    """
+
+    pipeline: Pipeline
+    source: DltSource
+    config: IngestionSourceConfig
+    resources: tuple[ResourceSpec, ...]
+    working_dir: Path
+    used: bool = field(default=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """Name of dlt's pipeline, which is the source's."""
+        return self.config.name
+
+    def close(self) -> None:
+        """Remove the working directory."""
+        shutil.rmtree(self.working_dir, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

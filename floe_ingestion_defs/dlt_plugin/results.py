@@ -1,0 +1,47 @@
+"""What a load did: totals in the shape of the contract, and one entry for each resource."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from floe_ingestion_defs.contracts import IngestionResult
+
+
+@dataclass(frozen=True)
+class ResourceResult:
+    """What a load did to one resource's table.
+
+    Args:
+        resource: Name of the dlt resource.
+        table: Full name of its table, `namespace.table`.
+        rows_loaded: Rows of the table itself that this load extracted; rows of nested tables
+            are not among them.
+        total_rows: Rows of the table after the load, as its snapshot summary says; None where it
+            says nothing.
+        snapshot_id: Snapshot that the load made, or the current one where it made none; None
+            where the table has none.
+        previous_snapshot_id: Snapshot before the load; equal to `snapshot_id` where nothing
+            changed.
+    """
+
+    resource: str
+    table: str
+    rows_loaded: int = 0
+    total_rows: int | None = None
+    snapshot_id: int | None = None
+    previous_snapshot_id: int | None = None
+
+
+@dataclass
+class LoadResult(IngestionResult):
+    """A load with its details.
+
+    Args:
+        load_ids: dlt's ids of the load packages; empty where there was nothing new.
+        resources: What happened to each resource, by its name.
+        table_rows: Rows that were loaded, by table, nested tables included.
+    """
+
+    load_ids: list[str] = field(default_factory=list)
+    resources: dict[str, ResourceResult] = field(default_factory=dict)
+    table_rows: dict[str, int] = field(default_factory=dict)

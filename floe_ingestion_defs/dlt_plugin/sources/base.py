@@ -1,0 +1,36 @@
+"""What every source type does at run time: reach the source, and make its dlt resources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from dlt.extract import DltResource
+
+    from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
+
+
+class SourceType(Protocol):
+    """One kind of source; its options are validated against `source_options`."""
+
+    name: ClassVar[str]
+
+    def build(
+        self, source: IngestionSourceConfig, options: Any, specs: Sequence[ResourceSpec]
+    ) -> list[DltResource]:
+        """Make the dlt resources that extract `specs`; common hints are applied by the caller.
+
+        Args:
+            source: The source, its placeholders resolved.
+            options: `source_config` as the model of this source type.
+            specs: Resources to extract.
+        """
+
+    def check(self, source: IngestionSourceConfig, options: Any, timeout: float) -> None:
+        """Reach the source once, within about `timeout` seconds.
+
+        Raises:
+            Exception: What the driver or the file system raises where it cannot.
+        """
