@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 # pydantic's kinds of error about a choice from a closed list. Only such values are shown: any other
 # value of a plugin's configuration may be a password that slipped a line.
@@ -35,7 +35,11 @@ class PluginConfigurationError(PluginError):
 
     @classmethod
     def from_validation(
-        cls, plugin: str, config: Mapping[str, Any], error: ValidationError
+        cls,
+        plugin: str,
+        schema: type[BaseModel],
+        config: Mapping[str, Any],
+        error: ValidationError,
     ) -> Self:
         """Say what is wrong without showing values that may be secret.
 
@@ -44,6 +48,7 @@ class PluginConfigurationError(PluginError):
 
         Args:
             plugin: The plugin's name.
+            schema: The model of its configuration, whose fields are offered for a misspelt one.
             config: The configuration that was refused, used to name the items of its lists.
             error: What pydantic found.
         """
@@ -52,6 +57,8 @@ class PluginConfigurationError(PluginError):
             problem = f"{_render_location(found['loc'], config)}: {found['msg']}"
             if found["type"] in _CHOICES and isinstance(found["input"], str):
                 problem += f", not {found['input']!r}"
+            if found["type"] == "extra_forbidden" and len(found["loc"]) == 1:
+                problem += f"; known are {', '.join(sorted(schema.model_fields))}"
             problems.append(problem)
         return cls(f"configuration of plugin {plugin!r} is refused: " + "; ".join(problems))
 

@@ -196,4 +196,4 @@ def _validate(schema: type[BaseModel], ref: PluginRef) -> Any:
         return schema.model_validate(ref.config)
     except ValidationError as error:
         refused = error
-    raise PluginConfigurationError.from_validation(ref.type, ref.config, refused)
+    raise PluginConfigurationError.from_validation(ref.type, schema, ref.config, refused)

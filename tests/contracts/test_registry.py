@@ -184,9 +184,9 @@ def test_a_refused_configuration_names_source_field_value_and_what_would_be_righ
 def test_a_misspelt_field_of_a_configuration_is_named(install):
     """A field that nobody reads is an error, wherever it stands."""
     install("acme-ingestion")
-    assert "sources[0 'shop'].prot" in str(
-        refused_configuration({"sources": [{"name": "shop", "prot": 1}], "cattalog": {}})
-    )
+    error = refused_configuration({"sources": [{"name": "shop", "prot": 1}], "catalog": {}})
+    assert "sources[0 'shop'].prot: " in str(error)
+    assert "catalog: Extra inputs are not permitted; known are sources" in str(error)
 
 
 def test_a_refused_configuration_shows_no_value_that_could_be_a_secret(install):
