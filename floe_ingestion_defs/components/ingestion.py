@@ -1,0 +1,121 @@
+"""`IngestionComponent`: sources in a `defs.yaml`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dagster as dg
+from dagster_shared.yaml_utils.source_position import SourcePosition, SourcePositionTree
+from pydantic import BaseModel, ValidationError
+
+from floe_ingestion_defs.components.scaffolder import IngestionScaffolder
+from floe_ingestion_defs.components.schema import IngestionAttributes
+from floe_ingestion_defs.components.templates import render_templates
+from floe_ingestion_defs.dagster_wiring.location import build_ingestion_definitions
+from floe_ingestion_defs.dagster_wiring.settings import read_settings
+from floe_ingestion_defs.dagster_wiring.translator import CodeReference, FloeDltTranslator
+from floe_ingestion_defs.dlt_plugin import DltIngestionConfig, DltIngestionPlugin
+from floe_ingestion_defs.dlt_plugin.config_errors import explain
+from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.resources import resource_specs
+
+KeyPath = tuple[str | int, ...]
+
+
+@dg.scaffold_with(IngestionScaffolder)
+@dataclass
+class IngestionComponent(dg.Component):
+    """Load sources into Iceberg tables with dlt, one asset for each of their resources.
+
+    Subclass it and set `translator_class` to change how the assets look.
+    """
+
+    config: DltIngestionConfig = field(default_factory=DltIngestionConfig)
+    code_references: dict[str, list[CodeReference]] = field(default_factory=dict)
+
+    translator_class = FloeDltTranslator
+
+    @classmethod
+    def get_model_cls(cls) -> type[BaseModel]:
+        """Return the model of the attributes in YAML."""
+        return IngestionAttributes
+
+    @classmethod
+    def load(
+        cls, attributes: BaseModel | None, context: dg.ComponentLoadContext
+    ) -> "IngestionComponent":
+        """Make the component of a `defs.yaml`.
+
+        Args:
+            attributes: What stands below `attributes:`.
+            context: Where it stands, and what its templates may refer to.
+
+        Raises:
+            PipelineConfigurationError: Something is wrong; says file, line, source, field, value
+                and what would be right.
+        """
+        given = attributes.model_dump(exclude_unset=True) if attributes else {}
+        resolution = context.resolution_context.at_path("attributes")
+        tree = resolution.source_position_tree
+        try:
+            config = DltIngestionConfig.model_validate(render_templates(given, resolution))
+        except ValidationError as error:
+            raise _locate(error, tree) from None
+        _validate_settings(config, tree)
+        references = {
+            source.name: [_reference(tree, ("attributes", "sources", index))]
+            for index, source in enumerate(config.sources)
+            if tree is not None
+        }
+        return cls(config=config, code_references=references)
+
+    @classmethod
+    def get_code_references_for_yaml(
+        cls, yaml_path: Path, source_position: SourcePosition, context: dg.ComponentLoadContext
+    ) -> Sequence[CodeReference]:
+        """Add none: every asset refers to the line of its own source already."""
+        return []
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """Build the assets, jobs, schedules and the resource of the sources."""
+        return build_ingestion_definitions(
+            DltIngestionPlugin(self.config),
+            translator_class=self.translator_class,
+            code_references=self.code_references,
+        )
+
+
+def _validate_settings(config: DltIngestionConfig, tree: SourcePositionTree | None) -> None:
+    for index, source in enumerate(config.sources):
+        try:
+            read_settings(source, [spec.name for spec in resource_specs(source)])
+        except PipelineConfigurationError as error:
+            path: KeyPath = ("attributes", "sources", index, "orchestration")
+            cause = error.__cause__
+            if isinstance(cause, ValidationError):
+                path = (*path, *cause.errors()[0]["loc"][1:])
+            raise PipelineConfigurationError(
+                f"{_position(tree, path)}{error.message}", source_name=source.name
+            ) from cause
+
+
+def _locate(error: ValidationError, tree: SourcePositionTree | None) -> PipelineConfigurationError:
+    """Put before each sentence of a validation the file and line that it is about."""
+    sentences = explain(error, DltIngestionConfig).split("\n")
+    located = [
+        f"{_position(tree, ('attributes', *found['loc']))}{sentence}"
+        for sentence, found in zip(sentences, error.errors(), strict=True)
+    ]
+    return PipelineConfigurationError("\n".join(located))
+
+
+def _position(tree: SourcePositionTree | None, path: KeyPath) -> str:
+    if tree is None:
+        return ""
+    position, _ = tree.lookup_closest_and_path(path, None)
+    return f"{position}: "
+
+
+def _reference(tree: SourcePositionTree, path: KeyPath) -> CodeReference:
+    position, _ = tree.lookup_closest_and_path(path, None)
+    return dg.LocalFileCodeReference(file_path=position.filename, line_number=position.start.line)

@@ -1,0 +1,36 @@
+"""Dagster over the ingestion plugin: assets, resource, jobs and schedules from configuration."""
+
+from floe_ingestion_defs.dagster_wiring.assets import create_ingestion_assets
+from floe_ingestion_defs.dagster_wiring.code_links import link_code_to_git
+from floe_ingestion_defs.dagster_wiring.environment import Deployment, read_deployment
+from floe_ingestion_defs.dagster_wiring.location import (
+    build_ingestion_definitions,
+    create_definitions,
+    require_distinct_sources,
+)
+from floe_ingestion_defs.dagster_wiring.resources import (
+    FloeDltResource,
+    create_ingestion_resources,
+    try_create_ingestion_resources,
+)
+from floe_ingestion_defs.dagster_wiring.schedules import create_ingestion_job
+from floe_ingestion_defs.dagster_wiring.settings import AssetSettings, OrchestrationSettings
+from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator, asset_key
+
+__all__ = [
+    "AssetSettings",
+    "Deployment",
+    "FloeDltResource",
+    "FloeDltTranslator",
+    "OrchestrationSettings",
+    "asset_key",
+    "build_ingestion_definitions",
+    "create_definitions",
+    "create_ingestion_assets",
+    "create_ingestion_job",
+    "create_ingestion_resources",
+    "link_code_to_git",
+    "read_deployment",
+    "require_distinct_sources",
+    "try_create_ingestion_resources",
+]

@@ -1,0 +1,62 @@
+"""The asset factory: every source becomes one `@dlt_assets`, every resource one asset."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import dagster as dg
+from dagster_dlt import dlt_assets
+from dagster_dlt.dlt_event_iterator import DltEventType
+
+from floe_ingestion_defs.dagster_wiring.resources import FloeDltResource
+from floe_ingestion_defs.dagster_wiring.translator import CodeReference, FloeDltTranslator
+from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionSourceConfig
+
+
+def create_ingestion_assets(
+    plugin: DltIngestionPlugin,
+    *,
+    translator_class: type[FloeDltTranslator] = FloeDltTranslator,
+    code_references: Mapping[str, Sequence[CodeReference]] | None = None,
+) -> list[dg.AssetsDefinition]:
+    """Make the assets of all sources that a plugin is configured with.
+
+    Nothing but the configuration is read: no network, no database, no catalog, no folder.
+
+    Args:
+        plugin: The plugin that will load them.
+        translator_class: What describes the assets; a subclass of `FloeDltTranslator`.
+        code_references: Where each source is configured, by source name.
+
+    Raises:
+        PipelineConfigurationError: A source's settings for Dagster are wrong.
+    """
+    references = code_references or {}
+    return [
+        _create_source_assets(
+            translator_class(plugin, source, tuple(references.get(source.name, ())))
+        )
+        for source in plugin.config.sources
+    ]
+
+
+def _create_source_assets(translator: FloeDltTranslator) -> dg.AssetsDefinition:
+    plugin, source, settings = translator.plugin, translator.source, translator.settings
+
+    @dlt_assets(
+        dlt_source=plugin.declare_source(source),
+        # The plugin makes a pipeline for each run; one made here would leave folders behind, and
+        # a hundred of them take longer to make than everything else in the location.
+        dlt_pipeline=None,  # type: ignore[arg-type]
+        name=load_op_name(source),
+        dagster_dlt_translator=translator,
+        op_tags=settings.op_tags,
+        pool=settings.pool,
+    )
+    def load(context: dg.AssetExecutionContext, dlt: FloeDltResource) -> Iterator[DltEventType]:
+        yield from dlt.run(context=context)
+
+    return load
+
+
+def load_op_name(source: IngestionSourceConfig) -> str:
+    """Return the name of the op that loads a source."""
+    return f"load_{source.name}"

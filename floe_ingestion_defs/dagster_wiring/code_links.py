@@ -1,0 +1,63 @@
+"""Code references that open in a browser, where a deployment knows its repository."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from floe_ingestion_defs.dagster_wiring.environment import Deployment, read_deployment
+from floe_ingestion_defs.dagster_wiring.translator import CodeReference
+
+_METADATA_KEY = "dagster/code_references"
+
+
+def link_code_to_git(
+    definitions: dg.Definitions, root: Path, deployment: Deployment | None = None
+) -> dg.Definitions:
+    """Point the assets' code references at the repository, where the deployment names one.
+
+    On a laptop they stay local files, which the UI opens in an editor.
+
+    Args:
+        definitions: The definitions of the location.
+        root: Directory that is the root of the repository.
+        deployment: Deployment to link for; the process's own by default.
+    """
+    tree = _tree_url(deployment or read_deployment())
+    if tree is None:
+        return definitions
+
+    def link(spec: dg.AssetSpec) -> dg.AssetSpec:
+        references = spec.metadata.get(_METADATA_KEY)
+        if not isinstance(references, dg.CodeReferencesMetadataValue):
+            return spec
+        linked = [_link(reference, tree, root) for reference in references.code_references]
+        return spec.merge_attributes(
+            metadata={_METADATA_KEY: dg.CodeReferencesMetadataValue(code_references=linked)}
+        )
+
+    return definitions.map_asset_specs(func=link)
+
+
+def _tree_url(deployment: Deployment) -> str | None:
+    """Return the address of the repository's files at what is deployed, for hosts that we know."""
+    url, revision = deployment.git_url, deployment.git_revision
+    if url is None or revision is None:
+        return None
+    if "gitlab" in url:
+        return f"{url}/-/tree/{revision}"
+    if "github" in url:
+        return f"{url}/tree/{revision}"
+    return None
+
+
+def _link(reference: CodeReference, tree: str, root: Path) -> CodeReference:
+    if not isinstance(reference, dg.LocalFileCodeReference):
+        return reference
+    path = Path(reference.file_path).resolve()
+    if not path.is_relative_to(root.resolve()):
+        # Installed code, which stands in another repository.
+        return reference
+    line = f"#L{reference.line_number}" if reference.line_number else ""
+    return dg.UrlCodeReference(
+        url=f"{tree}/{path.relative_to(root.resolve()).as_posix()}{line}", label=reference.label
+    )

@@ -1,0 +1,105 @@
+"""From a plugin's configuration to a code location; YAML, artifacts and Python all come here."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+
+from floe_ingestion_defs.contracts import CompiledArtifacts
+from floe_ingestion_defs.dagster_wiring.assets import create_ingestion_assets
+from floe_ingestion_defs.dagster_wiring.resources import DLT_RESOURCE, RESOURCE_KEY, start_plugin
+from floe_ingestion_defs.dagster_wiring.schedules import (
+    create_ingestion_job,
+    create_source_job,
+    create_source_schedule,
+)
+from floe_ingestion_defs.dagster_wiring.translator import (
+    CodeReference,
+    FloeDltTranslator,
+    require_translator,
+    translator_of,
+)
+from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
+from floe_ingestion_defs.dlt_plugin.config_rules import check_sources
+from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
+
+logger = logging.getLogger(__name__)
+
+
+def build_ingestion_definitions(
+    plugin: DltIngestionPlugin,
+    *,
+    translator_class: type[FloeDltTranslator] = FloeDltTranslator,
+    code_references: Mapping[str, Sequence[CodeReference]] | None = None,
+) -> dg.Definitions:
+    """Build everything that belongs to the sources of one plugin.
+
+    Args:
+        plugin: The plugin, configured.
+        translator_class: What describes the assets; a subclass of `FloeDltTranslator`.
+        code_references: Where each source is configured, by source name.
+
+    Returns:
+        The assets, a job a source, a schedule for each source with a cron, and the resource.
+    """
+    assets = create_ingestion_assets(
+        plugin, translator_class=translator_class, code_references=code_references
+    )
+    jobs, schedules = [], []
+    for assets_def in assets:
+        translator = require_translator(assets_def)
+        job = create_source_job(translator, sorted(assets_def.keys))
+        jobs.append(job)
+        if translator.settings.cron is not None:
+            schedules.append(create_source_schedule(translator, job, translator.settings.cron))
+    return dg.Definitions(
+        assets=assets, jobs=jobs, schedules=schedules, resources={RESOURCE_KEY: DLT_RESOURCE}
+    )
+
+
+def create_definitions(artifacts: CompiledArtifacts) -> dg.Definitions:
+    """Build the code location that a compiled platform file describes.
+
+    Args:
+        artifacts: The platform file.
+
+    Returns:
+        The location; an empty one where no ingestion plugin is configured, which the log says.
+        Every other failure is raised.
+    """
+    ref = artifacts.plugins.ingestion if artifacts.plugins else None
+    if ref is None:
+        logger.warning("no ingestion plugin is configured; the code location is empty")
+        return dg.Definitions()
+    definitions = dg.Definitions.merge(
+        build_ingestion_definitions(start_plugin(ref)),
+        dg.Definitions(jobs=[create_ingestion_job()]),
+    )
+    require_distinct_sources(definitions)
+    return definitions
+
+
+def require_distinct_sources(definitions: dg.Definitions) -> None:
+    """Refuse sources that get in each other's way, also where different files declare them.
+
+    Raises:
+        PipelineConfigurationError: Two sources have one name, or write one table in ways that do
+            not go together; says which, and where each is declared.
+    """
+    translators = [
+        translator
+        for assets_def in definitions.assets or ()
+        if isinstance(assets_def, dg.AssetsDefinition)
+        and (translator := translator_of(assets_def)) is not None
+    ]
+    try:
+        check_sources([translator.source for translator in translators])
+    except ValueError as error:
+        declared = [
+            f"{translator.source.name} in {reference.source}"
+            for translator in translators
+            for reference in translator.code_references
+            if repr(translator.source.name) in str(error)
+        ]
+        where = f" (declared: {', '.join(declared)})" if declared else ""
+        raise PipelineConfigurationError(f"{error}{where}") from error

@@ -1,0 +1,173 @@
+"""The Dagster resource `dlt`, through which every load of an asset takes the plugin's path."""
+
+from collections.abc import Iterator
+from typing import Any, Optional
+
+import dagster as dg
+from dagster_dlt import DagsterDltResource, DagsterDltTranslator
+from dagster_dlt.constants import META_KEY_SOURCE
+from dagster_dlt.dlt_event_iterator import DltEventIterator, DltEventType
+from dagster_dlt.translator import DltResourceTranslatorData
+from dlt import Pipeline
+from dlt.extract.source import DltSource
+
+from floe_ingestion_defs.contracts import (
+    PluginIncompatibleError,
+    PluginRef,
+    PluginRegistry,
+    PluginType,
+    ResolvedPlugins,
+)
+from floe_ingestion_defs.dagster_wiring.failures import describe_failure
+from floe_ingestion_defs.dagster_wiring.metadata import describe_load
+from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator, translator_of
+from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionError
+
+RESOURCE_KEY = "dlt"
+
+
+class FloeEventIterator(DltEventIterator[DltEventType]):
+    """The events of a load; `fetch_row_count()` is known from dagster-dlt and already done."""
+
+    def __init__(self, events: Iterator[DltEventType], context: dg.AssetExecutionContext) -> None:
+        # The base class asks its pipeline for row counts only, which these events bring along.
+        super().__init__(events, context, dlt_pipeline=None)  # type: ignore[arg-type]
+
+    def fetch_row_count(self) -> "FloeEventIterator":
+        """Return the events as they are: each one has its table's row count, from Iceberg."""
+        return self
+
+
+class FloeDltResource(DagsterDltResource):
+    """Loads the selected assets of a source through the ingestion plugin.
+
+    It has no state: plugin and source travel with the assets, in their translator, so one
+    resource serves every source of a code location.
+
+        def assets(context: dg.AssetExecutionContext, dlt: FloeDltResource):
+            yield from dlt.run(context=context)
+    """
+
+    def run(
+        self,
+        context: dg.OpExecutionContext | dg.AssetExecutionContext,
+        # Optional, because dlt's metaclasses do not know the operator |.
+        dlt_source: Optional[DltSource] = None,  # noqa: UP045
+        dlt_pipeline: Optional[Pipeline] = None,  # noqa: UP045
+        dagster_dlt_translator: DagsterDltTranslator | None = None,
+        **kwargs: Any,
+    ) -> DltEventIterator[DltEventType]:
+        """Load what is selected, with a fresh source and a working directory of its own.
+
+        Assets that are not translated by `FloeDltTranslator` are run as dagster-dlt runs them.
+
+        Args:
+            context: The execution context of the assets.
+            dlt_source: Only for dagster-dlt's own assets.
+            dlt_pipeline: Only for dagster-dlt's own assets.
+            dagster_dlt_translator: Overrides the translator that the assets were made with.
+            **kwargs: Passed on to the plugin's `load`.
+
+        Returns:
+            One `MaterializeResult` per selected asset, after the load has been published.
+
+        Raises:
+            dagster.Failure: The load failed; says its category, its table and what to do.
+        """
+        translator = dagster_dlt_translator
+        if translator is None and isinstance(context, dg.AssetExecutionContext):
+            translator = translator_of(context.assets_def)
+        if not isinstance(translator, FloeDltTranslator):
+            return super().run(context, dlt_source, dlt_pipeline, dagster_dlt_translator, **kwargs)
+        if dlt_source is not None or dlt_pipeline is not None:
+            raise dg.DagsterInvariantViolationError(
+                f"The plugin makes source and pipeline of {translator.source.name!r} for every "
+                "run; call run(context=context) without dlt_source and dlt_pipeline."
+            )
+        if not isinstance(context, dg.AssetExecutionContext):
+            raise dg.DagsterInvariantViolationError(
+                f"Source {translator.source.name!r} is loaded as assets, not in an op."
+            )
+        return FloeEventIterator(_load(context, translator, **kwargs), context)
+
+
+# Definitions.merge takes one resource under one key only if it is one object, and everything in
+# this package needs no more than one.
+DLT_RESOURCE = FloeDltResource()
+
+
+def _load(
+    context: dg.AssetExecutionContext, translator: FloeDltTranslator, **kwargs: Any
+) -> Iterator[DltEventType]:
+    resource_by_key = _selected_resources(context, translator)
+    plugin, source = translator.plugin, translator.source
+    try:
+        pipeline = plugin.create_pipeline(source, resources=list(resource_by_key.values()))
+        result = plugin.load(pipeline, **kwargs)
+    except IngestionError as error:
+        raise describe_failure(error) from error
+    for key, name in resource_by_key.items():
+        yield dg.MaterializeResult(asset_key=key, metadata=describe_load(result, name))
+
+
+def _selected_resources(
+    context: dg.AssetExecutionContext, translator: FloeDltTranslator
+) -> dict[dg.AssetKey, str]:
+    """Name the resource behind each selected asset; keys are asked of the translator, always."""
+    metadata = next(iter(context.assets_def.metadata_by_key.values()))
+    declared: DltSource = metadata[META_KEY_SOURCE]
+    resource_by_key = {
+        translator.get_asset_spec(
+            DltResourceTranslatorData(resource=resource, pipeline=None)
+        ).key: resource.name
+        for resource in declared.selected_resources.values()
+    }
+    return {
+        key: name for key, name in resource_by_key.items() if key in context.selected_asset_keys
+    }
+
+
+def start_plugin(ref: PluginRef) -> DltIngestionPlugin:
+    """Load the ingestion plugin that a platform file names, configure it and start it.
+
+    Args:
+        ref: Type, version and configuration of the plugin.
+
+    Raises:
+        PluginError: There is no such plugin, there are two, or it refuses the configuration.
+        ImportError: The plugin lacks an extra; says which to install.
+    """
+    plugin = PluginRegistry().create(PluginType.INGESTION, ref)
+    if not isinstance(plugin, DltIngestionPlugin):
+        raise PluginIncompatibleError(
+            f"ingestion plugin {ref.type!r} does not load with dlt, while this wiring makes "
+            "assets of dlt's resources; use a code location that was written for it"
+        )
+    plugin.startup()
+    return plugin
+
+
+def create_ingestion_resources(ref: PluginRef) -> dict[str, Any]:
+    """Make the resources that the assets of an ingestion plugin need.
+
+    Args:
+        ref: Type, version and configuration of the plugin.
+
+    Returns:
+        The resource `dlt`.
+    """
+    start_plugin(ref)
+    return {RESOURCE_KEY: DLT_RESOURCE}
+
+
+def try_create_ingestion_resources(plugins: ResolvedPlugins | None) -> dict[str, Any]:
+    """Make the same resources where an ingestion plugin is configured, else none.
+
+    Only the absence of a configured plugin is passed over; whatever else fails is raised.
+
+    Args:
+        plugins: The plugins that a platform file resolved to.
+    """
+    if plugins is None or plugins.ingestion is None:
+        return {}
+    return create_ingestion_resources(plugins.ingestion)

@@ -1,0 +1,187 @@
+"""What a source's `orchestration:` may say: everything that concerns Dagster and not the load.
+
+The plugin passes the block on unread, so it is validated here, when the code location loads.
+"""
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import dagster as dg
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from floe_ingestion_defs.dlt_plugin import IngestionSourceConfig
+from floe_ingestion_defs.dlt_plugin.config_errors import explain
+from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
+
+
+def _require_cron(value: str) -> str:
+    try:
+        dg.ScheduleDefinition(name="validated", job_name="validated", cron_schedule=value)
+    except dg.DagsterInvalidDefinitionError:
+        raise ValueError(
+            f"{value!r} is no cron expression of five fields, such as '15 6 * * *'"
+        ) from None
+    return value
+
+
+def _require_time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(
+            f"{value!r} is no IANA time zone, such as 'Europe/Berlin' or 'UTC'"
+        ) from None
+    return value
+
+
+def _require_group(value: str) -> str:
+    if not re.fullmatch(r"\w+(/\w+)*", value, re.ASCII):
+        raise ValueError(f"{value!r} is no group; give letters, digits and underscores")
+    return value
+
+
+def _require_owner(value: str) -> str:
+    if not re.fullmatch(r"team:\S+|[^\s@:]+@[^\s@:]+\.[^\s@:]+", value):
+        raise ValueError(
+            f"{value!r} is no owner; give an e-mail address, or a team such as 'team:data'"
+        )
+    return value
+
+
+def _require_key(value: str) -> str:
+    if not re.fullmatch(r"[^\s/]+(/[^\s/]+)*", value):
+        raise ValueError(f"{value!r} is no asset key; give its parts, separated by '/'")
+    return value
+
+
+Cron = Annotated[str, AfterValidator(_require_cron)]
+TimeZone = Annotated[str, AfterValidator(_require_time_zone)]
+Group = Annotated[str, AfterValidator(_require_group)]
+Owner = Annotated[str, AfterValidator(_require_owner)]
+AssetKeyText = Annotated[str, AfterValidator(_require_key)]
+
+
+T = TypeVar("T")
+# One text may be written without brackets, as everywhere else in a source's configuration.
+OneOrMore = Annotated[
+    tuple[T, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
+]
+
+
+class Settings(BaseModel):
+    """What all blocks below `orchestration:` share: a misspelt field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class AssetSettings(Settings):
+    """How an asset shows in Dagster; on a source for all of its resources, or on one resource."""
+
+    group_name: Group | None = Field(
+        default=None, description="Asset group in the UI. Default: the source's name."
+    )
+    owners: OneOrMore[Owner] = Field(
+        default=(),
+        description="Who answers for the data: e-mail addresses, or teams as 'team:data'.",
+    )
+    tags: dict[str, str] = Field(
+        default_factory=dict, description="Tags of the assets, for filtering and selection."
+    )
+    deps: OneOrMore[AssetKeyText] = Field(
+        default=(),
+        description="Keys of the assets upstream, parts separated by '/'. Default: none.",
+    )
+
+
+class OrchestrationSettings(AssetSettings):
+    """How Dagster runs one source and shows its assets."""
+
+    cron: Cron | None = Field(
+        default=None,
+        description="When the source is loaded, as a cron expression. Default: no schedule.",
+    )
+    cron_timezone: TimeZone = Field(
+        default="UTC", description="IANA time zone in which `cron` is read."
+    )
+    default_status: Literal["stopped", "running"] = Field(
+        default="stopped",
+        description="Whether the schedule runs as soon as the location is deployed.",
+    )
+    pool: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Concurrency pool that the source's loads take a slot of. Default: none.",
+    )
+    op_tags: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Tags of the op, such as the resources of its pod ('dagster-k8s/config').",
+    )
+    resources: dict[str, AssetSettings] = Field(
+        default_factory=dict,
+        description="Settings of single resources, by resource name; they win over the source's.",
+    )
+
+    @model_validator(mode="after")
+    def _require_a_cron_to_run(self) -> "OrchestrationSettings":
+        if self.default_status == "running" and self.cron is None:
+            raise ValueError("default_status 'running' starts a schedule, so it needs a cron")
+        return self
+
+    def for_resource(self, name: str) -> AssetSettings:
+        """Return what holds for one resource: the source's settings under its own.
+
+        Tags are merged; everything else that a resource sets replaces the source's value.
+        """
+        own = self.resources.get(name)
+        if own is None:
+            return self
+        values = {field: getattr(self, field) for field in AssetSettings.model_fields}
+        values.update({field: getattr(own, field) for field in own.model_fields_set})
+        return AssetSettings(**{**values, "tags": {**self.tags, **own.tags}})
+
+
+class _SourceBlock(Settings):
+    """Stands around the settings so that errors name the field by its whole path."""
+
+    orchestration: OrchestrationSettings
+
+
+def read_settings(
+    source: IngestionSourceConfig, resource_names: Sequence[str]
+) -> OrchestrationSettings:
+    """Validate the `orchestration:` block of a source.
+
+    Args:
+        source: The source as the plugin knows it.
+        resource_names: Names of its resources, which `resources:` may refer to.
+
+    Raises:
+        PipelineConfigurationError: Names the source, the field, the value and what would be right.
+    """
+    try:
+        block = _SourceBlock.model_validate({"orchestration": source.orchestration})
+    except ValidationError as error:
+        raise PipelineConfigurationError(
+            f"source {source.name!r}: {explain(error, _SourceBlock)}", source_name=source.name
+        ) from error
+    for name in block.orchestration.resources:
+        if name not in resource_names:
+            close = get_close_matches(name, resource_names, n=1)
+            right = f"did you mean {close[0]}?" if close else f"it has {', '.join(resource_names)}"
+            raise PipelineConfigurationError(
+                f"source {source.name!r}: orchestration.resources.{name} is about a resource that "
+                f"the source does not have; {right}",
+                source_name=source.name,
+            )
+    return block.orchestration

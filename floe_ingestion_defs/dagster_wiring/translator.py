@@ -1,0 +1,105 @@
+"""How a configured resource becomes an asset: the one place that makes an `AssetSpec`."""
+
+from dataclasses import dataclass, field
+
+import dagster as dg
+from dagster_dlt import DagsterDltTranslator
+from dagster_dlt.constants import META_KEY_TRANSLATOR
+from dagster_dlt.translator import DltResourceTranslatorData
+
+from floe_ingestion_defs.dagster_wiring.settings import OrchestrationSettings, read_settings
+from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionSourceConfig, ResourceSpec
+
+SOURCE_TAG = "floe/source"
+STORAGE_KIND = "iceberg"
+
+CodeReference = dg.LocalFileCodeReference | dg.UrlCodeReference
+
+
+def asset_key(source_name: str, resource_name: str) -> dg.AssetKey:
+    """Return the key of the asset that one resource of a source becomes: one part."""
+    return dg.AssetKey(f"ingestion__{source_name}__{resource_name}")
+
+
+@dataclass
+class FloeDltTranslator(DagsterDltTranslator):
+    """Translates one source, and carries it with its plugin to wherever the assets go.
+
+    Subclass it and override `get_asset_spec` to change what an asset looks like:
+
+        class OurTranslator(FloeDltTranslator):
+            def get_asset_spec(self, data):
+                return super().get_asset_spec(data).merge_attributes(tags={"tier": "gold"})
+
+    Attributes:
+        plugin: The plugin that loads the source.
+        source: The source, as configured.
+        code_references: Where people find what they would edit, such as the source's YAML.
+        resources: What the plugin knows of each resource from configuration alone, by name.
+        settings: The source's validated `orchestration:`.
+    """
+
+    plugin: DltIngestionPlugin
+    source: IngestionSourceConfig
+    code_references: tuple[CodeReference, ...] = ()
+    resources: dict[str, ResourceSpec] = field(init=False)
+    settings: OrchestrationSettings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.resources = {spec.name: spec for spec in self.plugin.list_resources(self.source)}
+        self.settings = read_settings(self.source, tuple(self.resources))
+
+    def get_asset_spec(self, data: DltResourceTranslatorData) -> dg.AssetSpec:
+        """Describe the asset of one resource, from the configuration alone.
+
+        `deps` are those configured: dagster-dlt's default, an external asset upstream, would keep
+        `AutomationCondition.on_cron` from ever firing. Table name and storage kind are set here
+        because dagster-dlt derives them from the destination's name.
+        """
+        resource = self.resources[data.resource.name]
+        settings = self.settings.for_resource(resource.name)
+        metadata: dict[str, object] = {
+            "dagster/table_name": resource.table,
+            "dagster/storage_kind": STORAGE_KIND,
+        }
+        if self.code_references:
+            metadata["dagster/code_references"] = dg.CodeReferencesMetadataValue(
+                code_references=list(self.code_references)
+            )
+        return dg.AssetSpec(
+            key=self.asset_key(resource.name),
+            description=resource.description or self.source.description,
+            group_name=settings.group_name or self.source.name,
+            owners=settings.owners,
+            tags={**settings.tags, SOURCE_TAG: self.source.name},
+            kinds={"dlt", STORAGE_KIND, self.source.source_type},
+            deps=[dg.AssetKey.from_user_string(key) for key in settings.deps],
+            metadata=metadata,
+        )
+
+    def asset_key(self, resource_name: str) -> dg.AssetKey:
+        """Return the key of the asset that one resource of this source becomes."""
+        return asset_key(self.source.name, resource_name)
+
+
+def translator_of(assets_def: dg.AssetsDefinition) -> FloeDltTranslator | None:
+    """Return the translator that ingestion assets carry in their metadata; others have none."""
+    for metadata in assets_def.metadata_by_key.values():
+        translator = metadata.get(META_KEY_TRANSLATOR)
+        return translator if isinstance(translator, FloeDltTranslator) else None
+    return None
+
+
+def require_translator(assets_def: dg.AssetsDefinition) -> FloeDltTranslator:
+    """Return the translator of ingestion assets.
+
+    Raises:
+        dagster.DagsterInvariantViolationError: The assets are no ingestion assets.
+    """
+    translator = translator_of(assets_def)
+    if translator is None:
+        raise dg.DagsterInvariantViolationError(
+            f"{sorted(key.to_user_string() for key in assets_def.keys)} were not made by "
+            "create_ingestion_assets"
+        )
+    return translator

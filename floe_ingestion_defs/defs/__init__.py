@@ -1,0 +1,1 @@
+"""What this code location loads: a folder for each component, with its `defs.yaml`."""
