@@ -62,8 +62,28 @@ def _updated_at(position: int) -> str:
 
 def count_rows(path: Path) -> Mapping[str, int]:
     """The number of rows of each reference table."""
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+    with closing(_open_readonly(path)) as connection:
         return {
-            name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]  # noqa: S608
+            name: _only_number(connection.execute(f'SELECT count(*) FROM "{name}"'))  # noqa: S608
             for name in settings.REFERENCE_TABLES
         }
+
+
+def count_updates(path: Path, table: str, after: datetime | None) -> int:
+    """The number of a table's rows whose `updated_at` is later than `after`; None means all."""
+    newest_known = after.isoformat(sep=" ", timespec="microseconds") if after else ""
+    with closing(_open_readonly(path)) as connection:
+        return _only_number(
+            connection.execute(
+                f'SELECT count(*) FROM "{table}" WHERE updated_at > ?',  # noqa: S608 - our names
+                (newest_known,),
+            )
+        )
+
+
+def _open_readonly(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+
+
+def _only_number(cursor: sqlite3.Cursor) -> int:
+    return int(cursor.fetchone()[0])

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from dlt_sources.nyc_flights import landing, reference, settings
@@ -91,3 +92,7 @@ class OutsideWorld:
             "weather": len(Weather(lambda: self.landed_months).known()),
             **reference.count_rows(self.database),
         }
+
+    def count_updates(self, table: str, *, after: datetime | None) -> int:
+        """The rows of a reference table that were updated later than `after`; None means all."""
+        return reference.count_updates(self.database, table, after)
