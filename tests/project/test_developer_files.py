@@ -1,0 +1,86 @@
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import yaml
+
+from floe_ingestion_defs.dlt_plugin.config import DltIngestionConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / ".env.example"
+WORKFLOWS = ROOT / ".github" / "workflows"
+SOURCES = sorted(ROOT.glob("floe_ingestion_defs/defs/**/defs.yaml"))
+NAMING_TARGETS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(WORKFLOWS.glob("*.yml"))]
+SETTING = re.compile(r"^#(?P<name>[A-Z][A-Z0-9_]*)=", re.MULTILINE)
+
+
+def names_in_example():
+    """Return the variables that the example environment shows."""
+    return {match["name"] for match in SETTING.finditer(EXAMPLE.read_text())}
+
+
+@pytest.mark.parametrize("path", NAMING_TARGETS, ids=lambda path: path.name)
+def test_every_variable_of_a_source_is_in_the_example_environment(path):
+    """Whoever copies the template finds there all that its sources want from the environment."""
+    wanted = set(re.findall(r"\$\{([A-Z0-9_]+)\}", path.read_text())) - {"NAME"}
+    assert wanted <= names_in_example()
+
+
+def test_the_example_environment_reaches_pyiceberg(tmp_path):
+    """Its settings, taken out of their comments, pass through a shell into catalog `floe`."""
+    (tmp_path / ".env").write_text(SETTING.sub(r"\g<name>=", EXAMPLE.read_text()))
+    show = "from pyiceberg.utils.config import Config; print(*Config().get_catalog_config('floe'))"
+    output = subprocess.run(
+        ["bash", "-euc", f'set -a; source .env; set +a; "$0" -c "{show}"', sys.executable],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert set(output.split()) == {
+        "credential",
+        "oauth2-server-uri",
+        "py-io-impl",
+        "s3.access-key-id",
+        "s3.endpoint",
+        "s3.region",
+        "s3.secret-access-key",
+        "scope",
+        "type",
+        "uri",
+        "warehouse",
+    }
+
+
+@pytest.mark.parametrize("path", NAMING_TARGETS, ids=lambda path: path.name)
+def test_every_make_target_that_is_named_exists(path):
+    """No document and no workflow sends anybody to a target that is not there."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = re.findall(r"(?:`|\$ |run: )make ([a-z-]+)", path.read_text())
+    assert set(named) <= targets
+
+
+def test_the_source_shown_to_contributors_is_valid():
+    """The YAML in CONTRIBUTING.md is one that the plugin accepts."""
+    document = (ROOT / "CONTRIBUTING.md").read_text()
+    (block,) = re.findall(r"^ *```yaml\n(.*?)^ *```$", document, re.DOTALL | re.MULTILINE)
+    attributes = yaml.safe_load(textwrap.dedent(block))["attributes"]
+    assert DltIngestionConfig.model_validate(attributes).sources[0].name == "shop"
+
+
+def test_ci_runs_on_every_supported_python():
+    """The versions of the matrix are those of the package's classifiers."""
+    workflow = yaml.safe_load((WORKFLOWS / "ci.yml").read_text())
+    matrix = workflow["jobs"]["test"]["strategy"]["matrix"]["python-version"]
+    classifiers = re.findall(r"Python :: (3\.\d+)\"", (ROOT / "pyproject.toml").read_text())
+    assert matrix == classifiers
+
+
+def test_pre_commit_accepts_its_configuration():
+    """The hooks are ones that pre-commit can run."""
+    command = [sys.executable, "-m", "pre_commit", "validate-config", ".pre-commit-config.yaml"]
+    subprocess.run(command, cwd=ROOT, check=True)
