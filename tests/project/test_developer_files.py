@@ -22,7 +22,7 @@ def names_in_example():
     return {match["name"] for match in SETTING.finditer(EXAMPLE.read_text())}
 
 
-@pytest.mark.parametrize("path", NAMING_TARGETS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.parent.name)
 def test_every_variable_of_a_source_is_in_the_example_environment(path):
     """Whoever copies the template finds there all that its sources want from the environment."""
     wanted = set(re.findall(r"\$\{([A-Z0-9_]+)\}", path.read_text())) - {"NAME"}
