@@ -1,0 +1,103 @@
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from floe_ingestion_defs.dagster_wiring import build_ingestion_definitions, create_ingestion_job
+from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
+
+MakePlugin = Callable[..., DltIngestionPlugin]
+
+
+def schedule_of(plugin: DltIngestionPlugin) -> dg.ScheduleDefinition:
+    definitions = build_ingestion_definitions(plugin)
+    schedule = definitions.get_repository_def().get_schedule_def("ingestion__shop_schedule")
+    assert isinstance(schedule, dg.ScheduleDefinition)
+    return schedule
+
+
+def test_a_source_has_one_job_that_loads_all_of_it(make_plugin: MakePlugin) -> None:
+    """Whoever launches the job loads the source's every resource, and nothing else."""
+    definitions = build_ingestion_definitions(make_plugin())
+
+    job = definitions.get_repository_def().get_job("ingestion__shop")
+
+    assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == {
+        "ingestion__shop__orders",
+        "ingestion__shop__customers",
+    }
+    assert job.tags["floe/source"] == "shop"
+
+
+def test_a_source_without_a_cron_has_no_schedule(make_plugin: MakePlugin) -> None:
+    """Nothing runs by itself that nobody asked to run by itself."""
+    definitions = build_ingestion_definitions(make_plugin())
+
+    assert list(definitions.get_repository_def().schedule_defs) == []
+
+
+def test_a_schedule_reads_its_cron_in_the_configured_time_zone(make_plugin: MakePlugin) -> None:
+    """Six in the morning is six where the business is."""
+    schedule = schedule_of(make_plugin(cron="15 6 * * *", cron_timezone="Europe/Berlin"))
+
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("15 6 * * *", "Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("orchestration", "status"),
+    [
+        ({}, dg.DefaultScheduleStatus.STOPPED),
+        ({"default_status": "stopped"}, dg.DefaultScheduleStatus.STOPPED),
+        ({"default_status": "running"}, dg.DefaultScheduleStatus.RUNNING),
+    ],
+)
+def test_a_schedule_is_off_unless_the_configuration_turns_it_on(
+    make_plugin: MakePlugin, orchestration: dict[str, str], status: dg.DefaultScheduleStatus
+) -> None:
+    """A fresh deployment loads nothing before somebody wants it to."""
+    assert schedule_of(make_plugin(cron="5 * * * *", **orchestration)).default_status == status
+
+
+def test_a_schedule_is_off_in_a_branch_deployment(
+    make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pull request must not begin to load by itself, whatever production does."""
+    monkeypatch.setenv("DAGSTER_CLOUD_IS_BRANCH_DEPLOYMENT", "1")
+
+    schedule = schedule_of(make_plugin(cron="5 * * * *", default_status="running"))
+
+    assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
+
+
+def test_a_tick_requests_one_run_that_says_source_and_cause(make_plugin: MakePlugin) -> None:
+    """The run key is the tick's time, so a tick that is evaluated twice runs once."""
+    schedule = schedule_of(make_plugin(cron="5 * * * *"))
+    tick = datetime(2026, 3, 1, 4, 5, tzinfo=UTC)
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_schedule_context(instance=instance, scheduled_execution_time=tick)
+        (request,) = schedule.evaluate_tick(context).run_requests
+
+    assert request.run_key == "shop@2026-03-01T04:05:00+00:00"
+    assert request.tags["floe/source"] == "shop"
+    assert request.tags["floe/cause"] == "schedule"
+
+
+def test_the_job_ingestion_loads_every_source_and_nothing_else(make_plugin: MakePlugin) -> None:
+    """Assets that are not loaded by dlt are none of its business."""
+
+    @dg.asset
+    def report() -> None: ...
+
+    definitions = dg.Definitions.merge(
+        build_ingestion_definitions(make_plugin()),
+        dg.Definitions(assets=[report], jobs=[create_ingestion_job()]),
+    )
+
+    job = definitions.get_repository_def().get_job("ingestion")
+
+    assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == {
+        "ingestion__shop__orders",
+        "ingestion__shop__customers",
+    }
