@@ -1,0 +1,97 @@
+"""Opening the one pyiceberg catalog that everything goes through.
+
+The catalog is configured the way every pyiceberg tool does it, by `PYICEBERG_CATALOG__FLOE__URI`
+and its like or in `.pyiceberg.yaml`. With nothing configured, it is a SQLite file and a local
+warehouse under `$FLOE_HOME`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+DEFAULT_CATALOG_NAME = "floe"
+
+
+def floe_home() -> Path:
+    """The folder of the embedded catalog: `$FLOE_HOME`, or `.floe` beside `pyproject.toml`.
+
+    The nearest `pyproject.toml` at or above the working directory counts; where there is none,
+    the folder is in the working directory.
+    """
+    if configured := os.environ.get("FLOE_HOME"):
+        return Path(configured).absolute()
+    here = Path.cwd()
+    project = next((p for p in (here, *here.parents) if (p / "pyproject.toml").exists()), here)
+    return project / ".floe"
+
+
+def embedded_catalog_properties() -> dict[str, str]:
+    """The properties of the catalog that is used where none is configured."""
+    home = floe_home()
+    return {
+        "type": "sql",
+        "uri": f"sqlite:///{home / 'catalog.db'}",
+        "warehouse": (home / "warehouse").as_uri(),
+    }
+
+
+def catalog_properties(name: str, overrides: Mapping[str, str | None]) -> dict[str, str]:
+    """The properties that `open_catalog` opens a catalog with; they may hold secrets.
+
+    Args:
+        name: The catalog's name in pyiceberg's own configuration.
+        overrides: Properties that take precedence over it; None is the same as absent.
+    """
+    from pyiceberg.utils.config import Config
+
+    # Read anew rather than from pyiceberg's import-time copy: tests, notebooks and run workers
+    # set the environment after the import.
+    configured = dict(Config().get_catalog_config(name) or {})
+    configured.update({key: value for key, value in overrides.items() if value is not None})
+    if "uri" not in configured and configured.get("type", "sql") == "sql":
+        configured = {**embedded_catalog_properties(), **configured}
+    return {key: str(value) for key, value in configured.items()}
+
+
+def open_catalog(
+    name: str = DEFAULT_CATALOG_NAME, overrides: Mapping[str, str | None] | None = None
+) -> Catalog:
+    """Opens a pyiceberg catalog, making the embedded one on first use.
+
+    Args:
+        name: The catalog's name in pyiceberg's own configuration.
+        overrides: Catalog properties that take precedence over it.
+
+    Returns:
+        A catalog of whichever type the configuration names.
+    """
+    from pyiceberg.catalog import load_catalog
+
+    properties = catalog_properties(name, overrides or {})
+    if properties.get("uri", "").startswith("sqlite:///"):
+        Path(properties["uri"].removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        return _open_sqlite_catalog(name, properties)
+    return load_catalog(name, **properties)
+
+
+def _open_sqlite_catalog(name: str, properties: dict[str, str]) -> Catalog:
+    from pyiceberg.catalog import load_catalog
+    from sqlalchemy.exc import OperationalError
+
+    # pyiceberg creates its two tables without IF NOT EXISTS, so of two processes that open a new
+    # file together one is told "table iceberg_tables already exists": a second look finds it.
+    for attempt in range(5):
+        try:
+            return load_catalog(name, **properties)
+        except OperationalError as error:
+            if attempt == 4 or "already exists" not in str(error):
+                raise
+            time.sleep(0.05 * (attempt + 1))
+    raise AssertionError("unreachable")

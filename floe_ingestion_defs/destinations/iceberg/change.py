@@ -1,0 +1,283 @@
+"""What publishing an intent changes in a table: data files that go and data files that come.
+
+All of it is computed against one head, and becomes one snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from floe_ingestion_defs.destinations.iceberg.data_files import (
+    arrow_schema,
+    data_path,
+    describe,
+    read_data_file,
+    staged_data_file,
+    write_data_file,
+)
+from floe_ingestion_defs.destinations.iceberg.merge import (
+    Deletion,
+    Incoming,
+    KeySet,
+    Mask,
+    Retirement,
+    RowChange,
+    TableState,
+    WindowDeletion,
+    active_versions,
+    key_set_of,
+    matching_rows,
+    present_keys,
+    read_incoming,
+    superseded,
+)
+from floe_ingestion_defs.destinations.iceberg.stage import read_staged, write_staged
+
+if TYPE_CHECKING:
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table import FileScanTask
+
+    from floe_ingestion_defs.destinations.iceberg.intent import (
+        Nesting,
+        StagedFile,
+        TableIntent,
+        Validity,
+        Window,
+    )
+
+ReadRoot = Callable[[], tuple[TableState, "TableIntent"]]
+
+
+@dataclass
+class Change:
+    """The data files that one snapshot removes and adds."""
+
+    removed: list[DataFile] = field(default_factory=list)
+    added: list[DataFile] = field(default_factory=list)
+
+
+def compute_change(state: TableState, intent: TableIntent, read_root: ReadRoot) -> Change:
+    """What publishing the intent changes.
+
+    Args:
+        state: The table at the head that the change will be committed on.
+        intent: What the load does to the table.
+        read_root: Reads the root table of a nested one, as it is before this load, and its intent.
+    """
+    change = Change()
+    if intent.starts_empty:
+        change.removed = [task.file for task in state.tasks]
+        state = TableState(state.metadata, state.io)
+    if intent.nesting and intent.disposition == "merge":
+        _merge_nested(change, state, intent, intent.nesting, read_root)
+    elif intent.disposition == "merge" and intent.strategy == "scd2":
+        _merge_versions(change, state, intent)
+    elif intent.disposition == "merge":
+        _merge_rows(change, state, intent)
+    else:
+        if intent.window:
+            _rewrite(change, state, _window_deletion(state, intent.window))
+        _add(change, state, intent)
+    return change
+
+
+def _merge_rows(change: Change, state: TableState, intent: TableIntent) -> None:
+    incoming = read_incoming(state, intent)
+    if intent.strategy == "insert-only":
+        keys = intent.keys.primary_key
+        present = present_keys(state, incoming.key_set(keys))
+        _add(change, state, intent, _kept_and(incoming, present))
+        return
+    if deletion := superseded(incoming, intent):
+        _rewrite(change, state, deletion)
+    _add(change, state, intent, incoming.keep_masks())
+
+
+def _kept_and(incoming: Incoming, absent_from: KeySet) -> list[Mask | None]:
+    """Keep masks of the rows that are kept and whose key is not in the set."""
+    new = pc.invert(absent_from.contains(_as_batch(incoming.keys)))
+    return Incoming(incoming.keys, pc.and_(incoming.kept, new), incoming.counts).keep_masks()
+
+
+def _merge_versions(change: Change, state: TableState, intent: TableIntent) -> None:
+    validity = intent.validity
+    if validity is None:
+        raise ValueError(f"The intent for `{intent.table}` lacks its validity columns")
+    incoming = read_incoming(state, intent, [validity.row_version])
+    versions = incoming.key_set([validity.row_version])
+    merge_key = intent.keys.merge_key
+    merge_keys = incoming.key_set(merge_key) if merge_key else None
+    _rewrite(change, state, Retirement(validity, versions, merge_keys))
+    active = active_versions(state, validity, versions)
+    masks = _kept_and(incoming, active)
+    _add_rewritten(change, state, intent, masks, lambda batch: _with_validity(batch, validity))
+
+
+def _with_validity(batch: pa.RecordBatch, validity: Validity) -> pa.RecordBatch:
+    for name, value in (
+        (validity.valid_from, validity.boundary),
+        (validity.valid_to, validity.active),
+    ):
+        index = batch.schema.get_field_index(name)
+        column_field = batch.schema.field(index)
+        column = pa.repeat(pa.scalar(value, column_field.type), batch.num_rows)
+        batch = batch.set_column(index, column_field, column)
+    return batch
+
+
+def _merge_nested(
+    change: Change, state: TableState, intent: TableIntent, nesting: Nesting, read_root: ReadRoot
+) -> None:
+    """Nested rows follow their root's: gone with those it replaces, come with those it keeps."""
+    root_state, root = read_root()
+    incoming_roots = read_incoming(root_state, root, [nesting.root_row_key])
+    row_key = [nesting.root_row_key]
+    if root.strategy == "scd2":
+        rows = read_incoming(state, intent, [nesting.row_key])
+        present = present_keys(state, rows.key_set([nesting.row_key]))
+        _add(change, state, intent, _kept_and(rows, present))
+        return
+    kept_roots = incoming_roots.kept_set(row_key)
+    if root.strategy == "insert-only":
+        keys = root.keys.primary_key
+        present = present_keys(root_state, incoming_roots.key_set(keys))
+        kept_roots = _kept_roots_absent_from(incoming_roots, present, row_key)
+    elif deletion := superseded(incoming_roots, root):
+        gone = key_set_of(root_state, matching_rows(root_state, deletion, row_key), row_key)
+        _rewrite(change, state, Deletion((_renamed(gone, nesting.root_key),)))
+    rows = read_incoming(state, intent, [nesting.root_key])
+    coming = _renamed(kept_roots, nesting.root_key)
+    batch = _as_batch(rows.keys)
+    kept = pc.and_(rows.kept, coming.contains(batch))
+    _add(change, state, intent, Incoming(rows.keys, kept, rows.counts).keep_masks())
+
+
+def _kept_roots_absent_from(incoming: Incoming, present: KeySet, row_key: list[str]) -> KeySet:
+    new = pc.invert(present.contains(_as_batch(incoming.keys)))
+    return KeySet(incoming.keys.select(row_key).filter(pc.and_(incoming.kept, new)))
+
+
+def _as_batch(rows: pa.Table) -> pa.RecordBatch:
+    rows = rows.combine_chunks()
+    arrays = [
+        column.chunk(0) if column.num_chunks else pa.array([], column.type)
+        for column in rows.columns
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=rows.schema)
+
+
+def _renamed(keys: KeySet, column: str) -> KeySet:
+    return KeySet(keys.rows.rename_columns([column]))
+
+
+def _window_deletion(state: TableState, window: Window) -> WindowDeletion:
+    column_type = arrow_schema(state.metadata).field(window.column).type
+    lower, upper = (parse_bound(bound, column_type) for bound in (window.lower, window.upper))
+    return WindowDeletion(window.column, lower, upper)
+
+
+def parse_bound(bound: str | float, column_type: pa.DataType) -> pa.Scalar:
+    """A window's bound in the type of its column; a time without a zone is UTC.
+
+    Raises:
+        pa.ArrowInvalid: The bound is no value of that type.
+    """
+    if isinstance(bound, str) and pa.types.is_timestamp(column_type):
+        from datetime import UTC, datetime
+
+        moment = datetime.fromisoformat(bound)
+        if column_type.tz:
+            moment = moment.replace(tzinfo=moment.tzinfo or UTC)
+        else:
+            moment = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+        return pa.scalar(moment, column_type)
+    if isinstance(bound, str):
+        return pa.scalar(bound).cast(column_type)
+    return pa.scalar(bound, column_type)
+
+
+def _rewrite(change: Change, state: TableState, rows: RowChange) -> None:
+    """Replaces the data files that hold a row that changes; the others are not even read."""
+    for task in state.tasks:
+        if not rows.may_touch(task.file, state.metadata):
+            continue
+        marks = [
+            rows.marks(batch)
+            for batch in read_data_file(state.metadata, state.io, task, rows.columns)
+        ]
+        marked = pa.chunked_array(marks, pa.bool_())
+        if not pc.any(marked).as_py():
+            continue
+        change.removed.append(task.file)
+        if isinstance(rows, Retirement) or not pc.all(marked).as_py():
+            _write_rewritten(change, state, task, _changed(state, task, rows, marked))
+
+
+def _changed(
+    state: TableState, task: FileScanTask, rows: RowChange, marked: pa.ChunkedArray
+) -> Iterator[pa.RecordBatch]:
+    start = 0
+    for batch in read_data_file(state.metadata, state.io, task):
+        mask = marked.slice(start, batch.num_rows).combine_chunks()
+        start += batch.num_rows
+        yield rows.apply(batch, mask)
+
+
+def _write_rewritten(
+    change: Change, state: TableState, task: FileScanTask, batches: Iterator[pa.RecordBatch]
+) -> None:
+    metadata = state.metadata
+    if task.file.spec_id != metadata.default_spec_id:
+        # The file was split by an earlier spec; its rows now go where they belong today.
+        for staged in write_staged(batches, metadata, state.io, f"rewritten-{uuid4()}"):
+            change.added.append(staged_data_file(metadata, state.io, staged))
+        return
+    path = data_path(metadata, f"rewritten-{uuid4()}.parquet")
+    if write_data_file(state.io, metadata, path, batches):
+        change.added.append(describe(metadata, state.io, path, task.file.partition))
+
+
+def _add(
+    change: Change, state: TableState, intent: TableIntent, keep: list[Mask | None] | None = None
+) -> None:
+    """Adds the staged files: as they are where all rows are kept, else the kept rows of them."""
+    as_it_is = intent.spec == str(state.metadata.spec())
+    partial: list[tuple[StagedFile, Mask | None]] = []
+    for number, staged in enumerate(intent.files):
+        mask = keep[number] if keep else None
+        if mask is None and as_it_is:
+            if staged.rows:
+                change.added.append(staged_data_file(state.metadata, state.io, staged))
+        else:
+            partial.append((staged, mask))
+    if partial:
+        files = tuple(staged for staged, _ in partial)
+        masks = [mask for _, mask in partial]
+        _add_rewritten(change, state, intent.model_copy(update={"files": files}), masks)
+
+
+def _add_rewritten(
+    change: Change,
+    state: TableState,
+    intent: TableIntent,
+    keep: list[Mask | None],
+    transform: Callable[[pa.RecordBatch], pa.RecordBatch] = lambda batch: batch,
+) -> None:
+    def kept_rows() -> Iterator[pa.RecordBatch]:
+        current, start = -1, 0
+        for number, batch in read_staged(state.io, intent.files, arrow_schema(state.metadata)):
+            start = start if number == current else 0
+            current = number
+            mask = keep[number]
+            rows = batch if mask is None else batch.filter(mask.slice(start, batch.num_rows))
+            start += batch.num_rows
+            yield transform(rows)
+
+    for staged in write_staged(kept_rows(), state.metadata, state.io, f"merged-{uuid4()}"):
+        change.added.append(staged_data_file(state.metadata, state.io, staged))

@@ -1,0 +1,166 @@
+"""Commits that are certain about what they were computed from.
+
+Every commit of the destination asserts the table exactly as it was read: its uuid, the head of
+`main` and the current schema. That makes a commit whose outcome is unknown harmless, since asking
+again on a fresh read can never apply it twice.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+from pyiceberg.table import CreateTableTransaction
+
+from floe_ingestion_defs.destinations.iceberg.errors import CommitConflict, CommitContention
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import CommitTableResponse, StagedTable, Table
+    from pyiceberg.table.update import TableRequirement, TableUpdate
+
+COMMIT_DEADLINE_SECONDS = 120.0
+
+
+class CommitOutcomeUnknown(Exception):
+    """A commit went wrong in a way that does not say whether it was applied. Read again.
+
+    Attributes:
+        cause: What the catalog raised.
+    """
+
+    def __init__(self, cause: Exception) -> None:
+        self.cause = cause
+        super().__init__(f"{type(cause).__name__}: {cause}")
+
+
+class AssertingCatalog:
+    """A catalog whose table commits assert everything they were computed from.
+
+    pyiceberg asserts only what a transaction happened to touch, keeps one requirement of a type,
+    retries a conflict by itself on metadata that nobody looked at, and deletes the manifests of a
+    commit that it believes to have failed, even where the conflict answer came from a retry of a
+    request that had been applied. It does the last two for `CommitFailedException` only, so here a
+    conflict gets a name of its own.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._catalog, name)
+
+    def commit_table(
+        self,
+        table: Table,
+        requirements: tuple[TableRequirement, ...],
+        updates: tuple[TableUpdate, ...],
+    ) -> CommitTableResponse:
+        """Commits `updates` if the table is still the one that they were computed from.
+
+        Raises:
+            CommitConflict: The table has moved, or is gone; nothing was applied.
+            CommitOutcomeUnknown: The commit may or may not have been applied.
+        """
+        from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
+        from pyiceberg.table.update import (
+            AssertCurrentSchemaId,
+            AssertRefSnapshotId,
+            AssertTableUUID,
+        )
+
+        metadata = table.metadata
+        asserted = (
+            AssertTableUUID(uuid=metadata.table_uuid),
+            AssertRefSnapshotId(ref="main", snapshot_id=head_of(table)),
+            AssertCurrentSchemaId(current_schema_id=metadata.current_schema_id),
+        )
+        replaced = tuple(type(requirement) for requirement in asserted)
+        others = tuple(r for r in requirements if not isinstance(r, replaced))
+        try:
+            return self._catalog.commit_table(table, (*asserted, *others), updates)
+        except (CommitFailedException, NoSuchTableError) as conflict:
+            raise CommitConflict(str(conflict)) from conflict
+        except Exception as error:
+            # A boundary: catalogs raise whatever their drivers do, and none of it says no.
+            raise CommitOutcomeUnknown(error) from error
+
+
+def load_table(catalog: Catalog, identifier: tuple[str, ...]) -> Table | None:
+    """The table as it is now, or None where there is none; its commits assert that state."""
+    from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+    from pyiceberg.table import Table
+
+    try:
+        table = catalog.load_table(identifier)
+    except (NoSuchTableError, NoSuchNamespaceError):
+        return None
+    return Table(
+        table.name(),
+        table.metadata,
+        table.metadata_location,
+        table.io,
+        cast("Catalog", AssertingCatalog(catalog)),
+        table.config,
+    )
+
+
+class _AssertedCreation(CreateTableTransaction):
+    """The creation of a table, with the outcomes of any other commit here."""
+
+    def commit_transaction(self) -> Table:
+        from pyiceberg.exceptions import CommitFailedException, TableAlreadyExistsError
+
+        try:
+            return super().commit_transaction()
+        except (CommitFailedException, TableAlreadyExistsError) as conflict:
+            raise CommitConflict(str(conflict)) from conflict
+        except Exception as error:
+            # The same boundary as in AssertingCatalog.
+            raise CommitOutcomeUnknown(error) from error
+
+
+def create_table_transaction(
+    catalog: Catalog, identifier: tuple[str, ...], **arguments: Any
+) -> CreateTableTransaction:
+    """A transaction that creates a table, or conflicts with whoever created it first.
+
+    Args:
+        catalog: The catalog.
+        identifier: The table's identifier.
+        arguments: As for pyiceberg's `Catalog.create_table_transaction`.
+    """
+    transaction = catalog.create_table_transaction(identifier, **arguments)
+    return _AssertedCreation(cast("StagedTable", transaction._table))
+
+
+def head_of(table: Table) -> int | None:
+    """The snapshot id that `main` stands at, None before the first snapshot."""
+    ref = table.metadata.refs.get("main")
+    return ref.snapshot_id if ref else None
+
+
+def attempts(what: str, deadline_seconds: float = COMMIT_DEADLINE_SECONDS) -> Iterator[int]:
+    """Numbers the attempts at a contended commit, waiting with jitter between them.
+
+    Args:
+        what: What is being committed, for the error.
+        deadline_seconds: No attempt starts later than this many seconds after the first.
+
+    Raises:
+        CommitContention: The time is up.
+    """
+    started = time.monotonic()
+    attempt = 0
+    while True:
+        yield attempt
+        if time.monotonic() - started > deadline_seconds:
+            raise CommitContention(
+                f"{what} met other writers in each of {attempt + 1} attempts within "
+                f"{deadline_seconds:.0f} seconds. Run it again, or run fewer writers at once."
+            )
+        # Full jitter: with 50 writers on one table it needed at most 14 attempts.
+        time.sleep(random.uniform(0, min(0.02 * 2**attempt, 1.0)))  # noqa: S311
+        attempt += 1

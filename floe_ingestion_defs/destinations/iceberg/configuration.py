@@ -1,0 +1,47 @@
+"""What can be configured about the destination."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Any
+
+from dlt.common.configuration import NotResolved, configspec
+from dlt.common.destination.client import DestinationClientDwhConfiguration
+from dlt.common.typing import TSecretStrValue
+
+from floe_ingestion_defs.destinations.iceberg.catalog import DEFAULT_CATALOG_NAME
+
+
+@configspec
+class IcebergClientConfiguration(DestinationClientDwhConfiguration):
+    """The catalog to load into, and what must hold before a load is published.
+
+    What is not given comes from pyiceberg's own configuration of the catalog `catalog_name`.
+    """
+
+    destination_type: Annotated[str, NotResolved()] = dataclasses.field(
+        default="iceberg", init=False, repr=False, compare=False
+    )
+    catalog_name: str = DEFAULT_CATALOG_NAME
+    """The catalog's name in `PYICEBERG_CATALOG__{NAME}__…` or in `.pyiceberg.yaml`."""
+    catalog_type: str | None = None
+    """`sql`, `rest`, `glue`, `hive` and whatever else pyiceberg loads."""
+    catalog_uri: TSecretStrValue | None = dataclasses.field(default=None, repr=False)
+    """The catalog's URI, which may hold a password."""
+    warehouse: str | None = None
+    """Where the catalog puts new tables."""
+    catalog_properties: Annotated[dict[str, Any] | None, NotResolved()] = dataclasses.field(
+        default=None, repr=False
+    )
+    """Further pyiceberg catalog properties, such as `s3.endpoint`; they may hold secrets."""
+    replace_min_share: float | None = None
+    """Refuse to replace a table with fewer than this share of its present rows, 0 to 1."""
+    audits: Annotated[Any, NotResolved()] = dataclasses.field(default=(), repr=False, compare=False)
+    """Callables that read staged tables and yield findings; one finding ends the load."""
+
+    def data_location(self) -> str | None:
+        """The catalog, as lineage names it; holds no secret."""
+        return f"iceberg://{self.catalog_name}"
+
+    def __str__(self) -> str:
+        return f"iceberg catalog {self.catalog_name}"

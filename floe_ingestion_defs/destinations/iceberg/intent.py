@@ -1,0 +1,144 @@
+"""What a committed load intends to do to each table: the content of a row of `_dlt_loads`.
+
+An intent holds all that is needed to publish it, by any process, at any later time: nothing of the
+pipeline's schema or working directory is needed again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Disposition = Literal["append", "replace", "merge", "overwrite"]
+MergeStrategy = Literal["delete-insert", "upsert", "insert-only", "scd2"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StagedFile(_Record):
+    """A Parquet file that is written and that no snapshot refers to yet."""
+
+    path: str
+    rows: int
+    bytes: int
+    partition: tuple[str | None, ...] = ()
+    """Values in the order of the partition spec, each as the hex of Iceberg's single-value
+    serialization, None for a null."""
+
+
+class PartitionField(_Record):
+    """A partition field as `iceberg_adapter` describes it."""
+
+    source_column: str
+    transform: str
+    name: str
+
+
+class SortField(_Record):
+    """A column that rows are ordered by within each data file."""
+
+    source_column: str
+    direction: Literal["asc", "desc"] = "asc"
+
+
+class Layout(_Record):
+    """How a table is laid out, used when it is created."""
+
+    partition: tuple[PartitionField, ...] = ()
+    sort: tuple[SortField, ...] = ()
+    properties: dict[str, str] = {}
+
+
+class Keys(_Record):
+    """The columns that decide which rows a merge replaces, and which of the incoming rows win."""
+
+    primary_key: tuple[str, ...] = ()
+    merge_key: tuple[str, ...] = ()
+    hard_delete: str | None = None
+    dedup_sort: tuple[str, Literal["asc", "desc"]] | None = None
+
+
+class Validity(_Record):
+    """The columns of a slowly changing dimension, type 2, and the instants of one load."""
+
+    row_version: str
+    valid_from: str
+    valid_to: str
+    boundary: datetime
+    """When the rows of this load become valid, and those they supersede cease to be."""
+    active: datetime | None = None
+    """The value of `valid_to` in a row that is valid now."""
+
+
+class Nesting(_Record):
+    """Where a nested table hangs: its rows follow those of the root table."""
+
+    root: str
+    root_row_key: str
+    root_key: str
+    """The column of the nested table that holds the root row's key."""
+    row_key: str
+    depth: int
+    """How many tables stand above this one."""
+
+
+class Window(_Record):
+    """The rows with `lower <= column < upper`, each bound in its JSON form."""
+
+    column: str
+    lower: str | int | float
+    upper: str | int | float
+
+
+class TableIntent(_Record):
+    """What one load does to one table."""
+
+    table: str
+    disposition: Disposition
+    files: tuple[StagedFile, ...] = ()
+    iceberg_schema: str
+    """The Iceberg schema that the staged files have: columns to add, types to widen to."""
+    location: str | None = None
+    """Where a table that does not exist yet is to be created; its files are there already."""
+    layout: Layout = Layout()
+    strategy: MergeStrategy | None = None
+    keys: Keys = Keys()
+    nesting: Nesting | None = None
+    validity: Validity | None = None
+    window: Window | None = None
+    spec: str = ""
+    """The partition spec that the staged files were split by."""
+    truncate: bool = False
+    """The table's rows go before the load's come."""
+    drop: bool = False
+    """The table's rows and columns go before the load's come."""
+
+    @property
+    def starts_empty(self) -> bool:
+        """Whether nothing of what the table holds now remains."""
+        return self.drop or self.truncate or self.disposition == "replace"
+
+    @property
+    def rows(self) -> int:
+        """The number of staged rows."""
+        return sum(file.rows for file in self.files)
+
+
+class LoadIntent(_Record):
+    """What one load does to all of its tables."""
+
+    version: Literal[1] = 1
+    tables: tuple[TableIntent, ...] = ()
+
+    def root_of(self, intent: TableIntent) -> TableIntent:
+        """The intent for the root of a nested table; a load that touches one touches the other."""
+        root = intent.nesting.root if intent.nesting else intent.table
+        return next(table for table in self.tables if table.table == root)
+
+    def in_publishing_order(self) -> list[TableIntent]:
+        """Nested tables before the root whose rows decide what is deleted from them."""
+        return sorted(self.tables, key=lambda t: (-(t.nesting.depth if t.nesting else 0), t.table))

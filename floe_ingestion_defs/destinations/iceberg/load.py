@@ -1,0 +1,340 @@
+"""A load's whole way: stage, audit, commit, publish.
+
+`run_load` is what happens once dlt has extracted and normalized a load package. Until `commit`
+nothing that it did can be seen by anybody; from then on everything will be, whoever finishes it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from dlt.common.json import json
+
+from floe_ingestion_defs.destinations.iceberg.audit import BUILT_IN, Audit, StagedTable
+from floe_ingestion_defs.destinations.iceberg.commits import (
+    CommitOutcomeUnknown,
+    attempts,
+    create_table_transaction,
+)
+from floe_ingestion_defs.destinations.iceberg.errors import (
+    AuditFailed,
+    CommitConflict,
+    LoadExpired,
+    TableBlocked,
+)
+from floe_ingestion_defs.destinations.iceberg.intent import (
+    Layout,
+    LoadIntent,
+    StagedFile,
+    TableIntent,
+)
+from floe_ingestion_defs.destinations.iceberg.layout import (
+    DEFAULT_PROPERTIES,
+    partition_spec,
+    sort_order,
+)
+from floe_ingestion_defs.destinations.iceberg.load_log import Load
+from floe_ingestion_defs.destinations.iceberg.plan import TablePlan, plan_load
+from floe_ingestion_defs.destinations.iceberg.publish import (
+    is_dropped,
+    publish,
+    recover,
+    settled_through,
+)
+from floe_ingestion_defs.destinations.iceberg.schema import evolve, reset, staged_schema
+from floe_ingestion_defs.destinations.iceberg.stage import stage_file, write_staged
+from floe_ingestion_defs.destinations.iceberg.state import (
+    State,
+    decode_document,
+    encode_document,
+    rebase_state,
+)
+
+if TYPE_CHECKING:
+    from dlt.common.destination import DestinationCapabilitiesContext
+    from dlt.common.schema import Schema
+    from dlt.common.schema.typing import TTableSchema
+    from dlt.common.storages.load_package import TPipelineStateDoc
+    from pyiceberg.table import Table, Transaction
+
+    from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
+    from floe_ingestion_defs.destinations.iceberg.load_log import LogView
+
+logger = logging.getLogger(__name__)
+
+# A load that took longer refuses to commit, so that the orphan sweep, whose age is longer, never
+# deletes a file that a commit is about to name.
+COMMIT_WITHIN_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Package:
+    """What dlt hands over: one load package, extracted and normalized.
+
+    Attributes:
+        load_uid: Made once for the package and kept in it; dlt's load id is a timestamp that two
+            runs can share.
+        jobs: The local Parquet files of each table.
+        truncated: Tables whose rows go before the load's come (`refresh="drop_data"`).
+        dropped: Tables that go before the load's come (`refresh="drop_sources"` and such).
+        state: The pipeline's state document after the extraction, None if it did not change.
+        state_before: The pipeline's state when the extraction began.
+    """
+
+    load_id: str
+    load_uid: str
+    pipeline_name: str
+    created_at: datetime
+    schema: Schema
+    capabilities: DestinationCapabilitiesContext
+    prepare_table: Callable[[str], TTableSchema]
+    jobs: Mapping[str, Sequence[Path]]
+    truncated: Collection[str] = frozenset()
+    dropped: Collection[str] = frozenset()
+    state: TPipelineStateDoc | None = None
+    state_before: State = field(default_factory=dict)
+
+
+@dataclass
+class Phases:
+    """Seconds that each phase of a load took."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def measured(self, phase: str, work: Callable[[], Any]) -> Any:
+        """Does the work and notes how long it took."""
+        started = time.monotonic()
+        try:
+            return work()
+        finally:
+            self.seconds[phase] = time.monotonic() - started
+
+
+def run_load(
+    dataset: Dataset, package: Package, audits: Sequence[Audit] = (), phases: Phases | None = None
+) -> Load:
+    """Loads a package: stage, audit, commit, publish.
+
+    A package that was committed before, by this process or one that died, is only published.
+
+    Raises:
+        AuditFailed: The rows did not pass an audit; nothing happened.
+        IncompatibleSchema: A column cannot be widened to what the rows hold; nothing happened.
+        StateConflict: Another run extracted the same resource meanwhile; nothing happened.
+        TableBlocked: A table is behind the log and cannot catch up; nothing happened.
+    """
+    phases = phases or Phases()
+    started = time.monotonic()
+    view = dataset.log.read_or_create()
+    load = view.find(package.load_uid)
+    if load is None:
+        staged = phases.measured("stage", lambda: stage(dataset, package, view))
+        phases.measured("audit", lambda: audit(dataset, staged, audits))
+        load = phases.measured("commit", lambda: commit(dataset, package, staged, started))
+    phases.measured("publish", lambda: publish_own(dataset, load))
+    return load
+
+
+def stage(dataset: Dataset, package: Package, view: LogView) -> list[StagedTable]:
+    """Writes the package's rows as data files that nothing refers to yet.
+
+    Raises:
+        IncompatibleSchema: A column cannot be widened to what the rows hold.
+    """
+    staged = []
+    for plan in plan_load(package):
+        current = dataset.load_table(plan.table)
+        if current is not None or plan.jobs:
+            staged.append(_stage_table(dataset, package, plan, current))
+    if not view.knows_schema(package.schema.stored_version_hash):
+        staged.append(_stage_version(dataset, package))
+    return staged
+
+
+def _stage_table(
+    dataset: Dataset, package: Package, plan: TablePlan, current: Table | None
+) -> StagedTable:
+    name = dataset.qualified(plan.table)
+    file_schemas = [pq.read_schema(job) for job in plan.jobs]
+    incoming = staged_schema(name, plan.columns, file_schemas)
+    transaction: Transaction
+    location = None
+    if current is None:
+        transaction = create_table_transaction(
+            dataset.catalog,
+            dataset.identifier(plan.table),
+            schema=incoming,
+            partition_spec=partition_spec(name, plan.layout, incoming),
+            sort_order=sort_order(name, plan.layout, incoming),
+            properties={**DEFAULT_PROPERTIES, **plan.layout.properties},
+        )
+        location = transaction.table_metadata.location if plan.jobs else None
+    else:
+        transaction = current.transaction()
+        if (plan.drop and plan.jobs) or is_dropped(current):
+            reset(transaction, name, incoming)
+        else:
+            evolve(transaction, name, incoming)
+    metadata, io = transaction.table_metadata, transaction._table.io
+    files: list[StagedFile] = []
+    for job in plan.jobs:
+        files += stage_file(job, metadata, io, f"{package.load_uid}-{plan.table}-{job.stem}")
+    intent = TableIntent(
+        table=plan.table,
+        disposition=plan.disposition,
+        files=tuple(files),
+        iceberg_schema=incoming.model_dump_json(),
+        location=location,
+        layout=plan.layout,
+        strategy=plan.strategy,
+        keys=plan.keys,
+        nesting=plan.nesting,
+        validity=plan.validity,
+        window=plan.window,
+        spec=str(metadata.spec()),
+        truncate=plan.truncate,
+        drop=plan.drop,
+    )
+    return StagedTable(name, intent, metadata, io, current, plan.resource)
+
+
+def _stage_version(dataset: Dataset, package: Package) -> StagedTable:
+    """Stages the row of `_dlt_version` for a schema that no load of the dataset had before."""
+    schema = package.schema
+    table = schema.version_table_name
+    plan = TablePlan(
+        table=table,
+        disposition="append",
+        columns=package.prepare_table(table)["columns"],
+        jobs=(),
+        layout=Layout(),
+    )
+    staged = _stage_table(dataset, package, plan, dataset.load_table(table))
+    row = {
+        "version": schema.stored_version,
+        "engine_version": schema.ENGINE_VERSION,
+        "inserted_at": package.created_at,
+        "schema_name": schema.name,
+        "version_hash": schema.stored_version_hash,
+        "schema": json.dumps(schema.to_dict()),
+    }
+    naming = schema.naming
+    rows = pa.RecordBatch.from_pylist([{naming.normalize_identifier(k): v for k, v in row.items()}])
+    files = write_staged([rows], staged.metadata, staged.io, f"{package.load_uid}-{table}")
+    location = None if staged.current else staged.metadata.location
+    intent = staged.intent.model_copy(update={"files": tuple(files), "location": location})
+    return StagedTable(staged.name, intent, staged.metadata, staged.io, staged.current)
+
+
+def audit(dataset: Dataset, staged: Sequence[StagedTable], audits: Sequence[Audit]) -> None:
+    """Reads the staged rows before anyone can see them.
+
+    Raises:
+        AuditFailed: An audit found something; all audits have been run.
+    """
+    findings = [
+        finding for table in staged for check in (*BUILT_IN, *audits) for finding in check(table)
+    ]
+    if findings:
+        raise AuditFailed(dataset.name, findings)
+
+
+def commit(
+    dataset: Dataset, package: Package, staged: Sequence[StagedTable], started: float
+) -> Load:
+    """Appends the load to the log: this is the commit point, and from here on it exists.
+
+    Args:
+        dataset: The dataset.
+        package: The load package.
+        staged: Its staged tables.
+        started: When staging began, in the seconds of `time.monotonic`.
+
+    Raises:
+        StateConflict: Another run committed the state of a resource that this load extracted.
+        TableBlocked: A table of the load is behind the log and cannot catch up.
+        LoadExpired: Too much time has passed since staging began.
+    """
+    unknown = 0
+    for _ in attempts(f"Committing load {package.load_id} to {dataset.name}"):
+        view = dataset.log.read_or_create()
+        if done := view.find(package.load_uid):
+            return done
+        if time.monotonic() - started > COMMIT_WITHIN_SECONDS:
+            raise LoadExpired(
+                f"Load {package.load_id} was staged more than {COMMIT_WITHIN_SECONDS / 3600:.0f} "
+                "hours ago, and its files may be swept as orphans. Run the pipeline again."
+            )
+        load = _next_load(package, staged, view)
+        try:
+            dataset.log.append(view, load)
+            return load
+        except CommitConflict:
+            continue
+        except CommitOutcomeUnknown as error:
+            # The log tells whether it was applied. A catalog that is really gone gives up here.
+            unknown += 1
+            if unknown == 3:
+                raise error.cause from error
+    raise AssertionError("unreachable")
+
+
+def _next_load(package: Package, staged: Sequence[StagedTable], view: LogView) -> Load:
+    state = package.state
+    if state is not None:
+        newest = view.newest_state(package.pipeline_name)
+        newest_document = decode_document(newest.state) if newest and newest.state else None
+        state = rebase_state(state, package.state_before, newest_document)
+    return Load(
+        load_id=package.load_id,
+        load_uid=package.load_uid,
+        schema_name=package.schema.name,
+        schema_version_hash=package.schema.stored_version_hash,
+        pipeline_name=package.pipeline_name,
+        intent=LoadIntent(tables=tuple(table.intent for table in staged)),
+        state=encode_document(state) if state else None,
+        state_version=state["version"] if state else None,
+        seq=view.last_seq + 1,
+        settled_seq=view.settled_seq,
+    )
+
+
+def publish_own(dataset: Dataset, load: Load) -> None:
+    """Publishes the load's tables, each through every earlier load first.
+
+    Raises:
+        TableBlocked: A table was changed incompatibly since the audit; the others are published.
+    """
+    view = dataset.log.read_or_create()
+    earlier = [other for other in view.unsettled() if other.seq <= load.seq]
+    tables = {intent.table for intent in load.intent.tables}
+    blocked = publish(dataset, view.uuid, earlier, tables)
+    if blocked:
+        raise TableBlocked(
+            f"Load {load.load_id} is committed, and cannot be published to "
+            + "; ".join(f"`{dataset.qualified(t)}`: {error}" for t, error in blocked.items())
+        )
+    settled = settled_through(dataset, view, published={load.seq})
+    if settled > view.settled_seq:
+        dataset.log.record_settled(settled)
+    dataset.log.compact_if_due()
+
+
+def open_dataset(dataset: Dataset) -> LogView | None:
+    """Opens a dataset: publishes whatever a process that died left committed and unpublished.
+
+    Returns:
+        The log, None for a dataset that nothing was ever loaded into.
+    """
+    view = dataset.log.read()
+    if view is not None and view.unsettled():
+        recover(dataset, view)
+    return view

@@ -1,0 +1,294 @@
+"""`_dlt_loads`, the write-ahead log of a dataset: a load exists if and only if its row is there.
+
+Appending the row is a load's commit point, and because each append asserts the snapshot it was
+computed from, the rows are in a total order, `seq`. Everything else, the data tables included, can
+be brought up to date from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from floe_ingestion_defs.destinations.iceberg.commits import attempts, head_of, load_table
+from floe_ingestion_defs.destinations.iceberg.data_files import (
+    data_path,
+    describe,
+    write_data_file,
+)
+from floe_ingestion_defs.destinations.iceberg.errors import CommitConflict
+from floe_ingestion_defs.destinations.iceberg.intent import LoadIntent
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+LOADS_TABLE = "_dlt_loads"
+# The log's own record that everything up to a seq was published. It is set after a publish, so
+# that a table which somebody drops later is not brought back by the next opener.
+SETTLED_PROPERTY = "dlt.settled-seq"
+COMPACT_AFTER_FILES = 24
+
+_SCHEMA = pa.schema(
+    [
+        ("load_id", pa.string()),
+        ("schema_name", pa.string()),
+        ("status", pa.int64()),
+        ("inserted_at", pa.timestamp("us", "UTC")),
+        ("schema_version_hash", pa.string()),
+        ("load_uid", pa.string()),
+        ("seq", pa.int64()),
+        ("settled_seq", pa.int64()),
+        ("pipeline_name", pa.string()),
+        ("state_version", pa.int64()),
+        ("state", pa.string()),
+        ("intent", pa.string()),
+    ]
+)
+# All that is needed to find a load and to number the next; state and intent are read for the few
+# rows that matter.
+_LIGHT = tuple(name for name in _SCHEMA.names if name not in ("state", "intent"))
+
+_PROPERTIES = {
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "20",
+    "commit.manifest-merge.enabled": "true",
+    "commit.manifest.min-count-to-merge": "16",
+    "write.metadata.metrics.default": "none",
+    "write.metadata.metrics.column.seq": "full",
+    "write.parquet.compression-codec": "zstd",
+}
+
+
+@dataclass(frozen=True)
+class Load:
+    """One row of the log.
+
+    Attributes:
+        seq: The load's place in the total order, counted from 1; 0 before it is committed.
+        settled_seq: Every load up to this one was published when the row was written.
+        state: The pipeline's whole state document in dlt's JSON, None if it did not change.
+    """
+
+    load_id: str
+    load_uid: str
+    schema_name: str
+    schema_version_hash: str
+    pipeline_name: str
+    intent: LoadIntent = field(default_factory=LoadIntent)
+    state: str | None = None
+    state_version: int | None = None
+    seq: int = 0
+    settled_seq: int = 0
+
+    def _as_row(self) -> pa.Table:
+        row = {
+            "load_id": self.load_id,
+            "schema_name": self.schema_name,
+            "status": 0,
+            "inserted_at": datetime.now(UTC),
+            "schema_version_hash": self.schema_version_hash,
+            "load_uid": self.load_uid,
+            "seq": self.seq,
+            "settled_seq": self.settled_seq,
+            "pipeline_name": self.pipeline_name,
+            "state_version": self.state_version,
+            "state": self.state,
+            "intent": self.intent.model_dump_json(),
+        }
+        return pa.Table.from_pylist([row], schema=_SCHEMA)
+
+
+def _load_from_row(row: dict[str, Any]) -> Load:
+    intent = row.get("intent")
+    return Load(
+        load_id=row["load_id"],
+        load_uid=row["load_uid"],
+        schema_name=row["schema_name"],
+        schema_version_hash=row["schema_version_hash"],
+        pipeline_name=row["pipeline_name"],
+        intent=LoadIntent.model_validate_json(intent) if intent else LoadIntent(),
+        state=row.get("state"),
+        state_version=row["state_version"],
+        seq=row["seq"],
+        settled_seq=row["settled_seq"],
+    )
+
+
+class LogView:
+    """The log at one of its snapshots; a commit through it asserts that snapshot."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.uuid = str(table.metadata.table_uuid)
+        if head_of(table) is None:
+            self._rows = _SCHEMA.empty_table().select(_LIGHT)
+        else:
+            self._rows = table.scan(selected_fields=_LIGHT).to_arrow()
+
+    @property
+    def last_seq(self) -> int:
+        """The seq of the newest load, 0 where there is none."""
+        return pc.max(self._rows["seq"]).as_py() or 0
+
+    @property
+    def settled_seq(self) -> int:
+        """Every load up to this one is known to be published."""
+        recorded = int(self.table.properties.get(SETTLED_PROPERTY, 0))
+        return max(recorded, pc.max(self._rows["settled_seq"]).as_py() or 0)
+
+    def unsettled(self) -> list[Load]:
+        """The loads that may not be published yet, with their intents, oldest first."""
+        if self.settled_seq >= self.last_seq:
+            return []
+        return self._read(f"seq > {self.settled_seq}", (*_LIGHT, "intent"))
+
+    def find(self, load_uid: str) -> Load | None:
+        """The committed load of that uid."""
+        found = self._rows.filter(pc.field("load_uid") == load_uid).to_pylist()
+        return self._read(f"seq = {found[0]['seq']}", _SCHEMA.names)[0] if found else None
+
+    def newest_state(self, pipeline_name: str) -> Load | None:
+        """The pipeline's newest load that changed its state, with that state."""
+        rows = self._rows.filter(
+            (pc.field("pipeline_name") == pipeline_name) & pc.field("state_version").is_valid()
+        )
+        seq = pc.max(rows["seq"]).as_py()
+        return None if seq is None else self._read(f"seq = {seq}", (*_LIGHT, "state"))[0]
+
+    def newest_schema_hash(self, schema_name: str | None) -> str | None:
+        """The version hash of the newest schema, of that name if one is given."""
+        rows = self._rows
+        if schema_name is not None:
+            rows = rows.filter(pc.field("schema_name") == schema_name)
+        seq = pc.max(rows["seq"]).as_py()
+        if seq is None:
+            return None
+        return str(rows.filter(pc.field("seq") == seq)["schema_version_hash"][0].as_py())
+
+    def knows_schema(self, version_hash: str) -> bool:
+        """Whether a load with this version of a schema was committed."""
+        return bool(pc.any(pc.equal(self._rows["schema_version_hash"], version_hash)).as_py())
+
+    def _read(self, row_filter: str, columns: Sequence[str]) -> list[Load]:
+        rows = self.table.scan(row_filter=row_filter, selected_fields=tuple(columns)).to_arrow()
+        return [_load_from_row(row) for row in rows.sort_by("seq").to_pylist()]
+
+
+class LoadLog:
+    """The log of one dataset.
+
+    Args:
+        catalog: The catalog that holds the dataset.
+        namespace: The dataset's namespace.
+    """
+
+    def __init__(self, catalog: Catalog, namespace: tuple[str, ...]) -> None:
+        self.catalog = catalog
+        self.identifier = (*namespace, LOADS_TABLE)
+        self._namespace = namespace
+
+    def read(self) -> LogView | None:
+        """The log as it is now, None for a dataset that nothing was ever loaded into."""
+        table = load_table(self.catalog, self.identifier)
+        return None if table is None else LogView(table)
+
+    def read_or_create(self) -> LogView:
+        """The log as it is now, made together with its namespace on first use."""
+        if view := self.read():
+            return view
+        from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExistsError
+
+        # Somebody may create either in between.
+        with suppress(NamespaceAlreadyExistsError):
+            self.catalog.create_namespace_if_not_exists(self._namespace)
+        with suppress(TableAlreadyExistsError):
+            self.catalog.create_table(self.identifier, schema=_SCHEMA, properties=_PROPERTIES)
+        for _ in attempts(f"Creating {'.'.join(self.identifier)}", deadline_seconds=10):
+            if view := self.read():
+                return view
+        raise AssertionError("unreachable")
+
+    def append(self, view: LogView, load: Load) -> None:
+        """Appends a load's row to the log as it was read: this is the commit point.
+
+        Raises:
+            CommitConflict: Another load was committed since; this one was not.
+        """
+        view.table.append(load._as_row())
+
+    def record_settled(self, seq: int) -> None:
+        """Records that every load up to `seq` is published, if nobody is committing just now.
+
+        It saves later openers from looking at the tables again; a committer that wins instead
+        records what it finds.
+        """
+        for attempt in range(3):
+            view = load_table(self.catalog, self.identifier)
+            if view is None or int(view.properties.get(SETTLED_PROPERTY, 0)) >= seq:
+                return
+            try:
+                with view.transaction() as transaction:
+                    transaction.set_properties({SETTLED_PROPERTY: str(seq)})
+                return
+            except CommitConflict:
+                if attempt == 2:
+                    return
+
+    def compact_if_due(self) -> bool:
+        """Rewrites the log into one file and drops its old snapshots, once it has many files.
+
+        A settled load's intent is never read again, and of the states only each pipeline's newest,
+        so the others are left out; dlt's own columns stay for every load. Gives way to whoever is
+        committing.
+
+        Returns:
+            Whether the log was compacted.
+        """
+        table = load_table(self.catalog, self.identifier)
+        snapshot = table.current_snapshot() if table else None
+        if table is None or snapshot is None or snapshot.summary is None:
+            return False
+        if int(snapshot.summary["total-data-files"] or 0) < COMPACT_AFTER_FILES:
+            return False
+        try:
+            self._compact(table)
+        except CommitConflict:
+            return False
+        return True
+
+    def _compact(self, table: Table) -> None:
+        from pyiceberg.table.update.snapshot import ExpireSnapshots
+
+        view = LogView(table)
+        rows = table.scan().to_arrow().sort_by("seq").select(_SCHEMA.names).cast(_SCHEMA)
+        has_state = rows.filter(pc.field("state_version").is_valid())
+        newest = has_state.group_by("pipeline_name").aggregate([("seq", "max")])["seq_max"]
+        keep_state = pc.is_in(rows["seq"], value_set=newest.combine_chunks())
+        keep_intent = pc.greater(rows["seq"], view.settled_seq)
+        for name, keep in (("state", keep_state), ("intent", keep_intent)):
+            kept = pc.if_else(keep, rows[name], pa.scalar(None, pa.string()))
+            rows = rows.set_column(rows.schema.get_field_index(name), _SCHEMA.field(name), kept)
+        path = data_path(table.metadata, f"compacted-{uuid4()}.parquet")
+        write_data_file(table.io, table.metadata, path, rows.to_batches())
+        recent = datetime.now(UTC) - timedelta(minutes=5)
+        with table.transaction() as transaction:
+            # Also as a property, since the newest row's own record may be among the older ones.
+            transaction.set_properties({SETTLED_PROPERTY: str(view.settled_seq)})
+            with transaction.update_snapshot().overwrite() as overwrite:
+                for task in table.scan().plan_files():
+                    overwrite.delete_data_file(task.file)
+                overwrite.append_data_file(describe(table.metadata, table.io, path))
+            # A reader that holds a recent snapshot still finds it by id.
+            expire = ExpireSnapshots(transaction)
+            expire.older_than(recent) if len(table.metadata.snapshots) < 200 else expire.by_ids(
+                [s.snapshot_id for s in table.metadata.snapshots if s.snapshot_id != head_of(table)]
+            )
+            expire.commit()

@@ -1,0 +1,200 @@
+"""What a dlt load package means for each table, read from dlt's schema and its hints."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from dlt.common.destination.utils import resolve_merge_strategy
+from dlt.common.schema.utils import (
+    get_active_record_timestamp,
+    get_columns_names_with_prop,
+    get_dedup_sort_tuple,
+    get_first_column_name_with_prop,
+    get_nested_tables,
+    get_root_table,
+    get_validity_column_names,
+    has_table_seen_data,
+)
+
+from floe_ingestion_defs.destinations.iceberg.errors import InvalidHint
+from floe_ingestion_defs.destinations.iceberg.intent import (
+    Disposition,
+    Keys,
+    Layout,
+    MergeStrategy,
+    Nesting,
+    Validity,
+    Window,
+)
+from floe_ingestion_defs.destinations.iceberg.layout import layout_of
+
+if TYPE_CHECKING:
+    from dlt.common.schema.typing import TColumnSchema, TTableSchema
+
+    from floe_ingestion_defs.destinations.iceberg.load import Package
+
+WINDOW_HINT = "x-iceberg-window"
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """What a load does to one table; `TableIntent` is this with the staged files."""
+
+    table: str
+    disposition: Disposition
+    columns: Mapping[str, TColumnSchema]
+    jobs: tuple[Path, ...]
+    layout: Layout
+    resource: str | None = None
+    strategy: MergeStrategy | None = None
+    keys: Keys = field(default_factory=Keys)
+    nesting: Nesting | None = None
+    validity: Validity | None = None
+    window: Window | None = None
+    truncate: bool = False
+    drop: bool = False
+
+
+def plan_load(package: Package) -> list[TablePlan]:
+    """The plans of all tables that the package touches, with or without rows for them."""
+    tables = package.schema.tables
+    # A replaced or merged root takes its nested tables along, those without rows included.
+    touched = set(package.jobs)
+    for name in package.jobs:
+        root = _root_name(package, name)
+        if package.prepare_table(root)["write_disposition"] != "append":
+            chain = get_nested_tables(tables, root)
+            touched.update(_name(table) for table in chain if has_table_seen_data(table))
+    plans = [_plan_table(package, name) for name in sorted(touched)]
+    for name in sorted({*package.dropped, *package.truncated} - touched):
+        plans.append(
+            TablePlan(
+                table=name,
+                disposition="append",
+                columns={},
+                jobs=(),
+                layout=Layout(),
+                truncate=True,
+                drop=name in package.dropped,
+            )
+        )
+    return plans
+
+
+def _plan_table(package: Package, name: str) -> TablePlan:
+    table = package.prepare_table(name)
+    chain_root = _root_name(package, name)
+    root = package.prepare_table(chain_root)
+    columns = {n: c for n, c in table["columns"].items() if c.get("data_type")}
+    disposition = cast("Disposition", root["write_disposition"])
+    strategy = cast(
+        "MergeStrategy | None",
+        resolve_merge_strategy(package.schema.tables, root, package.capabilities),
+    )
+    root_keys = _keys(root)
+    has_keys = root_keys.primary_key or root_keys.merge_key
+    if disposition == "merge" and strategy == "delete-insert" and not has_keys:
+        # As dlt's SQL destinations do: a merge without keys has nothing to delete.
+        disposition, strategy = "append", None
+    nested = name != chain_root
+    window = _window(table, columns)
+    if window and disposition == "append":
+        disposition = "overwrite"
+    elif window:
+        raise InvalidHint(
+            f"Table `{name}` has a window to overwrite and write disposition `{disposition}`. "
+            "A window goes with `append`: the load replaces exactly the window's rows."
+        )
+    return TablePlan(
+        table=name,
+        disposition=disposition,
+        columns=columns,
+        jobs=tuple(package.jobs.get(name, ())),
+        layout=layout_of(table),
+        resource=root.get("resource"),
+        strategy=strategy,
+        keys=Keys() if nested or disposition != "merge" else root_keys,
+        nesting=_nesting(package, table, root) if nested and disposition == "merge" else None,
+        validity=_validity(package, root) if strategy == "scd2" and not nested else None,
+        window=window,
+        truncate=name in package.truncated and disposition != "replace",
+        drop=name in package.dropped,
+    )
+
+
+def _name(table: TTableSchema) -> str:
+    return cast(str, table["name"])
+
+
+def _root_name(package: Package, table: str) -> str:
+    return _name(get_root_table(package.schema.tables, table))
+
+
+def _keys(table: TTableSchema) -> Keys:
+    return Keys(
+        primary_key=tuple(get_columns_names_with_prop(table, "primary_key")),
+        merge_key=tuple(get_columns_names_with_prop(table, "merge_key")),
+        hard_delete=get_first_column_name_with_prop(table, "hard_delete"),
+        dedup_sort=get_dedup_sort_tuple(table),
+    )
+
+
+def _nesting(package: Package, table: TTableSchema, root: TTableSchema) -> Nesting:
+    depth, above = 0, table
+    while above.get("parent"):
+        depth, above = depth + 1, package.prepare_table(cast(str, above["parent"]))
+    root_key = get_first_column_name_with_prop(table, "root_key")
+    if root_key is None and depth == 1:
+        root_key = get_first_column_name_with_prop(table, "parent_key")
+    root_row_key = get_first_column_name_with_prop(root, "row_key") or (
+        get_first_column_name_with_prop(root, "unique")
+    )
+    row_key = get_first_column_name_with_prop(table, "row_key")
+    if root_key is None or root_row_key is None or row_key is None:
+        raise InvalidHint(
+            f"Nested table `{table['name']}` has no column that leads to the rows of its root "
+            f"`{root['name']}`, so a merge cannot keep them together. Set `root_key=True` on the "
+            "source."
+        )
+    return Nesting(
+        root=_name(root),
+        root_row_key=root_row_key,
+        root_key=root_key,
+        row_key=row_key,
+        depth=depth,
+    )
+
+
+def _validity(package: Package, root: TTableSchema) -> Validity:
+    valid_from, valid_to = get_validity_column_names(root)
+    row_version = get_first_column_name_with_prop(root, "x-row-version")
+    if valid_from is None or valid_to is None or row_version is None:
+        raise InvalidHint(f"Table `{root['name']}` lacks the columns of merge strategy `scd2`.")
+    hints: dict[str, Any] = dict(root)
+    boundary: datetime = hints.get("x-boundary-timestamp") or package.created_at
+    if isinstance(boundary, str):
+        boundary = datetime.fromisoformat(boundary)
+    return Validity(
+        row_version=row_version,
+        valid_from=valid_from,
+        valid_to=valid_to,
+        boundary=boundary,
+        active=get_active_record_timestamp(root),
+    )
+
+
+def _window(table: TTableSchema, columns: Collection[str]) -> Window | None:
+    described = cast("dict[str, Any]", table).get(WINDOW_HINT)
+    if not described or table.get("parent"):
+        return None
+    window = Window.model_validate(described)
+    if window.column not in columns:
+        raise InvalidHint(
+            f"Table `{table['name']}` has no column `{window.column}`, by which its window is "
+            f"given. It has: {', '.join(columns)}."
+        )
+    return window
