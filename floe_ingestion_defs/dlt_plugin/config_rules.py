@@ -33,7 +33,8 @@ _PARTITION = re.compile(
 _LONGEST_NAME = 64
 
 
-def _as_words(text: str) -> str:
+def as_words(text: str) -> str:
+    """Make of any text a name that is allowed: lower-case words joined by underscores."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text)
     return re.sub(r"[^a-z0-9]+", "_", spaced.lower()).strip("_") or "name"
 
@@ -43,7 +44,7 @@ def check_source_name(value: str) -> str:
     if not _SOURCE_NAME.fullmatch(value) or len(value) > _LONGEST_NAME:
         msg = (
             f"{value!r} is not a valid name: lower-case words joined by single underscores, at "
-            f"most {_LONGEST_NAME} characters, such as {_as_words(value)[:_LONGEST_NAME]!r}"
+            f"most {_LONGEST_NAME} characters, such as {as_words(value)[:_LONGEST_NAME]!r}"
         )
         raise ValueError(msg)
     return value
@@ -58,9 +59,9 @@ def check_destination_table(value: str) -> str:
         raise ValueError(msg)
     if not re.fullmatch(_WORDS, namespace) or not re.fullmatch(_WORDS, plain):
         words = ".".join(
-            _as_words(part.replace("{resource}", "RESOURCE")).replace("resource", "{resource}")
+            as_words(part.replace("{resource}", "RESOURCE")).replace("resource", "{resource}")
             if "{resource}" in part
-            else _as_words(part)
+            else as_words(part)
             for part in ([namespace, table] if dot else ["bronze", value])
         )
         msg = (
@@ -150,7 +151,7 @@ def _check_resource_names(source: IngestionSourceConfig, names: Sequence[str]) -
                 raise ValueError(msg)
             msg = (
                 f"resource name {name!r} is not valid: letters and digits in words joined by "
-                f"single underscores, such as {_as_words(name)!r}"
+                f"single underscores, such as {as_words(name)!r}"
             )
             raise ValueError(msg)
     if len(set(names)) != len(names):

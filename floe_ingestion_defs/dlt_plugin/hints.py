@@ -18,15 +18,29 @@ if TYPE_CHECKING:
 _TRANSFORM = re.compile(r"(?P<transform>\w+)\(\s*(?:(?P<param>\d+)\s*,\s*)?(?P<column>\w+)\s*\)")
 
 
-def apply_spec(resource: DltResource, spec: ResourceSpec) -> None:
-    """Set table, write disposition, keys, columns, contract and partitions of a resource."""
+# Kinds of source whose resources say themselves how they are loaded, where the configuration
+# does not.
+_SPEAK_FOR_THEMSELVES = frozenset({"rest_api", "python"})
+
+
+def apply_spec(resource: DltResource, spec: ResourceSpec, source_type: str = "") -> None:
+    """Set table, write disposition, keys, columns, contract and partitions of a resource.
+
+    Args:
+        resource: The resource.
+        spec: How it is loaded.
+        source_type: Kind of source that it is from; some have defaults of their own.
+    """
+    own = source_type in _SPEAK_FOR_THEMSELVES
+    disposition_given = not own or not spec.given.isdisjoint({"write_mode", "merge_strategy"})
+    contract_given = not own or "schema_contract" in spec.given
     resource.apply_hints(
         table_name=spec.table_name,
-        write_disposition=_write_disposition(spec),
+        write_disposition=_write_disposition(spec) if disposition_given else None,
         primary_key=list(spec.primary_key) or None,
         merge_key=list(spec.merge_key) or None,
         columns=column_hints(spec) or None,
-        schema_contract=contract_settings(spec.schema_contract),
+        schema_contract=contract_settings(spec.schema_contract) if contract_given else None,
         additional_table_hints=_table_hints(spec),
     )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
+from floe_ingestion_defs.dlt_plugin.redaction import Redactor
 from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
 
 if TYPE_CHECKING:
@@ -31,6 +33,10 @@ class IngestionPipeline:
         config: The source as it was configured, placeholders unresolved.
         resources: The chosen resources.
         working_dir: The working directory, this pipeline's alone.
+        destination: Arguments of the destination, by which its catalog is opened.
+        redactor: Strikes the configuration's secrets out of texts.
+        renew: Makes the same pipeline afresh.
+        used: Whether its source has been extracted.
     """
 
     pipeline: Pipeline
@@ -38,6 +44,9 @@ class IngestionPipeline:
     config: IngestionSourceConfig
     resources: tuple[ResourceSpec, ...]
     working_dir: Path
+    destination: dict[str, Any] = field(repr=False)
+    redactor: Redactor = field(repr=False)
+    renew: Callable[[], IngestionPipeline] = field(repr=False)
     used: bool = field(default=False, repr=False)
 
     @property

@@ -5,6 +5,8 @@ Each method is short; what it does lies in the module that it names.
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -17,12 +19,28 @@ from floe_ingestion_defs.contracts import (
     IngestionPlugin,
     IngestionResult,
 )
+from floe_ingestion_defs.contracts.metadata import checked_health_timeout
+from floe_ingestion_defs.dlt_plugin.categories import categorize_error
 from floe_ingestion_defs.dlt_plugin.config import DltIngestionConfig, IngestionSourceConfig
 from floe_ingestion_defs.dlt_plugin.config_errors import explain
-from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.destination_config import destination_config
+from floe_ingestion_defs.dlt_plugin.errors import IngestionError, PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.failures import raise_as_ingestion_error
+from floe_ingestion_defs.dlt_plugin.health import check_health
 from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
+from floe_ingestion_defs.dlt_plugin.preparation import (
+    as_source_config,
+    build_source,
+    choose_resources,
+    make_dlt_pipeline,
+    make_working_dir,
+    reach_source,
+    resolve_source,
+)
+from floe_ingestion_defs.dlt_plugin.redaction import Redactor, redactor_for
 from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec, resource_specs
 from floe_ingestion_defs.dlt_plugin.results import LoadResult
+from floe_ingestion_defs.dlt_plugin.tracing import traced
 
 if TYPE_CHECKING:
     from dlt.extract import DltSource
@@ -148,7 +166,44 @@ class DltIngestionPlugin(IngestionPlugin):
             PipelineConfigurationError: The configuration is wrong, or a `${NAME}` is not set.
             SourceConnectionError: The source cannot be reached.
         """
-        raise NotImplementedError
+        source = as_source_config(config)
+        redactor = redactor_for(
+            source.source_config, source.credentials, self._config.catalog_config
+        )
+        attributes = {
+            "ingestion.source_name": source.name,
+            "ingestion.source_type": source.source_type,
+            "ingestion.destination_table": source.destination_table,
+            "ingestion.write_mode": source.write_mode,
+        }
+        with traced("ingestion.create_pipeline", attributes, redactor):
+            return self._make_pipeline(source, resources, redactor)
+
+    def _make_pipeline(
+        self,
+        source: IngestionSourceConfig,
+        resources: Sequence[str] | None,
+        redactor: Redactor,
+    ) -> IngestionPipeline:
+        resolved, options = resolve_source(source)
+        specs = choose_resources(resolved, resources)
+        destination = self.get_destination_config(self._config.catalog_config)
+        reach_source(resolved, options, redactor)
+        working_dir = make_working_dir(source)
+        try:
+            return IngestionPipeline(
+                pipeline=make_dlt_pipeline(source, specs, destination, working_dir),
+                source=build_source(resolved, options, specs),
+                config=source,
+                resources=specs,
+                working_dir=working_dir,
+                destination=destination,
+                redactor=redactor,
+                renew=lambda: self._make_pipeline(source, resources, redactor),
+            )
+        except Exception as error:  # a source is built by dlt, by drivers and by its author
+            shutil.rmtree(working_dir, ignore_errors=True)
+            raise_as_ingestion_error(error, source, redactor, "extract")
 
     def run(self, pipeline: IngestionPipeline, **kwargs: Any) -> IngestionResult:
         """Load what the source has to give; a load that fails ends in a result that says so.
@@ -157,27 +212,55 @@ class DltIngestionPlugin(IngestionPlugin):
             pipeline: What `create_pipeline` made.
             **kwargs: Passed on to `load`.
         """
-        raise NotImplementedError
+        started = time.monotonic()
+        try:
+            return self.load(pipeline, **kwargs)
+        except IngestionError as error:
+            category = categorize_error(error)
+            return LoadResult(
+                success=False,
+                duration_seconds=time.monotonic() - started,
+                errors=[f"{category.value} {type(error).__name__}: {error}"],
+            )
 
     def load(self, pipeline: IngestionPipeline, **kwargs: Any) -> LoadResult:
         """Load what the source has to give.
 
         Args:
             pipeline: What `create_pipeline` made.
-            **kwargs: Passed on to dlt's `pipeline.run`, such as `refresh`.
+            **kwargs: `refresh`, dlt's refresh mode: `drop_sources`, `drop_resources`, `drop_data`.
 
         Raises:
             IngestionError: The load failed; nothing of it is visible.
         """
-        raise NotImplementedError
+        from floe_ingestion_defs.dlt_plugin import loading
+
+        return loading.load(pipeline, self._config.retry_config, **kwargs)
 
     def get_destination_config(self, catalog_config: dict[str, Any]) -> dict[str, Any]:
-        """Return the arguments of the destination that opens the catalog."""
-        raise NotImplementedError
+        """Return the arguments with which `iceberg(**…)` opens the catalog.
+
+        Args:
+            catalog_config: pyiceberg catalog properties over those of the environment; `${NAME}`
+                is resolved, and `s3_endpoint` and its like become pyiceberg's `s3.endpoint`.
+
+        Raises:
+            PipelineConfigurationError: A `${NAME}` is not set.
+        """
+        with traced("ingestion.get_destination_config"):
+            return destination_config(catalog_config)
 
     def health_check(self, timeout: float | None = None) -> HealthStatus:
-        """Say whether the plugin can load: whether it was started and the catalog answers."""
-        raise NotImplementedError
+        """Say whether the plugin can load: it was started, and the catalog answers.
+
+        Args:
+            timeout: Seconds that the catalog has to answer, one by default.
+
+        Raises:
+            ValueError: The timeout lies outside of 0.1 to 10 seconds.
+        """
+        seconds = checked_health_timeout(timeout)
+        return check_health(self._config, self._started, seconds)
 
 
 def _validated(config: DltIngestionConfig | Mapping[str, Any] | None) -> DltIngestionConfig:

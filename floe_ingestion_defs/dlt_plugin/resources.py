@@ -37,6 +37,8 @@ class ResourceSpec:
         partition_by: Columns, or transforms such as `month(time_hour)`.
         columns: Declared columns by name.
         description: What the table holds.
+        given: Names of the settings that the configuration gives; the others are defaults, which
+            leave alone what a source says about itself.
     """
 
     name: str
@@ -52,6 +54,7 @@ class ResourceSpec:
     partition_by: tuple[str, ...] = ()
     columns: Mapping[str, ColumnConfig] = field(default_factory=dict)
     description: str | None = None
+    given: frozenset[str] = frozenset()
 
     @property
     def namespace(self) -> str:
@@ -77,17 +80,19 @@ def _spec(source: IngestionSourceConfig, name: str) -> ResourceSpec:
         "schema_contract": source.schema_contract,
         **_own_settings(source, name),
     }
-    override = source.resources.get(name)
-    for config in (source, override):
-        if config is None:
-            continue
-        given = config.model_fields_set & _SETTINGS
-        settings |= {key: getattr(config, key) for key in given if getattr(config, key) is not None}
+    given: dict[str, Any] = {}
+    for config in (source, source.resources.get(name)):
+        names = _SETTINGS & config.model_fields_set if config is not None else frozenset()
+        given |= {key: getattr(config, key) for key in names if getattr(config, key) is not None}
+    settings |= given
     table = settings.pop("destination_table", source.destination_table)
     if settings["write_mode"] == "merge":
         settings.setdefault("merge_strategy", _default_strategy(settings))
     return ResourceSpec(
-        name=name, table=table.replace("{resource}", _as_identifier(name)), **settings
+        name=name,
+        table=table.replace("{resource}", _as_identifier(name)),
+        given=frozenset(given),
+        **settings,
     )
 
 

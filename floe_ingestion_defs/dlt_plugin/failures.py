@@ -1,0 +1,164 @@
+"""From whatever dlt, a driver or the destination raised to an `IngestionError` that says it all.
+
+The original stays attached as the cause unless its text holds a secret.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from floe_ingestion_defs.dlt_plugin.categories import categorize_error, error_chain
+from floe_ingestion_defs.dlt_plugin.errors import (
+    DestinationWriteError,
+    ErrorCategory,
+    IngestionError,
+    PipelineConfigurationError,
+    SchemaContractViolation,
+    SourceConnectionError,
+    SourceReadError,
+)
+
+if TYPE_CHECKING:
+    from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.redaction import Redactor
+
+_DESTINATION_STEPS = frozenset({"load", "sync"})
+_LONGEST_MESSAGE = 2000
+
+
+def raise_as_ingestion_error(
+    error: BaseException, source: IngestionSourceConfig, redactor: Redactor, step: str = ""
+) -> NoReturn:
+    """Raise what went wrong with a source as one of our errors.
+
+    Args:
+        error: What was raised.
+        source: The source that was loaded.
+        redactor: Strikes secrets out of messages.
+        step: Step in which it happened; dlt's own errors name theirs.
+    """
+    ours = as_ingestion_error(error, source, redactor, step)
+    text = "".join(traceback.format_exception(error))
+    raise ours from (None if redactor.finds_secret(text) or ours is error else error)
+
+
+def as_ingestion_error(
+    error: BaseException, source: IngestionSourceConfig, redactor: Redactor, step: str = ""
+) -> IngestionError:
+    """Make the `IngestionError` that fits an error; see `raise_as_ingestion_error`."""
+    chain = list(error_chain(error))
+    about = {
+        "source_name": source.name,
+        "source_type": source.source_type,
+        "destination_table": source.destination_table,
+        "pipeline_name": source.name,
+    }
+    category = categorize_error(error)
+    known = next((inner for inner in reversed(chain) if isinstance(inner, IngestionError)), None)
+    if known is not None:
+        known.message = redactor.clean(known.message)
+        known.args = (known.message,)
+        for name, value in about.items():
+            setattr(known, name, getattr(known, name) or value)
+        ours = known
+    else:
+        step = next((inner.step for inner in chain if hasattr(inner, "step")), step)
+        ours = _made_for(chain, category, step, redactor, about)
+    ours.category = category
+    return ours
+
+
+def _made_for(
+    chain: Sequence[BaseException],
+    category: ErrorCategory,
+    step: str,
+    redactor: Redactor,
+    about: dict[str, str],
+) -> IngestionError:
+    for inner in chain:
+        names = {kind.__name__ for kind in type(inner).__mro__}
+        if "DataValidationError" in names:
+            return _contract_violation(inner, about)
+        if "IncompatibleSchema" in names:
+            return _incompatible(inner, about)
+    message = redactor.clean(_message(chain))
+    if step in _DESTINATION_STEPS:
+        return DestinationWriteError(message, **about)
+    if any(_is_configuration(inner) for inner in chain):
+        return PipelineConfigurationError(message, **about)
+    if category is ErrorCategory.TRANSIENT or any(_is_connection(inner) for inner in chain):
+        return SourceConnectionError(message, **about)
+    return SourceReadError(message, **about)
+
+
+def _contract_violation(error: Any, about: dict[str, str]) -> SchemaContractViolation:
+    table = str(error.table_name or "")
+    column = str(error.column_name or "")
+    known = ((error.table_schema or {}).get("columns") or {}).get(column, {})
+    expected = known.get("data_type")
+    if column and expected is None:
+        what = f"column {column!r} of table {table!r} is new, and its columns are frozen"
+    elif column:
+        what = f"column {column!r} of table {table!r} is {expected}, and other values came"
+    else:
+        what = f"table {table!r} is new, and tables are frozen"
+    msg = (
+        f"{what}; change the source, declare the column under `columns`, or set "
+        "schema_contract: evolve. Nothing was loaded"
+    )
+    return SchemaContractViolation(msg, table=table, column=column, expected=expected, **about)
+
+
+def _incompatible(error: Any, about: dict[str, str]) -> SchemaContractViolation:
+    return SchemaContractViolation(
+        str(error),
+        table=error.table,
+        column=error.column,
+        expected=error.table_type,
+        found=error.incoming_type,
+        **about,
+    )
+
+
+def _is_configuration(error: BaseException) -> bool:
+    names = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
+    return bool(
+        names
+        & {
+            "builtins.ImportError",
+            "dlt.common.configuration.exceptions.ConfigurationException",
+            "dlt.common.exceptions.MissingDependencyException",
+            "sqlalchemy.exc.ArgumentError",
+            "sqlalchemy.exc.NoSuchModuleError",
+            "sqlalchemy.exc.NoSuchTableError",
+        }
+    )
+
+
+def _is_connection(error: BaseException) -> bool:
+    names = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
+    return bool(
+        names
+        & {
+            "builtins.OSError",
+            "requests.exceptions.RequestException",
+            "sqlalchemy.exc.DBAPIError",
+            "botocore.exceptions.ClientError",
+            "botocore.exceptions.BotoCoreError",
+        }
+    )
+
+
+def _message(chain: Sequence[BaseException]) -> str:
+    """Give the text of the innermost error that has one, without what only a debugger needs."""
+    for inner in reversed(chain):
+        text = str(inner)
+        if type(inner).__module__.startswith("sqlalchemy"):
+            text = re.sub(r"\n?\[SQL: .*", "", text, flags=re.DOTALL)
+        text = re.sub(r"\n?\(Background on this error.*", "", text, flags=re.DOTALL).strip()
+        if text:
+            return f"{type(inner).__name__}: {text}"[:_LONGEST_MESSAGE]
+    return type(chain[-1]).__name__

@@ -1,0 +1,84 @@
+"""Whether the plugin can load: it was started, its variables are set, its catalog answers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from floe_ingestion_defs.contracts import HealthState, HealthStatus
+from floe_ingestion_defs.dlt_plugin.config import DltIngestionConfig
+from floe_ingestion_defs.dlt_plugin.destination_config import (
+    destination_config,
+    open_configured_catalog,
+)
+from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.placeholders import missing_names
+from floe_ingestion_defs.dlt_plugin.redaction import redactor_for
+
+
+def check_health(config: DltIngestionConfig, started: bool, timeout: float) -> HealthStatus:
+    """Look at everything that a load would need, within a bounded time.
+
+    DEGRADED means that some sources can be loaded and others cannot, because variables that
+    they refer to are not set.
+
+    Args:
+        config: The plugin's configuration.
+        started: Whether `startup` was called.
+        timeout: Seconds that the catalog has to answer.
+    """
+    began = time.perf_counter()
+    state, message = _verdict(config, started, timeout)
+    return HealthStatus(
+        state=state,
+        message=message,
+        response_time_ms=(time.perf_counter() - began) * 1000,
+        checked_at=datetime.now(UTC),
+    )
+
+
+def _verdict(config: DltIngestionConfig, started: bool, timeout: float) -> tuple[HealthState, str]:
+    if not started:
+        return HealthState.UNHEALTHY, "the plugin was not started; call startup()"
+    trouble = _catalog_trouble(config.catalog_config, timeout)
+    if trouble:
+        return HealthState.UNHEALTHY, trouble
+    unready = {
+        source.name: missing_names([source.source_config, source.credentials, source.initial_value])
+        for source in config.sources
+    }
+    lacking = {name: missing for name, missing in unready.items() if missing}
+    if not lacking:
+        return HealthState.HEALTHY, "the catalog answers, and every variable is set"
+    text = "; ".join(
+        f"source {name!r} refers to {', '.join(missing)}" for name, missing in lacking.items()
+    )
+    all_lack = len(lacking) == len(config.sources)
+    state = HealthState.UNHEALTHY if all_lack else HealthState.DEGRADED
+    return state, f"{text}, which the environment does not set"
+
+
+def _catalog_trouble(catalog_config: Mapping[str, Any], timeout: float) -> str | None:
+    found: list[str] = []
+    redactor = redactor_for(dict(catalog_config))
+
+    def ask() -> None:
+        try:
+            open_configured_catalog(destination_config(catalog_config)).list_namespaces()
+        except PipelineConfigurationError as error:
+            found.append(redactor.clean(str(error)))
+        except Exception as error:  # a health check reports whatever keeps the catalog away
+            found.append(
+                f"the catalog does not answer: {type(error).__name__}: {redactor.clean(str(error))}"
+            )
+
+    # A daemon: a catalog that hangs must not keep the process from ending.
+    waiting = threading.Thread(target=ask, name="floe-health", daemon=True)
+    waiting.start()
+    waiting.join(timeout)
+    if waiting.is_alive():
+        return f"the catalog did not answer within {timeout:g} seconds"
+    return found[0] if found else None

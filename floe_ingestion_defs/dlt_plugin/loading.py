@@ -1,0 +1,159 @@
+"""Runs a pipeline: extract, normalize, load, once or until it succeeds.
+
+A try that fails before the load leaves nothing behind: the next one starts afresh, from the state
+in Iceberg. One that fails while it loads goes on with the same package, which the destination's
+log commits at most once; only where somebody else moved the cursor meanwhile are the rows
+extracted again.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from floe_ingestion_defs.dlt_plugin.categories import error_chain
+from floe_ingestion_defs.dlt_plugin.destination_config import open_configured_catalog
+from floe_ingestion_defs.dlt_plugin.failures import raise_as_ingestion_error
+from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
+from floe_ingestion_defs.dlt_plugin.results import LoadResult, ResourceResult
+from floe_ingestion_defs.dlt_plugin.retry import retrying
+from floe_ingestion_defs.dlt_plugin.table_state import read_table_state
+from floe_ingestion_defs.dlt_plugin.tracing import traced
+
+if TYPE_CHECKING:
+    from dlt.common.pipeline import LoadInfo, NormalizeInfo
+
+    from floe_ingestion_defs.dlt_plugin.config import RetryConfig
+
+_LOG = structlog.get_logger(__name__)
+_EXTRACT_AGAIN = frozenset({"StateConflict", "LoadExpired"})
+
+
+@dataclass
+class _Load:
+    """One load on its way through dlt's steps."""
+
+    current: IngestionPipeline
+    refresh: str | None = None
+    normalized: NormalizeInfo | None = None
+    loaded: LoadInfo | None = None
+
+    def attempt(self) -> None:
+        """Go on where the last attempt ended, or start afresh where that is not possible."""
+        if self.current.used and self.normalized is None:
+            self._start_afresh()
+        try:
+            self._run_steps()
+        except Exception as error:  # whatever a source, a driver or the catalog raises
+            if any(type(inner).__name__ in _EXTRACT_AGAIN for inner in error_chain(error)):
+                self.normalized = None
+            raise_as_ingestion_error(error, self.current.config, self.current.redactor)
+
+    def _start_afresh(self) -> None:
+        self.current.close()
+        self.current = self.current.renew()
+
+    def _run_steps(self) -> None:
+        pipeline, redactor = self.current.pipeline, self.current.redactor
+        if self.normalized is None:
+            self.current.used = True
+            pipeline.activate()
+            pipeline.sync_destination()
+            with traced("ingestion.extract", redactor=redactor):
+                pipeline.extract(self.current.source, refresh=self.refresh)  # type: ignore[arg-type]
+            with traced("ingestion.normalize", redactor=redactor):
+                self.normalized = pipeline.normalize()
+        with traced("ingestion.load", redactor=redactor):
+            self.loaded = pipeline.load()
+
+
+def load(
+    pipeline: IngestionPipeline, retry_config: RetryConfig, *, refresh: str | None = None
+) -> LoadResult:
+    """Load what a pipeline's source has to give.
+
+    Args:
+        pipeline: The pipeline; a used one is made afresh.
+        retry_config: How failed loads are tried again.
+        refresh: dlt's refresh mode: `drop_sources`, `drop_resources` or `drop_data`.
+
+    Raises:
+        IngestionError: The load failed; nothing of it is visible.
+    """
+    started = time.monotonic()
+    attributes = {
+        "ingestion.source_name": pipeline.name,
+        "ingestion.source_type": pipeline.config.source_type,
+        "ingestion.destination_table": pipeline.config.destination_table,
+        "ingestion.write_mode": pipeline.config.write_mode,
+    }
+    log = _LOG.bind(source=pipeline.name, table=pipeline.config.destination_table)
+    one = _Load(pipeline, refresh)
+    with traced("ingestion.run", attributes, pipeline.redactor) as span:
+        log.info("load started", resources=[spec.name for spec in pipeline.resources])
+        try:
+            for attempt in retrying(retry_config, pipeline.name):
+                with attempt:
+                    one.attempt()
+            result = _result(one)
+        finally:
+            one.current.close()
+            pipeline.used = True
+        result.duration_seconds = time.monotonic() - started
+        span.set_attribute("ingestion.rows_loaded", result.rows_loaded)
+        span.set_attribute("ingestion.bytes_written", result.bytes_written)
+        span.set_attribute("ingestion.duration_seconds", result.duration_seconds)
+        span.set_attribute("ingestion.load_id", ",".join(result.load_ids))
+    log.info(
+        "load finished",
+        rows_loaded=result.rows_loaded,
+        load_ids=result.load_ids,
+        seconds=round(result.duration_seconds, 3),
+    )
+    return result
+
+
+def _result(load: _Load) -> LoadResult:
+    rows = _rows_by_table(load.normalized)
+    load_ids = list(load.loaded.loads_ids) if load.loaded is not None else []
+    result = LoadResult(
+        success=True,
+        rows_loaded=sum(rows.values()),
+        bytes_written=_bytes_written(load.loaded),
+        load_ids=load_ids,
+        table_rows=rows,
+    )
+    catalog = open_configured_catalog(load.current.destination)
+    for spec in load.current.resources:
+        state = read_table_state(catalog, spec.table, load_ids)
+        result.resources[spec.name] = ResourceResult(
+            resource=spec.name,
+            table=spec.table,
+            rows_loaded=rows.get(spec.table_name, 0),
+            total_rows=state.total_rows,
+            snapshot_id=state.snapshot_id,
+            previous_snapshot_id=state.previous_snapshot_id,
+        )
+    return result
+
+
+def _rows_by_table(normalized: NormalizeInfo | None) -> dict[str, int]:
+    if normalized is None:
+        return {}
+    counts: dict[str, Any] = dict(normalized.row_counts)
+    return {table: int(rows) for table, rows in counts.items() if not table.startswith("_dlt_")}
+
+
+def _bytes_written(loaded: LoadInfo | None) -> int:
+    if loaded is None:
+        return 0
+    return sum(
+        job.file_size
+        for package in loaded.load_packages
+        for job in package.jobs.get("completed_jobs", ())
+        if not job.job_file_info.table_name.startswith("_dlt_")
+        and job.job_file_info.file_format != "reference"
+    )

@@ -1,0 +1,197 @@
+"""Everything up to a pipeline that can run: the source resolved, reached and built."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr, ValidationError
+
+from floe_ingestion_defs.contracts import IngestionConfig
+from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
+from floe_ingestion_defs.dlt_plugin.config_errors import explain
+from floe_ingestion_defs.dlt_plugin.config_rules import as_words
+from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError, SourceConnectionError
+from floe_ingestion_defs.dlt_plugin.failures import as_ingestion_error
+from floe_ingestion_defs.dlt_plugin.hints import apply_spec, assemble_source
+from floe_ingestion_defs.dlt_plugin.placeholders import missing_names, resolve_placeholders
+from floe_ingestion_defs.dlt_plugin.redaction import Redactor
+from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec, resource_specs
+from floe_ingestion_defs.dlt_plugin.source_options import OPTIONS_MODELS, SourceOptions
+from floe_ingestion_defs.dlt_plugin.sources import SOURCE_TYPES
+
+if TYPE_CHECKING:
+    from dlt import Pipeline
+    from dlt.extract import DltSource
+
+CONNECT_TIMEOUT_SECONDS = 10.0
+_RESOLVED = ("source_config", "credentials", "initial_value")
+# These are names in a source's own configuration, too: dlt's arguments.
+_SOURCE_CONFIG_ONLY = frozenset({"credentials", "resources"})
+
+
+def as_source_config(config: IngestionConfig | IngestionSourceConfig) -> IngestionSourceConfig:
+    """Give the contract's configuration as ours.
+
+    What the contract's has no field for stands in its `source_config`. The name, under which the
+    state is kept, is made from the table unless `source_config` gives one.
+
+    Raises:
+        ValidationError: The configuration is wrong.
+    """
+    if isinstance(config, IngestionSourceConfig):
+        return config
+    inner = dict(config.source_config)
+    known = IngestionSourceConfig.model_fields.keys() - _SOURCE_CONFIG_ONLY
+    own = {key: inner.pop(key) for key in list(inner) if key in known}
+    table = config.destination_table.replace("{resource}", "")
+    return IngestionSourceConfig.model_validate(
+        {
+            "name": as_words(table),
+            **own,
+            "source_type": config.source_type,
+            "source_config": inner,
+            "destination_table": config.destination_table,
+            "write_mode": config.write_mode,
+            "schema_contract": config.schema_contract,
+        }
+    )
+
+
+def resolve_source(source: IngestionSourceConfig) -> tuple[IngestionSourceConfig, SourceOptions]:
+    """Fill in the placeholders of a source, and validate its options as they then are.
+
+    Raises:
+        PipelineConfigurationError: A variable is not set, or its value does not fit.
+    """
+    values = {name: getattr(source, name) for name in _RESOLVED}
+    missing = missing_names(values)
+    if missing:
+        are = "is" if len(missing) == 1 else "are"
+        msg = f"{', '.join(missing)} {are} not set in the environment; the source refers to it"
+        raise PipelineConfigurationError(msg, **_about(source))
+    resolved = {name: resolve_placeholders(value) for name, value in values.items()}
+    resolved["credentials"] = _as_secret(resolved["credentials"])
+    source = source.model_copy(update=resolved)
+    try:
+        options = OPTIONS_MODELS[source.source_type].model_validate(source.source_config)
+    except ValidationError as wrong:
+        text = explain(wrong, OPTIONS_MODELS[source.source_type])
+    else:
+        return source, options
+    raise PipelineConfigurationError(f"source_config: {text}", **_about(source))
+
+
+def _as_secret(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: SecretStr(item) for key, item in value.items()}
+    return None if value is None else SecretStr(value)
+
+
+def _about(source: IngestionSourceConfig) -> dict[str, str]:
+    return {
+        "source_name": source.name,
+        "source_type": source.source_type,
+        "destination_table": source.destination_table,
+        "pipeline_name": source.name,
+    }
+
+
+def choose_resources(
+    source: IngestionSourceConfig, names: Sequence[str] | None
+) -> tuple[ResourceSpec, ...]:
+    """Pick resources of a source by name; all of them where no names are given.
+
+    Raises:
+        PipelineConfigurationError: The source has no such resource.
+    """
+    specs = resource_specs(source)
+    if names is None:
+        return specs
+    known = {spec.name: spec for spec in specs}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        msg = f"there is no resource {unknown[0]!r}; the source has {', '.join(known)}"
+        raise PipelineConfigurationError(msg, **_about(source))
+    return tuple(spec for spec in specs if spec.name in set(names))
+
+
+def reach_source(
+    source: IngestionSourceConfig,
+    options: SourceOptions,
+    redactor: Redactor,
+    timeout: float = CONNECT_TIMEOUT_SECONDS,
+) -> None:
+    """Reach the source once, whatever its driver thinks of timeouts.
+
+    Args:
+        source: The source, resolved.
+        options: Its options.
+        redactor: Strikes secrets out of the error.
+        timeout: Seconds after which the source counts as unreachable.
+
+    Raises:
+        SourceConnectionError: It cannot be reached.
+        PipelineConfigurationError: What is needed to reach it is not installed or not given.
+    """
+    failed: list[Exception] = []
+
+    def check() -> None:
+        try:
+            SOURCE_TYPES[source.source_type].check(source, options, timeout)
+        except Exception as error:  # handed over to the thread that waits, whatever it is
+            failed.append(error)
+
+    # A daemon: a driver that hangs must not keep the process from ending.
+    waiting = threading.Thread(target=check, name=f"reach-{source.name}", daemon=True)
+    waiting.start()
+    waiting.join(timeout)
+    if waiting.is_alive():
+        failed.append(TimeoutError(f"the source did not answer within {timeout:g} seconds"))
+    if not failed:
+        return
+    ours = as_ingestion_error(failed[0], source, redactor, "extract")
+    if isinstance(ours, PipelineConfigurationError):
+        raise ours from None
+    error = SourceConnectionError(f"the source cannot be reached: {ours.message}", **_about(source))
+    error.category = ours.category
+    raise error from None
+
+
+def build_source(
+    source: IngestionSourceConfig, options: SourceOptions, specs: Sequence[ResourceSpec]
+) -> DltSource:
+    """Make the dlt source that extracts the chosen resources."""
+    resources = SOURCE_TYPES[source.source_type].build(source, options, specs)
+    by_name = {spec.name: spec for spec in specs}
+    for resource in resources:
+        if resource.name in by_name:
+            apply_spec(resource, by_name[resource.name], source.source_type)
+    return assemble_source(source, resources).with_resources(*by_name)
+
+
+def make_working_dir(source: IngestionSourceConfig) -> Path:
+    """Make a working directory that no other run shares: dlt's issue 1102."""
+    return Path(tempfile.mkdtemp(prefix=f"floe-{source.name}-"))
+
+
+def make_dlt_pipeline(
+    source: IngestionSourceConfig,
+    specs: Sequence[ResourceSpec],
+    destination: Mapping[str, Any],
+    working_dir: Path,
+) -> Pipeline:
+    """Make dlt's pipeline, named after the source, into the namespace of its tables."""
+    import dlt
+
+    from floe_ingestion_defs.destinations import iceberg
+
+    return dlt.pipeline(
+        pipeline_name=source.name,
+        pipelines_dir=str(working_dir),
+        destination=iceberg(**destination),
+        dataset_name=specs[0].namespace,
+    )

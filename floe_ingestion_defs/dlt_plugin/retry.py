@@ -1,0 +1,65 @@
+"""Tries a load again where that can help, and only there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from tenacity.wait import wait_base, wait_exponential_jitter
+
+from floe_ingestion_defs.dlt_plugin.categories import categorize_error, retry_after_seconds
+from floe_ingestion_defs.dlt_plugin.errors import ErrorCategory
+
+if TYPE_CHECKING:
+    from floe_ingestion_defs.dlt_plugin.config import RetryConfig
+
+_LOG = structlog.get_logger(__name__)
+_LONGEST_WAIT_SECONDS = 300.0
+
+
+class _WaitAsAsked(wait_base):
+    """Wait as long as the server asked for; else exponentially, with jitter."""
+
+    def __init__(self, initial_seconds: float) -> None:
+        self._exponential = wait_exponential_jitter(
+            initial=initial_seconds, max=_LONGEST_WAIT_SECONDS, jitter=initial_seconds
+        )
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        asked = retry_after_seconds(error) if error is not None else None
+        wait = self._exponential(retry_state)
+        return wait if asked is None else min(max(asked, wait), _LONGEST_WAIT_SECONDS)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same load can succeed if it is tried again."""
+    return isinstance(error, Exception) and categorize_error(error) is ErrorCategory.TRANSIENT
+
+
+def retrying(config: RetryConfig, source_name: str) -> Retrying:
+    """Make what runs a load until it succeeds or its error does not pass.
+
+    Args:
+        config: How often and how soon.
+        source_name: The source, for the log.
+    """
+
+    def log_retry(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        _LOG.warning(
+            "the load failed and is tried again",
+            source=source_name,
+            attempt=state.attempt_number,
+            wait_seconds=round(state.upcoming_sleep, 3),
+            error=str(error),
+        )
+
+    return Retrying(
+        stop=stop_after_attempt(config.max_retries + 1),
+        wait=_WaitAsAsked(config.initial_delay_seconds),
+        retry=retry_if_exception(is_transient),
+        before_sleep=log_retry,
+        reraise=True,
+    )

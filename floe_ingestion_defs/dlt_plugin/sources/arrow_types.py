@@ -1,0 +1,159 @@
+"""Brings Arrow batches to the types that a table has, whatever a file calls them.
+
+Two files of one table may disagree about a column: integers in one, nothing in the other, 32 bits
+here and 64 there. Declared types win, then those that the table already has; the rest is brought
+to the one Arrow type that stands for each of dlt's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# Iceberg has microseconds, and 38 digits.
+_TIMESTAMP_UNIT = "us"
+_LONGEST_DECIMAL = 38
+
+
+class ColumnTypeMismatch(ValueError):  # noqa: N818 - caught and explained by the readers
+    """A column's values do not fit the type that its table has.
+
+    Args:
+        column: Name of the column.
+        expected: Arrow type of the table.
+        found: Arrow type of the batch.
+    """
+
+    def __init__(self, column: str, expected: pa.DataType, found: pa.DataType) -> None:
+        super().__init__(f"column {column!r} holds {found}, which does not fit {expected}")
+        self.column = column
+        self.expected = expected
+        self.found = found
+
+
+def arrow_type(column: Mapping[str, Any]) -> pa.DataType | None:
+    """Give the Arrow type of a dlt column; None where the column has no data type yet."""
+    match column.get("data_type"):
+        case "text" | "json":
+            return pa.string()
+        case "double":
+            return pa.float64()
+        case "bool":
+            return pa.bool_()
+        case "bigint":
+            return pa.int64()
+        case "binary":
+            return pa.binary()
+        case "date":
+            return pa.date32()
+        case "time":
+            return pa.time64(_TIMESTAMP_UNIT)
+        case "timestamp":
+            return pa.timestamp(_TIMESTAMP_UNIT, None if column.get("timezone") is False else "UTC")
+        case "decimal":
+            # dlt's own default where nothing is said.
+            if not (precision := column.get("precision")):
+                return pa.decimal128(_LONGEST_DECIMAL, 9)
+            return pa.decimal128(precision, column.get("scale", 0))
+        case "wei":
+            return pa.decimal128(_LONGEST_DECIMAL, 0)
+        case _:
+            return None
+
+
+def conform(table: pa.Table, types: Mapping[str, pa.DataType]) -> pa.Table:
+    """Return a table whose columns have the given types, and plain ones elsewhere.
+
+    Args:
+        table: Rows as they were read.
+        types: Wanted types of some or all columns, by name.
+
+    Raises:
+        ColumnTypeMismatch: Values of a column cannot be had in the type wanted.
+    """
+    columns = []
+    fields = []
+    for field, column in zip(table.schema, table.columns, strict=True):
+        wanted = types.get(field.name) or plain_type(field.type)
+        if field.type != wanted:
+            column = _cast(field, column, wanted)
+        columns.append(column)
+        fields.append(pa.field(field.name, wanted, nullable=field.nullable))
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+
+
+def plain_type(found: pa.DataType) -> pa.DataType:
+    """Give the one Arrow type that stands for all that mean the same to dlt and to Iceberg."""
+    kinds = pa.types
+    if kinds.is_dictionary(found):
+        return plain_type(found.value_type)
+    if kinds.is_large_string(found) or kinds.is_string_view(found) or kinds.is_nested(found):
+        return pa.string()
+    if kinds.is_large_binary(found) or kinds.is_binary_view(found):
+        return pa.binary()
+    if kinds.is_integer(found):
+        return pa.decimal128(20, 0) if found == pa.uint64() else pa.int64()
+    if kinds.is_floating(found):
+        return pa.float64()
+    if kinds.is_timestamp(found):
+        return pa.timestamp(_TIMESTAMP_UNIT, None if found.tz is None else "UTC")
+    if kinds.is_date(found):
+        return pa.date32()
+    if kinds.is_time(found):
+        return pa.time64(_TIMESTAMP_UNIT)
+    if kinds.is_decimal(found):
+        return pa.decimal128(min(found.precision, _LONGEST_DECIMAL), found.scale)
+    if isinstance(found, pa.BaseExtensionType):
+        return plain_type(found.storage_type)
+    return found
+
+
+def _cast(field: pa.Field, column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+    try:
+        if pa.types.is_nested(field.type):
+            if wanted != pa.string():
+                raise ColumnTypeMismatch(field.name, wanted, field.type)
+            return pa.chunked_array([_as_json(chunk) for chunk in column.chunks], type=pa.string())
+        if isinstance(field.type, pa.BaseExtensionType):
+            column = column.cast(field.type.storage_type)
+        if pa.types.is_timestamp(wanted):
+            return _as_timestamp(column, wanted)
+        if pa.types.is_boolean(field.type) and pa.types.is_integer(wanted):
+            raise ColumnTypeMismatch(field.name, wanted, field.type)
+        return column.cast(wanted)
+    except pa.ArrowInvalid:
+        raise ColumnTypeMismatch(field.name, wanted, field.type) from None
+    except pa.ArrowNotImplementedError:
+        raise ColumnTypeMismatch(field.name, wanted, field.type) from None
+
+
+def _as_timestamp(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+    """Cast to a timestamp; what has no zone is taken as UTC, as dlt does with dicts."""
+    found = column.type
+    if pa.types.is_string(found) and wanted.tz is not None:
+        # A text without an offset cannot be cast to a zoned type, one with an offset only to it.
+        try:
+            return column.cast(wanted)
+        except pa.ArrowInvalid:
+            column = column.cast(pa.timestamp(_TIMESTAMP_UNIT))
+            found = column.type
+    # Nanoseconds are cut off: Iceberg's second version has none.
+    if pa.types.is_timestamp(found) and found.tz is None and wanted.tz is not None:
+        naive = column.cast(pa.timestamp(_TIMESTAMP_UNIT), safe=False)
+        return pc.assume_timezone(naive, wanted.tz)
+    if pa.types.is_timestamp(found) and found.tz is not None and wanted.tz is None:
+        in_utc = column.cast(pa.timestamp(_TIMESTAMP_UNIT, "UTC"), safe=False)
+        return pc.local_timestamp(in_utc)
+    return column.cast(wanted, safe=not pa.types.is_timestamp(found))
+
+
+def _as_json(values: pa.Array) -> pa.Array:
+    from dlt.common.json import json
+
+    return pa.array(
+        [None if value is None else json.dumps(value) for value in values.to_pylist()],
+        type=pa.string(),
+    )

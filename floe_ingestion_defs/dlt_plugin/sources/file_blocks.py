@@ -1,0 +1,99 @@
+"""Opens files, uncompressed and as UTF-8, and cuts text files into blocks of whole lines.
+
+Each block is parsed for itself, so that memory is bounded by the block and a column that is empty
+at a file's start can have a type further down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from floe_ingestion_defs.dlt_plugin.source_options.filesystem import FilesystemOptions
+from floe_ingestion_defs.dlt_plugin.sources.file_listing import ListedFile
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+_SUFFIXES = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole lines of a text file.
+
+    Args:
+        data: The lines, each with its end.
+        first_line: Number of the first of them in the file, counted from 1.
+    """
+
+    data: bytes
+    first_line: int
+
+
+@contextmanager
+def open_file(fs: AbstractFileSystem, file: ListedFile) -> Iterator[pa.NativeFile]:
+    """Open a file for reading as Arrow does, without copying where it is local."""
+    if "file" in fs.protocol:
+        opened = pa.OSFile(file.path, "rb")
+    else:
+        opened = pa.PythonFile(fs.open(file.path, "rb"), mode="r")
+    with closing(opened):
+        yield opened
+
+
+@contextmanager
+def open_text(
+    fs: AbstractFileSystem, file: ListedFile, options: FilesystemOptions
+) -> Iterator[pa.NativeFile]:
+    """Open a text file as UTF-8, whatever its compression and encoding."""
+    with open_file(fs, file) as opened:
+        stream: Any = opened
+        compression = _compression(file.name, options)
+        if compression is not None:
+            stream = pa.CompressedInputStream(stream, compression)
+        if options.encoding.lower().replace("_", "-") not in ("utf-8", "utf8", "ascii"):
+            stream = pa.transcoding_input_stream(stream, options.encoding, "utf-8")
+        yield stream
+
+
+def _compression(name: str, options: FilesystemOptions) -> str | None:
+    if options.compression == "auto":
+        return next(
+            (kind for suffix, kind in _SUFFIXES.items() if name.lower().endswith(suffix)), None
+        )
+    return None if options.compression == "none" else options.compression
+
+
+def read_blocks(stream: pa.NativeFile, block_size: int) -> Iterator[Block]:
+    """Cut a stream into blocks of whole lines of about `block_size` bytes.
+
+    The last block may lack its line end.
+    """
+    first_line = 1
+    rest = b""
+    while piece := stream.read(block_size):
+        end = piece.rfind(b"\n") + 1
+        if end == 0:
+            rest += piece
+            continue
+        data = rest + piece[:end] if rest else piece[:end]
+        rest = piece[end:]
+        yield Block(data, first_line)
+        first_line += data.count(b"\n")
+    if rest:
+        yield Block(rest, first_line)
+
+
+def line_of_row(block: Block, row: int) -> int:
+    """Give the number of the line that holds a row, counted from 1; empty lines hold none."""
+    seen = 0
+    for offset, line in enumerate(block.data.split(b"\n")):
+        seen += bool(line.strip(b"\r"))
+        if seen == row:
+            return block.first_line + offset
+    return block.first_line

@@ -1,0 +1,125 @@
+"""Files in folders and buckets, read as Arrow, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from floe_ingestion_defs.dlt_plugin.incremental import cursor_for
+from floe_ingestion_defs.dlt_plugin.source_options.filesystem import FilesystemOptions
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from dlt.extract import DltResource
+    from fsspec import AbstractFileSystem
+
+    from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
+
+
+class FilesystemSource:
+    """CSV, JSONL and Parquet files."""
+
+    name: ClassVar[str] = "filesystem"
+
+    def build(
+        self,
+        source: IngestionSourceConfig,
+        options: FilesystemOptions,
+        specs: Sequence[ResourceSpec],
+    ) -> list[DltResource]:
+        """Make the one resource of the source."""
+        import dlt
+
+        resources = []
+        for spec in specs:
+            resource = dlt.resource(_read_files, name=spec.name)(
+                source, options, spec, _only_new_files(options, spec)
+            )
+            if (cursor := cursor_for(spec)) is not None:
+                resource.apply_hints(incremental=cursor)
+            resources.append(resource)
+        return resources
+
+    def check(
+        self, source: IngestionSourceConfig, options: FilesystemOptions, timeout: float
+    ) -> None:
+        """Look whether the folder or bucket is there."""
+        fs = _open_filesystem(source, options)
+        if "file" in fs.protocol:
+            from dlt.common.storages.configuration import FilesystemConfiguration
+
+            path = options.bucket_url
+            if not FilesystemConfiguration.is_local_path(path):
+                path = FilesystemConfiguration.make_local_path(path)
+            if not fs.isdir(path):
+                msg = f"there is no folder {path}"
+                raise FileNotFoundError(msg)
+            return
+        fs.ls(options.bucket_url, detail=False)
+
+
+def _only_new_files(options: FilesystemOptions, spec: ResourceSpec) -> bool:
+    if options.only_new_files is not None:
+        return options.only_new_files
+    return spec.write_mode != "replace"
+
+
+def _open_filesystem(
+    source: IngestionSourceConfig, options: FilesystemOptions
+) -> AbstractFileSystem:
+    """Open the file system with given credentials, or with what dlt's providers know."""
+    from dlt.common.configuration.resolve import resolve_configuration
+    from dlt.common.storages.configuration import FilesystemConfiguration
+    from dlt.common.storages.fsspec_filesystem import fsspec_from_config
+
+    given: dict[str, Any] = {"bucket_url": options.bucket_url}
+    credentials = options.credentials if options.credentials is not None else source.credentials
+    if credentials is not None:
+        given["credentials"] = (
+            {key: value.get_secret_value() for key, value in credentials.items()}
+            if isinstance(credentials, dict)
+            else credentials.get_secret_value()
+        )
+    for key in ("kwargs", "client_kwargs"):
+        if getattr(options, key) is not None:
+            given[key] = getattr(options, key)
+    config = resolve_configuration(
+        FilesystemConfiguration(),
+        sections=("sources", source.name, "filesystem"),
+        explicit_value=given,
+    )
+    return fsspec_from_config(config)[0]
+
+
+def _read_files(
+    source: IngestionSourceConfig,
+    options: FilesystemOptions,
+    spec: ResourceSpec,
+    only_new_files: bool,
+) -> Iterator[pa.Table]:
+    import dlt
+    import pyarrow as pa
+
+    from floe_ingestion_defs.dlt_plugin.hints import column_hints
+    from floe_ingestion_defs.dlt_plugin.sources.file_listing import LoadedFiles, list_files
+    from floe_ingestion_defs.dlt_plugin.sources.file_readers import read_file
+    from floe_ingestion_defs.dlt_plugin.sources.known_types import KnownTypes
+
+    schema = dlt.current.source_schema()
+    known = schema.tables.get(spec.table_name, {}).get("columns", {})
+    types = KnownTypes(column_hints(spec), known, schema.naming)
+    fs = _open_filesystem(source, options)
+    files = list_files(fs, options.bucket_url, options.file_glob)
+    loaded = LoadedFiles(dlt.current.resource_state() if only_new_files else {})
+    try:
+        for file in loaded.select_new(files):
+            for table in read_file(fs, file, options, types):
+                if options.file_name_column:
+                    name = pa.scalar(file.name, pa.string())
+                    table = table.append_column(
+                        options.file_name_column, pa.repeat(name, table.num_rows)
+                    )
+                yield table
+    finally:
+        loaded.remember()

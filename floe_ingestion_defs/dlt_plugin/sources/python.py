@@ -1,0 +1,84 @@
+"""Sources that people write themselves: any dlt source or resource, made by a function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.incremental import cursor_for
+from floe_ingestion_defs.dlt_plugin.source_options.python import PythonOptions
+
+if TYPE_CHECKING:
+    from dlt.extract import DltResource
+
+    from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
+
+
+class PythonSource:
+    """What a factory gives: a dlt source, a resource, or several resources."""
+
+    name: ClassVar[str] = "python"
+
+    def build(
+        self,
+        source: IngestionSourceConfig,
+        options: PythonOptions,
+        specs: Sequence[ResourceSpec],
+    ) -> list[DltResource]:
+        """Call the factory, and pick the resources that the configuration names."""
+        found = {resource.name: resource for resource in _resources_of(_call(options))}
+        for spec in specs:
+            if spec.name not in found:
+                msg = (
+                    f"source_config.resource_names has {spec.name!r}, which {options.factory} "
+                    f"does not give; it gives {', '.join(sorted(found)) or 'none'}"
+                )
+                raise PipelineConfigurationError(msg)
+            resource = found[spec.name]
+            if resource.incremental is None and (cursor := cursor_for(spec)) is not None:
+                resource.apply_hints(incremental=cursor)
+        return list(found.values())
+
+    def check(self, source: IngestionSourceConfig, options: PythonOptions, timeout: float) -> None:
+        """Import the factory; only it knows what it reaches for."""
+        _factory(options)
+
+
+def _factory(options: PythonOptions) -> Any:
+    module_name, _, name = options.factory.partition(":")
+    try:
+        return getattr(import_module(module_name), name)
+    except AttributeError:
+        msg = f"source_config.factory: module {module_name} has no {name!r}"
+        raise PipelineConfigurationError(msg) from None
+    except ModuleNotFoundError as missing:
+        if missing.name is None or not module_name.startswith(missing.name):
+            raise
+        msg = f"source_config.factory: there is no module {module_name}"
+        raise PipelineConfigurationError(msg) from None
+
+
+def _call(options: PythonOptions) -> Any:
+    try:
+        return _factory(options)(**options.arguments)
+    except TypeError as error:
+        msg = f"source_config.arguments do not fit {options.factory}: {error}"
+        raise PipelineConfigurationError(msg) from error
+
+
+def _resources_of(made: Any) -> list[DltResource]:
+    from dlt.extract import DltResource, DltSource
+
+    if isinstance(made, DltResource):
+        return [made]
+    if isinstance(made, DltSource):
+        return list(made.resources.values())
+    if isinstance(made, Iterable) and not isinstance(made, (str, bytes)):
+        resources = list(made)
+        if resources and all(isinstance(resource, DltResource) for resource in resources):
+            return resources
+    msg = f"source_config.factory gave {type(made).__name__}; it must give dlt sources or resources"
+    raise PipelineConfigurationError(msg)

@@ -1,0 +1,123 @@
+"""JSON APIs, through dlt's declarative REST source as it is."""
+
+from __future__ import annotations
+
+import copy
+import json
+import socket
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+from floe_ingestion_defs.dlt_plugin.incremental import cursor_for
+from floe_ingestion_defs.dlt_plugin.source_options.rest_api import RestApiOptions
+
+if TYPE_CHECKING:
+    from dlt.extract import DltResource
+
+    from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
+
+# Said by the source's configuration as a whole, and put on every resource in the same way.
+_OURS = ("write_disposition", "primary_key", "merge_key", "columns")
+_PLACEHOLDER = "{incremental."
+_PORTS = {"http": 80, "https": 443}
+
+
+class RestApiSource:
+    """Resources of one API, with those that others depend on."""
+
+    name: ClassVar[str] = "rest_api"
+
+    def build(
+        self,
+        source: IngestionSourceConfig,
+        options: RestApiOptions,
+        specs: Sequence[ResourceSpec],
+    ) -> list[DltResource]:
+        """Make all resources of the API: one may need another that is not loaded itself."""
+        from dlt.sources.rest_api import rest_api_resources
+
+        by_name = {spec.name: spec for spec in specs}
+        own = copy.deepcopy(dict(source.source_config))
+        config: dict[str, Any] = {
+            "client": _client(source, own["client"]),
+            "resources": [_resource(resource, by_name) for resource in own["resources"]],
+        }
+        if own.get("resource_defaults"):
+            config["resource_defaults"] = own["resource_defaults"]
+        resources = rest_api_resources(config)  # type: ignore[arg-type]
+        for resource in resources:
+            if options.max_table_nesting is not None and resource.max_table_nesting is None:
+                resource.max_table_nesting = options.max_table_nesting
+            spec = by_name.get(resource.name)
+            if spec is not None and resource.incremental is None:
+                _add_cursor(resource, spec)
+        return resources
+
+    def check(self, source: IngestionSourceConfig, options: RestApiOptions, timeout: float) -> None:
+        """Open a connection to the API's host, or to the proxy before it."""
+        from requests.utils import get_environ_proxies, select_proxy
+
+        url = options.client.base_url
+        proxy = select_proxy(url, get_environ_proxies(url))
+        parts = urlsplit(proxy or url)
+        if parts.hostname is None:
+            msg = "source_config.client.base_url is not a URL; give one such as https://host/v1"
+            raise ValueError(msg)
+        port = parts.port or _PORTS.get(parts.scheme, 443)
+        with socket.create_connection((parts.hostname, port), timeout=timeout):
+            pass
+
+
+def _client(source: IngestionSourceConfig, client: dict[str, Any]) -> dict[str, Any]:
+    if source.credentials is None or client.get("auth") is not None:
+        return client
+    credentials = source.credentials
+    if isinstance(credentials, dict):
+        auth = {key: value.get_secret_value() for key, value in credentials.items()}
+    else:
+        auth = {"type": "bearer", "token": credentials.get_secret_value()}
+    return {**client, "auth": auth}
+
+
+def _resource(resource: Any, specs: Mapping[str, ResourceSpec]) -> Any:
+    if isinstance(resource, str):
+        resource = {"name": resource}
+    spec = specs.get(resource["name"])
+    if spec is None or not uses_incremental(resource) or spec.cursor_field is None:
+        return resource
+    endpoint = resource["endpoint"]
+    if endpoint.get("incremental") is None and not _has_incremental_param(endpoint):
+        endpoint["incremental"] = {
+            "cursor_path": spec.cursor_field,
+            **({} if spec.initial_value is None else {"initial_value": spec.initial_value}),
+            **({} if spec.lag is None else {"lag": spec.lag}),
+        }
+    return resource
+
+
+def uses_incremental(resource: Any) -> bool:
+    """Whether a resource itself says where the cursor's value goes in its requests."""
+    endpoint = resource.get("endpoint") if isinstance(resource, Mapping) else None
+    if not isinstance(endpoint, Mapping):
+        return False
+    return (
+        endpoint.get("incremental") is not None
+        or _has_incremental_param(endpoint)
+        or _PLACEHOLDER in json.dumps(endpoint, default=str)
+    )
+
+
+def _has_incremental_param(endpoint: Mapping[str, Any]) -> bool:
+    return any(
+        isinstance(param, Mapping) and param.get("type") == "incremental"
+        for param in (endpoint.get("params") or {}).values()
+    )
+
+
+def _add_cursor(resource: DltResource, spec: ResourceSpec) -> None:
+    """Let only rows past the cursor through where the API cannot be asked for them."""
+    cursor = cursor_for(spec)
+    if cursor is not None:
+        resource.apply_hints(incremental=cursor)

@@ -1,0 +1,137 @@
+"""Tables of a database, through dlt's `sql_table`, as Arrow by default."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from floe_ingestion_defs.dlt_plugin.incremental import cursor_for
+from floe_ingestion_defs.dlt_plugin.source_options.sql_database import SqlDatabaseOptions
+
+if TYPE_CHECKING:
+    from dlt.extract import DltResource
+    from dlt.sources.credentials import ConnectionStringCredentials
+    from sqlalchemy import Engine
+
+    from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
+
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
+
+
+class SqlDatabaseSource:
+    """Tables and views named in the configuration; nothing is reflected before a run."""
+
+    name: ClassVar[str] = "sql_database"
+
+    def build(
+        self,
+        source: IngestionSourceConfig,
+        options: SqlDatabaseOptions,
+        specs: Sequence[ResourceSpec],
+    ) -> list[DltResource]:
+        """Make a resource of each table."""
+        from dlt.sources.sql_database import sql_table
+
+        credentials = _credentials(source, options)
+        resources = []
+        for spec in specs:
+            resource = sql_table(
+                credentials=credentials,
+                table=spec.name,
+                schema=options.schema_,
+                incremental=cursor_for(spec, initial_value=_typed(spec, credentials, options)),
+                chunk_size=options.chunk_size,
+                backend="pyarrow" if options.backend == "auto" else options.backend,
+                reflection_level=options.reflection_level,
+                # Reflected while it is extracted, so that an absent table fails as a load does.
+                defer_table_reflect=True,
+                backend_kwargs=options.backend_kwargs or {},
+                engine_kwargs=options.engine_kwargs,
+                included_columns=_listed(options.included_columns, spec),
+                excluded_columns=_listed(options.excluded_columns, spec),
+            )
+            resources.append(resource)
+        return resources
+
+    def check(
+        self, source: IngestionSourceConfig, options: SqlDatabaseOptions, timeout: float
+    ) -> None:
+        """Connect once."""
+        engine = _engine(_credentials(source, options), options)
+        try:
+            _refuse_absent_sqlite_file(engine)
+            with engine.connect():
+                pass
+        finally:
+            engine.dispose()
+
+
+def _listed(columns: dict[str, tuple[str, ...]], spec: ResourceSpec) -> list[str] | None:
+    return list(columns[spec.name]) if spec.name in columns else None
+
+
+def _credentials(
+    source: IngestionSourceConfig, options: SqlDatabaseOptions
+) -> ConnectionStringCredentials:
+    """Give the database's URL as configured, or as dlt's providers know it."""
+    from dlt.common.configuration.resolve import resolve_configuration
+    from dlt.sources.credentials import ConnectionStringCredentials
+
+    given = options.credentials if options.credentials is not None else source.credentials
+    value: Any = None
+    if isinstance(given, dict):
+        value = {key: secret.get_secret_value() for key, secret in given.items()}
+    elif given is not None:
+        value = given.get_secret_value()
+    return resolve_configuration(
+        ConnectionStringCredentials(),
+        sections=("sources", source.name, "credentials"),
+        explicit_value=value,
+    )
+
+
+def _engine(credentials: ConnectionStringCredentials, options: SqlDatabaseOptions) -> Engine:
+    from dlt.sources.sql_database import engine_from_credentials
+
+    return engine_from_credentials(credentials, **(options.engine_kwargs or {}))
+
+
+def _refuse_absent_sqlite_file(engine: Engine) -> None:
+    """SQLite would make an empty database where there is none."""
+    from pathlib import Path
+
+    database = engine.url.database
+    if engine.dialect.name != "sqlite" or not database or database == ":memory:":
+        return
+    if not database.startswith("file:") and not Path(database).is_file():
+        msg = f"there is no database file {database}"
+        raise FileNotFoundError(msg)
+
+
+def _typed(
+    spec: ResourceSpec, credentials: ConnectionStringCredentials, options: SqlDatabaseOptions
+) -> Any:
+    """Give an initial value that is text as the date or time that the database compares with.
+
+    YAML and JSON hand over quoted dates as text, which drivers do not compare with a timestamp.
+    """
+    value = spec.initial_value
+    if not isinstance(value, str) or not _ISO_DATE.fullmatch(value):
+        return None
+    import sqlalchemy
+
+    engine = _engine(credentials, options)
+    try:
+        columns = sqlalchemy.inspect(engine).get_columns(spec.name, schema=options.schema_)
+    finally:
+        engine.dispose()
+    kinds = [column["type"] for column in columns if column["name"] == spec.cursor_field]
+    if kinds and isinstance(kinds[0], sqlalchemy.DateTime):
+        moment = datetime.fromisoformat(value)
+        return moment if kinds[0].timezone else moment.replace(tzinfo=None)
+    if kinds and isinstance(kinds[0], sqlalchemy.Date):
+        return date.fromisoformat(value[:10])
+    return None

@@ -1,0 +1,64 @@
+"""What a table holds after a load, read from its snapshots' summaries: no data are scanned."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table.snapshots import Snapshot
+
+LOAD_ID_PROPERTY = "dlt.load-id"
+
+
+@dataclass(frozen=True)
+class TableState:
+    """Where a table stands.
+
+    Args:
+        total_rows: Rows of the snapshot; None where its writer did not say.
+        snapshot_id: Snapshot of the load in question, else the current one; None for no snapshot.
+        previous_snapshot_id: Snapshot before the load; the same one where it made none.
+    """
+
+    total_rows: int | None
+    snapshot_id: int | None
+    previous_snapshot_id: int | None
+
+
+def read_table_state(catalog: Catalog, table: str, load_ids: Collection[str]) -> TableState:
+    """Find the snapshot that a load made in a table, or the current one where it made none.
+
+    Args:
+        catalog: The catalog.
+        table: `namespace.table`.
+        load_ids: dlt's ids of the load's packages.
+    """
+    from pyiceberg.exceptions import NoSuchTableError
+
+    try:
+        metadata = catalog.load_table(table).metadata
+    except NoSuchTableError:
+        return TableState(0, None, None)
+    current = metadata.current_snapshot()
+    if current is None:
+        return TableState(0, None, None)
+    snapshot: Snapshot | None = current
+    while snapshot is not None and _load_id(snapshot) not in load_ids:
+        # Others may have written since, so the load's own snapshot need not be the last.
+        parent = snapshot.parent_snapshot_id
+        snapshot = None if parent is None else metadata.snapshot_by_id(parent)
+    if snapshot is None:
+        return TableState(_total(current), current.snapshot_id, current.snapshot_id)
+    return TableState(_total(snapshot), snapshot.snapshot_id, snapshot.parent_snapshot_id)
+
+
+def _load_id(snapshot: Snapshot) -> str | None:
+    return snapshot.summary.get(LOAD_ID_PROPERTY) if snapshot.summary else None
+
+
+def _total(snapshot: Snapshot) -> int | None:
+    total = snapshot.summary.get("total-records") if snapshot.summary else None
+    return None if total is None else int(total)
