@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from dlt_sources.nyc_flights import demo_report, settings
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 # The last month that lands before each run, and the run's title.
 _RUNS = ((6, "Jan-Jun"), (12, "Jul-Dec"), (12, "nothing new"))
 
+_WIDTH_OF_A_LOG = 120
+
 
 def main() -> int:
     """Runs the demo.
@@ -33,6 +36,8 @@ def main() -> int:
         The process's exit code: 0 if every number is right.
     """
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_A_LOG
     started = time.monotonic()
     prepare_local_instance()
     world = OutsideWorld()
@@ -41,12 +46,12 @@ def main() -> int:
             os.environ.update(environment)
             runs, faults = _play(console, world)
     except OriginalDataMissingError as error:
-        console.print(f"[red]error:[/] {error}", markup=True)
+        console.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
         return 1
     if runs:
-        console.print(demo_report.build_table(runs))
+        console.print(demo_report.build_table(runs, console.width))
     for fault in faults:
-        console.print(f"[red]wrong:[/] {fault}")
+        console.print(f"[red]wrong:[/] {escape(fault)}", soft_wrap=True)
     if faults:
         console.print("The runs with their logs stand in Dagster's UI: [bold]make dev[/]")
         return 1
@@ -58,8 +63,15 @@ def main() -> int:
 def _play(console: Console, world: OutsideWorld) -> tuple[list["DemoRun"], list[str]]:
     """Plays the three acts, up to the first that goes wrong."""
     with console.status("Loading Dagster, dlt and the code location"):
-        from dlt_sources.nyc_flights.demo_run import RunFailedError, load_job, read_tables, run_job
+        from dlt_sources.nyc_flights.demo_run import (
+            RunFailedError,
+            keep_quiet,
+            load_job,
+            read_tables,
+            run_job,
+        )
 
+        keep_quiet()
         job, before = load_job(), read_tables()
     runs: list[DemoRun] = []
     for through, title in _RUNS:

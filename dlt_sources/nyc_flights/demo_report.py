@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     # At run time this module stays light: dagster and pyiceberg are imported under a spinner.
     from dlt_sources.nyc_flights.demo_run import DemoRun, TableState
 
+_WIDE = 110
+
 
 def find_faults_of_run(
     run: "DemoRun",
@@ -62,19 +64,25 @@ def find_faults_of_year(tables: Mapping[str, "TableState"]) -> list[str]:
     ]
 
 
-def build_table(runs: Sequence["DemoRun"]) -> Table:
-    """Builds the table at the demo's end: an asset a row, a run a column."""
+def build_table(runs: Sequence["DemoRun"], width: int) -> Table:
+    """Builds the table at the demo's end: an asset a row, a run a column.
+
+    Args:
+        runs: The runs, of which the last one materialized every asset.
+        width: Columns of the terminal; a narrow one gets the resource's name for the asset's key,
+            so that the snapshot is readable in any case.
+    """
     table = Table(box=box.SIMPLE_HEAD, title="Rows loaded", title_justify="left")
-    table.add_column("asset", style="bold")
+    table.add_column("asset", style="bold", no_wrap=True)
     for run in runs:
         table.add_column(run.title, justify="right")
     table.add_column("total rows", justify="right", style="green")
-    table.add_column("snapshot", justify="right", style="cyan")
+    table.add_column("snapshot", justify="right", style="cyan", no_wrap=True)
     table.add_column("seconds", justify="right")
     for name, last in runs[-1].loads.items():
         loads = [run.loads.get(name) for run in runs]
         table.add_row(
-            last.asset,
+            last.asset if width >= _WIDE else name,
             *(_rows(load.rows_loaded) if load else "?" for load in loads),
             f"{last.total_rows:,}",
             str(last.snapshot_id),
@@ -98,8 +106,12 @@ def summarize(runs: Iterable["DemoRun"], seconds: float) -> list[str]:
     """
     loaded = sum(load.rows_loaded for run in runs for load in run.loads.values())
     if loaded:
-        year = ", ".join(f"{rows:,} {name}" for name, rows in settings.ROWS_OF_THE_YEAR.items())
-        said = f"[green]Right to the row:[/] {year}. The weather repeats no hour."
+        rows = settings.ROWS_OF_THE_YEAR
+        said = (
+            f"[green]Right to the row:[/] {rows['flights']:,} flights, {rows['weather']:,} hours "
+            f"of weather (the source repeats none of them), {rows['planes']:,} planes, "
+            f"{rows['airports']:,} airports, {rows['airlines']:,} airlines."
+        )
     else:
         said = (
             "[green]Nothing was new, and nothing changed:[/] every run loaded 0 rows, "

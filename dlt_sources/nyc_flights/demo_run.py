@@ -1,5 +1,8 @@
 """One run of the demo: what the tables are like before, the job through Dagster, what it loaded."""
 
+import logging
+import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +13,7 @@ from uuid import uuid4
 
 import dagster as dg
 import pyarrow.compute as pc
+import structlog
 from pyiceberg.exceptions import NoSuchTableError
 
 from dlt_sources.nyc_flights import settings
@@ -101,6 +105,16 @@ def read_tables() -> dict[str, TableState]:
     return states
 
 
+def keep_quiet() -> None:
+    """Keeps this process's terminal to the demo's own lines, and to errors.
+
+    What happens in a run stands in Dagster's event log, for the UI to show.
+    """
+    os.environ["RUNTIME__LOG_LEVEL"] = "ERROR"  # dlt's
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)
+
+
 def load_job() -> dg.JobDefinition:
     """Loads the code location, and gives its job over all assets."""
     from floe_ingestion_defs.definitions import defs
@@ -149,12 +163,21 @@ def _read_load(materialization: dg.AssetMaterialization) -> AssetLoad:
 
 
 def _describe_failure(result: dg.ExecuteInProcessResult) -> str:
-    failures = [
-        f"{event.step_key}: {event.step_failure_data.error_display_string.strip()}"
-        for event in result.all_events
-        if event.is_step_failure
-    ]
-    return "\n".join(failures) or f"run {result.run_id} failed before its first step"
+    failures = [event for event in result.all_events if event.is_step_failure]
+    if not failures:
+        return f"run {result.run_id} failed before its first step"
+    return "\n".join(f"{event.step_key}: {_describe_cause(event)}" for event in failures)
+
+
+def _describe_cause(event: dg.DagsterEvent) -> str:
+    """The sentence that the wiring wrote for people, or else what was raised at the bottom."""
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    error = data.error
+    while error and error.cause:
+        error = error.cause
+    return error.message.strip() if error else "it failed without an error"
 
 
 @contextmanager

@@ -3,86 +3,25 @@
 The plugin passes the block on unread, so it is validated here, when the code location loads.
 """
 
-import re
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any, Literal
 
-import dagster as dg
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
+from pydantic import Field, ValidationError, model_validator
+
+from floe_ingestion_defs.dagster_wiring.check_settings import CheckSettings
+from floe_ingestion_defs.dagster_wiring.setting_types import (
+    AssetKeyText,
+    Cron,
+    Group,
+    OneOrMore,
+    Owner,
+    Settings,
+    TimeZone,
 )
-
 from floe_ingestion_defs.dlt_plugin import IngestionSourceConfig
 from floe_ingestion_defs.dlt_plugin.config_errors import explain
 from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
-
-
-def _require_cron(value: str) -> str:
-    try:
-        dg.ScheduleDefinition(name="validated", job_name="validated", cron_schedule=value)
-    except dg.DagsterInvalidDefinitionError:
-        raise ValueError(
-            f"{value!r} is no cron expression of five fields, such as '15 6 * * *'"
-        ) from None
-    return value
-
-
-def _require_time_zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise ValueError(
-            f"{value!r} is no IANA time zone, such as 'Europe/Berlin' or 'UTC'"
-        ) from None
-    return value
-
-
-def _require_group(value: str) -> str:
-    if not re.fullmatch(r"\w+(/\w+)*", value, re.ASCII):
-        raise ValueError(f"{value!r} is no group; give letters, digits and underscores")
-    return value
-
-
-def _require_owner(value: str) -> str:
-    if not re.fullmatch(r"team:\S+|[^\s@:]+@[^\s@:]+\.[^\s@:]+", value):
-        raise ValueError(
-            f"{value!r} is no owner; give an e-mail address, or a team such as 'team:data'"
-        )
-    return value
-
-
-def _require_key(value: str) -> str:
-    if not re.fullmatch(r"[^\s/]+(/[^\s/]+)*", value):
-        raise ValueError(f"{value!r} is no asset key; give its parts, separated by '/'")
-    return value
-
-
-Cron = Annotated[str, AfterValidator(_require_cron)]
-TimeZone = Annotated[str, AfterValidator(_require_time_zone)]
-Group = Annotated[str, AfterValidator(_require_group)]
-Owner = Annotated[str, AfterValidator(_require_owner)]
-AssetKeyText = Annotated[str, AfterValidator(_require_key)]
-
-
-T = TypeVar("T")
-# One text may be written without brackets, as everywhere else in a source's configuration.
-OneOrMore = Annotated[
-    tuple[T, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
-]
-
-
-class Settings(BaseModel):
-    """What all blocks below `orchestration:` share: a misspelt field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class AssetSettings(Settings):
@@ -101,6 +40,9 @@ class AssetSettings(Settings):
     deps: OneOrMore[AssetKeyText] = Field(
         default=(),
         description="Keys of the assets upstream, parts separated by '/'. Default: none.",
+    )
+    checks: CheckSettings = Field(
+        default=CheckSettings(), description="Checks of the assets, after every load."
     )
 
 
@@ -141,14 +83,17 @@ class OrchestrationSettings(AssetSettings):
     def for_resource(self, name: str) -> AssetSettings:
         """Return what holds for one resource: the source's settings under its own.
 
-        Tags are merged; everything else that a resource sets replaces the source's value.
+        Tags and checks are merged; everything else that a resource sets replaces the source's
+        value.
         """
         own = self.resources.get(name)
         if own is None:
             return self
         values = {field: getattr(self, field) for field in AssetSettings.model_fields}
         values.update({field: getattr(own, field) for field in own.model_fields_set})
-        return AssetSettings(**{**values, "tags": {**self.tags, **own.tags}})
+        values["tags"] = {**self.tags, **own.tags}
+        values["checks"] = self.checks.overridden_by(own.checks)
+        return AssetSettings.model_construct(**values)
 
 
 class _SourceBlock(Settings):

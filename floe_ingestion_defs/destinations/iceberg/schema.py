@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import count
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never, cast
 
 import pyarrow as pa
 from pyiceberg.exceptions import ResolveError
@@ -33,6 +33,7 @@ from pyiceberg.types import (
 from floe_ingestion_defs.destinations.iceberg.errors import IncompatibleSchema, InvalidHint
 
 if TYPE_CHECKING:
+    from dlt.common.data_types import TDataType
     from dlt.common.schema.typing import TColumnSchema
     from pyiceberg.table import Transaction
 
@@ -45,7 +46,8 @@ WEI_DECIMAL = (38, 0)
 def iceberg_type_of_column(column: TColumnSchema) -> IcebergType:
     """The Iceberg type for a dlt column that no staged file holds."""
     precision, scale = column.get("precision"), column.get("scale")
-    match column["data_type"]:
+    data_type = cast("TDataType", column["data_type"])
+    match data_type:
         case "text" | "json":
             return StringType()
         case "double":
@@ -66,8 +68,7 @@ def iceberg_type_of_column(column: TColumnSchema) -> IcebergType:
             return DateType()
         case "time":
             return TimeType()
-        case unknown:
-            assert_never(unknown)
+    assert_never(data_type)
 
 
 def iceberg_type_of_arrow(arrow_type: pa.DataType, ids: Iterable[int]) -> IcebergType:

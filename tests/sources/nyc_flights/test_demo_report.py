@@ -27,9 +27,9 @@ def _run(title: str, rows: dict[str, int]) -> DemoRun:
     return DemoRun(title, {table: _load(table, rows[table]) for table in ROWS_OF_THE_YEAR})
 
 
-def _text(renderable: object) -> str:
+def _text(renderable: object, width: int = 140) -> str:
     out = io.StringIO()
-    Console(file=out, width=140).print(renderable)
+    Console(file=out, width=width).print(renderable)
     return out.getvalue()
 
 
@@ -93,10 +93,21 @@ def test_a_table_that_lacks_a_row_of_the_year_is_a_fault() -> None:
 def test_the_table_shows_each_asset_with_each_run_the_total_the_snapshot_and_the_seconds() -> None:
     """And no empty column where a run was the last before something went wrong."""
     runs = [_run("Jan-Jun", dict(ROWS_OF_THE_YEAR)), _run("nothing new", NOTHING)]
-    lines = _text(demo_report.build_table(runs)).splitlines()
+    lines = _text(demo_report.build_table(runs, width=120)).splitlines()
     flights = next(line.split() for line in lines if "flights" in line)
     assert flights == ["ingestion__nyc_flights__flights", "336,776", "0", "336,776", "7", "2.0"]
     assert any("Jan-Jun" in line and "nothing new" in line for line in lines)
+
+
+def test_a_terminal_of_80_columns_shows_every_number_whole() -> None:
+    """There the resource's name stands for the asset's key."""
+    snapshot = 8_473_584_611_223_344_556
+    runs = [_run(title, NOTHING) for title in ("Jan-Jun", "Jul-Dec", "nothing new")]
+    last = {k: replace(v, snapshot_id=snapshot) for k, v in runs[-1].loads.items()}
+    runs[-1] = replace(runs[-1], loads=last)
+    lines = _text(demo_report.build_table(runs, width=80), width=80).splitlines()
+    flights = next(line.split() for line in lines if "flights" in line)
+    assert flights == ["flights", "0", "0", "0", "336,776", str(snapshot), "3.0"]
 
 
 def test_a_demo_that_changed_nothing_says_so_and_names_the_command_of_the_ui() -> None:
