@@ -1,0 +1,192 @@
+"""Upkeep that somebody starts: sweeping orphans, and releasing a table that is blocked."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from floe_ingestion_defs.destinations.iceberg.commits import attempts
+from floe_ingestion_defs.destinations.iceberg.errors import CommitConflict, IncompatibleSchema
+from floe_ingestion_defs.destinations.iceberg.intent import TableIntent
+from floe_ingestion_defs.destinations.iceberg.load import COMMIT_WITHIN_SECONDS
+from floe_ingestion_defs.destinations.iceberg.publish import (
+    LOG_PROPERTY,
+    MARK_PROPERTY,
+    mark_of,
+    publish_table,
+    recover,
+)
+from floe_ingestion_defs.destinations.iceberg.storage_listing import StoredFile, list_files
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+    from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
+
+logger = logging.getLogger(__name__)
+
+BLOCKED_SUFFIX = "__blocked"
+
+# What a load stages is named by its uid, which is how files of a table that was never created are
+# told from files that are none of ours.
+_STAGED_NAME = re.compile(r"/[0-9a-f]{32}-[^/]+\.parquet$")
+
+
+def remove_orphans(
+    dataset: Dataset, older_than: timedelta, *, dry_run: bool = True
+) -> list[StoredFile]:
+    """Lists, then deletes, files below the dataset's tables that nothing refers to.
+
+    They are what a process that died leaves behind: staged files of a load that was never
+    committed, metadata of a commit that lost. A file is spared if any snapshot that a table still
+    has refers to it, on whatever branch or tag, or a committed load that is not published yet.
+
+    Args:
+        dataset: The dataset.
+        older_than: Only files last written longer ago than this.
+        dry_run: Only list them.
+
+    Returns:
+        The orphans, by path.
+
+    Raises:
+        ValueError: Files would be deleted that a load still under way may be about to commit.
+    """
+    if not dry_run and older_than < timedelta(seconds=COMMIT_WITHIN_SECONDS):
+        raise ValueError(
+            f"older_than is {older_than}; a load may commit files that it wrote up to "
+            f"{COMMIT_WITHIN_SECONDS / 3600:.0f} hours ago, so give at least that."
+        )
+    view = dataset.log.read()
+    if view is None:
+        return []
+    written_before = datetime.now(UTC) - older_than
+    # Listed first: a file that a load stages and commits while the tables are read is not in it.
+    tables = _tables(dataset)
+    stored = {
+        file.path: file
+        for location, table in _locations(dataset, tables)
+        for file in list_files(table.io, location)
+        if file.modified < written_before
+    }
+    for table in _tables(dataset).values():
+        for path in _referenced(table):
+            stored.pop(path, None)
+    if (view := dataset.log.read()) is not None:
+        for load in view.unsettled():
+            for intent in load.intent.tables:
+                for staged in intent.files:
+                    stored.pop(staged.path, None)
+    known = tuple(location for location, _ in _locations(dataset, tables, unknown=False))
+    orphans = sorted(
+        (f for f in stored.values() if f.path.startswith(known) or _STAGED_NAME.search(f.path)),
+        key=lambda file: file.path,
+    )
+    if not dry_run:
+        io = view.table.io if view else next(iter(tables.values())).io
+        for file in orphans:
+            io.delete(file.path)
+    return orphans
+
+
+def _tables(dataset: Dataset) -> dict[str, Table]:
+    names = [identifier[-1] for identifier in dataset.catalog.list_tables(dataset.namespace)]
+    loaded = ((name, dataset.load_table(name)) for name in names)
+    return {name: table for name, table in loaded if table is not None}
+
+
+def _locations(
+    dataset: Dataset, tables: dict[str, Table], *, unknown: bool = True
+) -> Iterator[tuple[str, Table]]:
+    """Where the dataset's files are, each with a table whose FileIO reads there.
+
+    With `unknown`, also the folder that holds all tables, if they have one in common: a load that
+    died before it created its table left its files there.
+    """
+    for table in tables.values():
+        for location in {
+            table.location(),
+            table.properties.get("write.data.path", table.location()),
+            table.properties.get("write.metadata.path", table.location()),
+        }:
+            yield location.rstrip("/") + "/", table
+    log = tables.get(dataset.log.identifier[-1])
+    if unknown and log is not None:
+        parent = log.location().rstrip("/").rsplit("/", 1)[0] + "/"
+        if all(table.location().startswith(parent) for table in tables.values()):
+            yield parent, log
+
+
+def _referenced(table: Table) -> Iterator[str]:
+    """Every file that the table's metadata leads to."""
+    metadata = table.metadata
+    yield table.metadata_location
+    for entry in metadata.metadata_log:
+        yield entry.metadata_file
+    for statistics in (*metadata.statistics, *metadata.partition_statistics):
+        yield statistics.statistics_path
+    read: set[str] = set()
+    for snapshot in metadata.snapshots:
+        yield snapshot.manifest_list
+        for manifest in snapshot.manifests(table.io):
+            if manifest.manifest_path in read:
+                continue
+            read.add(manifest.manifest_path)
+            yield manifest.manifest_path
+            for live in manifest.fetch_manifest_entry(table.io, discard_deleted=False):
+                yield live.data_file.file_path
+
+
+def release_blocked(dataset: Dataset, table: str) -> int:
+    """Moves the rows that block a table to `{table}__blocked`, and the table's mark past them.
+
+    A committed load blocks a table that was changed, since the load's audit, to something that its
+    rows do not fit. Nothing is lost: the rows stand in the other table as they were extracted.
+
+    Returns:
+        The number of rows that were moved.
+    """
+    view = dataset.log.read()
+    moved = 0
+    for load in view.unsettled() if view else []:
+        intent = next((i for i in load.intent.tables if i.table == table), None)
+        if view is None or intent is None:
+            continue
+        if mark_of(dataset.load_table(table), view.uuid) >= load.seq:
+            continue
+        try:
+            publish_table(dataset, view.uuid, load, intent)
+            continue  # It fits after all, the earlier ones being out of its way.
+        except IncompatibleSchema as error:
+            logger.warning("Moving %s rows of %s aside: %s", intent.rows, table, error)
+        publish_table(dataset, view.uuid, load, _aside(intent))
+        _move_mark(dataset, view.uuid, table, load.seq)
+        moved += intent.rows
+    if view is not None:
+        recover(dataset, view)
+    return moved
+
+
+def _aside(intent: TableIntent) -> TableIntent:
+    return TableIntent(
+        table=intent.table + BLOCKED_SUFFIX,
+        disposition="append",
+        files=intent.files,
+        iceberg_schema=intent.iceberg_schema,
+    )
+
+
+def _move_mark(dataset: Dataset, log_uuid: str, name: str, seq: int) -> None:
+    for _ in attempts(f"Releasing {dataset.qualified(name)}"):
+        table = dataset.load_table(name)
+        if table is None or mark_of(table, log_uuid) >= seq:
+            return
+        try:
+            with table.transaction() as transaction:
+                transaction.set_properties({LOG_PROPERTY: log_uuid, MARK_PROPERTY: str(seq)})
+            return
+        except CommitConflict:
+            continue

@@ -1,0 +1,67 @@
+"""Listing the files below a location, which pyiceberg's FileIO cannot do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyiceberg.io import FileIO
+    from pyiceberg.io.pyarrow import PyArrowFileIO
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file in storage.
+
+    Attributes:
+        path: Its location, in the form that Iceberg's metadata has it.
+        bytes: Its size.
+        modified: When it was written.
+    """
+
+    path: str
+    bytes: int
+    modified: datetime
+
+
+def list_files(io: FileIO, location: str) -> Iterator[StoredFile]:
+    """Lists all files below a location, by the table's own FileIO and so with its credentials."""
+    from pyiceberg.io.pyarrow import PyArrowFileIO
+
+    if isinstance(io, PyArrowFileIO):
+        yield from _list_by_pyarrow(io, location)
+    else:
+        yield from _list_by_fsspec(io, location)
+
+
+def _list_by_pyarrow(io: PyArrowFileIO, location: str) -> Iterator[StoredFile]:
+    from pyarrow.fs import FileSelector, FileType
+
+    scheme, netloc, folder = io.parse_location(location, io.properties)
+    filesystem = io.fs_by_scheme(scheme, netloc)
+    selector = FileSelector(folder, recursive=True, allow_not_found=True)
+    prefix = location[: len(location.rstrip("/")) - len(folder.rstrip("/"))]
+    for info in filesystem.get_file_info(selector):
+        if info.type == FileType.File:
+            yield StoredFile(prefix + info.path, info.size, info.mtime)
+
+
+def _list_by_fsspec(io: FileIO, location: str) -> Iterator[StoredFile]:
+    from urllib.parse import urlparse
+
+    from pyiceberg.io.fsspec import FsspecFileIO
+
+    if not isinstance(io, FsspecFileIO):
+        raise TypeError(f"Files cannot be listed through a {type(io).__name__}")
+    filesystem = io.get_fs(urlparse(location).scheme or "file")
+    folder = filesystem._strip_protocol(location)
+    prefix = location[: len(location.rstrip("/")) - len(folder.rstrip("/"))]
+    details: dict[str, dict[str, Any]] = filesystem.find(folder, detail=True)
+    for path, info in details.items():
+        modified = info.get("LastModified") or info.get("mtime") or info.get("last_modified")
+        if not isinstance(modified, datetime):
+            modified = datetime.fromtimestamp(float(modified or 0), UTC)
+        yield StoredFile(prefix + path, info["size"], modified)
