@@ -1,5 +1,7 @@
 """A load that failed, as a person meets it in the UI: what, where, and what to do."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from floe_ingestion_defs.dlt_plugin import ErrorCategory, IngestionError, categorize_error
@@ -21,22 +23,23 @@ REMEDIES = {
 }
 
 
-def describe_failure(error: IngestionError) -> dg.Failure:
+def describe_failure(error: IngestionError, tables: Sequence[str]) -> dg.Failure:
     """Turn the plugin's error into the failure that Dagster shows.
 
     Args:
         error: What the load ended with, after the plugin's own retries.
+        tables: The tables that were to be loaded.
     """
     category = categorize_error(error)
-    table = error.destination_table or "unknown"
+    kind = type(error).__name__
     remedy = REMEDIES[category]
     return dg.Failure(
-        description=f"{category.value} {type(error).__name__} for {table}: {error} {remedy}",
+        description=f"{category.value} {kind}: {error} {remedy}",
         metadata={
             "category": category.value,
-            "error": type(error).__name__,
-            "table": table,
+            "error": kind,
             "source": error.source_name,
+            "table": ", ".join(tables),
             "what_to_do": remedy,
         },
         # The plugin has retried what can be retried; a retry of the op would multiply that.

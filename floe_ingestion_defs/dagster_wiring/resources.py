@@ -105,7 +105,8 @@ def _load(
         pipeline = plugin.create_pipeline(source, resources=list(resource_by_key.values()))
         result = plugin.load(pipeline, **kwargs)
     except IngestionError as error:
-        raise describe_failure(error) from error
+        tables = [translator.resources[name].table for name in resource_by_key.values()]
+        raise describe_failure(error, tables) from error
     for key, name in resource_by_key.items():
         yield dg.MaterializeResult(asset_key=key, metadata=describe_load(result, name))
 

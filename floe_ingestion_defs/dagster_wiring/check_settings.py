@@ -1,0 +1,183 @@
+"""What `checks:` may say, on a source for all of its resources or on one resource.
+
+A check is left out by default (`schema_contract` alone is not), switched on with its defaults by
+`true`, off by `false`, and configured by a mapping.
+"""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
+
+from floe_ingestion_defs.dagster_wiring.setting_types import Cron, OneOrMore, Settings, TimeZone
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def _parse_duration(value: Any) -> Any:
+    if isinstance(value, str):
+        found = re.fullmatch(r"\s*(\d+)\s*([mhdw])\s*", value)
+        if not found:
+            raise ValueError(
+                f"{value!r} is no duration; give a number and m, h, d or w, such as '26h'"
+            )
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    return value
+
+
+def _require_minutes(value: timedelta) -> timedelta:
+    if value < timedelta(minutes=1):
+        raise ValueError("a duration is a minute at least, for no more often is it looked at")
+    return value
+
+
+def format_duration(value: timedelta) -> str:
+    """Write a duration the way it is configured: `26h`, `90m`, `2d`."""
+    minutes = round(value.total_seconds() / 60)
+    for unit, size in (("d", 24 * 60), ("h", 60)):
+        if minutes % size == 0:
+            return f"{minutes // size}{unit}"
+    return f"{minutes}m"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_parse_duration),
+    AfterValidator(_require_minutes),
+    PlainSerializer(format_duration),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*\d+\s*[mhdw]\s*$"}),
+]
+
+
+class _Check(Settings):
+    severity: Literal["warn", "error"] = Field(
+        default="error", description="What a failed check is: a warning, or an error."
+    )
+    blocking: bool = Field(
+        default=False,
+        description="Whether assets downstream wait for the check and do not run when it fails.",
+    )
+
+    @model_validator(mode="after")
+    def _errors_alone_block(self) -> "_Check":
+        if self.blocking and self.severity == "warn":
+            raise ValueError("blocking is true, but a check of severity 'warn' never blocks")
+        return self
+
+
+class SchemaContractCheck(_Check):
+    """The table's columns are those that were declared, as far as the contract asks for it."""
+
+
+class FreshnessCheck(_Check):
+    """The table is not older than it may be, by one of three clocks."""
+
+    clock: Literal["load", "snapshot", "cursor"] = Field(
+        default="load",
+        description="What counts: the last successful load, also one with nothing new; the last "
+        "snapshot, for something did change; or the maximum of the cursor, for the data are "
+        "recent.",
+    )
+    warn_after: Duration | None = Field(
+        default=None, description="Age from which the check warns, such as '26h'."
+    )
+    fail_after: Duration | None = Field(
+        default=None, description="Age from which the check fails, such as '50h'."
+    )
+    deadline: Cron | None = Field(
+        default=None,
+        description="Instead of an age: when the table must be up to date, as a cron expression.",
+    )
+    before_deadline: Duration = Field(
+        default=timedelta(hours=24),
+        description="How long before the deadline the load may have been.",
+    )
+    deadline_timezone: TimeZone = Field(
+        default="UTC", description="IANA time zone in which `deadline` is read."
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_be_late(self) -> "FreshnessCheck":
+        if (self.fail_after is None) == (self.deadline is None):
+            raise ValueError("give either fail_after, such as '50h', or a deadline as a cron")
+        if self.warn_after and not (self.fail_after and self.warn_after < self.fail_after):
+            raise ValueError("warn_after must be shorter than fail_after")
+        return self
+
+
+class UniqueKeyCheck(_Check):
+    """No two rows have one key."""
+
+    columns: OneOrMore[str] = Field(
+        default=(), description="Columns of the key. Default: the primary key."
+    )
+
+
+class NotNullCheck(_Check):
+    """Columns that must have a value have one in every row."""
+
+    columns: OneOrMore[str] = Field(
+        default=(),
+        description="Columns that must have a value. Default: the primary key, and the columns "
+        "that are declared with `nullable: false`.",
+    )
+
+
+class RowCountChangeCheck(_Check):
+    """A load does not change the number of rows by more than is plausible."""
+
+    max_decrease: float | None = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Largest share of its rows that the table may lose in one load; null for any.",
+    )
+    max_increase: float | None = Field(
+        default=None,
+        ge=0,
+        description="Largest share of its rows that one load may add, 1.0 doubling the table; "
+        "null for any.",
+    )
+
+
+def _true_is_the_default(value: Any) -> Any:
+    if value is True:
+        return {}
+    return None if value is False else value
+
+
+_SWITCH = BeforeValidator(_true_is_the_default)
+
+
+class CheckSettings(Settings):
+    """The checks of an asset."""
+
+    schema_contract: Annotated[SchemaContractCheck | None, _SWITCH] = Field(
+        default=SchemaContractCheck(),
+        description="Whether the table has the columns that were declared. On by default.",
+    )
+    freshness: Annotated[FreshnessCheck | None, _SWITCH] = Field(
+        default=None, description="Whether the table is recent enough."
+    )
+    unique_key: Annotated[UniqueKeyCheck | None, _SWITCH] = Field(
+        default=None, description="Whether every key is there once."
+    )
+    not_null: Annotated[NotNullCheck | None, _SWITCH] = Field(
+        default=None, description="Whether columns that must have a value have one."
+    )
+    row_count_change: Annotated[RowCountChangeCheck | None, _SWITCH] = Field(
+        default=None, description="Whether the number of rows changed by no more than plausible."
+    )
+
+    def overridden_by(self, other: "CheckSettings") -> "CheckSettings":
+        """Return these checks with those in their place that the other settings name."""
+        named = {name: getattr(other, name) for name in other.model_fields_set}
+        return self.model_copy(update=named)

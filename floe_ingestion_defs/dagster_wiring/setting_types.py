@@ -1,0 +1,68 @@
+"""The kinds of values that settings are made of, each saying what would be right."""
+
+import re
+from typing import Annotated, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import dagster as dg
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+
+
+class Settings(BaseModel):
+    """What all blocks below `orchestration:` share: a misspelt field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def _require_cron(value: str) -> str:
+    try:
+        dg.ScheduleDefinition(name="validated", job_name="validated", cron_schedule=value)
+    except dg.DagsterInvalidDefinitionError:
+        raise ValueError(
+            f"{value!r} is no cron expression of five fields, such as '15 6 * * *'"
+        ) from None
+    return value
+
+
+def _require_time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(
+            f"{value!r} is no IANA time zone, such as 'Europe/Berlin' or 'UTC'"
+        ) from None
+    return value
+
+
+def _require_group(value: str) -> str:
+    if not re.fullmatch(r"\w+(/\w+)*", value, re.ASCII):
+        raise ValueError(f"{value!r} is no group; give letters, digits and underscores")
+    return value
+
+
+def _require_owner(value: str) -> str:
+    if not re.fullmatch(r"team:\S+|[^\s@:]+@[^\s@:]+\.[^\s@:]+", value):
+        raise ValueError(
+            f"{value!r} is no owner; give an e-mail address, or a team such as 'team:data'"
+        )
+    return value
+
+
+def _require_key(value: str) -> str:
+    if not re.fullmatch(r"[^\s/]+(/[^\s/]+)*", value):
+        raise ValueError(f"{value!r} is no asset key; give its parts, separated by '/'")
+    return value
+
+
+Cron = Annotated[str, AfterValidator(_require_cron)]
+TimeZone = Annotated[str, AfterValidator(_require_time_zone)]
+Group = Annotated[str, AfterValidator(_require_group)]
+Owner = Annotated[str, AfterValidator(_require_owner)]
+AssetKeyText = Annotated[str, AfterValidator(_require_key)]
+
+
+T = TypeVar("T")
+# One text may be written without brackets, as everywhere else in a source's configuration.
+OneOrMore = Annotated[
+    tuple[T, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
+]

@@ -1,0 +1,148 @@
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from floe_ingestion_defs.dagster_wiring import build_ingestion_definitions
+from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
+from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
+
+ORDERS = dg.AssetKey("ingestion__shop__orders")
+CUSTOMERS = dg.AssetKey("ingestion__shop__customers")
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
+    """The shop's database: three orders of two customers."""
+    path = tmp_path / "shop.db"
+    monkeypatch.setenv("SHOP_DATABASE", f"sqlite:///{path}")
+    monkeypatch.setenv("FLOE_HOME", str(tmp_path / "floe"))
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "create table orders (id integer primary key, total real, updated_at text)"
+        )
+        connection.execute("create table customers (id integer primary key, updated_at text)")
+        connection.executemany(
+            "insert into orders values (?, ?, ?)",
+            [(1, 9.5, "2026-01-01"), (2, 20.0, "2026-01-02"), (3, 7.25, "2026-01-03")],
+        )
+        connection.executemany(
+            "insert into customers values (?, ?)", [(1, "2026-01-01"), (2, "2026-01-02")]
+        )
+        connection.commit()
+        yield connection
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+Load = Callable[..., dg.ExecuteInProcessResult]
+
+
+@pytest.fixture
+def load(shop: dict[str, Any], database: sqlite3.Connection, instance: dg.DagsterInstance) -> Load:
+    """Runs the shop's job in this process, on the same definitions every time."""
+    definitions = build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]}))
+    job = definitions.resolve_job_def("ingestion__shop")
+
+    def run(*selection: dg.AssetKey, **options: Any) -> dg.ExecuteInProcessResult:
+        return job.execute_in_process(
+            instance=instance, asset_selection=list(selection) or None, **options
+        )
+
+    return run
+
+
+def metadata_of(result: dg.ExecuteInProcessResult, key: dg.AssetKey) -> dict[str, Any]:
+    (event,) = [
+        event for event in result.get_asset_materialization_events() if event.asset_key == key
+    ]
+    return {name: value.value for name, value in event.materialization.metadata.items()}
+
+
+def test_a_run_loads_every_resource_and_says_what_it_did(load: Load) -> None:
+    """Rows, totals, snapshot and time of each table are there, as numbers."""
+    result = load()
+
+    orders = metadata_of(result, ORDERS)
+    assert result.success
+    assert orders["rows_loaded"] == 3
+    assert orders["dagster/row_count"] == 3
+    assert orders["dagster/table_name"] == "bronze.shop_orders"
+    assert isinstance(orders["snapshot_id"], int)
+    assert isinstance(orders["duration_seconds"], float)
+    assert orders["load_id"]
+    assert metadata_of(result, CUSTOMERS)["rows_loaded"] == 2
+    table = open_catalog().load_table("bronze.shop_orders")
+    assert table.scan().to_arrow().num_rows == 3
+    assert orders["snapshot_id"] == table.current_snapshot().snapshot_id
+
+
+def test_a_second_run_in_the_same_process_loads_what_is_new(
+    load: Load, database: sqlite3.Connection
+) -> None:
+    """Every run gets a fresh source: dagster issue 34052 broke the second one."""
+    load()
+    database.execute("insert into orders values (4, 1.0, '2026-01-04')")
+    database.commit()
+
+    orders = metadata_of(load(), ORDERS)
+
+    assert orders["rows_loaded"] == 1
+    assert orders["dagster/row_count"] == 4
+
+
+def test_a_run_with_nothing_new_says_so(load: Load) -> None:
+    """Zero rows were loaded, and the table still has those that it had, in the same snapshot."""
+    before = metadata_of(load(), ORDERS)
+
+    after = metadata_of(load(), ORDERS)
+
+    assert after["rows_loaded"] == 0
+    assert after["dagster/row_count"] == 3
+    assert after["snapshot_id"] == before["snapshot_id"]
+
+
+def test_a_selected_asset_is_loaded_alone(load: Load) -> None:
+    """The others are neither read nor written."""
+    result = load(CUSTOMERS)
+
+    assert [event.asset_key for event in result.get_asset_materialization_events()] == [CUSTOMERS]
+    assert not open_catalog().table_exists("bronze.shop_orders")
+
+
+def test_a_load_that_fails_says_category_table_and_what_to_do(
+    load: Load, database: sqlite3.Connection
+) -> None:
+    """The failure is the first thing that a person sees in the UI, and is enough to act on."""
+    database.execute("drop table customers")
+    database.commit()
+
+    result = load(raise_on_error=False)
+
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    data = failure.step_failure_data.user_failure_data
+    assert data is not None
+    said = {name: value.value for name, value in data.metadata.items()}
+    assert said["category"] == "CONFIGURATION"
+    assert said["source"] == "shop"
+    assert said["table"] == "bronze.shop_orders, bronze.shop_customers"
+    assert said["what_to_do"]
+    assert "customers" in str(data.description)
+
+
+def test_a_load_that_fails_publishes_nothing(load: Load, database: sqlite3.Connection) -> None:
+    """One load is all of its resources or none."""
+    database.execute("drop table customers")
+    database.commit()
+
+    load(raise_on_error=False)
+
+    assert not open_catalog().table_exists("bronze.shop_orders")
