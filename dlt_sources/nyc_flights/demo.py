@@ -114,7 +114,7 @@ def _progress(console: Console, title: str) -> Iterator["ShowProgress"]:
         task = progress.add_task("", total=len(settings.ROWS_OF_THE_YEAR))
 
         def show(done: list[str]) -> None:
-            progress.update(task, completed=len(done), description=", ".join(done))
+            progress.update(task, completed=len(done), description=", ".join(done[-1:]))
             if not console.is_terminal:
                 for name in done[len(shown) :]:
                     console.print(f"{title}: {name} done")

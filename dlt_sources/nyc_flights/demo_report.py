@@ -72,7 +72,9 @@ def build_table(runs: Sequence["DemoRun"], width: int) -> Table:
         width: Columns of the terminal; a narrow one gets the resource's name for the asset's key,
             so that the snapshot is readable in any case.
     """
-    table = Table(box=box.SIMPLE_HEAD, title="Rows loaded", title_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD, title="Rows loaded", title_justify="left", collapse_padding=True
+    )
     table.add_column("asset", style="bold", no_wrap=True)
     for run in runs:
         table.add_column(run.title, justify="right")
