@@ -1,0 +1,52 @@
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LOWEST = ("dlt", "pyiceberg")
+
+
+def lowest(requirement: str) -> str:
+    """The requirement, pinned to its lower bound."""
+    return re.sub(r">=([0-9.]+).*", r"==\1", requirement)
+
+
+def requirements() -> list[str]:
+    """What the destination and its tests need, dlt and pyiceberg at their lower bounds."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [
+        r for r in project["dependencies"] if not re.match(r"dagster|structlog|tenacity|opent", r)
+    ]
+    pinned = [lowest(r) if re.match("|".join(LOWEST), r) else r for r in needed]
+    extras = [
+        r
+        for name in ("duckdb", "test")
+        for r in project["optional-dependencies"][name]
+        if not r.startswith("floe")
+    ]
+    return [*pinned, *extras]
+
+
+@pytest.mark.all_cases
+@pytest.mark.timeout(1800)
+def test_the_destination_works_on_the_lowest_versions_that_are_admitted(tmp_path):
+    """Whoever is held back to the lower bounds of dlt and pyiceberg gets the same promises."""
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, *requirements()], check=True)
+    subprocess.run([*pip, "--no-deps", "--editable", ROOT], check=True)
+    freeze = subprocess.run(
+        [python, "-m", "pip", "freeze"], check=True, capture_output=True, text=True
+    ).stdout
+    for name in LOWEST:
+        wanted = next(r for r in requirements() if re.match(name, r))
+        assert f"\n{name}=={wanted.rpartition('==')[2]}\n" in f"\n{freeze}\n"
+    tests = subprocess.run(
+        [python, "-m", "pytest", "-q", "-m", "not all_cases", "tests/destinations"], cwd=ROOT
+    )
+    assert tests.returncode == 0
