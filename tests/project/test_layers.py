@@ -1,0 +1,42 @@
+import subprocess
+import sys
+
+import pytest
+
+DESTINATION = "floe_ingestion_defs.destinations.iceberg.client"
+PLUGIN = "floe_ingestion_defs.dlt_plugin"
+
+
+@pytest.mark.parametrize(
+    ("imported", "left_out"),
+    [
+        ("floe_ingestion_defs", ["dlt", "pyiceberg", "pyarrow", "dagster", "pydantic"]),
+        (DESTINATION, ["dagster", "dagster_dlt", "floe_ingestion_defs.contracts"]),
+        (PLUGIN, ["dagster", "dagster_dlt", "dlt", "pyiceberg", "pyarrow", "sqlalchemy"]),
+    ],
+    ids=["package", "destination", "plugin"],
+)
+def test_a_layer_imports_nothing_that_it_must_not_know(imported, left_out):
+    """Each layer can be used alone, and the light ones stay light."""
+    shown = subprocess.run(
+        [sys.executable, "-c", f"import sys, {imported}; print(*sys.modules)"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    assert not set(left_out) & set(shown)
+
+
+def test_dlt_finds_the_destination_by_its_name():
+    """`destination="iceberg"` works wherever the distribution is installed."""
+    shown = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import dlt; print(dlt.pipeline('p', destination='iceberg').destination)",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert shown == "iceberg(catalog_name='floe')\n"
