@@ -59,7 +59,7 @@ def upload(io: FileIO, local: Path, path: str) -> None:
     """Puts a local Parquet file where the table's data files are, byte for byte.
 
     On one file system that is a link: dlt unlinks its own name later and never writes into the
-    file again. Repeating an upload is harmless.
+    file again.
     """
     target = _local_path(path)
     if target is not None:
@@ -69,6 +69,9 @@ def upload(io: FileIO, local: Path, path: str) -> None:
             os.link(local, target)
         except OSError:
             shutil.copyfile(local, target)
+        else:
+            # A package may have waited for days, and an orphan sweep goes by a file's age.
+            os.utime(target)
         return
     with local.open("rb") as source, io.new_output(path).create(overwrite=True) as sink:
         while chunk := source.read(_COPY_BYTES):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -101,6 +102,16 @@ class Package:
     dropped: Collection[str] = frozenset()
     state: TPipelineStateDoc | None = None
     state_before: State = field(default_factory=dict)
+    nonce: str = field(default_factory=lambda: uuid4().hex[:8])
+
+    @property
+    def attempt(self) -> str:
+        """What the names of the files begin with that this attempt at the package stages.
+
+        A process that resumes the package writes files of its own: the one it succeeds may be
+        alive after all, and about to commit those that it wrote.
+        """
+        return f"{self.load_uid}-{self.nonce}"
 
 
 @dataclass
@@ -186,7 +197,7 @@ def _stage_table(
     metadata, io = transaction.table_metadata, transaction._table.io
     files: list[StagedFile] = []
     for job in plan.jobs:
-        files += stage_file(job, metadata, io, f"{package.load_uid}-{plan.table}-{job.stem}")
+        files += stage_file(job, metadata, io, f"{package.attempt}-{plan.table}-{job.stem}")
     intent = TableIntent(
         table=plan.table,
         disposition=plan.disposition,
@@ -228,7 +239,7 @@ def _stage_version(dataset: Dataset, package: Package) -> StagedTable:
     }
     naming = schema.naming
     rows = pa.RecordBatch.from_pylist([{naming.normalize_identifier(k): v for k, v in row.items()}])
-    files = write_staged([rows], staged.metadata, staged.io, f"{package.load_uid}-{table}")
+    files = write_staged([rows], staged.metadata, staged.io, f"{package.attempt}-{table}")
     location = None if staged.current else staged.metadata.location
     intent = staged.intent.model_copy(update={"files": tuple(files), "location": location})
     return StagedTable(staged.name, intent, staged.metadata, staged.io, staged.current)
@@ -293,13 +304,18 @@ def _next_load(package: Package, staged: Sequence[StagedTable], view: LogView) -
         newest = view.newest_state(package.pipeline_name)
         newest_document = decode_document(newest.state) if newest and newest.state else None
         state = rebase_state(state, package.state_before, newest_document)
+    version_table = package.schema.version_table_name
+    tables = [table.intent for table in staged]
+    if view.knows_schema(package.schema.stored_version_hash):
+        # A load that was committed meanwhile brought the same schema.
+        tables = [intent for intent in tables if intent.table != version_table]
     return Load(
         load_id=package.load_id,
         load_uid=package.load_uid,
         schema_name=package.schema.name,
         schema_version_hash=package.schema.stored_version_hash,
         pipeline_name=package.pipeline_name,
-        intent=LoadIntent(tables=tuple(table.intent for table in staged)),
+        intent=LoadIntent(tables=tuple(tables)),
         state=encode_document(state) if state else None,
         state_version=state["version"] if state else None,
         seq=view.last_seq + 1,

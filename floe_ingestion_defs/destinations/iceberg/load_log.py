@@ -17,7 +17,12 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from floe_ingestion_defs.destinations.iceberg.commits import attempts, head_of, load_table
+from floe_ingestion_defs.destinations.iceberg.commits import (
+    CommitOutcomeUnknown,
+    attempts,
+    head_of,
+    load_table,
+)
 from floe_ingestion_defs.destinations.iceberg.data_files import (
     data_path,
     describe,
@@ -238,7 +243,7 @@ class LoadLog:
                 with view.transaction() as transaction:
                     transaction.set_properties({SETTLED_PROPERTY: str(seq)})
                 return
-            except CommitConflict:
+            except (CommitConflict, CommitOutcomeUnknown):
                 if attempt == 2:
                     return
 
@@ -260,7 +265,7 @@ class LoadLog:
             return False
         try:
             self._compact(table)
-        except CommitConflict:
+        except (CommitConflict, CommitOutcomeUnknown):
             return False
         return True
 

@@ -76,13 +76,16 @@ def publish(
         dataset: The dataset.
         log_uuid: Which log the loads stand in.
         loads: Committed loads, oldest first, without a gap up to the newest.
-        tables: Only these tables, which must include whole chains of nested tables; None for all.
+        tables: Only these tables and those nested in them; None for all.
 
     Returns:
         The tables that could not be published because they were changed incompatibly since the
         audit, each with its error. Later loads leave such a table alone.
     """
     blocked: dict[str, Exception] = {}
+    loads = list(loads)
+    if tables is not None:
+        tables = _with_nested(loads, tables)
     for load in loads:
         for intent in load.intent.in_publishing_order():
             root = intent.nesting.root if intent.nesting else intent.table
@@ -101,6 +104,17 @@ def publish(
                     error,
                 )
     return blocked
+
+
+def _with_nested(loads: Iterable[Load], tables: Collection[str]) -> set[str]:
+    """The tables and those that any of the loads merges as nested in them.
+
+    A root must not get ahead of them: what leaves a nested table is decided by the root's rows as
+    they were before.
+    """
+    intents = [intent for load in loads for intent in load.intent.tables]
+    nested = {i.table for i in intents if i.nesting and i.nesting.root in tables}
+    return {*tables, *nested}
 
 
 def publish_table(dataset: Dataset, log_uuid: str, load: Load, intent: TableIntent) -> None:

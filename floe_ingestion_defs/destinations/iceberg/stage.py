@@ -85,7 +85,7 @@ def stage_file(local: Path, metadata: TableMetadata, io: FileIO, name: str) -> l
         local: A file that dlt wrote.
         metadata: The table as it will be when the load is published.
         io: The table's FileIO.
-        name: A name that no other file of the table has, and that a repetition has again.
+        name: A name that no other file of the table has.
     """
     parquet = pq.ParquetFile(local)
     if fits_as_it_is(parquet.schema_arrow, metadata):
