@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from floe_ingestion_defs.dlt_plugin.source_options import OPTIONS_MODELS
 
-_SHOWN_TYPES = frozenset({"literal_error", "enum", "int_parsing", "float_parsing", "bool_parsing"})
+_SHOWN_TYPES = frozenset({"literal_error", "enum"})
 
 
 def name_the_source(

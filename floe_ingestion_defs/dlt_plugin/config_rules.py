@@ -7,7 +7,7 @@ the source is put before it by the model.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -16,8 +16,10 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec, resource_specs
 from floe_ingestion_defs.dlt_plugin.source_options import (
     check_source_config,
+    rest_resources,
     source_resource_names,
 )
+from floe_ingestion_defs.dlt_plugin.source_options.rest_api import has_cursor_placeholder
 
 if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
@@ -211,6 +213,8 @@ def _check_resource(source: IngestionSourceConfig, spec: ResourceSpec) -> None:
                     "column that grows with time, such as cursor_field: updated_at"
                 )
                 raise ValueError(msg)
+    if source.source_type == "rest_api":
+        _check_cursor_in_request(source, spec)
     if (
         spec.write_mode == "replace"
         and source.source_type == "filesystem"
@@ -219,6 +223,26 @@ def _check_resource(source: IngestionSourceConfig, spec: ResourceSpec) -> None:
         msg = (
             "write_mode is 'replace' and source_config.only_new_files is true, so each load would "
             "leave only the newest files' rows; set only_new_files: false, or write_mode: append"
+        )
+        raise ValueError(msg)
+
+
+def _check_cursor_in_request(source: IngestionSourceConfig, spec: ResourceSpec) -> None:
+    endpoint = rest_resources(source.source_config)[spec.name].get("endpoint")
+    if not isinstance(endpoint, Mapping) or not has_cursor_placeholder(endpoint):
+        return
+    own = endpoint.get("incremental")
+    if spec.cursor_field is None and own is None:
+        msg = (
+            f"the endpoint of resource {spec.name!r} has {{incremental.start_value}} in it but "
+            "there is no cursor_field to take it from; give one, such as cursor_field: updated_at"
+        )
+        raise ValueError(msg)
+    if spec.initial_value is None and "initial_value" not in (own or {}):
+        msg = (
+            f"the endpoint of resource {spec.name!r} has {{incremental.start_value}} in it but "
+            "there is no initial_value for the first load; give one, such as initial_value: "
+            "'2024-01-01T00:00:00Z'"
         )
         raise ValueError(msg)
 

@@ -78,7 +78,7 @@ class PipelineConfigurationError(IngestionError, ValueError):
     """The configuration, or the installation, does not allow the load."""
 
 
-class SchemaContractViolation(IngestionError):  # noqa: N818 - the public name says what it is
+class SchemaContractViolation(IngestionError):
     """The source's data do not fit the schema that was agreed; nothing was loaded.
 
     Args:

@@ -80,12 +80,28 @@ def _table_hints(spec: ResourceSpec) -> dict[str, Any] | None:
     return hints or None
 
 
-def assemble_source(source: IngestionSourceConfig, resources: Iterable[DltResource]) -> DltSource:
-    """Make one dlt source of resources; its schema and its state bear the source's name."""
+def assemble_source(
+    source: IngestionSourceConfig,
+    resources: Iterable[DltResource],
+    specs: Iterable[ResourceSpec] = (),
+) -> DltSource:
+    """Make one dlt source of resources; its schema and its state bear the source's name.
+
+    Args:
+        source: The source.
+        resources: Its resources.
+        specs: Those of them whose declared columns are a contract from the first load on: dlt
+            lets a table that it does not know yet take over any column once.
+    """
     from dlt.common.schema import Schema
+    from dlt.common.schema.utils import new_table
     from dlt.extract import DltSource
 
     schema = Schema(source.name)
+    for spec in specs:
+        if spec.columns and spec.schema_contract != "evolve":
+            columns = list(column_hints(spec).values())
+            schema.update_table(new_table(spec.table_name, columns=columns))
     return DltSource(schema, source.name, list(resources))
 
 

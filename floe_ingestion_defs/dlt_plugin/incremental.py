@@ -28,6 +28,7 @@ def cursor_for(spec: ResourceSpec, *, initial_value: Any = None) -> Incremental[
         spec.cursor_field,
         initial_value=spec.initial_value if initial_value is None else initial_value,
         lag=spec.lag,
+        primary_key=spec.primary_key or None,
         # Orchestrators pass their windows to the plugin, never past it.
         allow_external_schedulers=False,
     )

@@ -170,7 +170,7 @@ def build_source(
     for resource in resources:
         if resource.name in by_name:
             apply_spec(resource, by_name[resource.name], source.source_type)
-    return assemble_source(source, resources).with_resources(*by_name)
+    return assemble_source(source, resources, specs).with_resources(*by_name)
 
 
 def make_working_dir(source: IngestionSourceConfig) -> Path:

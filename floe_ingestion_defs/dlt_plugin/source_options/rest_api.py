@@ -6,6 +6,8 @@ is checked by dlt when the source is built.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -120,3 +122,26 @@ class RestApiOptions(SourceOptions):
     max_table_nesting: int | None = Field(
         default=None, ge=0, description="Depth down to which nested values become tables."
     )
+
+
+def uses_incremental(resource: Mapping[str, Any]) -> bool:
+    """Whether a resource itself says where the cursor's value goes in its requests."""
+    endpoint = resource.get("endpoint")
+    return isinstance(endpoint, Mapping) and (
+        endpoint.get("incremental") is not None
+        or has_incremental_param(endpoint)
+        or has_cursor_placeholder(endpoint)
+    )
+
+
+def has_incremental_param(endpoint: Mapping[str, Any]) -> bool:
+    """Whether a query parameter is of dlt's type `incremental`."""
+    return any(
+        isinstance(param, Mapping) and param.get("type") == "incremental"
+        for param in (endpoint.get("params") or {}).values()
+    )
+
+
+def has_cursor_placeholder(endpoint: Mapping[str, Any]) -> bool:
+    """Whether `{incremental.start_value}` or its like stands anywhere in a request."""
+    return "{incremental." in json.dumps(endpoint, default=str)

@@ -18,7 +18,7 @@ _TIMESTAMP_UNIT = "us"
 _LONGEST_DECIMAL = 38
 
 
-class ColumnTypeMismatch(ValueError):  # noqa: N818 - caught and explained by the readers
+class ColumnTypeMismatch(ValueError):
     """A column's values do not fit the type that its table has.
 
     Args:

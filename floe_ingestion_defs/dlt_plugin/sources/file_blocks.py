@@ -75,18 +75,24 @@ def read_blocks(stream: pa.NativeFile, block_size: int) -> Iterator[Block]:
     The last block may lack its line end.
     """
     first_line = 1
-    rest = b""
-    while piece := stream.read(block_size):
-        end = piece.rfind(b"\n") + 1
-        if end == 0:
-            rest += piece
-            continue
-        data = rest + piece[:end] if rest else piece[:end]
-        rest = piece[end:]
-        yield Block(data, first_line)
-        first_line += data.count(b"\n")
-    if rest:
-        yield Block(rest, first_line)
+    data = _read_up_to(stream, block_size)
+    while data:
+        more = _read_up_to(stream, block_size)
+        # A last line without its end belongs to the block before it.
+        end = data.rfind(b"\n") + 1 if more else len(data)
+        if end:
+            yield Block(data[:end], first_line)
+            first_line += data.count(b"\n", 0, end)
+        data = data[end:] + more
+
+
+def _read_up_to(stream: pa.NativeFile, size: int) -> bytes:
+    """Read as many bytes as asked for, unless the stream ends: compressed ones give less."""
+    pieces = []
+    while size > 0 and (piece := stream.read(size)):
+        pieces.append(piece)
+        size -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def line_of_row(block: Block, row: int) -> int:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
-import json
 import socket
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from floe_ingestion_defs.dlt_plugin.incremental import cursor_for
-from floe_ingestion_defs.dlt_plugin.source_options.rest_api import RestApiOptions
+from floe_ingestion_defs.dlt_plugin.source_options import rest_resources
+from floe_ingestion_defs.dlt_plugin.source_options.rest_api import (
+    RestApiOptions,
+    has_incremental_param,
+    uses_incremental,
+)
 
 if TYPE_CHECKING:
     from dlt.extract import DltResource
@@ -18,9 +22,6 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
     from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
 
-# Said by the source's configuration as a whole, and put on every resource in the same way.
-_OURS = ("write_disposition", "primary_key", "merge_key", "columns")
-_PLACEHOLDER = "{incremental."
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -50,9 +51,9 @@ class RestApiSource:
         for resource in resources:
             if options.max_table_nesting is not None and resource.max_table_nesting is None:
                 resource.max_table_nesting = options.max_table_nesting
-            spec = by_name.get(resource.name)
-            if spec is not None and resource.incremental is None:
-                _add_cursor(resource, spec)
+        for name, settings in rest_resources(own).items():
+            if name in by_name and not uses_incremental(settings):
+                _add_cursor(next(r for r in resources if r.name == name), by_name[name])
         return resources
 
     def check(self, source: IngestionSourceConfig, options: RestApiOptions, timeout: float) -> None:
@@ -88,7 +89,7 @@ def _resource(resource: Any, specs: Mapping[str, ResourceSpec]) -> Any:
     if spec is None or not uses_incremental(resource) or spec.cursor_field is None:
         return resource
     endpoint = resource["endpoint"]
-    if endpoint.get("incremental") is None and not _has_incremental_param(endpoint):
+    if endpoint.get("incremental") is None and not has_incremental_param(endpoint):
         endpoint["incremental"] = {
             "cursor_path": spec.cursor_field,
             **({} if spec.initial_value is None else {"initial_value": spec.initial_value}),
@@ -97,27 +98,10 @@ def _resource(resource: Any, specs: Mapping[str, ResourceSpec]) -> Any:
     return resource
 
 
-def uses_incremental(resource: Any) -> bool:
-    """Whether a resource itself says where the cursor's value goes in its requests."""
-    endpoint = resource.get("endpoint") if isinstance(resource, Mapping) else None
-    if not isinstance(endpoint, Mapping):
-        return False
-    return (
-        endpoint.get("incremental") is not None
-        or _has_incremental_param(endpoint)
-        or _PLACEHOLDER in json.dumps(endpoint, default=str)
-    )
-
-
-def _has_incremental_param(endpoint: Mapping[str, Any]) -> bool:
-    return any(
-        isinstance(param, Mapping) and param.get("type") == "incremental"
-        for param in (endpoint.get("params") or {}).values()
-    )
-
-
 def _add_cursor(resource: DltResource, spec: ResourceSpec) -> None:
     """Let only rows past the cursor through where the API cannot be asked for them."""
     cursor = cursor_for(spec)
     if cursor is not None:
-        resource.apply_hints(incremental=cursor)
+        # As a step of its own: as a hint, dlt would hand it to the requests, which have no use
+        # for it.
+        resource.add_step(cursor)

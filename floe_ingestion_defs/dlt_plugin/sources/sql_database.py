@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dlt.extract import DltResource
     from dlt.sources.credentials import ConnectionStringCredentials
     from sqlalchemy import Engine
+    from sqlalchemy.types import TypeEngine
 
     from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
     from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
@@ -46,6 +47,7 @@ class SqlDatabaseSource:
                 chunk_size=options.chunk_size,
                 backend="pyarrow" if options.backend == "auto" else options.backend,
                 reflection_level=options.reflection_level,
+                type_adapter_callback=_plain_float,
                 # Reflected while it is extracted, so that an absent table fails as a load does.
                 defer_table_reflect=True,
                 backend_kwargs=options.backend_kwargs or {},
@@ -67,6 +69,13 @@ class SqlDatabaseSource:
                 pass
         finally:
             engine.dispose()
+
+
+def _plain_float(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Make floats known to dlt: since SQLAlchemy 2.1 they are no kind of Numeric any more."""
+    import sqlalchemy
+
+    return sqlalchemy.Numeric(asdecimal=False) if isinstance(kind, sqlalchemy.Float) else kind
 
 
 def _listed(columns: dict[str, tuple[str, ...]], spec: ResourceSpec) -> list[str] | None:

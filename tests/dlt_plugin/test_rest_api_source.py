@@ -1,0 +1,195 @@
+"""APIs are read page by page, from where the last load ended, the way dlt's REST source does."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from floe_ingestion_defs.dlt_plugin import (
+    DltIngestionPlugin,
+    ErrorCategory,
+    LoadResult,
+    SourceConnectionError,
+)
+
+Source = dict[str, Any]
+Load = Callable[..., LoadResult]
+Rows = Callable[[str], list[dict[str, Any]]]
+
+DAYS = [{"at": f"2024-01-0{day}T00:00:00Z", "id": day} for day in range(1, 6)]
+
+
+def configured(source: Source, **options: Any) -> Source:
+    return {**source, "source_config": {**source["source_config"], **options}}
+
+
+@pytest.fixture
+def since(items: Source) -> Source:
+    """The API's items, asked for from the cursor on."""
+    resource = {
+        "name": "items",
+        "endpoint": {
+            "path": "items",
+            "data_selector": "data",
+            "params": {"since": "{incremental.start_value}"},
+        },
+    }
+    return {
+        **configured(items, resources=[resource]),
+        "cursor_field": "at",
+        "initial_value": "2024-01-02T00:00:00Z",
+        "columns": {"at": "timestamp"},
+    }
+
+
+def test_all_pages_are_loaded(items: Source, load: Load, rows: Rows, api: Any) -> None:
+    api.rows = [{"id": number, "name": str(number)} for number in range(5)]
+    assert load(items).rows_loaded == 5
+    assert len(api.requests) == 3
+    assert [row["id"] for row in rows("bronze.items")] == [0, 1, 2, 3, 4]
+
+
+def test_the_cursor_stands_in_the_request_and_moves_on(
+    since: Source, load: Load, rows: Rows, api: Any
+) -> None:
+    api.rows = DAYS[:3]
+    assert load(since).rows_loaded == 2
+    api.rows = DAYS
+    assert load(since).rows_loaded == 2
+    assert "since=2024-01-03T00%3A00%3A00Z" in api.requests[-2]
+    assert load(since).rows_loaded == 0
+    assert [row["at"] for row in rows("bronze.items")] == [
+        datetime(2024, 1, day, tzinfo=UTC) for day in range(2, 6)
+    ]
+
+
+def test_an_incremental_parameter_of_dlts_own_kind_is_left_as_it_is(
+    since: Source, load: Load, api: Any
+) -> None:
+    own = {
+        "type": "incremental",
+        "cursor_path": "at",
+        "initial_value": "2024-01-04T00:00:00Z",
+    }
+    since = configured(
+        since,
+        resources=[
+            {
+                "name": "items",
+                "endpoint": {"path": "items", "data_selector": "data", "params": {"since": own}},
+            }
+        ],
+    )
+    api.rows = DAYS
+    assert load(since).rows_loaded == 2
+    assert "since=2024-01-04" in api.requests[0]
+
+
+def test_a_cursor_that_the_api_is_not_asked_for_filters_the_rows(
+    items: Source, load: Load, api: Any
+) -> None:
+    filtered = {**items, "cursor_field": "at"}
+    api.rows = DAYS[:3]
+    assert load(filtered).rows_loaded == 3
+    api.rows = DAYS
+    assert load(filtered).rows_loaded == 2
+
+
+def test_nested_values_become_tables_of_their_own(
+    items: Source, load: Load, rows: Rows, api: Any
+) -> None:
+    api.rows = [{"id": 1, "tags": [{"name": "a"}, {"name": "b"}]}]
+    result = load(items)
+    assert result.table_rows == {"items": 1, "items__tags": 2}
+    assert result.resources["items"].rows_loaded == 1
+    assert result.rows_loaded == 3
+    assert [row["name"] for row in rows("bronze.items__tags")] == ["a", "b"]
+
+
+def test_what_a_resource_says_of_itself_holds_where_the_source_says_nothing(
+    items: Source, load: Load, rows: Rows, api: Any
+) -> None:
+    resource = {
+        **items["source_config"]["resources"][0],
+        "write_disposition": "merge",
+        "primary_key": "id",
+    }
+    merged = configured(items, resources=[resource])
+    plugin = DltIngestionPlugin({"sources": [merged]})
+    spec = plugin.list_resources(plugin.source("items"))[0]
+    assert (spec.write_mode, spec.primary_key) == ("merge", ("id",))
+    api.rows = [{"id": 1, "name": "old"}]
+    load(merged)
+    api.rows = [{"id": 1, "name": "new"}]
+    load(merged)
+    assert rows("bronze.items") == [{"id": 1, "name": "new"}]
+
+
+def test_a_parent_that_is_not_selected_is_read_but_not_loaded(
+    items: Source, load: Load, tables: Callable[[], set[str]], api: Any
+) -> None:
+    parent = {**items["source_config"]["resources"][0], "selected": False}
+    child = {
+        "name": "details",
+        "endpoint": {"path": "items/{resources.items.id}", "data_selector": "data"},
+    }
+    api.rows = [{"id": 7}]
+    source = {
+        **configured(items, resources=[parent, child]),
+        "destination_table": "bronze.{resource}",
+    }
+    assert load(source).rows_loaded == 1
+    assert tables() == {"bronze.details"}
+    assert "/items/7" in api.requests
+
+
+def test_credentials_are_sent_as_a_bearer_token(items: Source, load: Load, api: Any) -> None:
+    api.rows = [{"id": 1}]
+    load({**items, "credentials": "sw0rdfish"})
+    assert api.headers[0]["Authorization"] == "Bearer sw0rdfish"
+
+
+@pytest.mark.parametrize(
+    ("status", "category"),
+    [
+        (401, ErrorCategory.PERMANENT),
+        (403, ErrorCategory.PERMANENT),
+        (400, ErrorCategory.CONFIGURATION),
+        (404, ErrorCategory.CONFIGURATION),
+    ],
+)
+def test_a_refusal_says_what_kind_of_trouble_it_is(
+    items: Source, load: Load, api: Any, status: int, category: ErrorCategory
+) -> None:
+    api.script = [(status, {}, b"{}")] * 20
+    with pytest.raises(SourceConnectionError, match=str(status)) as failed:
+        load(items)
+    assert failed.value.category is category
+    assert len(api.requests) == 1
+
+
+def test_a_query_with_a_key_in_it_is_not_shown(items: Source, load: Load, api: Any) -> None:
+    api.script = [(403, {}, b"{}")]
+    auth = {"type": "api_key", "name": "key", "api_key": "sw0rdfish", "location": "query"}
+    source = configured(items, client={**items["source_config"]["client"], "auth": auth})
+    with pytest.raises(SourceConnectionError) as failed:
+        load(source)
+    assert "key=sw0rdfish" in api.requests[0]
+    assert "sw0rdfish" not in str(failed.value)
+
+
+def test_an_api_that_is_not_there_cannot_be_reached(items: Source, load: Load) -> None:
+    client = {"base_url": "http://127.0.0.1:1"}
+    with pytest.raises(SourceConnectionError) as failed:
+        load(configured(items, client=client))
+    assert failed.value.category is ErrorCategory.TRANSIENT
+
+
+def test_broken_json_fails_and_leaves_nothing(
+    items: Source, load: Load, api: Any, tables: Callable[[], set[str]]
+) -> None:
+    api.script = [(200, {}, b'{"data": [{"id":')]
+    with pytest.raises(Exception, match="items"):
+        load(items)
+    assert tables() == set()
