@@ -18,6 +18,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 from dlt.common.json import json
+from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME as STATE_TABLE
 
 from floe_ingestion_defs.destinations.iceberg.audit import BUILT_IN, Audit, StagedTable
 from floe_ingestion_defs.destinations.iceberg.commits import (
@@ -25,6 +26,7 @@ from floe_ingestion_defs.destinations.iceberg.commits import (
     attempts,
     create_table_transaction,
 )
+from floe_ingestion_defs.destinations.iceberg.compaction import compact_states
 from floe_ingestion_defs.destinations.iceberg.errors import (
     AuditFailed,
     CommitConflict,
@@ -342,6 +344,8 @@ def publish_own(dataset: Dataset, load: Load) -> None:
     if settled > view.settled_seq:
         dataset.log.record_settled(settled)
     dataset.log.compact_if_due()
+    if STATE_TABLE in tables:
+        compact_states(dataset.catalog, dataset.identifier(STATE_TABLE))
 
 
 def open_dataset(dataset: Dataset) -> LogView | None:

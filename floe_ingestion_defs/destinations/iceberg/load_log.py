@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,11 +22,7 @@ from floe_ingestion_defs.destinations.iceberg.commits import (
     head_of,
     load_table,
 )
-from floe_ingestion_defs.destinations.iceberg.data_files import (
-    data_path,
-    describe,
-    write_data_file,
-)
+from floe_ingestion_defs.destinations.iceberg.compaction import is_due, rewrite
 from floe_ingestion_defs.destinations.iceberg.errors import CommitConflict
 from floe_ingestion_defs.destinations.iceberg.intent import LoadIntent
 
@@ -39,7 +34,6 @@ LOADS_TABLE = "_dlt_loads"
 # The log's own record that everything up to a seq was published. It is set after a publish, so
 # that a table which somebody drops later is not brought back by the next opener.
 SETTLED_PROPERTY = "dlt.settled-seq"
-COMPACT_AFTER_FILES = 24
 
 _SCHEMA = pa.schema(
     [
@@ -248,30 +242,17 @@ class LoadLog:
                     return
 
     def compact_if_due(self) -> bool:
-        """Rewrites the log into one file and drops its old snapshots, once it has many files.
+        """Rewrites the log into one file once it has many.
 
         A settled load's intent is never read again, and of the states only each pipeline's newest,
-        so the others are left out; dlt's own columns stay for every load. Gives way to whoever is
-        committing.
+        so the others are left out; dlt's own columns stay for every load.
 
         Returns:
             Whether the log was compacted.
         """
         table = load_table(self.catalog, self.identifier)
-        snapshot = table.current_snapshot() if table else None
-        if table is None or snapshot is None or snapshot.summary is None:
+        if table is None or not is_due(table):
             return False
-        if int(snapshot.summary["total-data-files"] or 0) < COMPACT_AFTER_FILES:
-            return False
-        try:
-            self._compact(table)
-        except (CommitConflict, CommitOutcomeUnknown):
-            return False
-        return True
-
-    def _compact(self, table: Table) -> None:
-        from pyiceberg.table.update.snapshot import ExpireSnapshots
-
         view = LogView(table)
         rows = table.scan().to_arrow().sort_by("seq").select(_SCHEMA.names).cast(_SCHEMA)
         has_state = rows.filter(pc.field("state_version").is_valid())
@@ -281,19 +262,5 @@ class LoadLog:
         for name, keep in (("state", keep_state), ("intent", keep_intent)):
             kept = pc.if_else(keep, rows[name], pa.scalar(None, pa.string()))
             rows = rows.set_column(rows.schema.get_field_index(name), _SCHEMA.field(name), kept)
-        path = data_path(table.metadata, f"compacted-{uuid4()}.parquet")
-        write_data_file(table.io, table.metadata, path, rows.to_batches())
-        recent = datetime.now(UTC) - timedelta(minutes=5)
-        with table.transaction() as transaction:
-            # Also as a property, since the newest row's own record may be among the older ones.
-            transaction.set_properties({SETTLED_PROPERTY: str(view.settled_seq)})
-            with transaction.update_snapshot().overwrite() as overwrite:
-                for task in table.scan().plan_files():
-                    overwrite.delete_data_file(task.file)
-                overwrite.append_data_file(describe(table.metadata, table.io, path))
-            # A reader that holds a recent snapshot still finds it by id.
-            expire = ExpireSnapshots(transaction)
-            expire.older_than(recent) if len(table.metadata.snapshots) < 200 else expire.by_ids(
-                [s.snapshot_id for s in table.metadata.snapshots if s.snapshot_id != head_of(table)]
-            )
-            expire.commit()
+        # Also as a property, since the newest row's own record may be among the older ones.
+        return rewrite(table, rows, {SETTLED_PROPERTY: str(view.settled_seq)})
