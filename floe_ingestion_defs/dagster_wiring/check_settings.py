@@ -5,6 +5,8 @@ A check is left out by default (`schema_contract` alone is not), switched on wit
 """
 
 import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
@@ -18,6 +20,7 @@ from pydantic import (
 )
 
 from floe_ingestion_defs.dagster_wiring.setting_types import Cron, OneOrMore, Settings, TimeZone
+from floe_ingestion_defs.dlt_plugin import ResourceSpec
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -57,7 +60,9 @@ Duration = Annotated[
 ]
 
 
-class _Check(Settings):
+class Check(Settings, ABC):
+    """What every check can be told."""
+
     severity: Literal["warn", "error"] = Field(
         default="error", description="What a failed check is: a warning, or an error."
     )
@@ -66,18 +71,38 @@ class _Check(Settings):
         description="Whether assets downstream wait for the check and do not run when it fails.",
     )
 
+    @abstractmethod
+    def describe(self, resource: ResourceSpec) -> str:
+        """Say in a sentence what the check holds of a resource's table.
+
+        Raises:
+            ValueError: The check does not fit the resource; says what is missing.
+        """
+
     @model_validator(mode="after")
-    def _errors_alone_block(self) -> "_Check":
+    def _errors_alone_block(self) -> "Check":
         if self.blocking and self.severity == "warn":
             raise ValueError("blocking is true, but a check of severity 'warn' never blocks")
         return self
 
 
-class SchemaContractCheck(_Check):
+class SchemaContractCheck(Check):
     """The table's columns are those that were declared, as far as the contract asks for it."""
 
+    def describe(self, resource: ResourceSpec) -> str:
+        """See `Check.describe`."""
+        others = "" if resource.schema_contract == "evolve" else ", and no others"
+        return f"The table has the columns that were agreed on in their types{others}."
 
-class FreshnessCheck(_Check):
+
+_CLOCKS = {
+    "load": "The last successful load",
+    "snapshot": "The last change of the table",
+    "cursor": "The newest row",
+}
+
+
+class FreshnessCheck(Check):
     """The table is not older than it may be, by one of three clocks."""
 
     clock: Literal["load", "snapshot", "cursor"] = Field(
@@ -112,16 +137,42 @@ class FreshnessCheck(_Check):
             raise ValueError("warn_after must be shorter than fail_after")
         return self
 
+    @property
+    def what(self) -> str:
+        """What the clock shows, to begin a sentence with."""
+        return _CLOCKS[self.clock]
 
-class UniqueKeyCheck(_Check):
+    def describe(self, resource: ResourceSpec) -> str:
+        """See `Check.describe`."""
+        if self.clock == "cursor" and resource.cursor_field is None:
+            raise ValueError("freshness with clock 'cursor' needs a cursor_field; use clock 'load'")
+        if self.deadline is not None:
+            return (
+                f"{self.what} is not older than {format_duration(self.before_deadline)} at each "
+                f"tick of '{self.deadline}' ({self.deadline_timezone})."
+            )
+        return f"{self.what} is not older than {format_duration(self.fail_after or timedelta())}."
+
+
+class UniqueKeyCheck(Check):
     """No two rows have one key."""
 
     columns: OneOrMore[str] = Field(
         default=(), description="Columns of the key. Default: the primary key."
     )
 
+    def key_of(self, resource: ResourceSpec) -> tuple[str, ...]:
+        """Return the columns of the key."""
+        if key := self.columns or resource.primary_key:
+            return key
+        raise ValueError("unique_key needs columns, for the resource has no primary_key")
 
-class NotNullCheck(_Check):
+    def describe(self, resource: ResourceSpec) -> str:
+        """See `Check.describe`."""
+        return f"No two rows have the same {', '.join(self.key_of(resource))}."
+
+
+class NotNullCheck(Check):
     """Columns that must have a value have one in every row."""
 
     columns: OneOrMore[str] = Field(
@@ -130,8 +181,20 @@ class NotNullCheck(_Check):
         "that are declared with `nullable: false`.",
     )
 
+    def required_in(self, resource: ResourceSpec) -> tuple[str, ...]:
+        """Return the columns that must have a value: those named, else those that by nature do."""
+        declared = [name for name, column in resource.columns.items() if column.nullable is False]
+        required = self.columns or tuple(dict.fromkeys([*resource.primary_key, *declared]))
+        if required:
+            return required
+        raise ValueError("not_null needs columns, for the resource has no primary_key")
 
-class RowCountChangeCheck(_Check):
+    def describe(self, resource: ResourceSpec) -> str:
+        """See `Check.describe`."""
+        return f"Every row has {', '.join(self.required_in(resource))}."
+
+
+class RowCountChangeCheck(Check):
     """A load does not change the number of rows by more than is plausible."""
 
     max_decrease: float | None = Field(
@@ -146,6 +209,15 @@ class RowCountChangeCheck(_Check):
         description="Largest share of its rows that one load may add, 1.0 doubling the table; "
         "null for any.",
     )
+
+    def describe(self, resource: ResourceSpec) -> str:
+        """See `Check.describe`."""
+        limits = []
+        if self.max_decrease is not None:
+            limits.append(f"loses no more than {self.max_decrease:.0%}")
+        if self.max_increase is not None:
+            limits.append(f"gains no more than {self.max_increase:.0%}")
+        return f"The table {' and '.join(limits) or 'may change any number'} of its rows in a load."
 
 
 def _true_is_the_default(value: Any) -> Any:
@@ -176,6 +248,12 @@ class CheckSettings(Settings):
     row_count_change: Annotated[RowCountChangeCheck | None, _SWITCH] = Field(
         default=None, description="Whether the number of rows changed by no more than plausible."
     )
+
+    def configured(self) -> Iterator[tuple[str, Check]]:
+        """Yield name and settings of the checks that are switched on."""
+        for name in CheckSettings.model_fields:
+            if (check := getattr(self, name)) is not None:
+                yield name, check
 
     def overridden_by(self, other: "CheckSettings") -> "CheckSettings":
         """Return these checks with those in their place that the other settings name."""

@@ -7,6 +7,7 @@ import dagster as dg
 
 from floe_ingestion_defs.contracts import CompiledArtifacts
 from floe_ingestion_defs.dagster_wiring.assets import create_ingestion_assets
+from floe_ingestion_defs.dagster_wiring.checks import create_source_checks
 from floe_ingestion_defs.dagster_wiring.resources import DLT_RESOURCE, RESOURCE_KEY, start_plugin
 from floe_ingestion_defs.dagster_wiring.schedules import (
     create_ingestion_job,
@@ -17,6 +18,7 @@ from floe_ingestion_defs.dagster_wiring.translator import (
     CodeReference,
     FloeDltTranslator,
     require_translator,
+    resources_by_key,
     translator_of,
 )
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
@@ -40,20 +42,27 @@ def build_ingestion_definitions(
         code_references: Where each source is configured, by source name.
 
     Returns:
-        The assets, a job a source, a schedule for each source with a cron, and the resource.
+        The assets and their checks, a job a source, a schedule for each source with a cron, and
+        the resource.
     """
     assets = create_ingestion_assets(
         plugin, translator_class=translator_class, code_references=code_references
     )
-    jobs, schedules = [], []
+    checks, jobs, schedules = [], [], []
     for assets_def in assets:
         translator = require_translator(assets_def)
+        source_checks = create_source_checks(translator, resources_by_key(assets_def))
+        checks.extend([source_checks] if source_checks else [])
         job = create_source_job(translator, sorted(assets_def.keys))
         jobs.append(job)
         if translator.settings.cron is not None:
             schedules.append(create_source_schedule(translator, job, translator.settings.cron))
     return dg.Definitions(
-        assets=assets, jobs=jobs, schedules=schedules, resources={RESOURCE_KEY: DLT_RESOURCE}
+        assets=assets,
+        asset_checks=checks,
+        jobs=jobs,
+        schedules=schedules,
+        resources={RESOURCE_KEY: DLT_RESOURCE},
     )
 
 

@@ -5,9 +5,7 @@ from typing import Any, Optional
 
 import dagster as dg
 from dagster_dlt import DagsterDltResource, DagsterDltTranslator
-from dagster_dlt.constants import META_KEY_SOURCE
 from dagster_dlt.dlt_event_iterator import DltEventIterator, DltEventType
-from dagster_dlt.translator import DltResourceTranslatorData
 from dlt import Pipeline
 from dlt.extract.source import DltSource
 
@@ -18,10 +16,19 @@ from floe_ingestion_defs.contracts import (
     PluginType,
     ResolvedPlugins,
 )
+from floe_ingestion_defs.dagster_wiring.checks import describe_violation
 from floe_ingestion_defs.dagster_wiring.failures import describe_failure
 from floe_ingestion_defs.dagster_wiring.metadata import describe_load
-from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator, translator_of
-from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionError
+from floe_ingestion_defs.dagster_wiring.translator import (
+    FloeDltTranslator,
+    resources_by_key,
+    translator_of,
+)
+from floe_ingestion_defs.dlt_plugin import (
+    DltIngestionPlugin,
+    IngestionError,
+    SchemaContractViolation,
+)
 
 RESOURCE_KEY = "dlt"
 
@@ -98,34 +105,23 @@ DLT_RESOURCE = FloeDltResource()
 
 def _load(
     context: dg.AssetExecutionContext, translator: FloeDltTranslator, **kwargs: Any
-) -> Iterator[DltEventType]:
-    resource_by_key = _selected_resources(context, translator)
+) -> Iterator[Any]:
     plugin, source = translator.plugin, translator.source
+    resource_by_key = {
+        key: name
+        for key, name in resources_by_key(context.assets_def).items()
+        if key in context.selected_asset_keys
+    }
     try:
         pipeline = plugin.create_pipeline(source, resources=list(resource_by_key.values()))
         result = plugin.load(pipeline, **kwargs)
     except IngestionError as error:
+        if isinstance(error, SchemaContractViolation):
+            yield from describe_violation(translator, resource_by_key, error)
         tables = [translator.resources[name].table for name in resource_by_key.values()]
         raise describe_failure(error, tables) from error
     for key, name in resource_by_key.items():
         yield dg.MaterializeResult(asset_key=key, metadata=describe_load(result, name))
-
-
-def _selected_resources(
-    context: dg.AssetExecutionContext, translator: FloeDltTranslator
-) -> dict[dg.AssetKey, str]:
-    """Name the resource behind each selected asset; keys are asked of the translator, always."""
-    metadata = next(iter(context.assets_def.metadata_by_key.values()))
-    declared: DltSource = metadata[META_KEY_SOURCE]
-    resource_by_key = {
-        translator.get_asset_spec(
-            DltResourceTranslatorData(resource=resource, pipeline=None)
-        ).key: resource.name
-        for resource in declared.selected_resources.values()
-    }
-    return {
-        key: name for key, name in resource_by_key.items() if key in context.selected_asset_keys
-    }
 
 
 def start_plugin(ref: PluginRef) -> DltIngestionPlugin:

@@ -12,6 +12,7 @@ from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionSourceCo
 
 SOURCE_TAG = "floe/source"
 STORAGE_KIND = "iceberg"
+RESOURCE_METADATA = "floe/resource"
 
 CodeReference = dg.LocalFileCodeReference | dg.UrlCodeReference
 
@@ -61,6 +62,7 @@ class FloeDltTranslator(DagsterDltTranslator):
         metadata: dict[str, object] = {
             "dagster/table_name": resource.table,
             "dagster/storage_kind": STORAGE_KIND,
+            RESOURCE_METADATA: resource.name,
         }
         if self.code_references:
             metadata["dagster/code_references"] = dg.CodeReferencesMetadataValue(
@@ -103,3 +105,11 @@ def require_translator(assets_def: dg.AssetsDefinition) -> FloeDltTranslator:
             "create_ingestion_assets"
         )
     return translator
+
+
+def resources_by_key(assets_def: dg.AssetsDefinition) -> dict[dg.AssetKey, str]:
+    """Name the resource behind each asset of a source, whatever its key was changed to."""
+    return {
+        key: str(metadata[RESOURCE_METADATA])
+        for key, metadata in assets_def.metadata_by_key.items()
+    }

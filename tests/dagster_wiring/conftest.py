@@ -1,11 +1,16 @@
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
+from floe_ingestion_defs.dagster_wiring import build_ingestion_definitions
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
 MakePlugin = Callable[..., DltIngestionPlugin]
+Load = Callable[..., dg.ExecuteInProcessResult]
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +43,45 @@ def make_plugin(shop: dict[str, Any]) -> MakePlugin:
         return DltIngestionPlugin({"sources": [{**shop, "orchestration": orchestration}]})
 
     return make
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
+    """The shop's database: three orders of two customers."""
+    path = tmp_path / "shop.db"
+    monkeypatch.setenv("SHOP_DATABASE", f"sqlite:///{path}")
+    monkeypatch.setenv("FLOE_HOME", str(tmp_path / "floe"))
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table orders (id integer, total real, updated_at text)")
+        connection.execute("create table customers (id integer, updated_at text)")
+        connection.executemany(
+            "insert into orders values (?, ?, ?)",
+            [(1, 9.5, "2026-01-01"), (2, 20.0, "2026-01-02"), (3, 7.25, "2026-01-03")],
+        )
+        connection.executemany(
+            "insert into customers values (?, ?)", [(1, "2026-01-01"), (2, "2026-01-02")]
+        )
+        connection.commit()
+        yield connection
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def load(shop: dict[str, Any], database: sqlite3.Connection, instance: dg.DagsterInstance) -> Load:
+    """Runs the shop's job in this process; what is changed in `shop` first holds."""
+    built: list[dg.JobDefinition] = []
+
+    def run(*selection: dg.AssetKey, **options: Any) -> dg.ExecuteInProcessResult:
+        if not built:
+            definitions = build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]}))
+            built.append(definitions.resolve_job_def("ingestion__shop"))
+        return built[0].execute_in_process(
+            instance=instance, asset_selection=list(selection) or None, **options
+        )
+
+    return run

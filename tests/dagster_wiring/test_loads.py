@@ -1,62 +1,16 @@
 import sqlite3
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
-import pytest
 
-from floe_ingestion_defs.dagster_wiring import build_ingestion_definitions
 from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
-from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
 ORDERS = dg.AssetKey("ingestion__shop__orders")
 CUSTOMERS = dg.AssetKey("ingestion__shop__customers")
 
 
-@pytest.fixture
-def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
-    """The shop's database: three orders of two customers."""
-    path = tmp_path / "shop.db"
-    monkeypatch.setenv("SHOP_DATABASE", f"sqlite:///{path}")
-    monkeypatch.setenv("FLOE_HOME", str(tmp_path / "floe"))
-    with sqlite3.connect(path) as connection:
-        connection.execute(
-            "create table orders (id integer primary key, total real, updated_at text)"
-        )
-        connection.execute("create table customers (id integer primary key, updated_at text)")
-        connection.executemany(
-            "insert into orders values (?, ?, ?)",
-            [(1, 9.5, "2026-01-01"), (2, 20.0, "2026-01-02"), (3, 7.25, "2026-01-03")],
-        )
-        connection.executemany(
-            "insert into customers values (?, ?)", [(1, "2026-01-01"), (2, "2026-01-02")]
-        )
-        connection.commit()
-        yield connection
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
-
-
 Load = Callable[..., dg.ExecuteInProcessResult]
-
-
-@pytest.fixture
-def load(shop: dict[str, Any], database: sqlite3.Connection, instance: dg.DagsterInstance) -> Load:
-    """Runs the shop's job in this process, on the same definitions every time."""
-    definitions = build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]}))
-    job = definitions.resolve_job_def("ingestion__shop")
-
-    def run(*selection: dg.AssetKey, **options: Any) -> dg.ExecuteInProcessResult:
-        return job.execute_in_process(
-            instance=instance, asset_selection=list(selection) or None, **options
-        )
-
-    return run
 
 
 def metadata_of(result: dg.ExecuteInProcessResult, key: dg.AssetKey) -> dict[str, Any]:

@@ -1,0 +1,119 @@
+"""Asset checks of a source: what is configured becomes one `@multi_asset_check`.
+
+A check runs after its asset in every load, and alone when somebody asks. It reads Iceberg, so it
+finds out what a table is like whoever wrote it.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from floe_ingestion_defs.dagster_wiring.check_settings import Check
+from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator
+from floe_ingestion_defs.dlt_plugin import SchemaContractViolation
+from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
+
+SCHEMA_CONTRACT = "schema_contract"
+FRESHNESS = "freshness"
+
+
+def create_source_checks(
+    translator: FloeDltTranslator, resource_by_key: Mapping[dg.AssetKey, str]
+) -> dg.AssetChecksDefinition | None:
+    """Make the checks of a source's assets, or none where none are configured.
+
+    Args:
+        translator: The source's translator.
+        resource_by_key: The source's assets, with the resource behind each.
+
+    Raises:
+        PipelineConfigurationError: A check does not fit its resource.
+    """
+    configured: dict[dg.AssetCheckKey, Check] = {}
+    specs = []
+    for key, name in resource_by_key.items():
+        for check_name, check in translator.settings.for_resource(name).checks.configured():
+            specs.append(_create_spec(translator, key, name, check_name, check))
+            configured[specs[-1].key] = check
+    if not specs:
+        return None
+
+    @dg.multi_asset_check(name=f"check_{translator.source.name}", specs=specs, can_subset=True)
+    def check_tables(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        # Arrow and pyiceberg take a second or two to import, which loading a location must not.
+        from floe_ingestion_defs.dagster_wiring.table_checks.evaluation import evaluate
+        from floe_ingestion_defs.dagster_wiring.table_checks.tables import load_tables
+
+        now = datetime.now(UTC)
+        keys = sorted(context.selected_asset_check_keys)
+        resource_of = {key: translator.resources[resource_by_key[key.asset_key]] for key in keys}
+        tables = load_tables(translator.plugin, (spec.table for spec in resource_of.values()))
+        for key in keys:
+            check, resource = configured[key], resource_of[key]
+            last_load = last_materialization(context.instance, key.asset_key)
+            finding = evaluate(check, tables[resource.table], resource, last_load, now)
+            yield finding.as_result(key, check.severity)
+
+    return check_tables
+
+
+def _create_spec(
+    translator: FloeDltTranslator, key: dg.AssetKey, name: str, check_name: str, check: Check
+) -> dg.AssetCheckSpec:
+    try:
+        description = check.describe(translator.resources[name])
+    except ValueError as error:
+        raise PipelineConfigurationError(
+            f"source {translator.source.name!r}: orchestration.checks of resource {name!r}: "
+            f"{error}",
+            source_name=translator.source.name,
+        ) from error
+    return dg.AssetCheckSpec(
+        check_name, asset=key, description=description, blocking=check.blocking
+    )
+
+
+def last_materialization(instance: dg.DagsterInstance, key: dg.AssetKey) -> datetime | None:
+    """Return when an asset was last loaded successfully, also where there was nothing new.
+
+    Iceberg cannot say: a load with nothing new writes nothing.
+    """
+    event = instance.get_latest_materialization_event(key)
+    return None if event is None else datetime.fromtimestamp(event.timestamp, UTC)
+
+
+def describe_violation(
+    translator: FloeDltTranslator,
+    resource_by_key: Mapping[dg.AssetKey, str],
+    error: SchemaContractViolation,
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """Yield what shows a violated contract as a failed check, although nothing was published.
+
+    The load itself has to yield it: the check stands downstream of the load, which fails, and
+    would stay planned for ever.
+
+    Args:
+        translator: The source's translator.
+        resource_by_key: The selected assets, with the resource behind each.
+        error: What the plugin found.
+    """
+    for key, name in resource_by_key.items():
+        resource = translator.resources[name]
+        check = translator.settings.for_resource(name).checks.schema_contract
+        if check is None or error.table not in (resource.table, resource.table_name):
+            continue
+        yield dg.AssetCheckEvaluation(
+            asset_key=key,
+            check_name=SCHEMA_CONTRACT,
+            passed=False,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=error.message,
+            metadata={
+                "contract": resource.schema_contract,
+                "column": error.column,
+                "expected": error.expected or "",
+                "found": error.found or "",
+                "published": False,
+            },
+        )

@@ -1,0 +1,52 @@
+"""Which question is behind the name of a check."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from floe_ingestion_defs.dagster_wiring.check_settings import (
+    Check,
+    FreshnessCheck,
+    NotNullCheck,
+    RowCountChangeCheck,
+    UniqueKeyCheck,
+)
+from floe_ingestion_defs.dagster_wiring.table_checks.finding import Finding
+from floe_ingestion_defs.dagster_wiring.table_checks.freshness import check_freshness
+from floe_ingestion_defs.dagster_wiring.table_checks.not_null import check_not_null
+from floe_ingestion_defs.dagster_wiring.table_checks.row_counts import check_row_count_change
+from floe_ingestion_defs.dagster_wiring.table_checks.schema_contract import check_schema_contract
+from floe_ingestion_defs.dagster_wiring.table_checks.unique_key import check_unique_key
+from floe_ingestion_defs.dlt_plugin import ResourceSpec
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+
+def evaluate(
+    check: Check,
+    table: "Table | None",
+    resource: ResourceSpec,
+    last_load: datetime | None,
+    now: datetime,
+) -> Finding:
+    """Find out how a table is.
+
+    Args:
+        check: What to look for.
+        table: The table; None where there is none yet.
+        resource: The resource that is loaded into it.
+        last_load: When it was last loaded, also with nothing new; None for never.
+        now: The present.
+    """
+    match check:
+        case FreshnessCheck():
+            return check_freshness(table, resource, check, last_load, now)
+        case UniqueKeyCheck():
+            appended = resource.write_mode == "append"
+            return check_unique_key(table, check.key_of(resource), appended=appended)
+        case NotNullCheck():
+            return check_not_null(table, check.required_in(resource))
+        case RowCountChangeCheck():
+            return check_row_count_change(table, check)
+        case _:
+            return check_schema_contract(table, resource)

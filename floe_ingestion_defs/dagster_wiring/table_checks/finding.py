@@ -1,0 +1,50 @@
+"""What a check found out about a table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import dagster as dg
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check of one table.
+
+    Attributes:
+        passed: Whether the table is as it should be.
+        summary: One sentence that a person reads beside the check.
+        metadata: Figures and details; numbers stay numbers, so that the UI plots them.
+        severity: How bad it is, where the check itself decides; else the configured severity.
+    """
+
+    passed: bool
+    summary: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    severity: Literal["warn", "error"] | None = None
+
+    def as_result(
+        self, key: dg.AssetCheckKey, severity: Literal["warn", "error"]
+    ) -> dg.AssetCheckResult:
+        """Return the finding as Dagster records it.
+
+        Args:
+            key: Asset and name of the check.
+            severity: The configured severity.
+        """
+        return dg.AssetCheckResult(
+            asset_key=key.asset_key,
+            check_name=key.name,
+            passed=self.passed,
+            severity=dg.AssetCheckSeverity[(self.severity or severity).upper()],
+            description=self.summary,
+            metadata=dict(self.metadata),
+        )
+
+
+def table_of(records: Sequence[Mapping[str, str]], columns: Sequence[str]) -> dg.MetadataValue[Any]:
+    """Return records as a table for the UI, which keeps its columns when there are no rows."""
+    return dg.MetadataValue.table(
+        records=[dg.TableRecord(dict(record)) for record in records],
+        schema=dg.TableSchema([dg.TableColumn(name, "string") for name in columns]),
+    )

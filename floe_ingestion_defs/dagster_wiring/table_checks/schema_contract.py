@@ -1,0 +1,124 @@
+"""Whether a table has the columns that were agreed on.
+
+The plugin holds a load against its contract before it publishes; this check looks at the table as
+it is, whoever wrote it.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from dlt.common.normalizers.naming.snake_case import NamingConvention
+
+from floe_ingestion_defs.dagster_wiring.table_checks.finding import Finding, table_of
+from floe_ingestion_defs.dlt_plugin import ColumnConfig, ResourceSpec
+
+if TYPE_CHECKING:
+    from pyiceberg.schema import Schema
+    from pyiceberg.table import Table
+    from pyiceberg.types import IcebergType
+
+_DIFFERENCES = ("column", "change", "declared", "table")
+
+
+def check_schema_contract(table: "Table | None", spec: ResourceSpec) -> Finding:
+    """Compare a table's columns with the declared ones.
+
+    A declared column that the table lacks, or has in another type, fails under every contract.
+    Any other column fails unless the contract is `evolve`; those that the table was made with were
+    agreed on by making it.
+
+    Args:
+        table: The table; None where there is none yet, which is no violation.
+        spec: The resource, with its declared columns and its contract.
+    """
+    contract = spec.schema_contract
+    if table is None:
+        return Finding(True, f"Table {spec.table} does not exist yet.", {"contract": contract})
+    differences = list(_differences(table, spec))
+    added = [item for item in differences if item["change"] == "added"]
+    wrong = [item for item in differences if item["change"] != "added"]
+    passed = not wrong and (not added or contract == "evolve")
+    return Finding(
+        passed,
+        _summarize(spec, differences, passed),
+        {
+            "contract": contract,
+            "columns": len(table.schema().fields),
+            "added": [item["column"] for item in added],
+            "missing": [item["column"] for item in wrong if item["change"] == "missing"],
+            "changed": [item["column"] for item in wrong if item["change"] == "changed"],
+            "differences": table_of(differences, _DIFFERENCES),
+        },
+    )
+
+
+def _summarize(spec: ResourceSpec, differences: list[dict[str, str]], passed: bool) -> str:
+    if not differences:
+        return f"{spec.table} has the columns that were agreed on."
+    said = [
+        {
+            "added": "{column} ({table}) was added",
+            "missing": "{column} ({declared}) is missing",
+            "changed": "{column} is {table}, declared is {declared}",
+        }[item["change"]].format(**item)
+        for item in differences
+    ]
+    verdict = "as the contract" if passed else "against the contract"
+    return f"{spec.table}: {'; '.join(said)}, {verdict} {spec.schema_contract!r}."
+
+
+def _differences(table: "Table", spec: ResourceSpec) -> Iterator[dict[str, str]]:
+    present = {field.name: field.field_type for field in table.schema().fields}
+    normalize = NamingConvention().normalize_identifier
+    declared = {normalize(name): column for name, column in spec.columns.items()}
+    for name, column in declared.items():
+        if name not in present:
+            yield _difference(name, "missing", column.data_type or "any", "")
+        elif not _is_of_type(present[name], column):
+            yield _difference(name, "changed", _declared_type(column), str(present[name]))
+    agreed = {*declared, *(field.name for field in _first_schema(table).fields)}
+    for name, found in present.items():
+        if name not in agreed and not name.startswith("_dlt_"):
+            yield _difference(name, "added", "", str(found))
+
+
+def _difference(column: str, change: str, declared: str, table: str) -> dict[str, str]:
+    return dict(zip(_DIFFERENCES, (column, change, declared, table), strict=True))
+
+
+def _first_schema(table: "Table") -> "Schema":
+    schemas: Mapping[int, Schema] = table.schemas()
+    return schemas[min(schemas)]
+
+
+def _declared_type(column: ColumnConfig) -> str:
+    from floe_ingestion_defs.destinations.iceberg.schema import iceberg_type_of_column
+
+    return str(iceberg_type_of_column(column.hints("")))  # type: ignore[arg-type]
+
+
+def _is_of_type(found: "IcebergType", column: ColumnConfig) -> bool:
+    """Whether a column holds what was declared; what was left open fits either way."""
+    from pyiceberg.types import (
+        DecimalType,
+        DoubleType,
+        FixedType,
+        FloatType,
+        IntegerType,
+        LongType,
+        TimestampType,
+        TimestamptzType,
+    )
+
+    from floe_ingestion_defs.destinations.iceberg.schema import iceberg_type_of_column
+
+    if column.data_type is None:
+        return True
+    alike: tuple[type, ...] = {
+        "double": (FloatType, DoubleType),
+        "binary": (FixedType,),
+        "bigint": (IntegerType, LongType) if column.precision is None else (),
+        "timestamp": (TimestampType, TimestamptzType) if column.timezone is None else (),
+        "decimal": (DecimalType,) if column.precision is None else (),
+    }.get(column.data_type, ())
+    return isinstance(found, alike) or found == iceberg_type_of_column(column.hints(""))  # type: ignore[arg-type]

@@ -1,0 +1,29 @@
+"""Opening the tables that a plugin loads, through the catalog that it loads them into."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
+from floe_ingestion_defs.dlt_plugin.destination_config import open_configured_catalog
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+
+def load_tables(plugin: DltIngestionPlugin, names: Iterable[str]) -> "dict[str, Table | None]":
+    """Return tables as they are now, by name; None where there is none.
+
+    Args:
+        plugin: The plugin, whose configuration says which catalog it is.
+        names: `namespace.table` of each.
+    """
+    from pyiceberg.exceptions import NoSuchTableError
+
+    catalog = open_configured_catalog(plugin.get_destination_config(plugin.config.catalog_config))
+    tables: dict[str, Table | None] = {}
+    for name in set(names):
+        try:
+            tables[name] = catalog.load_table(name)
+        except NoSuchTableError:
+            tables[name] = None
+    return tables

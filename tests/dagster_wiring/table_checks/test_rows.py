@@ -1,0 +1,131 @@
+import random
+from collections.abc import Callable
+
+import pyarrow as pa
+import pytest
+from pyiceberg.table import Table
+
+from floe_ingestion_defs.dagster_wiring.check_settings import RowCountChangeCheck
+from floe_ingestion_defs.dagster_wiring.table_checks.not_null import check_not_null
+from floe_ingestion_defs.dagster_wiring.table_checks.row_counts import check_row_count_change
+from floe_ingestion_defs.dagster_wiring.table_checks.unique_key import check_unique_key
+
+MakeTable = Callable[..., Table]
+
+
+def ids(*values: int | None) -> pa.Table:
+    return pa.table({"id": pa.array(values, pa.int64())})
+
+
+def test_a_key_that_a_load_brings_twice_is_found(make_table: MakeTable) -> None:
+    """The check says how many keys, not which: values may be personal data."""
+    finding = check_unique_key(make_table(ids(1, 2, 2, 3, 3, 3)), ["id"], appended=False)
+
+    assert not finding.passed
+    assert finding.metadata["keys_repeated"] == 2
+
+
+def test_a_key_that_was_there_before_is_found_where_loads_append(make_table: MakeTable) -> None:
+    """Only the files that may hold a key of the load are read."""
+    table = make_table(ids(*range(100)), ids(*range(100, 200)), ids(150, 500))
+
+    finding = check_unique_key(table, ["id"], appended=True)
+
+    assert not finding.passed
+    assert finding.metadata["keys_already_there"] == 1
+    assert finding.metadata["earlier_files_read"] == 1
+
+
+def test_unique_keys_pass(make_table: MakeTable) -> None:
+    """A load that brings new keys only has nothing to say."""
+    assert check_unique_key(make_table(ids(1, 2), ids(3, 4)), ["id"], appended=True).passed
+
+
+def test_a_key_of_several_columns_is_one_key(make_table: MakeTable) -> None:
+    """The parts may repeat, the whole may not."""
+    rows = pa.table({"origin": ["JFK", "JFK", "LGA"], "hour": [1, 2, 1]})
+
+    assert check_unique_key(make_table(rows), ["origin", "hour"], appended=False).passed
+
+
+@pytest.mark.parametrize("keys_a_pass", [1, 2, 10_000])
+def test_more_keys_than_fit_into_memory_are_looked_at_in_passes(
+    make_table: MakeTable, keys_a_pass: int
+) -> None:
+    """However the keys are cut, each one is looked for once; nothing is no key."""
+    values = random.Random(7).sample(range(1000), 1000)
+    table = make_table(ids(*values), ids(999, 0, 5000, None, None))
+
+    finding = check_unique_key(table, ["id"], appended=True, keys_a_pass=keys_a_pass)
+
+    assert finding.metadata["keys_already_there"] == 2
+    assert finding.metadata["keys_repeated"] == 0
+
+
+def test_repetitions_are_counted_the_same_in_any_number_of_passes(make_table: MakeTable) -> None:
+    """Ranges neither overlap nor leave a gap."""
+    table = make_table(ids(*[n // 2 for n in range(2000)]))
+
+    counts = {
+        check_unique_key(table, ["id"], appended=False, keys_a_pass=size).metadata["keys_repeated"]
+        for size in (7, 100, 5000)
+    }
+
+    assert counts == {1000}
+
+
+def test_a_missing_value_is_found_without_reading_a_row(make_table: MakeTable) -> None:
+    """The files' statistics count them."""
+    finding = check_not_null(make_table(ids(1, None, 3), ids(None)), ["id"])
+
+    assert not finding.passed
+    assert finding.metadata["missing_values"] == {"id": 2}
+
+
+def test_a_required_column_that_the_table_lacks_is_found(make_table: MakeTable) -> None:
+    """A column that is not there has no value anywhere."""
+    finding = check_not_null(make_table(ids(1)), ["id", "name"])
+
+    assert not finding.passed
+    assert finding.metadata["columns_absent"] == ["name"]
+
+
+def test_complete_columns_pass(make_table: MakeTable) -> None:
+    """Every row has what it must have."""
+    assert check_not_null(make_table(ids(1, 2)), ["id"]).passed
+
+
+@pytest.mark.parametrize(
+    ("settings", "passed"),
+    [
+        ({"max_decrease": 0.1}, True),
+        ({"max_decrease": None, "max_increase": 0.5}, True),
+        ({"max_decrease": None, "max_increase": 0.2}, False),
+    ],
+)
+def test_a_load_may_change_the_number_of_rows_by_a_share(
+    make_table: MakeTable, settings: dict[str, float | None], *, passed: bool
+) -> None:
+    """Eight rows became ten: a quarter more."""
+    table = make_table(ids(*range(8)), ids(8, 9))
+
+    finding = check_row_count_change(table, RowCountChangeCheck(**settings))
+
+    assert finding.passed is passed
+    assert finding.metadata["share_changed"] == 0.25
+
+
+def test_a_table_that_loses_rows_is_found(make_table: MakeTable) -> None:
+    """An export that was cut off looks like this."""
+    table = make_table(ids(*range(10)))
+    table.overwrite(ids(1, 2, 3))
+
+    finding = check_row_count_change(table, RowCountChangeCheck())
+
+    assert not finding.passed
+    assert (finding.metadata["rows_before"], finding.metadata["rows"]) == (10, 3)
+
+
+def test_the_first_load_changes_nothing(make_table: MakeTable) -> None:
+    """There is nothing to compare with."""
+    assert check_row_count_change(make_table(ids(1)), RowCountChangeCheck(max_increase=0)).passed

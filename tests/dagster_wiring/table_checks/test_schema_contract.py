@@ -1,0 +1,94 @@
+from collections.abc import Callable
+
+import pyarrow as pa
+import pytest
+from pyiceberg.table import Table
+from pyiceberg.types import StringType
+
+from floe_ingestion_defs.dagster_wiring.table_checks.schema_contract import check_schema_contract
+from floe_ingestion_defs.dlt_plugin import ColumnConfig, ResourceSpec
+
+MakeTable = Callable[..., Table]
+ROWS = pa.table({"id": pa.array([1, 2], pa.int64()), "price": pa.array([1.5, 2.5], pa.float64())})
+
+
+def resource(contract: str = "evolve", **columns: str) -> ResourceSpec:
+    declared = {name: ColumnConfig(data_type=kind) for name, kind in columns.items()}
+    return ResourceSpec("events", "bronze.events", schema_contract=contract, columns=declared)
+
+
+def test_a_table_with_the_declared_columns_passes(make_table: MakeTable) -> None:
+    """What was declared is there, in its type."""
+    finding = check_schema_contract(make_table(ROWS), resource(id="bigint", price="double"))
+
+    assert finding.passed
+    assert (finding.metadata["missing"], finding.metadata["changed"]) == ([], [])
+
+
+@pytest.mark.parametrize("contract", ["evolve", "freeze", "discard_row", "discard_value"])
+def test_a_declared_column_that_is_missing_fails_under_every_contract(
+    make_table: MakeTable, contract: str
+) -> None:
+    """Whoever reads the column would find that it is not there."""
+    finding = check_schema_contract(make_table(ROWS), resource(contract, currency="text"))
+
+    assert not finding.passed
+    assert finding.metadata["missing"] == ["currency"]
+    assert "currency (text) is missing" in finding.summary
+
+
+@pytest.mark.parametrize("contract", ["evolve", "freeze"])
+def test_a_column_of_another_type_fails_and_names_both_types(
+    make_table: MakeTable, contract: str
+) -> None:
+    """Both types are what one needs to know to decide which side is wrong."""
+    finding = check_schema_contract(make_table(ROWS), resource(contract, price="decimal"))
+
+    assert not finding.passed
+    assert finding.metadata["changed"] == ["price"]
+    assert "price is double, declared is decimal(38, 9)" in finding.summary
+
+
+@pytest.mark.parametrize(
+    ("contract", "passed"), [("evolve", True), ("freeze", False), ("discard_value", False)]
+)
+def test_a_column_that_was_added_later_fails_unless_the_contract_evolves(
+    make_table: MakeTable, contract: str, *, passed: bool
+) -> None:
+    """It is listed either way, with its type."""
+    table = make_table(ROWS)
+    with table.update_schema() as update:
+        update.add_column("note", StringType())
+
+    finding = check_schema_contract(table, resource(contract, id="bigint"))
+
+    assert finding.passed is passed
+    assert finding.metadata["added"] == ["note"]
+    assert "note (string) was added" in finding.summary
+
+
+def test_columns_that_a_table_was_made_with_were_agreed_on(make_table: MakeTable) -> None:
+    """A contract may declare some columns only; the first load settles the others."""
+    assert check_schema_contract(make_table(ROWS), resource("freeze", id="bigint")).passed
+
+
+def test_what_a_declaration_leaves_open_fits_either_way(make_table: MakeTable) -> None:
+    """A bigint without a precision may be an int, a timestamp without a zone may have one."""
+    rows = pa.table(
+        {
+            "n": pa.array([1], pa.int32()),
+            "at": pa.array([0], pa.timestamp("us", "UTC")),
+            "amount": pa.array([None], pa.decimal128(12, 2)),
+        }
+    )
+
+    finding = check_schema_contract(
+        make_table(rows), resource("freeze", n="bigint", at="timestamp", amount="decimal")
+    )
+
+    assert finding.passed
+
+
+def test_a_table_that_does_not_exist_yet_violates_nothing() -> None:
+    """The first load has yet to come."""
+    assert check_schema_contract(None, resource("freeze", id="bigint")).passed

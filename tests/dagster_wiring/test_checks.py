@@ -1,0 +1,203 @@
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from floe_ingestion_defs.dagster_wiring import build_ingestion_definitions
+from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
+from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
+
+Load = Callable[..., dg.ExecuteInProcessResult]
+MakePlugin = Callable[..., DltIngestionPlugin]
+
+ORDERS = dg.AssetKey("ingestion__shop__orders")
+CUSTOMERS = dg.AssetKey("ingestion__shop__customers")
+
+
+def evaluations_of(
+    result: dg.ExecuteInProcessResult,
+) -> dict[tuple[dg.AssetKey, str], dg.AssetCheckEvaluation]:
+    return {
+        (evaluation.asset_key, evaluation.check_name): evaluation
+        for evaluation in result.get_asset_check_evaluations()
+    }
+
+
+def test_every_asset_has_the_check_of_its_schema_by_default(make_plugin: MakePlugin) -> None:
+    """It costs next to nothing, and what it finds breaks whoever reads the table."""
+    graph = build_ingestion_definitions(make_plugin()).resolve_asset_graph()
+
+    assert {(key.asset_key, key.name) for key in graph.asset_check_keys} == {
+        (ORDERS, "schema_contract"),
+        (CUSTOMERS, "schema_contract"),
+    }
+
+
+def test_checks_are_configured_on_a_source_and_on_a_resource(make_plugin: MakePlugin) -> None:
+    """A resource's own setting of a check takes the place of the source's."""
+    plugin = make_plugin(
+        checks={"schema_contract": False, "unique_key": True},
+        resources={"orders": {"checks": {"unique_key": False, "freshness": {"fail_after": "2d"}}}},
+    )
+
+    graph = build_ingestion_definitions(plugin).resolve_asset_graph()
+
+    assert {(key.asset_key, key.name) for key in graph.asset_check_keys} == {
+        (ORDERS, "freshness"),
+        (CUSTOMERS, "unique_key"),
+    }
+
+
+def test_a_check_says_in_a_sentence_what_it_holds(make_plugin: MakePlugin) -> None:
+    """The sentence is what a person reads in the UI before looking at figures."""
+    plugin = make_plugin(
+        checks={
+            "freshness": {"fail_after": "26h"},
+            "unique_key": True,
+            "not_null": True,
+            "row_count_change": {"max_decrease": 0.2},
+        }
+    )
+
+    (checks,) = build_ingestion_definitions(plugin).asset_checks or []
+    described = {spec.name: spec.description for spec in checks.check_specs}
+
+    assert described == {
+        "schema_contract": "The table has the columns that were agreed on in their types.",
+        "freshness": "The last successful load is not older than 26h.",
+        "unique_key": "No two rows have the same id.",
+        "not_null": "Every row has id.",
+        "row_count_change": "The table loses no more than 20% of its rows in a load.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("checks", "said"),
+    [
+        ({"schema_contrakt": True}, "schema_contrakt"),
+        ({"freshness": True}, "fail_after"),
+        ({"unique_key": {"severity": "warn", "blocking": True}}, "never blocks"),
+    ],
+)
+def test_a_wrong_check_stops_the_location(
+    make_plugin: MakePlugin, checks: dict[str, Any], said: str
+) -> None:
+    """The message names the source and the field, as for any other setting."""
+    with pytest.raises(ValueError, match=f"source 'shop'(.|\n)*{said}"):
+        build_ingestion_definitions(make_plugin(checks=checks))
+
+
+def test_a_check_that_does_not_fit_its_resource_stops_the_location(shop: dict[str, Any]) -> None:
+    """A clock without a cursor, a key without columns: there is nothing to look at."""
+    del shop["cursor_field"]
+    shop["orchestration"] = {"checks": {"freshness": {"clock": "cursor", "fail_after": "1d"}}}
+
+    with pytest.raises(ValueError, match="needs a cursor_field"):
+        build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]}))
+
+
+def test_checks_run_with_every_load(load: Load, shop: dict[str, Any]) -> None:
+    """All of them, on the table as it is after the load."""
+    shop["orchestration"] = {
+        "checks": {
+            "freshness": {"fail_after": "26h"},
+            "unique_key": True,
+            "not_null": True,
+            "row_count_change": True,
+        }
+    }
+
+    evaluations = evaluations_of(load())
+
+    assert len(evaluations) == 10
+    assert all(evaluation.passed for evaluation in evaluations.values())
+
+
+def test_a_check_runs_alone_when_somebody_asks(
+    load: Load, shop: dict[str, Any], instance: dg.DagsterInstance
+) -> None:
+    """Nothing is loaded for it."""
+    shop["orchestration"] = {"checks": {"freshness": {"fail_after": "26h"}}}
+    load()
+    definitions = build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]}))
+    key = dg.AssetCheckKey(ORDERS, "freshness")
+    alone = dg.define_asset_job("alone", selection=dg.AssetSelection.checks(key))
+
+    result = (
+        dg.Definitions.merge(definitions, dg.Definitions(jobs=[alone]))
+        .resolve_job_def("alone")
+        .execute_in_process(instance=instance)
+    )
+
+    assert list(evaluations_of(result)) == [(ORDERS, "freshness")]
+    assert result.get_asset_materialization_events() == []
+
+
+def test_a_check_of_severity_warn_does_not_fail_the_run(
+    load: Load, shop: dict[str, Any], database: sqlite3.Connection
+) -> None:
+    """It shows in yellow, and everything goes on."""
+    shop["primary_key"] = ["id", "updated_at"]
+    shop["orchestration"] = {"checks": {"unique_key": {"columns": "id", "severity": "warn"}}}
+    database.execute("insert into orders values (1, 0.5, '2026-01-09')")
+    database.commit()
+
+    result = load()
+
+    evaluation = evaluations_of(result)[ORDERS, "unique_key"]
+    assert result.success
+    assert not evaluation.passed
+    assert evaluation.severity == dg.AssetCheckSeverity.WARN
+
+
+def test_a_blocking_check_keeps_assets_downstream_from_running(
+    shop: dict[str, Any], database: sqlite3.Connection, instance: dg.DagsterInstance
+) -> None:
+    """What is built on the table would be wrong, too."""
+    shop["primary_key"] = ["id", "updated_at"]
+    shop["orchestration"] = {"checks": {"unique_key": {"columns": "id", "blocking": True}}}
+    database.execute("insert into orders values (1, 0.5, '2026-01-09')")
+    database.commit()
+
+    @dg.asset(deps=[ORDERS])
+    def report() -> None: ...
+
+    everything = dg.define_asset_job("everything", selection=dg.AssetSelection.all())
+    definitions = dg.Definitions.merge(
+        build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]})),
+        dg.Definitions(assets=[report], jobs=[everything]),
+    )
+
+    result = definitions.resolve_job_def("everything").execute_in_process(
+        instance=instance, raise_on_error=False
+    )
+
+    materialized = {event.asset_key for event in result.get_asset_materialization_events()}
+    assert materialized == {ORDERS, CUSTOMERS}
+
+
+def test_a_frozen_contract_that_is_violated_shows_as_a_failed_check(
+    load: Load,
+    shop: dict[str, Any],
+    database: sqlite3.Connection,
+    instance: dg.DagsterInstance,
+) -> None:
+    """Nothing is published, and the check names the column although it could not run."""
+    shop["schema_contract"] = "freeze"
+    load()
+    database.execute("alter table orders add column note text")
+    database.execute("insert into orders values (4, 1.0, '2026-01-04', 'gift')")
+    database.commit()
+
+    result = load(raise_on_error=False)
+
+    evaluation = evaluations_of(result)[ORDERS, "schema_contract"]
+    key = dg.AssetCheckKey(ORDERS, "schema_contract")
+    (shown, *_) = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+    assert shown.status.value == "FAILED"
+    assert not result.success
+    assert not evaluation.passed
+    assert evaluation.metadata["column"].value == "note"
+    assert open_catalog().load_table("bronze.shop_orders").scan().to_arrow().num_rows == 3
