@@ -81,6 +81,32 @@ def open_catalog(
     return load_catalog(name, **properties)
 
 
+_ADMITS: dict[tuple[str | None, str | None], bool] = {}
+
+
+def admits_leading_underscores(catalog: Catalog, namespace: tuple[str, ...]) -> bool:
+    """Whether table names may begin with an underscore, as those of dlt's own tables do.
+
+    Only a REST catalog is asked, once in a process.
+    """
+    from pyiceberg.exceptions import BadRequestError, NoSuchNamespaceError, NoSuchTableError
+
+    properties = catalog.properties
+    if properties.get("type") != "rest":
+        return True
+    key = (properties.get("uri"), properties.get("warehouse"))
+    if key not in _ADMITS:
+        try:
+            catalog.load_table((*namespace, "_dlt_loads"))
+        except BadRequestError:
+            _ADMITS[key] = False
+        except (NoSuchTableError, NoSuchNamespaceError):
+            _ADMITS[key] = True
+        else:
+            _ADMITS[key] = True
+    return _ADMITS[key]
+
+
 def _open_sqlite_catalog(name: str, properties: dict[str, str]) -> Catalog:
     from pyiceberg.catalog import load_catalog
     from sqlalchemy.exc import OperationalError

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from floe_ingestion_defs.destinations.iceberg.catalog import admits_leading_underscores
 from floe_ingestion_defs.destinations.iceberg.commits import load_table
-from floe_ingestion_defs.destinations.iceberg.load_log import LoadLog
+from floe_ingestion_defs.destinations.iceberg.load_log import LOADS_TABLE, LoadLog
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -34,10 +35,16 @@ class Dataset:
     @cached_property
     def log(self) -> LoadLog:
         """The dataset's write-ahead log, `_dlt_loads`."""
-        return LoadLog(self.catalog, self.namespace)
+        return LoadLog(self.catalog, self.identifier(LOADS_TABLE))
 
     def identifier(self, table: str) -> tuple[str, ...]:
-        """The Iceberg identifier of a table."""
+        """The Iceberg identifier of a table.
+
+        Amazon S3 Tables and some more want a letter or a digit first: there `_dlt_loads` is
+        `dlt_loads`.
+        """
+        if table.startswith("_") and not admits_leading_underscores(self.catalog, self.namespace):
+            table = table.lstrip("_")
         return (*self.namespace, table)
 
     def qualified(self, table: str) -> str:

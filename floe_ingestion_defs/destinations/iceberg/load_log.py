@@ -186,13 +186,13 @@ class LoadLog:
 
     Args:
         catalog: The catalog that holds the dataset.
-        namespace: The dataset's namespace.
+        identifier: The log's identifier.
     """
 
-    def __init__(self, catalog: Catalog, namespace: tuple[str, ...]) -> None:
+    def __init__(self, catalog: Catalog, identifier: tuple[str, ...]) -> None:
         self.catalog = catalog
-        self.identifier = (*namespace, LOADS_TABLE)
-        self._namespace = namespace
+        self.identifier = identifier
+        self._namespace = identifier[:-1]
 
     def read(self) -> LogView | None:
         """The log as it is now, None for a dataset that nothing was ever loaded into."""

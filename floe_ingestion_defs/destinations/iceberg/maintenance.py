@@ -60,11 +60,12 @@ def remove_orphans(
             f"older_than is {older_than}; a load may commit files that it wrote up to "
             f"{COMMIT_WITHIN_SECONDS / 3600:.0f} hours ago, so give at least that."
         )
+    # In this order: a load that is committed later has younger files, and one that is published
+    # later is spared as unpublished.
+    written_before = datetime.now(UTC) - older_than
     view = dataset.log.read()
     if view is None:
         return []
-    written_before = datetime.now(UTC) - older_than
-    # Listed first: a file that a load stages and commits while the tables are read is not in it.
     tables = _tables(dataset)
     stored = {
         file.path: file
@@ -75,18 +76,17 @@ def remove_orphans(
     for table in _tables(dataset).values():
         for path in _referenced(table):
             stored.pop(path, None)
-    if (view := dataset.log.read()) is not None:
-        for load in view.unsettled():
-            for intent in load.intent.tables:
-                for staged in intent.files:
-                    stored.pop(staged.path, None)
+    for load in view.unsettled():
+        for intent in load.intent.tables:
+            for staged in intent.files:
+                stored.pop(staged.path, None)
     known = tuple(location for location, _ in _locations(dataset, tables, unknown=False))
     orphans = sorted(
         (f for f in stored.values() if f.path.startswith(known) or _STAGED_NAME.search(f.path)),
         key=lambda file: file.path,
     )
     if not dry_run:
-        io = view.table.io if view else next(iter(tables.values())).io
+        io = view.table.io
         for file in orphans:
             io.delete(file.path)
     return orphans

@@ -1,0 +1,3 @@
+"""What all tests share: the fixtures of the real servers."""
+
+pytest_plugins = ["servers.fixtures"]

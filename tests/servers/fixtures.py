@@ -1,0 +1,46 @@
+"""The fixtures `seaweedfs`, `postgres` and `stack`.
+
+An absent server is an error in CI, where everything is installed, and skips the test elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from servers.postgres import Postgres, find_postgres, running_postgres
+from servers.seaweedfs import SeaweedFS, running_seaweedfs
+from servers.stack import Stack, rest_stack, sqlite_stack
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """An Iceberg REST catalog and its S3 store, for the whole session."""
+    with running_seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL server, for the whole session."""
+    if find_postgres() is None and not os.environ.get("CI"):
+        pytest.skip("PostgreSQL is not installed")
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("rest", marks=pytest.mark.rest)])
+def stack(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Stack:
+    """A catalog of each kind, configured in the environment, with a namespace of the test's own."""
+    if request.param == "sqlite":
+        chosen = sqlite_stack(tmp_path)
+    else:
+        chosen = rest_stack(request.getfixturevalue("seaweedfs"), tmp_path)
+    for name, value in chosen.environment.items():
+        monkeypatch.setenv(name, value)
+    return chosen

@@ -1,0 +1,83 @@
+"""A stack: an Iceberg catalog with its storage, as the environment that opens it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlparse
+from uuid import uuid4
+
+import pyarrow.fs as fs
+from pyiceberg.catalog import Catalog
+
+from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
+from servers.seaweedfs import SeaweedFS
+
+StackKind = Literal["sqlite", "rest"]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One catalog, and a namespace in it that no other test uses.
+
+    Attributes:
+        kind: `sqlite` with local files, or `rest` with an S3 store.
+        properties: The pyiceberg properties that open the catalog.
+        namespace: dlt's dataset name for the test.
+        folder: A folder of the test's own.
+    """
+
+    kind: StackKind
+    properties: Mapping[str, str]
+    folder: Path
+    namespace: str = field(default_factory=lambda: f"lake_{uuid4().hex[:10]}")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which every pyiceberg tool, and this project, opens the catalog."""
+        return {
+            "PYICEBERG_HOME": str(self.folder),
+            "FLOE_HOME": str(self.folder / "floe"),
+            **{
+                f"PYICEBERG_CATALOG__FLOE__{name.replace('.', '__').replace('-', '_').upper()}": v
+                for name, v in self.properties.items()
+            },
+        }
+
+    def catalog(self) -> Catalog:
+        """Opens the catalog in this process."""
+        return open_catalog("floe", dict(self.properties))
+
+    def list_files(self, location: str) -> set[str]:
+        """All files under a table's location, named as Iceberg names them."""
+        url = urlparse(location)
+        if self.kind == "sqlite":
+            folder = Path(url.path)
+            return {path.as_uri() for path in folder.rglob("*") if path.is_file()}
+        store = fs.S3FileSystem(
+            access_key=self.properties["s3.access-key-id"],
+            secret_key=self.properties["s3.secret-access-key"],
+            endpoint_override=self.properties["s3.endpoint"],
+            region=self.properties["s3.region"],
+        )
+        selector = fs.FileSelector(f"{url.netloc}{url.path}", recursive=True, allow_not_found=True)
+        found = store.get_file_info(selector)
+        return {f"s3://{info.path}" for info in found if info.type == fs.FileType.File}
+
+
+def sqlite_stack(folder: Path) -> Stack:
+    """A new catalog in a SQLite file, with a warehouse beside it."""
+    home = folder / "floe"
+    properties = {
+        "type": "sql",
+        "uri": f"sqlite:///{home / 'catalog.db'}",
+        "warehouse": (home / "warehouse").as_uri(),
+    }
+    return Stack("sqlite", properties, folder)
+
+
+def rest_stack(server: SeaweedFS, folder: Path, catalog_uri: str | None = None) -> Stack:
+    """A new namespace on a server, whose catalog may be reached by another address."""
+    return Stack("rest", server.catalog_properties(catalog_uri), folder)
