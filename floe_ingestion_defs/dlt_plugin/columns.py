@@ -20,6 +20,9 @@ DataType = Literal[
     "time",
 ]
 
+# Precision and scale of a decimal of which neither is declared: dlt's own.
+DEFAULT_DECIMAL = (38, 9)
+
 
 class ColumnConfig(BaseModel):
     """One declared column, in dlt's terms."""
@@ -65,4 +68,11 @@ class ColumnConfig(BaseModel):
         Args:
             name: Name of the column.
         """
-        return {"name": name, **self.model_dump(exclude_none=True)}
+        hints = {"name": name, **self.model_dump(exclude_none=True)}
+        if self.data_type == "wei":
+            hints |= {"precision": DEFAULT_DECIMAL[0], "scale": 0}
+        if self.data_type == "decimal":
+            # Said outright, so that it compares equal with what Arrow says of the values.
+            precision, scale = DEFAULT_DECIMAL if self.precision is None else (self.precision, 0)
+            hints = {**hints, "precision": precision, "scale": hints.get("scale", scale)}
+        return hints

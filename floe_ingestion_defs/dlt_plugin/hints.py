@@ -100,9 +100,16 @@ def assemble_source(
     schema = Schema(source.name)
     for spec in specs:
         if spec.columns and spec.schema_contract != "evolve":
-            columns = list(column_hints(spec).values())
-            schema.update_table(new_table(spec.table_name, columns=columns))
+            schema.update_table(new_table(spec.table_name, columns=_complete_columns(spec)))
     return DltSource(schema, source.name, list(resources))
+
+
+def _complete_columns(spec: ResourceSpec) -> list[TColumnSchema]:
+    """Give the declared columns with all that dlt compares under a contract."""
+    columns = list(column_hints(spec).values())
+    for column in columns:
+        column.setdefault("nullable", column["name"] not in spec.primary_key)
+    return columns
 
 
 def declare_resources(specs: Sequence[ResourceSpec]) -> list[DltResource]:

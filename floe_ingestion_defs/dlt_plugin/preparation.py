@@ -123,7 +123,7 @@ def reach_source(
     source: IngestionSourceConfig,
     options: SourceOptions,
     redactor: Redactor,
-    timeout: float = CONNECT_TIMEOUT_SECONDS,
+    timeout: float | None = None,
 ) -> None:
     """Reach the source once, whatever its driver thinks of timeouts.
 
@@ -131,12 +131,13 @@ def reach_source(
         source: The source, resolved.
         options: Its options.
         redactor: Strikes secrets out of the error.
-        timeout: Seconds after which the source counts as unreachable.
+        timeout: Seconds after which the source counts as unreachable; ten by default.
 
     Raises:
         SourceConnectionError: It cannot be reached.
         PipelineConfigurationError: What is needed to reach it is not installed or not given.
     """
+    timeout = CONNECT_TIMEOUT_SECONDS if timeout is None else timeout
     failed: list[Exception] = []
 
     def check() -> None:

@@ -23,7 +23,7 @@ class _WaitAsAsked(wait_base):
 
     def __init__(self, initial_seconds: float) -> None:
         self._exponential = wait_exponential_jitter(
-            initial=initial_seconds, max=_LONGEST_WAIT_SECONDS, jitter=initial_seconds
+            multiplier=initial_seconds, max=_LONGEST_WAIT_SECONDS, jitter=initial_seconds
         )
 
     def __call__(self, retry_state: RetryCallState) -> float:

@@ -56,6 +56,8 @@ def read_file(
     read = {"csv": _read_csv, "jsonl": _read_jsonl, "parquet": _read_parquet}[options.format]
     try:
         for table in read(fs, file, options, types):
+            if options.format == "csv":
+                _refuse_other_encodings(table, file, types)
             if table.num_columns:
                 yield types.learn(conform(table, types.of(table.schema.names)))
     except ColumnTypeMismatch as mismatch:
@@ -224,19 +226,23 @@ def _parse(
     parse: Callable[[Block, bool], pa.Table], block: Block, file: ListedFile, names: list[str]
 ) -> pa.Table:
     try:
-        table = parse(block, True)
+        return parse(block, True)
     except pa.ArrowInvalid:
         # Only without threads does Arrow count the rows that it names in its error.
         try:
-            table = parse(block, False)
+            return parse(block, False)
         except pa.ArrowInvalid as error:
             raise SourceReadError(_with_line(file, block, str(error), names)) from None
+
+
+def _refuse_other_encodings(table: pa.Table, file: ListedFile, types: KnownTypes) -> None:
+    """Arrow takes text that is not UTF-8 for bytes, unless told that it is text."""
+    declared = types.of(table.schema.names)
     for field in table.schema:
-        if pa.types.is_binary(field.type):
-            table_text = f"column {field.name!r} is not UTF-8"
-            msg = f"{file.name}: {table_text}; set source_config.encoding, such as latin-1"
+        if pa.types.is_binary(field.type) and field.name not in declared:
+            what = f"column {field.name!r} is not UTF-8"
+            msg = f"{file.name}: {what}; set source_config.encoding, such as latin-1"
             raise SourceReadError(msg)
-    return table
 
 
 def _with_line(file: ListedFile, block: Block, text: str, names: list[str]) -> str:

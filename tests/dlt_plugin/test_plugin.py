@@ -1,0 +1,310 @@
+"""The plugin keeps the contract: what it is, what a run gives back, and where its state is."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from floe_ingestion_defs.contracts import HealthState, IngestionConfig, IngestionResult
+from floe_ingestion_defs.contracts.conformance import (
+    BaseHealthCheckTests,
+    BasePluginDiscoveryTests,
+)
+from floe_ingestion_defs.dlt_plugin import (
+    DltIngestionPlugin,
+    LoadResult,
+    PipelineConfigurationError,
+    SourceConnectionError,
+)
+
+Source = dict[str, Any]
+Rows = Callable[[str], list[dict[str, Any]]]
+
+
+class TestDiscovery(BasePluginDiscoveryTests):
+    plugin_name = "dlt"
+    plugin_module = "floe_ingestion_defs.dlt_plugin"
+
+
+class TestHealthCheck(BaseHealthCheckTests):
+    @pytest.fixture
+    def stopped_plugin(self) -> DltIngestionPlugin:
+        # Opened once before the clock runs: to import pyiceberg takes a second or two.
+        import pyiceberg.catalog.sql
+        import pyiceberg.io.pyarrow  # noqa: F401
+
+        return DltIngestionPlugin()
+
+
+@pytest.fixture
+def landed(landing: Path) -> Path:
+    (landing / "a.csv").write_text("id,name\n1,x\n2,y\n")
+    return landing
+
+
+@pytest.fixture
+def config(landed: Path) -> IngestionConfig:
+    return IngestionConfig(
+        source_type="filesystem",
+        source_config={"bucket_url": str(landed), "file_glob": "*.csv", "format": "csv"},
+        destination_table="bronze.items",
+    )
+
+
+def test_a_contract_configuration_is_loaded_from_a_plain_script(
+    config: IngestionConfig, rows: Rows
+) -> None:
+    plugin = DltIngestionPlugin()
+    plugin.startup()
+    result = plugin.run(plugin.create_pipeline(config))
+    plugin.shutdown()
+    assert isinstance(result, IngestionResult)
+    assert (result.success, result.rows_loaded, result.errors) == (True, 2, [])
+    assert result.bytes_written > 0
+    assert result.duration_seconds > 0
+    assert rows("bronze.items") == [{"id": 1, "name": "x"}, {"id": 2, "name": "y"}]
+
+
+def test_what_the_contract_has_no_field_for_travels_in_the_source_config(
+    config: IngestionConfig, landed: Path, rows: Rows
+) -> None:
+    config.source_config |= {"primary_key": "id", "name": "my_files"}
+    config.write_mode = "merge"
+    plugin = DltIngestionPlugin()
+    pipeline = plugin.create_pipeline(config)
+    assert pipeline.pipeline.pipeline_name == "my_files"
+    plugin.run(pipeline)
+    (landed / "b.csv").write_text("id,name\n1,changed\n")
+    plugin.run(plugin.create_pipeline(config))
+    assert rows("bronze.items") == [{"id": 1, "name": "changed"}, {"id": 2, "name": "y"}]
+
+
+def test_a_pipeline_without_a_name_is_called_after_its_table(config: IngestionConfig) -> None:
+    with DltIngestionPlugin().create_pipeline(config) as pipeline:
+        assert pipeline.pipeline.pipeline_name == "bronze_items"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"source_type": "ftp"},
+        {"write_mode": "upsert"},
+        {"destination_table": "items"},
+        {"source_config": {}},
+    ],
+)
+def test_a_wrong_contract_configuration_is_refused_when_the_pipeline_is_made(
+    config: IngestionConfig, change: dict[str, Any]
+) -> None:
+    for field, value in change.items():
+        setattr(config, field, value)
+    with pytest.raises((ValidationError, PipelineConfigurationError)):
+        DltIngestionPlugin().create_pipeline(config)
+
+
+def test_two_pipelines_over_one_source_keep_states_of_their_own(
+    config: IngestionConfig, rows: Rows
+) -> None:
+    plugin = DltIngestionPlugin()
+    assert plugin.run(plugin.create_pipeline(config)).rows_loaded == 2
+    config.source_config["name"] = "another"
+    assert plugin.run(plugin.create_pipeline(config)).rows_loaded == 2
+    assert plugin.run(plugin.create_pipeline(config)).rows_loaded == 0
+    assert len(rows("bronze.items")) == 4
+
+
+def test_nothing_is_left_of_a_run_outside_of_iceberg(config: IngestionConfig) -> None:
+    plugin = DltIngestionPlugin()
+    pipeline = plugin.create_pipeline(config)
+    assert pipeline.working_dir.is_dir()
+    plugin.run(pipeline)
+    assert not pipeline.working_dir.exists()
+
+
+def test_a_pipeline_can_be_run_again(config: IngestionConfig, landed: Path) -> None:
+    plugin = DltIngestionPlugin()
+    pipeline = plugin.create_pipeline(config)
+    assert plugin.run(pipeline).rows_loaded == 2
+    (landed / "b.csv").write_text("id,name\n3,z\n")
+    assert plugin.run(pipeline).rows_loaded == 1
+    assert plugin.run(pipeline).rows_loaded == 0
+
+
+def test_a_failed_load_ends_in_a_result_and_never_raises(
+    config: IngestionConfig, landed: Path, tables: Callable[[], set[str]]
+) -> None:
+    (landed / "b.csv").write_text("id,name\n3\n")
+    plugin = DltIngestionPlugin()
+    result = plugin.run(plugin.create_pipeline(config))
+    assert not result.success
+    assert result.rows_loaded == 0
+    (error,) = result.errors
+    assert error.startswith("PERMANENT SourceReadError: b.csv: line 2")
+    assert tables() == set()
+
+
+def test_a_result_tells_snapshots_and_totals_of_each_table(
+    files: Source, landed: Path, load: Callable[[Source], LoadResult]
+) -> None:
+    first = load(files).resources["items"]
+    assert (first.table, first.rows_loaded, first.total_rows) == ("bronze.items", 2, 2)
+    assert first.snapshot_id is not None
+    assert first.previous_snapshot_id is None
+    (landed / "b.csv").write_text("id,name\n3,z\n")
+    second = load(files).resources["items"]
+    assert (second.rows_loaded, second.total_rows) == (1, 3)
+    assert second.previous_snapshot_id == first.snapshot_id
+    third = load(files).resources["items"]
+    assert (third.rows_loaded, third.total_rows) == (0, 3)
+    assert third.snapshot_id == third.previous_snapshot_id == second.snapshot_id
+
+
+def test_a_variable_that_is_not_set_is_named_when_the_pipeline_is_made(
+    files: Source, monkeypatch: pytest.MonkeyPatch, landed: Path
+) -> None:
+    monkeypatch.delenv("LANDING", raising=False)
+    files["source_config"]["bucket_url"] = "${LANDING}"
+    plugin = DltIngestionPlugin({"sources": [files]})
+    with pytest.raises(PipelineConfigurationError, match=r"LANDING is not set.*source files"):
+        plugin.create_pipeline(plugin.source("files"))
+    monkeypatch.setenv("LANDING", str(landed))
+    assert plugin.run(plugin.create_pipeline(plugin.source("files"))).rows_loaded == 2
+
+
+def test_a_value_from_the_environment_is_validated_as_one_from_the_configuration(
+    shop: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop["source_config"]["chunk_size"] = "${CHUNK}"
+    plugin = DltIngestionPlugin({"sources": [shop]})
+    monkeypatch.setenv("CHUNK", "many")
+    with pytest.raises(PipelineConfigurationError, match="chunk_size"):
+        plugin.create_pipeline(plugin.source("shop"))
+    monkeypatch.setenv("CHUNK", "100")
+    assert plugin.run(plugin.create_pipeline(plugin.source("shop"))).rows_loaded == 2
+
+
+def test_a_source_that_hangs_is_given_up(items: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    from floe_ingestion_defs.dlt_plugin import preparation
+    from floe_ingestion_defs.dlt_plugin.sources import SOURCE_TYPES
+
+    released = threading.Event()
+    monkeypatch.setattr(preparation, "CONNECT_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(
+        type(SOURCE_TYPES["rest_api"]), "check", lambda *args: released.wait(30) or None
+    )
+    plugin = DltIngestionPlugin({"sources": [items]})
+    with pytest.raises(SourceConnectionError, match=r"0\.2 seconds"):
+        plugin.create_pipeline(plugin.source("items"))
+    released.set()
+
+
+def test_the_catalog_is_the_one_that_the_configuration_names(
+    files: Source, landed: Path, tmp_path: Path
+) -> None:
+    from floe_ingestion_defs.dlt_plugin.destination_config import open_configured_catalog
+
+    catalog = {
+        "type": "sql",
+        "uri": f"sqlite:///{tmp_path}/other.db",
+        "warehouse": (tmp_path / "other").as_uri(),
+    }
+    plugin = DltIngestionPlugin({"sources": [files], "catalog_config": catalog})
+    result = plugin.load(plugin.create_pipeline(plugin.source("files")))
+    assert result.resources["items"].total_rows == 2
+    opened = open_configured_catalog(plugin.get_destination_config(catalog))
+    assert opened.table_exists("bronze.items")
+    assert (tmp_path / "other.db").exists()
+    assert not (tmp_path / "floe").exists()
+
+
+def test_storage_keys_are_given_to_the_destination_under_pyicebergs_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("S3_SECRET", "sw0rdfish")
+    config = DltIngestionPlugin().get_destination_config(
+        {
+            "name": "lake",
+            "type": "rest",
+            "uri": "http://localhost:8181",
+            "warehouse": "s3://lake",
+            "s3_endpoint": "http://localhost:9000",
+            "s3_access_key_id": "admin",
+            "s3_secret_access_key": "${S3_SECRET}",
+            "s3_region": "eu-west-1",
+            "s3.connect-timeout": 5,
+            "ssl_verify": True,
+        }
+    )
+    assert config["destination"] == "iceberg"
+    assert config["catalog_name"] == "lake"
+    assert config["catalog_type"] == "rest"
+    assert config["catalog_uri"] == "http://localhost:8181"
+    assert config["warehouse"] == "s3://lake"
+    assert config["catalog_properties"] == {
+        "s3.endpoint": "http://localhost:9000",
+        "s3.access-key-id": "admin",
+        "s3.secret-access-key": "sw0rdfish",
+        "s3.region": "eu-west-1",
+        "s3.connect-timeout": "5",
+        "ssl_verify": "true",
+    }
+    assert "sw0rdfish" not in f"{config} {config!r}"
+
+
+def test_a_missing_variable_of_the_catalog_is_named() -> None:
+    os.environ.pop("NO_SUCH_TOKEN", None)
+    with pytest.raises(PipelineConfigurationError, match="NO_SUCH_TOKEN"):
+        DltIngestionPlugin().get_destination_config({"token": "${NO_SUCH_TOKEN}"})
+
+
+def test_health_names_an_unreachable_catalog_and_does_not_raise() -> None:
+    catalog = {"type": "rest", "uri": "http://me:sw0rdfish@127.0.0.1:1"}
+    plugin = DltIngestionPlugin({"catalog_config": catalog})
+    plugin.startup()
+    status = plugin.health_check(timeout=5)
+    assert status.state is HealthState.UNHEALTHY
+    assert "catalog" in status.message
+    assert "sw0rdfish" not in status.message
+
+
+def test_health_is_bounded_where_the_catalog_hangs(api: Any) -> None:
+    api.script = [2.0] * 10
+    plugin = DltIngestionPlugin({"catalog_config": {"type": "rest", "uri": api.url}})
+    plugin.startup()
+    plugin.health_check(timeout=0.1)
+    status = plugin.health_check(timeout=0.3)
+    assert status.state is HealthState.UNHEALTHY
+    assert "0.3 seconds" in status.message
+    assert status.response_time_ms < 1500
+
+
+def test_health_is_degraded_where_one_source_of_several_lacks_a_variable(
+    files: Source, shop: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SHOP_DATABASE", raising=False)
+    shop["credentials"] = "${SHOP_DATABASE}"
+    plugin = DltIngestionPlugin({"sources": [files, shop]})
+    plugin.startup()
+    status = plugin.health_check(timeout=5)
+    assert status.state is HealthState.DEGRADED
+    assert "SHOP_DATABASE" in status.message
+    assert "'shop'" in status.message
+    plugin.configure({"sources": [shop]})
+    assert plugin.health_check(timeout=5).state is HealthState.UNHEALTHY
+
+
+def test_a_declared_source_has_the_resources_and_no_data(shop: Source) -> None:
+    shop["credentials"] = "${NOT_SET_ANYWHERE}"
+    plugin = DltIngestionPlugin({"sources": [shop]})
+    declared = plugin.declare_source(plugin.source("shop"))
+    assert declared.name == "shop"
+    assert list(declared.resources) == ["orders"]
+    hints = declared.resources["orders"].compute_table_schema()
+    assert hints["name"] == "shop_orders"
+    assert hints["columns"]["id"]["primary_key"] is True
+    assert list(declared.resources["orders"]) == []
