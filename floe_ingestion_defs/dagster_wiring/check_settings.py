@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
+import dagster as dg
+from dagster_shared.check import CheckError
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -123,7 +125,8 @@ class FreshnessCheck(Check):
     )
     before_deadline: Duration = Field(
         default=timedelta(hours=24),
-        description="How long before the deadline the load may have been.",
+        description="How long before the deadline the load may have been, at most until the one "
+        "before. Default: '24h'.",
     )
     deadline_timezone: TimeZone = Field(
         default="UTC", description="IANA time zone in which `deadline` is read."
@@ -135,7 +138,29 @@ class FreshnessCheck(Check):
             raise ValueError("give either fail_after, such as '50h', or a deadline as a cron")
         if self.warn_after and not (self.fail_after and self.warn_after < self.fail_after):
             raise ValueError("warn_after must be shorter than fail_after")
+        try:
+            self.policy()
+        except CheckError:
+            raise ValueError(
+                f"before_deadline {format_duration(self.before_deadline)!r} is longer than from "
+                f"one deadline {self.deadline!r} to the next; give a shorter one"
+            ) from None
         return self
+
+    def policy(self) -> dg.FreshnessPolicy:
+        """Return the policy of the same windows, which Dagster shows on the asset.
+
+        It knows one clock, the last materialization.
+        """
+        if self.deadline is not None:
+            return dg.FreshnessPolicy.cron(
+                deadline_cron=self.deadline,
+                lower_bound_delta=self.before_deadline,
+                timezone=self.deadline_timezone,
+            )
+        return dg.FreshnessPolicy.time_window(
+            fail_window=self.fail_after or timedelta(), warn_window=self.warn_after
+        )
 
     @property
     def what(self) -> str:

@@ -11,7 +11,7 @@ import dagster as dg
 
 from floe_ingestion_defs.dagster_wiring.check_settings import Check
 from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator
-from floe_ingestion_defs.dlt_plugin import SchemaContractViolation
+from floe_ingestion_defs.dlt_plugin import ResourceSpec, SchemaContractViolation
 from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
 
 SCHEMA_CONTRACT = "schema_contract"
@@ -43,7 +43,7 @@ def create_source_checks(
     def check_tables(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         # Arrow and pyiceberg take a second or two to import, which loading a location must not.
         from floe_ingestion_defs.dagster_wiring.table_checks.evaluation import evaluate
-        from floe_ingestion_defs.dagster_wiring.table_checks.tables import load_tables
+        from floe_ingestion_defs.dagster_wiring.tables import load_tables
 
         now = datetime.now(UTC)
         keys = sorted(context.selected_asset_check_keys)
@@ -85,7 +85,7 @@ def last_materialization(instance: dg.DagsterInstance, key: dg.AssetKey) -> date
 
 def describe_violation(
     translator: FloeDltTranslator,
-    resource_by_key: Mapping[dg.AssetKey, str],
+    specs: Mapping[dg.AssetKey, ResourceSpec],
     error: SchemaContractViolation,
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """Yield what shows a violated contract as a failed check, although nothing was published.
@@ -95,12 +95,11 @@ def describe_violation(
 
     Args:
         translator: The source's translator.
-        resource_by_key: The selected assets, with the resource behind each.
+        specs: The selected assets, with the resource behind each.
         error: What the plugin found.
     """
-    for key, name in resource_by_key.items():
-        resource = translator.resources[name]
-        check = translator.settings.for_resource(name).checks.schema_contract
+    for key, resource in specs.items():
+        check = translator.settings.for_resource(resource.name).checks.schema_contract
         if check is None or error.table not in (resource.table, resource.table_name):
             continue
         yield dg.AssetCheckEvaluation(

@@ -3,38 +3,144 @@
 Numbers are numbers, so that the UI plots them over time.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
 import dagster as dg
 
 from floe_ingestion_defs.dagster_wiring.translator import STORAGE_KIND
-from floe_ingestion_defs.dlt_plugin import LoadResult
+from floe_ingestion_defs.dlt_plugin import LoadResult, ResourceSpec
 
-Metadata = dict[str, dg.MetadataValue]
+if TYPE_CHECKING:
+    from pyiceberg.schema import Schema
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+_CHANGES = ("column", "change", "before", "after")
 
 
-def describe_load(result: LoadResult, resource_name: str) -> Metadata:
-    """Describe what a load did to the table of one of its resources.
+@dataclass(frozen=True)
+class LoadedTable:
+    """A table after a load, as far as its materialization speaks of it.
 
-    Args:
-        result: The load, as the plugin reports it.
-        resource_name: Name of the resource.
-
-    Returns:
-        Metadata of the materialization. `snapshot_id` is the snapshot that the table stands at,
-        also where this load had nothing to add; only a table without any snapshot has none.
+    Attributes:
+        spec: The resource that was loaded.
+        result: The load.
+        table: The table; None where the load had nothing to make one of.
+        preview_rows: Rows to show; none unless somebody configured it, for rows may be personal
+            data and Dagster keeps its event log.
     """
-    loaded = result.resources[resource_name]
-    metadata: Metadata = {
-        "dagster/table_name": dg.MetadataValue.text(loaded.table),
-        "dagster/storage_kind": dg.MetadataValue.text(STORAGE_KIND),
-        "rows_loaded": dg.MetadataValue.int(loaded.rows_loaded),
-        "duration_seconds": dg.MetadataValue.float(float(result.duration_seconds)),
-    }
-    if loaded.total_rows is not None:
-        metadata["dagster/row_count"] = dg.MetadataValue.int(loaded.total_rows)
-    if loaded.snapshot_id is not None:
-        metadata["snapshot_id"] = dg.MetadataValue.int(loaded.snapshot_id)
-    if loaded.previous_snapshot_id is not None:
-        metadata["previous_snapshot_id"] = dg.MetadataValue.int(loaded.previous_snapshot_id)
-    if result.load_ids:
-        metadata["load_id"] = dg.MetadataValue.text(", ".join(result.load_ids))
-    return metadata
+
+    spec: ResourceSpec
+    result: LoadResult
+    table: "Table | None" = None
+    preview_rows: int = 0
+
+    def describe(self) -> dict[str, Any]:
+        """Return the metadata of the materialization.
+
+        `snapshot_id` is the snapshot that the load made, or the one that the table stands at where
+        the load had nothing to add; only a table without any snapshot has none.
+        """
+        loaded = self.result.resources[self.spec.name]
+        numbers = {
+            "dagster/row_count": loaded.total_rows,
+            "rows_loaded": loaded.rows_loaded,
+            "duration_seconds": float(self.result.duration_seconds),
+            "snapshot_id": loaded.snapshot_id,
+            "previous_snapshot_id": loaded.previous_snapshot_id,
+        }
+        return {
+            "dagster/table_name": self.spec.table,
+            "dagster/storage_kind": STORAGE_KIND,
+            **{name: number for name, number in numbers.items() if number is not None},
+            **({"load_id": ", ".join(self.result.load_ids)} if self.result.load_ids else {}),
+            **self._describe_table(),
+        }
+
+    def _describe_table(self) -> dict[str, Any]:
+        loaded = self.result.resources[self.spec.name]
+        if self.table is None:
+            return {}
+        wrote = loaded.snapshot_id != loaded.previous_snapshot_id
+        snapshot = _snapshot(self.table, loaded.snapshot_id) if wrote else None
+        changes = list(_schema_changes(self.table, snapshot))
+        described: dict[str, Any] = {
+            "dagster/uri": self.table.location(),
+            "dagster/column_schema": _column_schema(self.table, self.spec),
+            "bytes_added": _count(snapshot, "added-files-size"),
+            "files_added": _count(snapshot, "added-data-files"),
+            "schema_changes": len(changes),
+        }
+        if changes:
+            described["schema_changed"] = dg.MetadataValue.table(
+                [dg.TableRecord(dict(zip(_CHANGES, change, strict=True))) for change in changes],
+                dg.TableSchema([dg.TableColumn(name) for name in _CHANGES]),
+            )
+        if self.preview_rows:
+            described["preview"] = _preview(self.table, self.preview_rows)
+        return described
+
+
+def _snapshot(table: "Table", snapshot_id: int | None) -> "Snapshot | None":
+    return None if snapshot_id is None else table.snapshot_by_id(snapshot_id)
+
+
+def _count(snapshot: "Snapshot | None", name: str) -> int:
+    value = snapshot.summary.get(name) if snapshot is not None and snapshot.summary else None
+    return int(value or 0)
+
+
+def _column_schema(table: "Table", spec: ResourceSpec) -> dg.TableSchema:
+    key = dict.fromkeys(spec.primary_key, "primary key")
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                field.name,
+                str(field.field_type),
+                description=declared.description if declared else field.doc,
+                constraints=dg.TableColumnConstraints(
+                    nullable=not field.required,
+                    other=[key[field.name]] if field.name in key else [],
+                ),
+            )
+            for field in table.schema().fields
+            for declared in [spec.columns.get(field.name)]
+        ]
+    )
+
+
+def _schema_changes(
+    table: "Table", snapshot: "Snapshot | None"
+) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the columns by which a snapshot's schema differs from that of the one before it."""
+    if snapshot is None or snapshot.parent_snapshot_id is None:
+        return
+    before = _types(table, table.snapshot_by_id(snapshot.parent_snapshot_id))
+    after = _types(table, snapshot)
+    for name, kind in after.items():
+        if name not in before:
+            yield name, "added", "", kind
+        elif before[name] != kind:
+            yield name, "widened", before[name], kind
+
+
+def _types(table: "Table", snapshot: "Snapshot | None") -> dict[str, str]:
+    schema: Schema | None = None
+    if snapshot is not None and snapshot.schema_id is not None:
+        schema = table.schemas().get(snapshot.schema_id)
+    return {field.name: str(field.field_type) for field in (schema or table.schema()).fields}
+
+
+def _preview(table: "Table", rows: int) -> dg.MetadataValue[Any]:
+    """Return the first rows as a Markdown table."""
+    shown = table.scan(limit=rows).to_arrow()
+    lines = [shown.column_names, ["---"] * shown.num_columns]
+    lines += [[_cell(value) for value in row.values()] for row in shown.to_pylist()]
+    return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines))
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    return text.replace("|", "\\|").replace("\n", " ")[:100]

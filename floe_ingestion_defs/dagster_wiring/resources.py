@@ -18,7 +18,8 @@ from floe_ingestion_defs.contracts import (
 )
 from floe_ingestion_defs.dagster_wiring.checks import describe_violation
 from floe_ingestion_defs.dagster_wiring.failures import describe_failure
-from floe_ingestion_defs.dagster_wiring.metadata import describe_load
+from floe_ingestion_defs.dagster_wiring.metadata import LoadedTable
+from floe_ingestion_defs.dagster_wiring.tables import load_tables
 from floe_ingestion_defs.dagster_wiring.translator import (
     FloeDltTranslator,
     resources_by_key,
@@ -107,21 +108,23 @@ def _load(
     context: dg.AssetExecutionContext, translator: FloeDltTranslator, **kwargs: Any
 ) -> Iterator[Any]:
     plugin, source = translator.plugin, translator.source
-    resource_by_key = {
-        key: name
+    specs = {
+        key: translator.resources[name]
         for key, name in resources_by_key(context.assets_def).items()
         if key in context.selected_asset_keys
     }
     try:
-        pipeline = plugin.create_pipeline(source, resources=list(resource_by_key.values()))
+        pipeline = plugin.create_pipeline(source, resources=[spec.name for spec in specs.values()])
         result = plugin.load(pipeline, **kwargs)
     except IngestionError as error:
         if isinstance(error, SchemaContractViolation):
-            yield from describe_violation(translator, resource_by_key, error)
-        tables = [translator.resources[name].table for name in resource_by_key.values()]
-        raise describe_failure(error, tables) from error
-    for key, name in resource_by_key.items():
-        yield dg.MaterializeResult(asset_key=key, metadata=describe_load(result, name))
+            yield from describe_violation(translator, specs, error)
+        raise describe_failure(error, [spec.table for spec in specs.values()]) from error
+    tables = load_tables(plugin, (spec.table for spec in specs.values()))
+    for key, spec in specs.items():
+        preview_rows = translator.settings.for_resource(spec.name).preview_rows
+        loaded = LoadedTable(spec, result, tables[spec.table], preview_rows)
+        yield dg.MaterializeResult(asset_key=key, metadata=loaded.describe())
 
 
 def start_plugin(ref: PluginRef) -> DltIngestionPlugin:

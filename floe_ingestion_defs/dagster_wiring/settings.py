@@ -44,6 +44,13 @@ class AssetSettings(Settings):
     checks: CheckSettings = Field(
         default=CheckSettings(), description="Checks of the assets, after every load."
     )
+    preview_rows: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        description="Rows of the table to show with every load. Default: none, for rows may be "
+        "personal data, and Dagster keeps what it shows.",
+    )
 
 
 class OrchestrationSettings(AssetSettings):

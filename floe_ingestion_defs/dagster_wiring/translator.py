@@ -68,6 +68,7 @@ class FloeDltTranslator(DagsterDltTranslator):
             metadata["dagster/code_references"] = dg.CodeReferencesMetadataValue(
                 code_references=list(self.code_references)
             )
+        freshness = settings.checks.freshness
         return dg.AssetSpec(
             key=self.asset_key(resource.name),
             description=resource.description or self.source.description,
@@ -77,6 +78,7 @@ class FloeDltTranslator(DagsterDltTranslator):
             kinds={"dlt", STORAGE_KIND, self.source.source_type},
             deps=[dg.AssetKey.from_user_string(key) for key in settings.deps],
             metadata=metadata,
+            freshness_policy=freshness.policy() if freshness else None,
         )
 
     def asset_key(self, resource_name: str) -> dg.AssetKey:

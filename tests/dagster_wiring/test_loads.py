@@ -17,7 +17,10 @@ def metadata_of(result: dg.ExecuteInProcessResult, key: dg.AssetKey) -> dict[str
     (event,) = [
         event for event in result.get_asset_materialization_events() if event.asset_key == key
     ]
-    return {name: value.value for name, value in event.materialization.metadata.items()}
+    return {
+        name: value.records if isinstance(value, dg.TableMetadataValue) else value.value
+        for name, value in event.materialization.metadata.items()
+    }
 
 
 def test_a_run_loads_every_resource_and_says_what_it_did(load: Load) -> None:
@@ -100,3 +103,51 @@ def test_a_load_that_fails_publishes_nothing(load: Load, database: sqlite3.Conne
     load(raise_on_error=False)
 
     assert not open_catalog().table_exists("bronze.shop_orders")
+
+
+def test_a_materialization_shows_where_the_table_is_and_what_columns_it_has(load: Load) -> None:
+    """People find the data, and the UI keeps the columns of every load."""
+    orders = metadata_of(load(), ORDERS)
+
+    table = open_catalog().load_table("bronze.shop_orders")
+    columns = {column.name: column for column in orders["dagster/column_schema"].columns}
+    assert orders["dagster/uri"] == table.location()
+    assert columns["total"].type == "double"
+    assert columns["id"].constraints.other == ["primary key"]
+
+
+def test_a_materialization_says_what_the_load_wrote(load: Load) -> None:
+    """Bytes and files come from the snapshot, so a load with nothing new has none of them."""
+    first = metadata_of(load(), ORDERS)
+    second = metadata_of(load(), ORDERS)
+
+    assert first["files_added"] == 1
+    assert first["bytes_added"] > 0
+    assert (second["files_added"], second["bytes_added"]) == (0, 0)
+    assert (first["schema_changes"], second["schema_changes"]) == (0, 0)
+
+
+def test_a_column_that_a_load_adds_is_shown(load: Load, database: sqlite3.Connection) -> None:
+    """A schema that evolves by itself must not do so unseen."""
+    load()
+    database.execute("alter table orders add column note text")
+    database.execute("insert into orders values (4, 1.0, '2026-01-04', 'gift')")
+    database.commit()
+
+    orders = metadata_of(load(), ORDERS)
+
+    assert orders["schema_changes"] == 1
+    (change,) = [record.data for record in orders["schema_changed"]]
+    assert change == {"column": "note", "change": "added", "before": "", "after": "string"}
+
+
+def test_rows_are_shown_only_where_somebody_asked_for_it(load: Load, shop: dict[str, Any]) -> None:
+    """Rows may be personal data, and Dagster keeps its event log."""
+    shop["orchestration"] = {"resources": {"orders": {"preview_rows": 2}}}
+
+    result = load()
+
+    assert "preview" not in metadata_of(result, CUSTOMERS)
+    preview = metadata_of(result, ORDERS)["preview"].split("\n")
+    assert preview[0].startswith("| id | total | updated_at |")
+    assert len(preview) == 4

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import timedelta
 
 import dagster as dg
 import pytest
@@ -81,6 +82,25 @@ def test_an_asset_belongs_to_its_source_by_default(make_plugin: MakePlugin) -> N
     assert spec.group_name == "shop"
     assert spec.tags["floe/source"] == "shop"
     assert spec.description == "What customers ordered."
+
+
+def test_a_freshness_policy_of_the_check_s_windows_stands_on_the_asset(
+    make_plugin: MakePlugin,
+) -> None:
+    """Dagster's own freshness shows the same as the check that reads Iceberg."""
+    plugin = make_plugin(
+        checks={"freshness": {"warn_after": "26h", "fail_after": "50h"}},
+        resources={"customers": {"checks": {"freshness": {"deadline": "0 8 * * *"}}}},
+    )
+
+    specs = specs_of(plugin)
+
+    assert specs["ingestion__shop__orders"].freshness_policy == dg.FreshnessPolicy.time_window(
+        fail_window=timedelta(hours=50), warn_window=timedelta(hours=26)
+    )
+    assert specs["ingestion__shop__customers"].freshness_policy == dg.FreshnessPolicy.cron(
+        deadline_cron="0 8 * * *", lower_bound_delta=timedelta(hours=24)
+    )
 
 
 def test_one_override_changes_what_every_asset_looks_like(make_plugin: MakePlugin) -> None:

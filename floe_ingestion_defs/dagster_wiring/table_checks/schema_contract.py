@@ -63,8 +63,9 @@ def _summarize(spec: ResourceSpec, differences: list[dict[str, str]], passed: bo
         }[item["change"]].format(**item)
         for item in differences
     ]
-    verdict = "as the contract" if passed else "against the contract"
-    return f"{spec.table}: {'; '.join(said)}, {verdict} {spec.schema_contract!r}."
+    contract = repr(spec.schema_contract)
+    verdict = f"as {contract} allows" if passed else f"against the contract {contract}"
+    return f"{spec.table}: {'; '.join(said)}, {verdict}."
 
 
 def _differences(table: "Table", spec: ResourceSpec) -> Iterator[dict[str, str]]:

@@ -130,6 +130,7 @@ def _utc(text: str) -> datetime:
         ({"fail_after": "1d", "deadline": "0 8 * * *"}, "either"),
         ({"fail_after": "1d", "warn_after": "2d"}, "warn_after must be shorter"),
         ({"fail_after": "soon"}, "'soon' is no duration"),
+        ({"deadline": "0 * * * *"}, "before_deadline '1d' is longer"),
     ],
 )
 def test_windows_that_make_no_sense_are_refused(settings: dict[str, str], said: str) -> None:
