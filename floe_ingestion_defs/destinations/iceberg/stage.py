@@ -188,7 +188,7 @@ class _Splitter:
         if self._sort_keys:
             rows = rows.sort_by(self._sort_keys)
         if piece.writer is None:
-            piece.writer = parquet_writer(piece.local, self._metadata)
+            piece.writer = parquet_writer(piece.local, self._metadata, rows)
         piece.writer.write_table(rows)
         piece.rows += rows.num_rows
         piece.held = []
