@@ -1,0 +1,174 @@
+"""What happens can be followed in spans and logs, and no secret is in either, or anywhere."""
+
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionError
+
+Source = dict[str, Any]
+SECRET = "sw0rd&fish/7"
+_EXPORTER = InMemorySpanExporter()
+
+
+@pytest.fixture
+def exporter() -> Iterator[InMemorySpanExporter]:
+    """Collects the spans of one test; a process has one tracer provider for good."""
+    if not isinstance(trace.get_tracer_provider(), TracerProvider):
+        trace.set_tracer_provider(TracerProvider())
+    provider = trace.get_tracer_provider()
+    assert isinstance(provider, TracerProvider)
+    if not getattr(provider, "_floe_exporter", False):
+        provider.add_span_processor(SimpleSpanProcessor(_EXPORTER))
+        provider._floe_exporter = True  # type: ignore[attr-defined]
+    _EXPORTER.clear()
+    yield _EXPORTER
+    _EXPORTER.clear()
+
+
+def spans(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
+    return {span.name: span for span in exporter.get_finished_spans()}
+
+
+def run(source: Source, **config: Any) -> Any:
+    plugin = DltIngestionPlugin({"sources": [source], "retry_config": {"max_retries": 0}, **config})
+    return plugin.run(plugin.create_pipeline(plugin.source(source["name"])))
+
+
+def test_a_run_leaves_spans_of_what_it_did(
+    files: Source, landing: Path, exporter: InMemorySpanExporter
+) -> None:
+    (landing / "a.csv").write_text("id\n1\n2\n")
+    result = run(files)
+    found = spans(exporter)
+    assert {
+        "ingestion.create_pipeline",
+        "ingestion.get_destination_config",
+        "ingestion.run",
+        "ingestion.extract",
+        "ingestion.normalize",
+        "ingestion.load",
+    } <= set(found)
+    attributes = dict(found["ingestion.run"].attributes or {})
+    assert attributes["ingestion.source_type"] == "filesystem"
+    assert attributes["ingestion.destination_table"] == "bronze.items"
+    assert attributes["ingestion.write_mode"] == "append"
+    assert attributes["ingestion.rows_loaded"] == 2
+    assert attributes["ingestion.load_id"] == result.load_ids[0]
+    assert attributes["ingestion.bytes_written"] == result.bytes_written
+    assert attributes["ingestion.duration_seconds"] == result.duration_seconds
+    assert found["ingestion.extract"].parent is not None
+    assert found["ingestion.extract"].parent.span_id == found["ingestion.run"].context.span_id
+
+
+def test_a_failed_run_says_so_in_its_span(
+    files: Source, landing: Path, exporter: InMemorySpanExporter
+) -> None:
+    (landing / "a.csv").write_text("id\n1,2\n")
+    run(files)
+    span = spans(exporter)["ingestion.run"]
+    attributes = dict(span.attributes or {})
+    assert not span.status.is_ok
+    assert attributes["error.type"] == "SourceReadError"
+    assert attributes["error.category"] == "PERMANENT"
+    assert "a.csv" in str(attributes["error.message"])
+
+
+def _sources(api_url: str, database: str) -> list[Source]:
+    rest = {
+        "name": "leaky",
+        "source_type": "rest_api",
+        "destination_table": "bronze.items",
+        "source_config": {
+            "client": {"base_url": api_url},
+            "resources": [{"name": "items", "endpoint": {"path": "items"}}],
+        },
+    }
+
+    def client(**more: Any) -> Source:
+        config = {**rest["source_config"], "client": {"base_url": api_url, **more}}
+        return {**rest, "source_config": config}
+
+    in_query = {"type": "api_key", "name": "k", "api_key": SECRET, "location": "query"}
+    params = {"name": "items", "endpoint": {"path": "items", "params": {"api_key": SECRET}}}
+    database_url = f"postgresql://me:{SECRET.replace('&', '%26').replace('/', '%2F')}@127.0.0.1:1/x"
+    sql = {"name": "leaky", "source_type": "sql_database", "destination_table": "bronze.items"}
+    tables = {"table_names": ["items"]}
+    return [
+        {**rest, "credentials": SECRET},
+        {**rest, "credentials": "${PLANTED_TOKEN}"},
+        client(auth={"type": "bearer", "token": SECRET}),
+        client(auth={"type": "http_basic", "username": "me", "password": SECRET}),
+        client(auth=in_query),
+        client(headers={"Authorization": f"Token {SECRET}", "X-Api-Key": SECRET}),
+        {**rest, "source_config": {**rest["source_config"], "resources": [params]}},
+        {**sql, "source_config": tables, "credentials": database_url},
+        {**sql, "source_config": {**tables, "credentials": database_url}},
+        {**sql, "source_config": tables, "credentials": "${PLANTED_URL}"},
+        {
+            **sql,
+            "source_config": {**tables, "engine_kwargs": {"connect_args": {"password": SECRET}}},
+            "credentials": f"sqlite:///{database}",
+        },
+    ]
+
+
+# The first seven are asked over HTTP, and can be refused by it.
+@pytest.mark.parametrize(
+    ("index", "status"),
+    [
+        (index, status)
+        for index in range(11)
+        for status in (200, 401, 500)
+        if index < 7 or status == 200
+    ],
+)
+def test_a_planted_secret_is_found_nowhere(
+    index: int,
+    status: int,
+    api: Any,
+    database: Any,
+    exporter: InMemorySpanExporter,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RUNTIME__REQUEST_MAX_ATTEMPTS", "1")
+    monkeypatch.setenv("PLANTED_TOKEN", SECRET)
+    monkeypatch.setenv("PLANTED_URL", "postgresql://me:sw0rd%26fish%2F7@127.0.0.1:1/x")
+    source = _sources(api.url, str(database.path))[index]
+    api.rows = [{"id": 1}]
+    if status != 200:
+        api.script = [(status, {}, SECRET.encode())] * 3
+    said = []
+    plugin = DltIngestionPlugin(
+        {
+            "sources": [source],
+            "retry_config": {"max_retries": 1, "initial_delay_seconds": 0.01},
+            "catalog_config": {"s3_secret_access_key": SECRET, "token": SECRET},
+        }
+    )
+    plugin.startup()
+    said += [plugin, plugin.config, plugin.source("leaky"), plugin.health_check(timeout=5)]
+    said += [plugin.get_destination_config(plugin.config.catalog_config)]
+    try:
+        pipeline = plugin.create_pipeline(plugin.source("leaky"))
+        said += [pipeline, pipeline.pipeline, pipeline.resources]
+        said += [plugin.run(pipeline)]
+        said += [plugin.load(pipeline)]
+    except IngestionError as error:
+        said += [error, "".join(traceback.format_exception(error))]
+    said += [span.to_json() for span in exporter.get_finished_spans()]
+    output = capfd.readouterr()
+    text = "\n".join(
+        [*(f"{thing!r} {thing}" for thing in said), output.out, output.err, caplog.text]
+    )
+    for form in (SECRET, "sw0rd%26fish", "sw0rd&fish"):
+        assert form not in text
