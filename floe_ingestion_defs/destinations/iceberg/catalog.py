@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,7 +90,7 @@ def admits_leading_underscores(catalog: Catalog, namespace: tuple[str, ...]) -> 
 
     Only a REST catalog is asked, once in a process.
     """
-    from pyiceberg.exceptions import BadRequestError, NoSuchNamespaceError, NoSuchTableError
+    from pyiceberg.exceptions import BadRequestError
 
     properties = catalog.properties
     if properties.get("type") != "rest":
@@ -97,14 +98,21 @@ def admits_leading_underscores(catalog: Catalog, namespace: tuple[str, ...]) -> 
     key = (properties.get("uri"), properties.get("warehouse"))
     if key not in _ADMITS:
         try:
-            catalog.load_table((*namespace, "_dlt_loads"))
+            _look_up(catalog, (*namespace, "_dlt_loads"))
+            _ADMITS[key] = True
         except BadRequestError:
+            # A catalog that calls any request bad just now must not be taken for one that objects
+            # to the name: the dataset would get a second log. This raises if it does.
+            _look_up(catalog, (*namespace, "dlt_loads"))
             _ADMITS[key] = False
-        except (NoSuchTableError, NoSuchNamespaceError):
-            _ADMITS[key] = True
-        else:
-            _ADMITS[key] = True
     return _ADMITS[key]
+
+
+def _look_up(catalog: Catalog, identifier: tuple[str, ...]) -> None:
+    from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+
+    with suppress(NoSuchTableError, NoSuchNamespaceError):
+        catalog.load_table(identifier)
 
 
 def _open_sqlite_catalog(name: str, properties: dict[str, str]) -> Catalog:
