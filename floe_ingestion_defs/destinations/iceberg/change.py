@@ -21,6 +21,7 @@ from floe_ingestion_defs.destinations.iceberg.data_files import (
     staged_data_file,
     write_data_file,
 )
+from floe_ingestion_defs.destinations.iceberg.intent import Keys
 from floe_ingestion_defs.destinations.iceberg.merge import (
     Deletion,
     Incoming,
@@ -92,17 +93,16 @@ def _merge_rows(change: Change, state: TableState, intent: TableIntent) -> None:
     if intent.strategy == "insert-only":
         keys = intent.keys.primary_key
         present = present_keys(state, incoming.key_set(keys))
-        _add(change, state, intent, _kept_and(incoming, present))
+        _add(change, state, intent, _without(incoming, present).keep_masks())
         return
     if deletion := superseded(incoming, intent):
         _rewrite(change, state, deletion)
     _add(change, state, intent, incoming.keep_masks())
 
 
-def _kept_and(incoming: Incoming, absent_from: KeySet) -> list[Mask | None]:
-    """Keep masks of the rows that are kept and whose key is not in the set."""
-    new = pc.invert(absent_from.contains(_as_batch(incoming.keys)))
-    return Incoming(incoming.keys, pc.and_(incoming.kept, new), incoming.counts).keep_masks()
+def _without(incoming: Incoming, keys: KeySet) -> Incoming:
+    """The incoming rows, of which those are no longer kept whose key is in the set."""
+    return incoming.keeping(pc.invert(keys.contains(_as_batch(incoming.keys))))
 
 
 def _merge_versions(change: Change, state: TableState, intent: TableIntent) -> None:
@@ -110,12 +110,12 @@ def _merge_versions(change: Change, state: TableState, intent: TableIntent) -> N
     if validity is None:
         raise ValueError(f"The intent for `{intent.table}` lacks its validity columns")
     incoming = read_incoming(state, intent, [validity.row_version])
-    versions = incoming.key_set([validity.row_version])
+    versions = incoming.kept_set([validity.row_version])
     merge_key = intent.keys.merge_key
     merge_keys = incoming.key_set(merge_key) if merge_key else None
     _rewrite(change, state, Retirement(validity, versions, merge_keys))
     active = active_versions(state, validity, versions)
-    masks = _kept_and(incoming, active)
+    masks = _without(incoming, active).keep_masks()
     _add_rewritten(change, state, intent, masks, lambda batch: _with_validity(batch, validity))
 
 
@@ -136,31 +136,40 @@ def _merge_nested(
 ) -> None:
     """Nested rows follow their root's: gone with those it replaces, come with those it keeps."""
     root_state, root = read_root()
-    incoming_roots = read_incoming(root_state, root, [nesting.root_row_key])
-    row_key = [nesting.root_row_key]
-    if root.strategy == "scd2":
-        rows = read_incoming(state, intent, [nesting.row_key])
+    rows_of = _by_row_key(intent, nesting, root)
+    if nesting.root_key is None:
+        rows = read_incoming(state, rows_of)
         present = present_keys(state, rows.key_set([nesting.row_key]))
-        _add(change, state, intent, _kept_and(rows, present))
+        _add(change, state, intent, _without(rows, present).keep_masks())
         return
-    kept_roots = incoming_roots.kept_set(row_key)
-    if root.strategy == "insert-only":
-        keys = root.keys.primary_key
-        present = present_keys(root_state, incoming_roots.key_set(keys))
-        kept_roots = _kept_roots_absent_from(incoming_roots, present, row_key)
-    elif deletion := superseded(incoming_roots, root):
+    row_key, validity = [nesting.root_row_key], root.validity
+    version = [validity.row_version] if validity else []
+    roots = read_incoming(root_state, root, [*row_key, *version])
+    if root.strategy in ("delete-insert", "upsert") and (deletion := superseded(roots, root)):
         gone = key_set_of(root_state, matching_rows(root_state, deletion, row_key), row_key)
         _rewrite(change, state, Deletion((_renamed(gone, nesting.root_key),)))
-    rows = read_incoming(state, intent, [nesting.root_key])
-    coming = _renamed(kept_roots, nesting.root_key)
-    batch = _as_batch(rows.keys)
-    kept = pc.and_(rows.kept, coming.contains(batch))
-    _add(change, state, intent, Incoming(rows.keys, kept, rows.counts).keep_masks())
+    if validity:
+        active = active_versions(root_state, validity, roots.key_set(version))
+        roots = _without(roots, active)
+    rows = read_incoming(state, rows_of, [nesting.root_key])
+    coming = _renamed(roots.kept_set(row_key), nesting.root_key)
+    rows = rows.keeping(coming.contains(_as_batch(rows.keys)))
+    if root.strategy in ("scd2", "insert-only"):
+        # As dlt's SQL destinations do: a nested row comes unless its own key is there, so a list
+        # that grew brings its new elements, and those that are there stay as they are.
+        rows = _without(rows, present_keys(state, rows.key_set([nesting.row_key])))
+    _add(change, state, intent, rows.keep_masks())
 
 
-def _kept_roots_absent_from(incoming: Incoming, present: KeySet, row_key: list[str]) -> KeySet:
-    new = pc.invert(present.contains(_as_batch(incoming.keys)))
-    return KeySet(incoming.keys.select(row_key).filter(pc.and_(incoming.kept, new)))
+def _by_row_key(intent: TableIntent, nesting: Nesting, root: TableIntent) -> TableIntent:
+    """The intent with the row key as its key, where dlt makes that of the root's key.
+
+    Then two copies of a root in one load have nested rows of one key, and of two with one key the
+    last remains, as it does of the roots.
+    """
+    if root.strategy == "delete-insert":
+        return intent
+    return intent.model_copy(update={"keys": Keys(primary_key=(nesting.row_key,))})
 
 
 def _as_batch(rows: pa.Table) -> pa.RecordBatch:

@@ -79,8 +79,9 @@ class Nesting(_Record):
 
     root: str
     root_row_key: str
-    root_key: str
-    """The column of the nested table that holds the root row's key."""
+    root_key: str | None
+    """The column of the nested table that holds the root row's key; None where the row keys of a
+    root row's whole tree follow from the root row."""
     row_key: str
     depth: int
     """How many tables stand above this one."""

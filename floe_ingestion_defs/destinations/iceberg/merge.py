@@ -117,6 +117,10 @@ class Incoming:
         """The keys of the rows that go into the table."""
         return KeySet(self.keys.select(list(columns)).filter(self.kept))
 
+    def keeping(self, mask: Mask) -> Incoming:
+        """These rows, of which only those are kept that the mask marks too."""
+        return Incoming(self.keys, pc.and_(self.kept, mask), self.counts)
+
     def keep_masks(self) -> list[Mask | None]:
         """For each staged file, which of its rows are kept; None where all are."""
         masks: list[Mask | None] = []
@@ -133,7 +137,7 @@ def read_incoming(state: TableState, intent: TableIntent, extra: Sequence[str] =
 
     As dlt's SQL destinations do: of the rows with one primary key the first by `dedup_sort`
     remains, and a row flagged by `hard_delete` is not inserted; without `dedup_sort` any may
-    remain, and here it is the last that was extracted.
+    remain, and here it is the last of the last file.
     """
     keys = intent.keys
     sort = keys.dedup_sort

@@ -96,10 +96,11 @@ def _plan_table(package: Package, name: str) -> TablePlan:
         resolve_merge_strategy(package.schema.tables, root, package.capabilities),
     )
     root_keys = _keys(root)
-    has_keys = root_keys.primary_key or root_keys.merge_key
-    if disposition == "merge" and strategy == "delete-insert" and not has_keys:
+    if disposition == "merge" and strategy == "delete-insert" and root_keys == Keys():
         # As dlt's SQL destinations do: a merge without keys has nothing to delete.
         disposition, strategy = "append", None
+    if disposition == "merge":
+        _refuse_sql_conditions(root)
     nested = name != chain_root
     window = _window(table, columns)
     if window and disposition == "append":
@@ -124,6 +125,17 @@ def _plan_table(package: Package, name: str) -> TablePlan:
         truncate=name in package.truncated and disposition != "replace",
         drop=name in package.dropped,
     )
+
+
+def _refuse_sql_conditions(root: TTableSchema) -> None:
+    """Refuses hints that would change which rows a merge replaces, and are written in SQL."""
+    for hint in ("source_filter", "destination_scope"):
+        if cast("dict[str, Any]", root).get(f"x-merge-{hint.replace('_', '-')}"):
+            raise InvalidHint(
+                f"Table `{root['name']}` asks for a merge with a `{hint}`, which is SQL, and no "
+                "SQL runs here. Filter the rows in the source; to replace a range of a column, use "
+                "`iceberg_window`."
+            )
 
 
 def _name(table: TTableSchema) -> str:
@@ -154,7 +166,14 @@ def _nesting(package: Package, table: TTableSchema, root: TTableSchema) -> Nesti
         get_first_column_name_with_prop(root, "unique")
     )
     row_key = get_first_column_name_with_prop(table, "row_key")
-    if root_key is None or root_row_key is None or row_key is None:
+    row_version = get_first_column_name_with_prop(root, "x-row-version")
+    if root_row_key is None and row_version is not None:
+        # dlt computed the version itself, and the keys of its whole tree from it: the tree of a
+        # version that is there already is there too, so no column has to lead to the root.
+        root_row_key = row_version
+    elif root_key is None:
+        root_row_key = None
+    if root_row_key is None or row_key is None:
         raise InvalidHint(
             f"Nested table `{table['name']}` has no column that leads to the rows of its root "
             f"`{root['name']}`, so a merge cannot keep them together. Set `root_key=True` on the "

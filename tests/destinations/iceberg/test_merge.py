@@ -1,0 +1,195 @@
+"""Merging: what holds beyond equality with dlt's SQL destinations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dlt
+import pytest
+
+from floe_ingestion_defs.destinations.iceberg.errors import AuditFailed, InvalidHint
+
+if TYPE_CHECKING:
+    from tests.destinations.iceberg.conftest import Lake, Row
+
+STRATEGIES = ["delete-insert", "upsert", "insert-only"]
+
+
+def merging(rows: list[Row], strategy: str = "upsert", **hints: Any) -> Any:
+    return dlt.resource(
+        rows,
+        name="orders",
+        primary_key=hints.pop("primary_key", "id"),
+        write_disposition={"disposition": "merge", "strategy": strategy},
+        **hints,
+    )
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_of_several_rows_with_one_key_the_last_remains(lake: Lake, strategy: str) -> None:
+    """Without `dedup_sort`, of a file's rows the last counts, in a new table and an old one."""
+    lake.load(merging([{"id": 1, "v": "a"}, {"id": 1, "v": "b"}, {"id": 2, "v": "c"}], strategy))
+    assert lake.rows("orders") == [{"id": 1, "v": "b"}, {"id": 2, "v": "c"}]
+    lake.load(merging([{"id": 3, "v": "d"}, {"id": 3, "v": "e"}, {"id": 3, "v": "f"}], strategy))
+    assert lake.rows("orders")[-1] == {"id": 3, "v": "f"}
+    assert lake.snapshots("orders") == 2
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_duplicates_of_a_root_do_not_double_its_nested_rows(lake: Lake, strategy: str) -> None:
+    """Every nested row has a key of its own and one parent."""
+    rows = [{"id": 1, "tags": ["a", "b"]}, {"id": 1, "tags": ["c", "d"]}]
+    for _ in range(2):
+        lake.load(merging(rows, strategy))
+    assert lake.values("orders__tags", "value") == ["c", "d"]
+    assert len(set(lake.values("orders__tags", "_dlt_id"))) == 2
+    assert set(lake.values("orders__tags", "_dlt_parent_id")) == set(
+        lake.values("orders", "_dlt_id")
+    )
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("kind", ["delta", "first"])
+def test_a_null_in_a_key_is_refused(lake: Lake, strategy: str, kind: str) -> None:
+    """It would match nothing, so the load ends before anybody sees it, naming table and column."""
+    if kind == "delta":
+        lake.load(merging([{"id": 1, "part": 1}], strategy, primary_key=["id", "part"]))
+    columns = {"part": {"nullable": True, "data_type": "bigint"}}
+    bad = merging(
+        [{"id": 1, "part": 2}, {"id": 2, "part": None}],
+        strategy,
+        primary_key=["id", "part"],
+        columns=columns,
+    )
+    error = lake.refused(bad)
+    assert isinstance(error, AuditFailed)
+    (finding,) = error.findings
+    assert (finding.table, finding.column) == ("lake.orders", "part")
+    assert "lake.orders" in str(error)
+    assert "part" in str(error)
+    if kind == "delta":
+        assert lake.rows("orders") == [{"id": 1, "part": 1}]
+    else:
+        assert lake.tables() == set()
+
+
+@pytest.fixture
+def _files_of_ten_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    for step in ("SOURCES", "NORMALIZE"):
+        monkeypatch.setenv(f"{step}__DATA_WRITER__FILE_MAX_ITEMS", "10")
+        monkeypatch.setenv(f"{step}__DATA_WRITER__BUFFER_MAX_ITEMS", "10")
+
+
+@pytest.mark.usefixtures("_files_of_ten_rows")
+@pytest.mark.parametrize("sort", [True, False])
+def test_a_key_in_several_files_of_one_load_is_one_row(lake: Lake, sort: bool) -> None:
+    """With `dedup_sort` it is the row that it chooses, else any of them."""
+    rows = [{"id": n % 30, "v": n, "tags": [str(n)]} for n in range(95)]
+    columns: Any = {"v": {"dedup_sort": "desc"}} if sort else None
+    lake.load(merging(rows, "delete-insert", columns=columns))
+    found = {r["id"]: r["v"] for r in lake.rows("orders")}
+    assert sorted(lake.values("orders", "id")) == list(range(30))
+    assert {v % 30 for v in found.values()} == set(range(30))
+    assert lake.values("orders__tags", "value") == sorted(str(v) for v in found.values())
+    if sort:
+        assert found == {n % 30: n for n in range(95)}
+    again = [{"id": n, "v": -n, "tags": []} for n in range(10, 30)]
+    lake.load(merging(again, "delete-insert", columns=columns))
+    assert {r["id"]: r["v"] for r in lake.rows("orders")} == {
+        n: found[n] if n < 10 else -n for n in range(30)
+    }
+    assert len(lake.values("orders__tags", "value")) == 10
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_merge_is_one_snapshot_of_every_table(lake: Lake, strategy: str) -> None:
+    """Nobody sees half a merge of a table."""
+    lake.load(merging([{"id": n, "tags": ["a"]} for n in range(5)], strategy))
+    lake.load(merging([{"id": n, "tags": ["b"]} for n in range(3, 9)], strategy))
+    assert lake.snapshots("orders") == lake.snapshots("orders__tags") == 2
+
+
+def test_a_merge_reads_and_rewrites_only_files_that_hold_its_keys(lake: Lake) -> None:
+    """Data files without an incoming key stay in the table as they are."""
+    for start in (0, 100, 200):
+        lake.load(merging([{"id": n} for n in range(start, start + 10)]))
+    before = {t.file.file_path for t in lake.table("orders").scan().plan_files()}
+    lake.load(merging([{"id": 105, "v": "new"}]))
+    after = {t.file.file_path for t in lake.table("orders").scan().plan_files()}
+    assert len(before - after) == 1
+    assert len(lake.rows("orders")) == 30
+
+
+@pytest.mark.parametrize("layout", ["partition", "sort"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_laid_out_table_is_merged_into(lake: Lake, strategy: str, layout: str) -> None:
+    """Rows find their row also in another partition than their own."""
+    columns: Any = {"region": {layout: True}}
+    first = [{"id": n, "region": "ab"[n % 2], "v": 0} for n in range(6)]
+    second = [{"id": n, "region": "c" if n < 5 else "b", "v": 1} for n in (2, 5, 7)]
+    lake.load(merging(first, strategy, columns=columns))
+    lake.load(merging(second, strategy, columns=columns))
+    merged = {r["id"]: r for r in (second + first if strategy == "insert-only" else first + second)}
+    assert {r["id"]: r for r in lake.rows("orders")} == merged
+    assert len(lake.rows("orders")) == len(merged)
+
+
+def test_a_file_of_an_older_partition_spec_is_merged_into(lake: Lake) -> None:
+    """After somebody changed the spec, old files are rewritten by the new one."""
+    lake.load(merging([{"id": n, "region": "ab"[n % 2]} for n in range(6)]))
+    with lake.table("orders").update_spec() as update:
+        update.add_identity("region")
+    lake.load(merging([{"id": 2, "region": "c"}, {"id": 9, "region": "a"}]))
+    table = lake.table("orders")
+    regions = {r["id"]: r["region"] for r in lake.rows("orders")}
+    assert regions == {0: "a", 1: "b", 2: "c", 3: "b", 4: "a", 5: "b", 9: "a"}
+    assert {t.file.spec_id for t in table.scan().plan_files()} == {table.spec().spec_id}
+    assert table.scan(row_filter="region = 'b'").to_arrow().num_rows == 3
+    lake.load(merging([{"id": 4, "region": "d"}]))
+    assert lake.table("orders").scan(row_filter="region = 'd'").to_arrow().num_rows == 1
+
+
+def test_a_spec_may_change_while_older_files_stay(lake: Lake) -> None:
+    """Files without an incoming key keep their spec, and are read as before."""
+    lake.load(merging([{"id": n, "region": "a"} for n in range(3)]))
+    with lake.table("orders").update_spec() as update:
+        update.add_identity("region")
+    lake.load(merging([{"id": 100, "region": "b"}]))
+    with lake.table("orders").update_spec() as update:
+        update.remove_field("region")
+    lake.load(merging([{"id": 1, "region": "z"}, {"id": 100, "region": "y"}]))
+    regions = {r["id"]: r["region"] for r in lake.rows("orders")}
+    assert regions == {0: "a", 1: "z", 2: "a", 100: "y"}
+
+
+def test_an_empty_merge_changes_nothing(lake: Lake) -> None:
+    """A load with nothing new makes no snapshot."""
+    lake.load(merging([{"id": 1}]))
+    lake.load(merging([]))
+    assert lake.snapshots("orders") == 1
+
+
+@pytest.mark.parametrize("hint", ["source_filter", "destination_scope"])
+def test_a_merge_by_an_sql_condition_is_refused(lake: Lake, hint: str) -> None:
+    """dlt lets a merge be narrowed in SQL; to ignore that would replace other rows."""
+    disposition = {"disposition": "merge", "strategy": "delete-insert", hint: "id > 3"}
+    error = lake.refused(
+        [{"id": 1}], table_name="orders", write_disposition=disposition, primary_key="id"
+    )
+    assert isinstance(error, InvalidHint)
+    assert hint in str(error)
+
+
+def test_a_key_is_widened_with_its_column(lake: Lake) -> None:
+    """An int key merges with the long keys of a later load."""
+    import pyarrow as pa
+
+    small = pa.table({"id": pa.array([1, 2], pa.int32()), "v": ["a", "b"]})
+    large = pa.table({"id": pa.array([2, 2**40], pa.int64()), "v": ["B", "c"]})
+    for rows in (small, large):
+        lake.load(rows, table_name="orders", write_disposition="merge", primary_key="id")
+    assert lake.rows("orders") == [
+        {"id": 1, "v": "a"},
+        {"id": 2**40, "v": "c"},
+        {"id": 2, "v": "B"},
+    ]
