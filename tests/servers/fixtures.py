@@ -33,9 +33,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("rest", marks=pytest.mark.rest)])
-def stack(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Stack:
+def stack(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
     """A catalog of each kind, configured in the environment, with a namespace of the test's own."""
     if request.param == "sqlite":
         chosen = sqlite_stack(tmp_path)

@@ -54,8 +54,10 @@ class Stack:
         """All files under a table's location, named as Iceberg names them."""
         url = urlparse(location)
         if self.kind == "sqlite":
-            folder = Path(url.path)
-            return {path.as_uri() for path in folder.rglob("*") if path.is_file()}
+            if not url.scheme:
+                files = (self.folder / url.path).rglob("*")
+                return {str(path.relative_to(self.folder)) for path in files if path.is_file()}
+            return {path.as_uri() for path in Path(url.path).rglob("*") if path.is_file()}
         store = fs.S3FileSystem(
             access_key=self.properties["s3.access-key-id"],
             secret_key=self.properties["s3.secret-access-key"],
@@ -76,6 +78,19 @@ def sqlite_stack(folder: Path) -> Stack:
         "warehouse": (home / "warehouse").as_uri(),
     }
     return Stack("sqlite", properties, folder)
+
+
+def movable_sqlite_stack(folder: Path, namespace: str) -> Stack:
+    """A catalog that names its files relative to the folder, so that a copy of it is one too.
+
+    Only processes that work in the folder can open it.
+    """
+    properties = {
+        "type": "sql",
+        "uri": "sqlite:///floe/catalog.db",
+        "warehouse": "floe/warehouse",
+    }
+    return Stack("sqlite", properties, folder, namespace)
 
 
 def rest_stack(server: SeaweedFS, folder: Path, catalog_uri: str | None = None) -> Stack:

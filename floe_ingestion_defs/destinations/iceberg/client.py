@@ -26,6 +26,7 @@ from dlt.common.destination.client import (
     WithStateSync,
 )
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
+from dlt.common.storages import LoadStorage, LoadStorageConfiguration
 from dlt.common.storages.load_package import (
     LoadPackageStateInjectableContext,
     ParsedLoadJobFileName,
@@ -33,11 +34,12 @@ from dlt.common.storages.load_package import (
     destination_state,
 )
 from dlt.common.versioned_state import json_decode_state
+from dlt.load.exceptions import LoadPackageAborted
 
 from floe_ingestion_defs.destinations.iceberg.audit import ReplaceGuard
 from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
 from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
-from floe_ingestion_defs.destinations.iceberg.errors import FailedJobs, InvalidHint
+from floe_ingestion_defs.destinations.iceberg.errors import FailedJobs, InvalidHint, LoadRefused
 from floe_ingestion_defs.destinations.iceberg.load import (
     Package,
     Phases,
@@ -45,11 +47,13 @@ from floe_ingestion_defs.destinations.iceberg.load import (
     run_load,
 )
 from floe_ingestion_defs.destinations.iceberg.state import decode_document
+from floe_ingestion_defs.destinations.iceberg.window import declared_windows
 
 if TYPE_CHECKING:
     from dlt.common.destination.typing import PreparedTableSchema
     from dlt.common.schema.typing import TSchemaTables, TTableSchema
     from dlt.common.storages import PackageStorage
+    from dlt.load.exceptions import LoadClientJobFailed
 
     from floe_ingestion_defs.destinations.iceberg.configuration import IcebergClientConfiguration
     from floe_ingestion_defs.destinations.iceberg.load_log import LogView
@@ -134,7 +138,7 @@ class IcebergClient(JobClientBase, WithStateSync):
 
         Raises:
             FailedJobs: The package has failed jobs.
-            InvalidHint: The run extracted several schemas at once.
+            LoadPackageAborted: The load was refused; carries the error that says why.
         """
         packages = Container()[LoadPackageStateInjectableContext].storage
         if failed := packages.list_failed_jobs(load_id):
@@ -143,6 +147,14 @@ class IcebergClient(JobClientBase, WithStateSync):
                 f"Load {load_id} has failed jobs ({names}); committing the others would lose their "
                 "rows. Mend the cause and run the pipeline again."
             )
+        try:
+            self._run_load(packages, load_id)
+        except LoadRefused as refused:
+            _put_aside(packages, load_id)
+            # dlt restores the state that the extraction began with, and raises what it carries.
+            raise LoadPackageAborted(load_id, cast("LoadClientJobFailed", refused)) from refused
+
+    def _run_load(self, packages: PackageStorage, load_id: str) -> None:
         _refuse_several_schemas(packages)
         remembered = destination_state()
         if UID_KEY not in remembered:
@@ -183,6 +195,7 @@ class IcebergClient(JobClientBase, WithStateSync):
             jobs=jobs,
             truncated={str(table["name"]) for table in state.get("truncated_tables", ())},
             dropped={str(table["name"]) for table in state.get("dropped_tables", ())},
+            windows=declared_windows(destination_state()),
             state=document,
             state_before=state_before,
         )
@@ -237,6 +250,13 @@ class IcebergClient(JobClientBase, WithStateSync):
         exc_tb: TracebackType | None,
     ) -> None:
         pass
+
+
+def _put_aside(packages: PackageStorage, load_id: str) -> None:
+    """Moves a package to the aborted ones; left pending, it would fail every run to come."""
+    volume = str(Path(packages.storage.storage_path).parent)
+    storage = LoadStorage(False, ["parquet"], LoadStorageConfiguration(load_volume_path=volume))
+    storage.complete_load_package(load_id, aborted=True)
 
 
 def _refuse_several_schemas(packages: PackageStorage) -> None:

@@ -26,7 +26,15 @@ class CommitContention(DestinationTransientException):
     """A table was so busy that no commit succeeded within the time limit."""
 
 
-class StateConflict(DestinationTransientException):
+class LoadRefused(Exception):
+    """A load was refused before its commit, and the same package would be refused again.
+
+    Nothing of it happened, and its package is put aside among those that dlt has aborted: the
+    pipeline's state is what it was before the extraction, and the next run extracts afresh.
+    """
+
+
+class StateConflict(DestinationTransientException, LoadRefused):
     """Another run of the pipeline moved the cursor of a resource that this load extracted.
 
     Nothing of the load is visible. The rows must be extracted again, from the newer cursor.
@@ -37,7 +45,7 @@ class LoadExpired(DestinationTransientException):
     """A load took longer than staged files are certain to be kept, and was not committed."""
 
 
-class AuditFailed(DestinationTerminalException):
+class AuditFailed(DestinationTerminalException, LoadRefused):
     """The staged rows did not pass an audit: tables, schemas and state are as they were.
 
     Attributes:
@@ -50,7 +58,7 @@ class AuditFailed(DestinationTerminalException):
         super().__init__(f"The load into `{dataset_name}` was not published: {listed}")
 
 
-class IncompatibleSchema(DestinationTerminalException):
+class IncompatibleSchema(DestinationTerminalException, LoadRefused):
     """A column's incoming type is one that Iceberg cannot widen the table's type to.
 
     Attributes:
@@ -80,5 +88,5 @@ class FailedJobs(DestinationTerminalException):
     """A load package has failed jobs: committing the others would lose rows."""
 
 
-class InvalidHint(DestinationTerminalException):
+class InvalidHint(DestinationTerminalException, LoadRefused):
     """A resource asks for something that its rows, or Iceberg, cannot give."""

@@ -52,8 +52,8 @@ def rebase_state(
         names = ", ".join(f"`{'.'.join(cell)}`" for cell in moved)
         raise StateConflict(
             f"While pipeline `{document['pipeline_name']}` was extracting, another run of it "
-            f"committed {names}. Nothing of this load is visible. Drop its pending package and run "
-            "the pipeline again: it goes on from the newer state."
+            f"committed {names}. Nothing of this load is visible. Run the pipeline again: it goes "
+            "on from the newer state."
         )
     for cell in changed:
         if cell in is_now:

@@ -1,0 +1,1 @@
+"""Loads that are killed, delayed and disturbed, in processes of their own."""

@@ -1,0 +1,127 @@
+"""The boundaries of a load's steps: where a process can be killed, held, or made to fail.
+
+`watch` wraps what the four steps are made of, in this process only, and calls a hook at each
+boundary with its number and its name. Between two boundaries nothing is written that another
+process could see, so a kill at each of them is a kill anywhere.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import signal
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.catalog.sql import SqlCatalog
+
+from floe_ingestion_defs.destinations.iceberg import change, client, load, stage
+
+Hook = Callable[[int, str], None]
+
+
+def watch(hook: Hook) -> None:
+    """Calls the hook at every boundary that this process reaches from now on."""
+    numbers = count()
+
+    def reach(name: str) -> None:
+        hook(next(numbers), name)
+
+    _around(client, "run_load", reach, lambda *a: "the load")
+    _around(load, "audit", reach, lambda *a: "the audit")
+    _halfway_through_uploads(reach)
+    for writer in ("write_data_file", "write_staged"):
+        _around(change, writer, reach, lambda *a: "rewriting", before=False)
+    for catalog in (SqlCatalog, RestCatalog):
+        _around(catalog, "commit_table", reach, lambda _, t, *a: f"a commit of {t.name()[-1]}")
+        _around(catalog, "create_namespace", reach, lambda *a: "creating the namespace")
+        _around(catalog, "create_table", reach, lambda _, name, *a: f"creating {name[-1]}")
+    # The metadata is written and the catalog does not point to it yet.
+    _around(SqlCatalog, "_write_metadata", reach, lambda *a: "writing metadata", before=False)
+
+
+def _around(
+    owner: Any,
+    name: str,
+    reach: Callable[[str], None],
+    describe: Callable[..., str],
+    *,
+    before: bool = True,
+) -> None:
+    original = getattr(owner, name)
+
+    def wrapped(*arguments: Any, **keywords: Any) -> Any:
+        what = describe(*arguments)
+        if before:
+            reach(f"before {what}")
+        value = original(*arguments, **keywords)
+        reach(f"after {what}")
+        return value
+
+    static = isinstance(inspect.getattr_static(owner, name), staticmethod)
+    setattr(owner, name, staticmethod(wrapped) if static else wrapped)
+
+
+def _halfway_through_uploads(reach: Callable[[str], None]) -> None:
+    original = stage.upload
+
+    def upload(io: Any, local: Path, path: str) -> None:
+        half = local.read_bytes()[: local.stat().st_size // 2]
+        with io.new_output(path).create(overwrite=True) as sink:
+            sink.write(half)
+        reach(f"inside the upload of {local.name.split('.')[0]}")
+        original(io, local, path)
+
+    stage.upload = upload
+
+
+def record(names: list[str]) -> Hook:
+    """A hook that notes the boundaries' names."""
+    return lambda number, name: names.append(name)
+
+
+def kill_at(boundary: int) -> Hook:
+    """A hook that kills this process at a boundary, as `kill -9` or a power cut would."""
+
+    def hook(number: int, name: str) -> None:
+        if number == boundary:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return hook
+
+
+def kill_when(name: str) -> Hook:
+    """A hook that kills this process when a boundary of that name is first reached."""
+
+    def hook(number: int, reached: str) -> None:
+        if reached == name:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return hook
+
+
+def hold_when(name: str, gate: Path, seconds: float = 60) -> Hook:
+    """A hook that holds this process at a boundary until the file `gate` exists.
+
+    Whoever waits for it to arrive there looks for the file `gate` with `.reached` appended.
+    """
+
+    def hook(number: int, reached: str) -> None:
+        if reached == name and not gate.exists():
+            Path(f"{gate}.reached").touch()
+            wait_for(gate, seconds)
+
+    return hook
+
+
+def wait_for(path: Path, seconds: float = 60) -> None:
+    """Waits until a file exists."""
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{path.name} did not appear in {seconds} s")
+        time.sleep(0.01)

@@ -1,0 +1,67 @@
+"""Cases: a catalog of its own for each, in which the load before has been run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from servers.seaweedfs import SeaweedFS
+from servers.stack import Stack, movable_sqlite_stack, rest_stack
+
+from faults import loads
+from faults.processes import Child, start
+
+NAMESPACE = "lake"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A catalog, and the working directory of whoever loads into it."""
+
+    stack: Stack
+
+    @property
+    def namespace(self) -> str:
+        """dlt's dataset name."""
+        return self.stack.namespace
+
+    @property
+    def work(self) -> Path:
+        """dlt's working directory."""
+        return self.stack.folder / "work"
+
+    def start(self, function: Callable[..., Any], *arguments: Any) -> Child:
+        """Runs a function in a child process that is configured for the catalog."""
+        return start(
+            function, *arguments, environment=self.stack.environment, folder=self.stack.folder
+        )
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every case of a kind of load starts with: the load before it."""
+
+    kind: str
+    folder: Path
+    server: SeaweedFS | None
+
+    def lay(self) -> None:
+        """Runs the load before, once for all cases where the catalog can be copied."""
+        if self.server is None:
+            self._load_before(Case(movable_sqlite_stack(self.folder / "ground", NAMESPACE)))
+
+    def new_case(self, name: str) -> Case:
+        """A catalog that holds the load before and that nobody else uses."""
+        folder = self.folder / name
+        if self.server is None:
+            shutil.copytree(self.folder / "ground", folder)
+            return Case(movable_sqlite_stack(folder, NAMESPACE))
+        folder.mkdir()
+        return self._load_before(Case(rest_stack(self.server, folder)))
+
+    def _load_before(self, case: Case) -> Case:
+        case.start(loads.run_before, self.kind, case.namespace, case.work).result()
+        return case

@@ -1,0 +1,42 @@
+"""A load that is refused leaves nothing behind, in Iceberg or in a working directory that is kept.
+
+A package that stayed pending would be loaded first by every later run, and refused each time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from servers.stack import sqlite_stack
+
+from faults import refusals
+from faults.boundaries import wait_for
+from faults.cases import Case
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    return Case(sqlite_stack(tmp_path))
+
+
+def test_after_a_failed_audit_the_next_run_extracts_afresh(case: Case) -> None:
+    """The bad rows are gone with their cursor, and the mended ones come."""
+    child = case.start(refusals.fail_an_audit_and_run_again, case.namespace, case.work)
+    pending, ids = child.result()
+    assert not pending
+    assert ids == [1, 2, 3, 4]
+
+
+def test_after_a_state_conflict_the_next_run_goes_on_from_the_newer_cursor(
+    case: Case, tmp_path: Path
+) -> None:
+    """Two runs extracted the same rows: the second to commit gives its rows up."""
+    gate = tmp_path / "gate"
+    late = case.start(refusals.lose_a_race_and_run_again, case.namespace, case.work, gate)
+    wait_for(Path(f"{gate}.reached"))
+    case.start(refusals.run_ahead, case.namespace, tmp_path / "other").result()
+    gate.touch()
+    pending, ids = late.result()
+    assert not pending
+    assert ids == [1, 2, 3, 4]
