@@ -6,6 +6,7 @@ from floe_ingestion_defs.dagster_wiring.environment import Deployment, read_depl
 from floe_ingestion_defs.dagster_wiring.location import (
     build_ingestion_definitions,
     create_definitions,
+    create_shared_definitions,
     require_distinct_sources,
 )
 from floe_ingestion_defs.dagster_wiring.resources import (
@@ -29,6 +30,7 @@ __all__ = [
     "create_ingestion_assets",
     "create_ingestion_job",
     "create_ingestion_resources",
+    "create_shared_definitions",
     "link_code_to_git",
     "read_deployment",
     "require_distinct_sources",

@@ -6,6 +6,7 @@ import dagster as dg
 from dagster_dlt import dlt_assets
 from dagster_dlt.dlt_event_iterator import DltEventType
 
+from floe_ingestion_defs.dagster_wiring.options import LoadOptions
 from floe_ingestion_defs.dagster_wiring.resources import FloeDltResource
 from floe_ingestion_defs.dagster_wiring.translator import CodeReference, FloeDltTranslator
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionSourceConfig
@@ -49,9 +50,14 @@ def _create_source_assets(translator: FloeDltTranslator) -> dg.AssetsDefinition:
         name=load_op_name(source),
         dagster_dlt_translator=translator,
         op_tags=settings.op_tags,
-        pool=settings.pool,
+        pool=settings.pool or f"ingestion__{source.name}",
     )
-    def load(context: dg.AssetExecutionContext, dlt: FloeDltResource) -> Iterator[DltEventType]:
+    def load(
+        context: dg.AssetExecutionContext,
+        # Makes the form in the Launchpad; the resource reads it from the context.
+        config: LoadOptions,
+        dlt: FloeDltResource,
+    ) -> Iterator[DltEventType]:
         yield from dlt.run(context=context)
 
     return load

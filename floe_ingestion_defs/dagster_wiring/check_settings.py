@@ -4,7 +4,6 @@ A check is left out by default (`schema_contract` alone is not), switched on wit
 `true`, off by `false`, and configured by a mapping.
 """
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,53 +12,20 @@ from typing import Annotated, Any, Literal
 import dagster as dg
 from dagster_shared.check import CheckError
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Field,
-    PlainSerializer,
-    WithJsonSchema,
     model_validator,
 )
 
-from floe_ingestion_defs.dagster_wiring.setting_types import Cron, OneOrMore, Settings, TimeZone
+from floe_ingestion_defs.dagster_wiring.setting_types import (
+    Cron,
+    Duration,
+    OneOrMore,
+    Settings,
+    TimeZone,
+    format_duration,
+)
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
-
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-def _parse_duration(value: Any) -> Any:
-    if isinstance(value, str):
-        found = re.fullmatch(r"\s*(\d+)\s*([mhdw])\s*", value)
-        if not found:
-            raise ValueError(
-                f"{value!r} is no duration; give a number and m, h, d or w, such as '26h'"
-            )
-        return timedelta(**{_UNITS[found[2]]: int(found[1])})
-    return value
-
-
-def _require_minutes(value: timedelta) -> timedelta:
-    if value < timedelta(minutes=1):
-        raise ValueError("a duration is a minute at least, for no more often is it looked at")
-    return value
-
-
-def format_duration(value: timedelta) -> str:
-    """Write a duration the way it is configured: `26h`, `90m`, `2d`."""
-    minutes = round(value.total_seconds() / 60)
-    for unit, size in (("d", 24 * 60), ("h", 60)):
-        if minutes % size == 0:
-            return f"{minutes // size}{unit}"
-    return f"{minutes}m"
-
-
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(_parse_duration),
-    AfterValidator(_require_minutes),
-    PlainSerializer(format_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^\s*\d+\s*[mhdw]\s*$"}),
-]
 
 
 class Check(Settings, ABC):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from floe_ingestion_defs.dagster_wiring.settings import RetrySettings
 from floe_ingestion_defs.dlt_plugin import ErrorCategory, IngestionError, categorize_error
 
 REMEDIES = {
@@ -45,3 +46,25 @@ def describe_failure(error: IngestionError, tables: Sequence[str]) -> dg.Failure
         # The plugin has retried what can be retried; a retry of the op would multiply that.
         allow_retries=False,
     )
+
+
+def raise_for_retry(
+    context: dg.AssetExecutionContext, retries: RetrySettings | None, error: IngestionError
+) -> None:
+    """Ask Dagster to run the step again, where it is to and the reason may pass.
+
+    Args:
+        context: The context of the failing load.
+        retries: How often; None where the plugin retries by itself.
+        error: What the load ended with.
+
+    Raises:
+        dagster.RetryRequested: The step is to be run again.
+    """
+    if retries is None or categorize_error(error) is not ErrorCategory.TRANSIENT:
+        return
+    # After the last one, the failure that says what to do is worth more than a further request.
+    if context.retry_number < retries.max_retries:
+        raise dg.RetryRequested(
+            max_retries=retries.max_retries, seconds_to_wait=retries.delay_seconds
+        ) from error

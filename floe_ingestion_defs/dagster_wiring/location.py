@@ -7,12 +7,17 @@ import dagster as dg
 
 from floe_ingestion_defs.contracts import CompiledArtifacts
 from floe_ingestion_defs.dagster_wiring.assets import create_ingestion_assets
-from floe_ingestion_defs.dagster_wiring.checks import create_source_checks
+from floe_ingestion_defs.dagster_wiring.checks import FRESHNESS, create_source_checks
 from floe_ingestion_defs.dagster_wiring.resources import DLT_RESOURCE, RESOURCE_KEY, start_plugin
 from floe_ingestion_defs.dagster_wiring.schedules import (
+    create_freshness_schedule,
     create_ingestion_job,
     create_source_job,
     create_source_schedule,
+)
+from floe_ingestion_defs.dagster_wiring.sensors import (
+    create_failure_sensor,
+    create_new_files_sensor,
 )
 from floe_ingestion_defs.dagster_wiring.translator import (
     CodeReference,
@@ -42,26 +47,29 @@ def build_ingestion_definitions(
         code_references: Where each source is configured, by source name.
 
     Returns:
-        The assets and their checks, a job a source, a schedule for each source with a cron, and
-        the resource.
+        The assets and their checks, a job a source, schedule and sensor where they are configured,
+        and the resource.
     """
     assets = create_ingestion_assets(
         plugin, translator_class=translator_class, code_references=code_references
     )
-    checks, jobs, schedules = [], [], []
+    checks, jobs, schedules, sensors = [], [], [], []
     for assets_def in assets:
         translator = require_translator(assets_def)
         source_checks = create_source_checks(translator, resources_by_key(assets_def))
         checks.extend([source_checks] if source_checks else [])
         job = create_source_job(translator, sorted(assets_def.keys))
         jobs.append(job)
-        if translator.settings.cron is not None:
-            schedules.append(create_source_schedule(translator, job, translator.settings.cron))
+        if translator.settings.has_schedule:
+            schedules.append(create_source_schedule(translator, job))
+        if translator.settings.new_files_every is not None:
+            sensors.append(create_new_files_sensor(translator, job))
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
         jobs=jobs,
         schedules=schedules,
+        sensors=sensors,
         resources={RESOURCE_KEY: DLT_RESOURCE},
     )
 
@@ -80,12 +88,9 @@ def create_definitions(artifacts: CompiledArtifacts) -> dg.Definitions:
     if ref is None:
         logger.warning("no ingestion plugin is configured; the code location is empty")
         return dg.Definitions()
-    definitions = dg.Definitions.merge(
-        build_ingestion_definitions(start_plugin(ref)),
-        dg.Definitions(jobs=[create_ingestion_job()]),
-    )
+    definitions = build_ingestion_definitions(start_plugin(ref))
     require_distinct_sources(definitions)
-    return definitions
+    return dg.Definitions.merge(definitions, create_shared_definitions(definitions))
 
 
 def require_distinct_sources(definitions: dg.Definitions) -> None:
@@ -95,12 +100,7 @@ def require_distinct_sources(definitions: dg.Definitions) -> None:
         PipelineConfigurationError: Two sources have one name, or write one table in ways that do
             not go together; says which, and where each is declared.
     """
-    translators = [
-        translator
-        for assets_def in definitions.assets or ()
-        if isinstance(assets_def, dg.AssetsDefinition)
-        and (translator := translator_of(assets_def)) is not None
-    ]
+    translators = _translators(definitions)
     try:
         check_sources([translator.source for translator in translators])
     except ValueError as error:
@@ -112,3 +112,38 @@ def require_distinct_sources(definitions: dg.Definitions) -> None:
         ]
         where = f" (declared: {', '.join(declared)})" if declared else ""
         raise PipelineConfigurationError(f"{error}{where}") from error
+
+
+def create_shared_definitions(loaded: dg.Definitions) -> dg.Definitions:
+    """Build what all sources of a code location share.
+
+    Args:
+        loaded: The definitions of the sources.
+
+    Returns:
+        The resource, the job `ingestion` over all sources, the sensor that reports failed runs,
+        and the schedule of the freshness checks where there are any.
+    """
+    translators = _translators(loaded)
+    fresh = [
+        spec.key
+        for checks in loaded.asset_checks or ()
+        for spec in checks.check_specs
+        if spec.name == FRESHNESS
+    ]
+    by_themselves = any(each.settings.default_status == "running" for each in translators)
+    return dg.Definitions(
+        jobs=[create_ingestion_job()],
+        schedules=[create_freshness_schedule(fresh, running=by_themselves)] if fresh else [],
+        sensors=[create_failure_sensor(translators)],
+        resources={RESOURCE_KEY: DLT_RESOURCE},
+    )
+
+
+def _translators(definitions: dg.Definitions) -> list[FloeDltTranslator]:
+    return [
+        translator
+        for assets_def in definitions.assets or ()
+        if isinstance(assets_def, dg.AssetsDefinition)
+        and (translator := translator_of(assets_def)) is not None
+    ]

@@ -17,8 +17,9 @@ from floe_ingestion_defs.contracts import (
     ResolvedPlugins,
 )
 from floe_ingestion_defs.dagster_wiring.checks import describe_violation
-from floe_ingestion_defs.dagster_wiring.failures import describe_failure
+from floe_ingestion_defs.dagster_wiring.failures import describe_failure, raise_for_retry
 from floe_ingestion_defs.dagster_wiring.metadata import LoadedTable
+from floe_ingestion_defs.dagster_wiring.options import read_options
 from floe_ingestion_defs.dagster_wiring.tables import load_tables
 from floe_ingestion_defs.dagster_wiring.translator import (
     FloeDltTranslator,
@@ -107,7 +108,8 @@ DLT_RESOURCE = FloeDltResource()
 def _load(
     context: dg.AssetExecutionContext, translator: FloeDltTranslator, **kwargs: Any
 ) -> Iterator[Any]:
-    plugin, source = translator.plugin, translator.source
+    plugin, source = translator.loader, translator.source
+    arguments = {**read_options(context).as_arguments(), **kwargs}
     specs = {
         key: translator.resources[name]
         for key, name in resources_by_key(context.assets_def).items()
@@ -115,10 +117,11 @@ def _load(
     }
     try:
         pipeline = plugin.create_pipeline(source, resources=[spec.name for spec in specs.values()])
-        result = plugin.load(pipeline, **kwargs)
+        result = plugin.load(pipeline, **arguments)
     except IngestionError as error:
         if isinstance(error, SchemaContractViolation):
             yield from describe_violation(translator, specs, error)
+        raise_for_retry(context, translator.settings.retries, error)
         raise describe_failure(error, [spec.table for spec in specs.values()]) from error
     tables = load_tables(plugin, (spec.table for spec in specs.values()))
     for key, spec in specs.items():

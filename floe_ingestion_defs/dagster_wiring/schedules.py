@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from floe_ingestion_defs.dagster_wiring.environment import read_deployment
-from floe_ingestion_defs.dagster_wiring.translator import SOURCE_TAG, FloeDltTranslator
+from floe_ingestion_defs.dagster_wiring.translator import CAUSE_TAG, SOURCE_TAG, FloeDltTranslator
 
 if TYPE_CHECKING:
     # What `define_asset_job` returns; dagster does not export its name.
     from dagster._core.definitions.unresolved_asset_job_definition import (
         UnresolvedAssetJobDefinition,
     )
-
-CAUSE_TAG = "floe/cause"
 
 
 def create_ingestion_job() -> "UnresolvedAssetJobDefinition":
@@ -45,9 +43,9 @@ def create_source_job(
 
 
 def create_source_schedule(
-    translator: FloeDltTranslator, job: "UnresolvedAssetJobDefinition", cron: str
+    translator: FloeDltTranslator, job: "UnresolvedAssetJobDefinition"
 ) -> dg.ScheduleDefinition:
-    """Make the schedule of a source.
+    """Make the schedule of a source that has a cron.
 
     It is off by default, and in a pull request's deployment always: a branch loads when somebody
     asks it to.
@@ -55,7 +53,6 @@ def create_source_schedule(
     Args:
         translator: The source's translator.
         job: The source's job.
-        cron: When it runs, in the source's time zone.
     """
     name, settings = translator.source.name, translator.settings
     running = settings.default_status == "running" and not read_deployment().is_branch
@@ -69,11 +66,42 @@ def create_source_schedule(
     return dg.ScheduleDefinition(
         name=f"{job.name}_schedule",
         job=job,
-        cron_schedule=cron,
+        cron_schedule=settings.cron or "",
         execution_timezone=settings.cron_timezone,
         default_status=(
             dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
         ),
         description=f"Load source {name} by its cron.",
         execution_fn=request_load,
+    )
+
+
+def create_freshness_schedule(
+    checks: Sequence[dg.AssetCheckKey], *, running: bool, cron: str = "*/15 * * * *"
+) -> dg.ScheduleDefinition:
+    """Make the schedule that asks whether tables are fresh, loads or no loads.
+
+    A check that runs with loads alone never finds a source that silently stopped.
+
+    Args:
+        checks: The freshness checks of the location.
+        running: Whether it runs as soon as the location is deployed.
+        cron: How often it asks.
+    """
+    job = dg.define_asset_job(
+        "ingestion_freshness",
+        selection=dg.AssetSelection.checks(*checks),
+        description="Ask of every table whether it is fresh; load nothing.",
+    )
+    return dg.ScheduleDefinition(
+        name="ingestion_freshness_schedule",
+        job=job,
+        cron_schedule=cron,
+        default_status=(
+            dg.DefaultScheduleStatus.RUNNING
+            if running and not read_deployment().is_branch
+            else dg.DefaultScheduleStatus.STOPPED
+        ),
+        description="Find tables that are not fresh any more, also where nothing was loaded.",
+        tags={CAUSE_TAG: "freshness"},
     )

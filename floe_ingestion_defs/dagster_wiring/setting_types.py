@@ -1,11 +1,19 @@
 """The kinds of values that settings are made of, each saying what would be right."""
 
 import re
-from typing import Annotated, TypeVar
+from datetime import timedelta
+from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import dagster as dg
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
 
 class Settings(BaseModel):
@@ -65,4 +73,41 @@ T = TypeVar("T")
 # One text may be written without brackets, as everywhere else in a source's configuration.
 OneOrMore = Annotated[
     tuple[T, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
+]
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def _parse_duration(value: Any) -> Any:
+    if isinstance(value, str):
+        found = re.fullmatch(r"\s*(\d+)\s*([mhdw])\s*", value)
+        if not found:
+            raise ValueError(
+                f"{value!r} is no duration; give a number and m, h, d or w, such as '26h'"
+            )
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    return value
+
+
+def _require_minutes(value: timedelta) -> timedelta:
+    if value < timedelta(minutes=1):
+        raise ValueError("a duration is a minute at least, for no more often is it looked at")
+    return value
+
+
+def format_duration(value: timedelta) -> str:
+    """Write a duration the way it is configured: `26h`, `90m`, `2d`."""
+    minutes = round(value.total_seconds() / 60)
+    for unit, size in (("d", 24 * 60), ("h", 60)):
+        if minutes % size == 0:
+            return f"{minutes // size}{unit}"
+    return f"{minutes}m"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_parse_duration),
+    AfterValidator(_require_minutes),
+    PlainSerializer(format_duration),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*\d+\s*[mhdw]\s*$"}),
 ]

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, Literal
 
+import dagster as dg
 from pydantic import Field, ValidationError, model_validator
 
 from floe_ingestion_defs.dagster_wiring.check_settings import CheckSettings
 from floe_ingestion_defs.dagster_wiring.setting_types import (
     AssetKeyText,
     Cron,
+    Duration,
     Group,
     OneOrMore,
     Owner,
@@ -53,6 +55,17 @@ class AssetSettings(Settings):
     )
 
 
+class RetrySettings(Settings):
+    """How Dagster runs the step of a load again."""
+
+    max_retries: int = Field(
+        default=3, ge=1, le=20, description="Further tries after the first one."
+    )
+    delay_seconds: float = Field(
+        default=60.0, ge=0, description="Seconds between two tries; the step waits in its run."
+    )
+
+
 class OrchestrationSettings(AssetSettings):
     """How Dagster runs one source and shows its assets."""
 
@@ -65,12 +78,29 @@ class OrchestrationSettings(AssetSettings):
     )
     default_status: Literal["stopped", "running"] = Field(
         default="stopped",
-        description="Whether the schedule runs as soon as the location is deployed.",
+        description="Whether schedule and sensor run as soon as the location is deployed.",
+    )
+    automation_condition: Literal["eager", "on_cron", "on_missing"] | None = Field(
+        default=None,
+        description="Let Dagster's automation load the assets instead of a schedule: when assets "
+        "upstream changed, at `cron` once those are up to date, or while there is no table.",
+    )
+    new_files_every: Duration | None = Field(
+        default=None,
+        description="How often a sensor looks for new files and loads them, such as '1m'; for "
+        "filesystem sources. Default: no sensor.",
+    )
+    retries: RetrySettings | None = Field(
+        default=None,
+        description="Retries of the whole step by Dagster where a load failed for a passing "
+        "reason, instead of the plugin's own.",
     )
     pool: str | None = Field(
         default=None,
         min_length=1,
-        description="Concurrency pool that the source's loads take a slot of. Default: none.",
+        description="Concurrency pool that the source's loads take a slot of; several sources "
+        "may share one. Default: the source's own, 'ingestion__{name}'. A pool limits nothing "
+        "until the Dagster instance sets its limit.",
     )
     op_tags: dict[str, Any] = Field(
         default_factory=dict,
@@ -82,10 +112,30 @@ class OrchestrationSettings(AssetSettings):
     )
 
     @model_validator(mode="after")
-    def _require_a_cron_to_run(self) -> "OrchestrationSettings":
-        if self.default_status == "running" and self.cron is None:
-            raise ValueError("default_status 'running' starts a schedule, so it needs a cron")
+    def _require_something_to_run(self) -> "OrchestrationSettings":
+        if self.default_status == "running" and self.cron is None and self.new_files_every is None:
+            raise ValueError(
+                "default_status 'running' starts what loads the source by itself, so it needs a "
+                "cron or new_files_every"
+            )
+        if self.automation_condition == "on_cron" and self.cron is None:
+            raise ValueError("automation_condition 'on_cron' needs a cron")
         return self
+
+    @property
+    def has_schedule(self) -> bool:
+        """Whether the cron is a schedule's, and not an automation condition's."""
+        return self.cron is not None and self.automation_condition != "on_cron"
+
+    def condition(self) -> dg.AutomationCondition[Any] | None:
+        """Return the condition under which Dagster loads the assets by itself."""
+        if self.automation_condition == "eager":
+            return dg.AutomationCondition.eager()
+        if self.automation_condition == "on_missing":
+            return dg.AutomationCondition.on_missing()
+        if self.automation_condition == "on_cron" and self.cron is not None:
+            return dg.AutomationCondition.on_cron(self.cron, self.cron_timezone)
+        return None
 
     def for_resource(self, name: str) -> AssetSettings:
         """Return what holds for one resource: the source's settings under its own.

@@ -11,6 +11,7 @@ from floe_ingestion_defs.dagster_wiring.settings import OrchestrationSettings, r
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionSourceConfig, ResourceSpec
 
 SOURCE_TAG = "floe/source"
+CAUSE_TAG = "floe/cause"
 STORAGE_KIND = "iceberg"
 RESOURCE_METADATA = "floe/resource"
 
@@ -79,7 +80,16 @@ class FloeDltTranslator(DagsterDltTranslator):
             deps=[dg.AssetKey.from_user_string(key) for key in settings.deps],
             metadata=metadata,
             freshness_policy=freshness.policy() if freshness else None,
+            automation_condition=self.settings.condition(),
         )
+
+    @property
+    def loader(self) -> DltIngestionPlugin:
+        """The plugin as Dagster runs it: where Dagster retries, the plugin does not as well."""
+        if self.settings.retries is None:
+            return self.plugin
+        once = self.plugin.config.retry_config.model_copy(update={"max_retries": 0})
+        return type(self.plugin)(self.plugin.config.model_copy(update={"retry_config": once}))
 
     def asset_key(self, resource_name: str) -> dg.AssetKey:
         """Return the key of the asset that one resource of this source becomes."""

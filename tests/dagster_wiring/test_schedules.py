@@ -4,7 +4,11 @@ from datetime import UTC, datetime
 import dagster as dg
 import pytest
 
-from floe_ingestion_defs.dagster_wiring import build_ingestion_definitions, create_ingestion_job
+from floe_ingestion_defs.dagster_wiring import (
+    build_ingestion_definitions,
+    create_ingestion_job,
+    create_shared_definitions,
+)
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
 MakePlugin = Callable[..., DltIngestionPlugin]
@@ -101,3 +105,75 @@ def test_the_job_ingestion_loads_every_source_and_nothing_else(make_plugin: Make
         "ingestion__shop__orders",
         "ingestion__shop__customers",
     }
+
+
+@pytest.mark.parametrize(
+    ("orchestration", "condition"),
+    [
+        ({"automation_condition": "eager"}, dg.AutomationCondition.eager()),
+        ({"automation_condition": "on_missing"}, dg.AutomationCondition.on_missing()),
+        (
+            {"automation_condition": "on_cron", "cron": "5 * * * *", "cron_timezone": "Asia/Tokyo"},
+            dg.AutomationCondition.on_cron("5 * * * *", "Asia/Tokyo"),
+        ),
+    ],
+)
+def test_automation_takes_the_place_of_a_schedule(
+    make_plugin: MakePlugin,
+    orchestration: dict[str, str],
+    condition: dg.AutomationCondition[dg.AssetKey],
+) -> None:
+    """Whoever lets Dagster decide has no schedule beside it that loads the same again."""
+    definitions = build_ingestion_definitions(make_plugin(**orchestration))
+
+    conditions = [spec.automation_condition for spec in definitions.resolve_all_asset_specs()]
+    assert conditions == [condition, condition]
+    assert list(definitions.get_repository_def().schedule_defs) == []
+
+
+def test_on_cron_fires_when_its_time_has_come(make_plugin: MakePlugin) -> None:
+    """It never would with an upstream asset that nobody materializes, such as dagster-dlt's."""
+    plugin = make_plugin(automation_condition="on_cron", cron="0 * * * *")
+    definitions = build_ingestion_definitions(plugin)
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        before = dg.evaluate_automation_conditions(
+            definitions, instance, evaluation_time=datetime(2026, 3, 1, 4, 55, tzinfo=UTC)
+        )
+        after = dg.evaluate_automation_conditions(
+            definitions,
+            instance,
+            evaluation_time=datetime(2026, 3, 1, 5, 5, tzinfo=UTC),
+            cursor=before.cursor,
+        )
+
+    assert (before.total_requested, after.total_requested) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("orchestration", "status"),
+    [
+        ({}, dg.DefaultScheduleStatus.STOPPED),
+        ({"cron": "5 * * * *", "default_status": "running"}, dg.DefaultScheduleStatus.RUNNING),
+    ],
+)
+def test_freshness_is_looked_at_also_where_nothing_is_loaded(
+    make_plugin: MakePlugin, orchestration: dict[str, str], status: dg.DefaultScheduleStatus
+) -> None:
+    """A check that runs with loads only never finds a source that silently stopped."""
+    plugin = make_plugin(checks={"freshness": {"fail_after": "1d"}}, **orchestration)
+    loaded = build_ingestion_definitions(plugin)
+
+    shared = create_shared_definitions(loaded)
+
+    (schedule,) = shared.schedules or []
+    job = dg.Definitions.merge(loaded, shared).resolve_job_def("ingestion_freshness")
+    assert schedule.default_status == status
+    assert [node.name for node in job.nodes] == ["check_shop"]
+
+
+def test_without_freshness_checks_there_is_no_schedule_for_them(make_plugin: MakePlugin) -> None:
+    """Nothing runs that has nothing to do."""
+    shared = create_shared_definitions(build_ingestion_definitions(make_plugin()))
+
+    assert list(shared.schedules or []) == []

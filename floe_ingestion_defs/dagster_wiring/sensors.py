@@ -1,0 +1,177 @@
+"""What Dagster looks out for: files that arrive, and runs that fail."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
+
+import dagster as dg
+
+from floe_ingestion_defs.dagster_wiring.environment import read_deployment
+from floe_ingestion_defs.dagster_wiring.translator import CAUSE_TAG, SOURCE_TAG, FloeDltTranslator
+from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import (
+        UnresolvedAssetJobDefinition,
+    )
+
+WEBHOOK_VARIABLE = "FLOE_FAILURE_WEBHOOK_URL"
+_WEBHOOK_TIMEOUT_SECONDS = 10
+_MINUTE = timedelta(minutes=1)
+
+
+def create_new_files_sensor(
+    translator: FloeDltTranslator, job: "UnresolvedAssetJobDefinition"
+) -> dg.SensorDefinition:
+    """Make the sensor that loads a source of files when the listing of its folder changes.
+
+    It waits until two looks show the same, so that a burst of files is one run and no file is
+    read while it is still written. The cursor is what was last loaded: after an outage the
+    listing differs from it, and nothing is lost.
+
+    Args:
+        translator: The source's translator.
+        job: The source's job.
+
+    Raises:
+        PipelineConfigurationError: The source is not one of files.
+    """
+    source, settings = translator.source, translator.settings
+    if source.source_type != "filesystem":
+        raise PipelineConfigurationError(
+            f"source {source.name!r}: orchestration.new_files_every is for filesystem sources, "
+            f"and this one is {source.source_type!r}; use a cron",
+            source_name=source.name,
+        )
+    running = settings.default_status == "running" and not read_deployment().is_branch
+
+    @dg.sensor(
+        name=f"{job.name}_new_files",
+        job=job,
+        minimum_interval_seconds=int((settings.new_files_every or _MINUTE).total_seconds()),
+        default_status=(
+            dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
+        ),
+        description=f"Load source {source.name} when its files changed.",
+    )
+    def look_for_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        listed = _digest_listing(translator)
+        seen, loaded = json.loads(context.cursor or '["", ""]')
+        if listed == loaded:
+            return dg.SkipReason("No file is new.")
+        if listed != seen:
+            return dg.SensorResult(
+                skip_reason="Files are arriving; they are loaded when no more come.",
+                cursor=json.dumps([listed, loaded]),
+            )
+        request = dg.RunRequest(
+            run_key=f"{source.name}@{listed}",
+            tags={SOURCE_TAG: source.name, CAUSE_TAG: "new files"},
+        )
+        return dg.SensorResult([request], cursor=json.dumps([listed, listed]))
+
+    return look_for_files
+
+
+def _digest_listing(translator: FloeDltTranslator) -> str:
+    """Return what changes whenever a file of a source comes, changes or goes."""
+    from floe_ingestion_defs.dlt_plugin.preparation import resolve_source
+    from floe_ingestion_defs.dlt_plugin.source_options.filesystem import FilesystemOptions
+    from floe_ingestion_defs.dlt_plugin.sources.file_listing import list_files
+    from floe_ingestion_defs.dlt_plugin.sources.filesystem import _open_filesystem
+
+    source, options = resolve_source(translator.source)
+    if not isinstance(options, FilesystemOptions):
+        raise dg.DagsterInvariantViolationError(f"{source.name} is no source of files")
+    files = list_files(_open_filesystem(source, options), options.bucket_url, options.file_glob)
+    return hashlib.blake2b(
+        b"".join(sorted(file.fingerprint for file in files)), digest_size=16
+    ).hexdigest()
+
+
+def create_failure_sensor(translators: Iterable[FloeDltTranslator]) -> dg.SensorDefinition:
+    """Make the sensor that tells a webhook of every run of the location that failed.
+
+    Where it sends to is in the environment, for such an address is a secret itself. It is on
+    where the variable is set when the location loads.
+
+    Args:
+        translators: Those of all sources, whose secrets are struck out of what is sent.
+    """
+    from floe_ingestion_defs.dlt_plugin.redaction import redactor_for
+
+    configured = [
+        value
+        for translator in translators
+        for value in (translator.source.source_config, translator.source.credentials)
+    ]
+    running = bool(os.environ.get(WEBHOOK_VARIABLE)) and not read_deployment().is_branch
+
+    @dg.run_failure_sensor(
+        name="ingestion_failures",
+        default_status=(
+            dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
+        ),
+        description=f"Send every failed run as JSON to the webhook in {WEBHOOK_VARIABLE}.",
+    )
+    def tell_webhook(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
+        url = os.environ.get(WEBHOOK_VARIABLE)
+        if not url:
+            return dg.SkipReason(f"{WEBHOOK_VARIABLE} is not set.")
+        text = json.dumps(describe_failed_run(context))
+        _post(url, redactor_for(*configured, {"webhook": url}).clean(text))
+        return None
+
+    return tell_webhook
+
+
+def describe_failed_run(context: dg.RunFailureSensorContext) -> dict[str, Any]:
+    """Return what a person on call needs to know of a run that failed.
+
+    Args:
+        context: The context of the failure sensor.
+    """
+    run = context.dagster_run
+    steps = []
+    for event in context.get_step_failure_events():
+        failure = event.step_failure_data.user_failure_data
+        said = {} if failure is None else failure.metadata
+        error = event.step_failure_data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        steps.append(
+            {
+                "step": event.step_key,
+                "message": (failure.description if failure else None)
+                or (error.message.strip() if error else ""),
+                **{name: str(value.value) for name, value in said.items()},
+            }
+        )
+    return {
+        "run_id": run.run_id,
+        "job": run.job_name,
+        "source": run.tags.get(SOURCE_TAG),
+        "cause": run.tags.get(CAUSE_TAG),
+        "message": context.failure_event.message,
+        "steps": steps,
+    }
+
+
+def _post(url: str, text: str) -> None:
+    """Send JSON to a webhook.
+
+    Raises:
+        ValueError: The address is no web address.
+        urllib.error.URLError: The webhook cannot be reached or refuses; the tick shows it.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"{WEBHOOK_VARIABLE} must begin with https:// or http://")
+    request = Request(  # noqa: S310 - the scheme was looked at
+        url, text.encode(), {"Content-Type": "application/json"}, method="POST"
+    )
+    with urlopen(request, timeout=_WEBHOOK_TIMEOUT_SECONDS):  # noqa: S310
+        pass

@@ -1,0 +1,77 @@
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+Load = Callable[..., dg.ExecuteInProcessResult]
+
+ORDERS = dg.AssetKey("ingestion__shop__orders")
+
+
+@pytest.fixture
+def locked(
+    database: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> sqlite3.Connection:
+    """A database that somebody else keeps locked, which is an error that passes."""
+    monkeypatch.setenv("SHOP_DATABASE", f"sqlite:///{tmp_path / 'shop.db'}?timeout=0.1")
+    database.execute("begin exclusive")
+    return database
+
+
+def failure_of(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    data = failure.step_failure_data.user_failure_data
+    assert data is not None
+    return {name: value.value for name, value in data.metadata.items()}
+
+
+def test_dagster_retries_where_it_is_configured_and_the_plugin_does_not_as_well(
+    load: Load, shop: dict[str, Any], locked: sqlite3.Connection
+) -> None:
+    """Two kinds of retries would multiply: here are three tries, not twelve."""
+    shop["orchestration"] = {"retries": {"max_retries": 2, "delay_seconds": 0}}
+
+    result = load(raise_on_error=False)
+
+    retried = [event for event in result.all_events if event.is_step_up_for_retry]
+    assert not result.success
+    assert len(retried) == 2
+    assert failure_of(result)["category"] == "TRANSIENT"
+    assert "tried again" not in str(result.all_events)
+
+
+def test_an_error_that_does_not_pass_is_not_retried(
+    load: Load, shop: dict[str, Any], database: sqlite3.Connection
+) -> None:
+    """A table that is not there will not be there in a minute."""
+    shop["orchestration"] = {"retries": {"max_retries": 2, "delay_seconds": 0}}
+    database.execute("drop table customers")
+    database.commit()
+
+    result = load(raise_on_error=False)
+
+    assert [event for event in result.all_events if event.is_step_up_for_retry] == []
+    assert failure_of(result)["category"] == "CONFIGURATION"
+
+
+def test_a_refresh_from_the_launchpad_loads_everything_again(
+    load: Load, shop: dict[str, Any], database: sqlite3.Connection
+) -> None:
+    """Without it the cursor lets only new rows through; with it, the source is read whole."""
+    shop.update(write_mode="append", primary_key=None)
+    load()
+    database.execute("delete from orders where id = 1")
+    database.commit()
+
+    again = load(run_config={"ops": {"load_shop": {"config": {"refresh": True}}}})
+
+    (orders,) = [
+        event.materialization.metadata
+        for event in again.get_asset_materialization_events()
+        if event.asset_key == ORDERS
+    ]
+    assert orders["rows_loaded"].value == 2
+    assert orders["dagster/row_count"].value == 2
