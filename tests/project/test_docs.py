@@ -1,0 +1,45 @@
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
+
+FIRST_LOAD = """
+import dlt
+
+dlt.pipeline("first", destination="iceberg", dataset_name="bronze").run([{"id": 1}], table_name="t")
+"""
+
+
+def blocks(page: Path) -> str:
+    """The page's Python, as one script."""
+    return "\n".join(PYTHON_BLOCK.findall(page.read_text()))
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem
+)
+def test_the_python_of_a_page_runs(page, tmp_path):
+    """What a page shows works as it stands, in a folder where something was loaded before."""
+    environment = {
+        **os.environ,
+        "FLOE_HOME": str(tmp_path / ".floe"),
+        "DLT_DATA_DIR": str(tmp_path / "dlt"),
+        "RUNTIME__DLTHUB_TELEMETRY": "false",
+    }
+    script = FIRST_LOAD + blocks(page)
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_link_of_a_page_leads_somewhere(page):
+    """Relative links lead to files of the repository."""
+    for target in LINK.findall(page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
