@@ -83,6 +83,7 @@ _SQLSTATE = {
     "28": ErrorCategory.PERMANENT,
     "3D": ErrorCategory.CONFIGURATION,
     "3F": ErrorCategory.CONFIGURATION,
+    "42": ErrorCategory.CONFIGURATION,
 }
 _SQLSTATE_DENIED = "42501"
 _DRIVER_TEXTS = (
@@ -173,8 +174,14 @@ def _category(error: BaseException) -> ErrorCategory | None:
         return ErrorCategory.TRANSIENT
     if isinstance(error, OSError) and error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
         return ErrorCategory.TRANSIENT
+    code = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    if isinstance(code, str) and (code == _SQLSTATE_DENIED or code[:2] in _SQLSTATE):
+        return _SQLSTATE.get(code[:2]) if code != _SQLSTATE_DENIED else ErrorCategory.PERMANENT
     if any(name.rpartition(".")[2] in ("OperationalError", "InterfaceError") for name in names):
-        return _of_driver(error)
+        text = str(error).lower()
+        return next(
+            (found for part, found in _DRIVER_TEXTS if part in text), ErrorCategory.TRANSIENT
+        )
     return None
 
 
@@ -184,17 +191,6 @@ def _of_status(status: int) -> ErrorCategory | None:
     if status in (401, 403):
         return ErrorCategory.PERMANENT
     return ErrorCategory.CONFIGURATION if status >= _CLIENT_ERROR else None
-
-
-def _of_driver(error: BaseException) -> ErrorCategory:
-    code = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-    if isinstance(code, str):
-        if code == _SQLSTATE_DENIED:
-            return ErrorCategory.PERMANENT
-        if code[:2] in _SQLSTATE:
-            return _SQLSTATE[code[:2]]
-    text = str(error).lower()
-    return next((found for part, found in _DRIVER_TEXTS if part in text), ErrorCategory.TRANSIENT)
 
 
 def _http_status(error: BaseException) -> int | None:

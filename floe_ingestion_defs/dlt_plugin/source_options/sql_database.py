@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr
 
 from floe_ingestion_defs.dlt_plugin.source_options.base import SourceOptions
 
-SqlBackend = Literal["auto", "pyarrow", "connectorx", "sqlalchemy"]
+SqlBackend = Literal["auto", "adbc", "pyarrow", "connectorx", "sqlalchemy"]
 
 
 class SqlDatabaseOptions(SourceOptions):
@@ -30,8 +30,9 @@ class SqlDatabaseOptions(SourceOptions):
     )
     backend: SqlBackend = Field(
         default="auto",
-        description="How rows are read: auto takes connectorx where it keeps the types, else "
-        "pyarrow; sqlalchemy gives dicts, whose nested values become tables of their own.",
+        description="How rows are read: auto takes adbc for PostgreSQL where its driver is "
+        "installed, else pyarrow; connectorx as dlt does it; sqlalchemy gives dicts, whose nested "
+        "values become tables of their own.",
     )
     backend_kwargs: dict[str, Any] | None = Field(
         default=None, repr=False, description="Arguments for the backend, as dlt passes them on."

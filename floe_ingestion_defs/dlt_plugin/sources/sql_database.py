@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import date, datetime
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
 from floe_ingestion_defs.dlt_plugin.incremental import cursor_for
 from floe_ingestion_defs.dlt_plugin.source_options.sql_database import SqlDatabaseOptions
 
 if TYPE_CHECKING:
     from dlt.extract import DltResource
     from dlt.sources.credentials import ConnectionStringCredentials
+    from dlt.sources.sql_database import BaseTableLoader, TableBackend
     from sqlalchemy import Engine
     from sqlalchemy.types import TypeEngine
 
@@ -37,6 +40,7 @@ class SqlDatabaseSource:
         from dlt.sources.sql_database import sql_table
 
         credentials = _credentials(source, options)
+        backend, loader = _backend(credentials, options)
         resources = []
         for spec in specs:
             resource = sql_table(
@@ -45,7 +49,8 @@ class SqlDatabaseSource:
                 schema=options.schema_,
                 incremental=cursor_for(spec, initial_value=_typed(spec, credentials, options)),
                 chunk_size=options.chunk_size,
-                backend="pyarrow" if options.backend == "auto" else options.backend,
+                backend=backend,
+                table_loader_class=loader,
                 reflection_level=options.reflection_level,
                 type_adapter_callback=_plain_float,
                 # Reflected while it is extracted, so that an absent table fails as a load does.
@@ -69,6 +74,25 @@ class SqlDatabaseSource:
                 pass
         finally:
             engine.dispose()
+
+
+def _backend(
+    credentials: ConnectionStringCredentials, options: SqlDatabaseOptions
+) -> tuple[TableBackend, type[BaseTableLoader] | None]:
+    """Choose what reads the rows; `pyarrow` is also what dlt calls any loader of Arrow tables."""
+    if options.backend != "auto" and options.backend != "adbc":
+        return options.backend, None
+    from floe_ingestion_defs.dlt_plugin.sources.sql_adbc import AdbcTableLoader, can_read
+
+    if can_read(credentials):
+        return "pyarrow", AdbcTableLoader
+    if options.backend == "adbc":
+        msg = (
+            "source_config.backend is 'adbc', which reads PostgreSQL with the package "
+            "adbc-driver-postgresql; install floe-ingestion-defs[postgres], or use 'pyarrow'"
+        )
+        raise PipelineConfigurationError(msg)
+    return "pyarrow", None
 
 
 def _plain_float(kind: TypeEngine[Any]) -> TypeEngine[Any]:
@@ -95,11 +119,19 @@ def _credentials(
         value = {key: secret.get_secret_value() for key, secret in given.items()}
     elif given is not None:
         value = given.get_secret_value()
-    return resolve_configuration(
+    credentials = resolve_configuration(
         ConnectionStringCredentials(),
         sections=("sources", source.name, "credentials"),
         explicit_value=value,
     )
+    if credentials.drivername in ("postgres", "postgresql"):
+        credentials.drivername = f"postgresql+{_postgresql_driver()}"
+    return credentials
+
+
+def _postgresql_driver() -> str:
+    """SQLAlchemy 2.1 means psycopg by `postgresql://`, while dlt's extra installs psycopg2."""
+    return "psycopg2" if find_spec("psycopg") is None and find_spec("psycopg2") else "psycopg"
 
 
 def _engine(credentials: ConnectionStringCredentials, options: SqlDatabaseOptions) -> Engine:

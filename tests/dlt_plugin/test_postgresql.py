@@ -1,0 +1,156 @@
+"""A real PostgreSQL: every type comes over, fast way or slow, and its errors are understood."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+import psycopg2
+import pyarrow as pa
+import pytest
+from servers.postgres import Postgres
+
+from floe_ingestion_defs.dlt_plugin import (
+    ErrorCategory,
+    IngestionError,
+    LoadResult,
+    PipelineConfigurationError,
+    SourceConnectionError,
+)
+
+Source = dict[str, Any]
+Load = Callable[..., LoadResult]
+Execute = Callable[[str], None]
+
+TYPES = """
+id integer PRIMARY KEY, small smallint, big bigint, exact numeric(10,2), wide numeric(30,0),
+loose numeric, single real, double double precision, words text, short varchar(5), fixed char(3),
+yes boolean, day date, local timestamp, zoned timestamptz, clock time, doc json, docb jsonb,
+ident uuid, numbers int[], names text[], bytes bytea, mood mood, address inet
+"""
+VALUES = """
+1, 2, 3, 1.25, 123456789012345678901234567890, 1.123456789, 1.5, 2.5, '100 % text', 'y', 'z',
+true, '2024-01-01', '2024-01-01 10:00', '2024-01-01 10:00+02', '10:00:01.5', '{"a": 1}',
+'{"a": [1]}', '6f1c9a52-1111-2222-3333-444455556666', '{1,2}', '{a,b}', '\\x0102', 'fine',
+'10.0.0.1'
+"""
+
+
+@pytest.fixture
+def database_url(postgres: Postgres) -> str:
+    return postgres.url(postgres.new_database())
+
+
+@pytest.fixture
+def execute(database_url: str) -> Iterator[Execute]:
+    connection = psycopg2.connect(database_url)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        yield cursor.execute
+    connection.close()
+
+
+@pytest.fixture
+def things(execute: Execute, database_url: str) -> Source:
+    execute("CREATE TYPE mood AS ENUM ('fine', 'bad')")
+    execute(f"CREATE TABLE things ({TYPES})")
+    execute(f"INSERT INTO things VALUES ({VALUES})")
+    execute("INSERT INTO things (id) VALUES (2)")
+    return {
+        "name": "things",
+        "source_type": "sql_database",
+        "source_config": {"table_names": ["things"], "schema": "public"},
+        "credentials": database_url,
+        "destination_table": "bronze.things",
+    }
+
+
+def configured(source: Source, **options: Any) -> Source:
+    return {**source, "source_config": {**source["source_config"], **options}}
+
+
+@pytest.mark.parametrize("backend", ["adbc", "pyarrow"])
+def test_every_type_comes_over(
+    things: Source, load: Load, table: Callable[[str], pa.Table], backend: str
+) -> None:
+    load(configured(things, backend=backend))
+    loaded = table("bronze.things").sort_by("id")
+    first, second = loaded.to_pylist()
+    assert (first["small"], first["big"]) == (2, 3)
+    assert first["exact"] == Decimal("1.25")
+    assert loaded.schema.field("exact").type == pa.decimal128(10, 2)
+    assert first["wide"] == Decimal("123456789012345678901234567890")
+    assert first["loose"] == Decimal("1.123456789")
+    assert (first["single"], first["double"]) == (1.5, 2.5)
+    assert (first["words"], first["short"], first["fixed"]) == ("100 % text", "y", "z  ")
+    assert first["yes"] is True
+    assert first["day"] == date(2024, 1, 1)
+    assert first["local"] == datetime(2024, 1, 1, 10)
+    assert first["zoned"] == datetime(2024, 1, 1, 8, tzinfo=UTC)
+    assert first["clock"] == time(10, 0, 1, 500000)
+    assert json.loads(first["doc"]) == {"a": 1}
+    assert json.loads(first["docb"]) == {"a": [1]}
+    assert first["ident"] == "6f1c9a52-1111-2222-3333-444455556666"
+    assert json.loads(first["numbers"]) == [1, 2]
+    assert json.loads(first["names"]) == ["a", "b"]
+    assert first["bytes"] == b"\x01\x02"
+    assert first["mood"] == "fine"
+    assert first["address"] in ("10.0.0.1", "10.0.0.1/32")
+    assert {name: value for name, value in second.items() if value is not None} == {"id": 2}
+
+
+@pytest.mark.parametrize("backend", ["adbc", "pyarrow"])
+def test_only_rows_past_the_cursor_are_read(
+    execute: Execute,
+    things: Source,
+    load: Load,
+    rows: Callable[[str], list[dict[str, Any]]],
+    backend: str,
+) -> None:
+    execute("CREATE TABLE events (id int PRIMARY KEY, at timestamptz NOT NULL)")
+    execute(
+        "INSERT INTO events SELECT g, '2024-01-01Z'::timestamptz + g * interval '1 h' "
+        "FROM generate_series(1, 10) g"
+    )
+    events = {
+        **configured(things, table_names=["events"], backend=backend),
+        "name": "events",
+        "cursor_field": "at",
+        "initial_value": "2024-01-01T05:00:00+00:00",
+        "destination_table": "bronze.events",
+    }
+    assert load(events).rows_loaded == 6
+    assert load(events).rows_loaded == 0
+    execute("INSERT INTO events VALUES (11, '2024-01-01 10:00Z'), (12, '2024-01-02Z')")
+    assert load(events).rows_loaded == 2
+    assert sorted(row["id"] for row in rows("bronze.events")) == [5, 6, 7, 8, 9, 10, 11, 12]
+
+
+def test_a_value_that_fits_no_decimal_fails_by_its_column(
+    execute: Execute, things: Source, load: Load
+) -> None:
+    execute("INSERT INTO things (id, loose) VALUES (3, 'NaN')")
+    with pytest.raises(IngestionError, match="'loose'"):
+        load(configured(things, backend="adbc"))
+
+
+def test_a_wrong_password_is_a_permanent_failure(
+    execute: Execute, things: Source, load: Load
+) -> None:
+    with pytest.raises(SourceConnectionError) as failed:
+        load({**things, "credentials": things["credentials"].replace("dev@", "nobody:sw0rdfish@")})
+    assert failed.value.category in (ErrorCategory.PERMANENT, ErrorCategory.CONFIGURATION)
+    assert "sw0rdfish" not in str(failed.value)
+
+
+def test_a_database_that_is_not_there_is_a_wrong_configuration(things: Source, load: Load) -> None:
+    url = things["credentials"].rsplit("/", 1)[0] + "/no_such_database"
+    with pytest.raises(SourceConnectionError, match="no_such_database") as failed:
+        load({**things, "credentials": url})
+    assert failed.value.category is ErrorCategory.CONFIGURATION
+
+
+def test_adbc_is_refused_for_other_databases(shop: Source, load: Load) -> None:
+    with pytest.raises(PipelineConfigurationError, match=r"'adbc'.*'pyarrow'"):
+        load(configured(shop, backend="adbc"))
