@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -21,6 +22,7 @@ from floe_ingestion_defs.destinations.iceberg.data_files import (
     staged_data_file,
     write_data_file,
 )
+from floe_ingestion_defs.destinations.iceberg.errors import InvalidHint
 from floe_ingestion_defs.destinations.iceberg.intent import Keys
 from floe_ingestion_defs.destinations.iceberg.merge import (
     Deletion,
@@ -75,7 +77,7 @@ def compute_change(state: TableState, intent: TableIntent, read_root: ReadRoot) 
     if intent.starts_empty:
         change.removed = [task.file for task in state.tasks]
         state = TableState(state.metadata, state.io)
-    if intent.nesting and intent.disposition == "merge":
+    if intent.nesting and intent.disposition in ("merge", "overwrite"):
         _merge_nested(change, state, intent, intent.nesting, read_root)
     elif intent.disposition == "merge" and intent.strategy == "scd2":
         _merge_versions(change, state, intent)
@@ -136,6 +138,9 @@ def _merge_nested(
 ) -> None:
     """Nested rows follow their root's: gone with those it replaces, come with those it keeps."""
     root_state, root = read_root()
+    if root.window:
+        _overwrite_nested(change, state, intent, nesting, root_state, root.window)
+        return
     rows_of = _by_row_key(intent, nesting, root)
     if nesting.root_key is None:
         rows = read_incoming(state, rows_of)
@@ -159,6 +164,22 @@ def _merge_nested(
         # that grew brings its new elements, and those that are there stay as they are.
         rows = _without(rows, present_keys(state, rows.key_set([nesting.row_key])))
     _add(change, state, intent, rows.keep_masks())
+
+
+def _overwrite_nested(
+    change: Change,
+    state: TableState,
+    intent: TableIntent,
+    nesting: Nesting,
+    root_state: TableState,
+    window: Window,
+) -> None:
+    row_key = [nesting.root_row_key]
+    deletion = _window_deletion(root_state, window)
+    gone = key_set_of(root_state, matching_rows(root_state, deletion, row_key), row_key)
+    if nesting.root_key is not None:
+        _rewrite(change, state, Deletion((_renamed(gone, nesting.root_key),)))
+    _add(change, state, intent)
 
 
 def _by_row_key(intent: TableIntent, nesting: Nesting, root: TableIntent) -> TableIntent:
@@ -192,23 +213,23 @@ def _window_deletion(state: TableState, window: Window) -> WindowDeletion:
 
 
 def parse_bound(bound: str | float, column_type: pa.DataType) -> pa.Scalar:
-    """A window's bound in the type of its column; a time without a zone is UTC.
+    """A window's bound in the type of its column; a moment without a zone is UTC.
 
     Raises:
-        pa.ArrowInvalid: The bound is no value of that type.
+        InvalidHint: The bound is no value of that type.
     """
-    if isinstance(bound, str) and pa.types.is_timestamp(column_type):
-        from datetime import UTC, datetime
-
+    try:
+        if not isinstance(bound, str):
+            return pa.scalar(bound, column_type)
+        if not pa.types.is_timestamp(column_type):
+            return pa.scalar(bound).cast(column_type)
         moment = datetime.fromisoformat(bound)
-        if column_type.tz:
-            moment = moment.replace(tzinfo=moment.tzinfo or UTC)
-        else:
-            moment = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-        return pa.scalar(moment, column_type)
-    if isinstance(bound, str):
-        return pa.scalar(bound).cast(column_type)
-    return pa.scalar(bound, column_type)
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+        return pa.scalar(moment if column_type.tz else moment.replace(tzinfo=None), column_type)
+    except (ValueError, TypeError, pa.ArrowException) as error:
+        raise InvalidHint(
+            f"The bound {bound!r} of a window is no value of its column, which is `{column_type}`."
+        ) from error
 
 
 def _rewrite(change: Change, state: TableState, rows: RowChange) -> None:

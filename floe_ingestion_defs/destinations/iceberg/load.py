@@ -38,6 +38,7 @@ from floe_ingestion_defs.destinations.iceberg.intent import (
     LoadIntent,
     StagedFile,
     TableIntent,
+    Window,
 )
 from floe_ingestion_defs.destinations.iceberg.layout import (
     DEFAULT_PROPERTIES,
@@ -88,6 +89,7 @@ class Package:
         jobs: The local Parquet files of each table.
         truncated: Tables whose rows go before the load's come (`refresh="drop_data"`).
         dropped: Tables that go before the load's come (`refresh="drop_sources"` and such).
+        windows: What the resources overwrite, by the resource's name.
         state: The pipeline's state document after the extraction, None if it did not change.
         state_before: The pipeline's state when the extraction began.
     """
@@ -102,6 +104,7 @@ class Package:
     jobs: Mapping[str, Sequence[Path]]
     truncated: Collection[str] = frozenset()
     dropped: Collection[str] = frozenset()
+    windows: Mapping[str, Window] = field(default_factory=dict)
     state: TPipelineStateDoc | None = None
     state_before: State = field(default_factory=dict)
     nonce: str = field(default_factory=lambda: uuid4().hex[:8])

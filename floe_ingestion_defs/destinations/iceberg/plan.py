@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from dlt.common.destination.utils import resolve_merge_strategy
+from dlt.common.schema.typing import C_DLT_ID, C_DLT_LOAD_ID
 from dlt.common.schema.utils import (
     get_active_record_timestamp,
     get_columns_names_with_prop,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from floe_ingestion_defs.destinations.iceberg.load import Package
 
-WINDOW_HINT = "x-iceberg-window"
+_DLT_COLUMNS = (C_DLT_ID, C_DLT_LOAD_ID)
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,11 @@ class TablePlan:
 def plan_load(package: Package) -> list[TablePlan]:
     """The plans of all tables that the package touches, with or without rows for them."""
     tables = package.schema.tables
-    # A replaced or merged root takes its nested tables along, those without rows included.
+    # A root that loses rows takes its nested tables along, those without rows included.
     touched = set(package.jobs)
     for name in package.jobs:
         root = _root_name(package, name)
-        if package.prepare_table(root)["write_disposition"] != "append":
+        if _disposition(package, package.prepare_table(root)) != "append":
             chain = get_nested_tables(tables, root)
             touched.update(_name(table) for table in chain if has_table_seen_data(table))
     plans = [_plan_table(package, name) for name in sorted(touched)]
@@ -90,7 +91,7 @@ def _plan_table(package: Package, name: str) -> TablePlan:
     chain_root = _root_name(package, name)
     root = package.prepare_table(chain_root)
     columns = {n: c for n, c in table["columns"].items() if c.get("data_type")}
-    disposition = cast("Disposition", root["write_disposition"])
+    disposition = _disposition(package, root)
     strategy = cast(
         "MergeStrategy | None",
         resolve_merge_strategy(package.schema.tables, root, package.capabilities),
@@ -102,14 +103,6 @@ def _plan_table(package: Package, name: str) -> TablePlan:
     if disposition == "merge":
         _refuse_sql_conditions(root)
     nested = name != chain_root
-    window = _window(table, columns)
-    if window and disposition == "append":
-        disposition = "overwrite"
-    elif window:
-        raise InvalidHint(
-            f"Table `{name}` has a window to overwrite and write disposition `{disposition}`. "
-            "A window goes with `append`: the load replaces exactly the window's rows."
-        )
     return TablePlan(
         table=name,
         disposition=disposition,
@@ -119,9 +112,13 @@ def _plan_table(package: Package, name: str) -> TablePlan:
         resource=root.get("resource"),
         strategy=strategy,
         keys=Keys() if nested or disposition != "merge" else root_keys,
-        nesting=_nesting(package, table, root) if nested and disposition == "merge" else None,
+        nesting=(
+            _nesting(package, table, root)
+            if nested and disposition in ("merge", "overwrite")
+            else None
+        ),
         validity=_validity(package, root) if strategy == "scd2" and not nested else None,
-        window=window,
+        window=_window(package, table, columns) if disposition == "overwrite" else None,
         truncate=name in package.truncated and disposition != "replace",
         drop=name in package.dropped,
     )
@@ -159,9 +156,9 @@ def _nesting(package: Package, table: TTableSchema, root: TTableSchema) -> Nesti
     depth, above = 0, table
     while above.get("parent"):
         depth, above = depth + 1, package.prepare_table(cast(str, above["parent"]))
-    root_key = get_first_column_name_with_prop(table, "root_key")
-    if root_key is None and depth == 1:
-        root_key = get_first_column_name_with_prop(table, "parent_key")
+    # One level down the parent is the root, and that key is there in rows of every disposition.
+    leads_to_root = "parent_key" if depth == 1 else "root_key"
+    root_key = get_first_column_name_with_prop(table, leads_to_root)
     root_row_key = get_first_column_name_with_prop(root, "row_key") or (
         get_first_column_name_with_prop(root, "unique")
     )
@@ -206,14 +203,32 @@ def _validity(package: Package, root: TTableSchema) -> Validity:
     )
 
 
-def _window(table: TTableSchema, columns: Collection[str]) -> Window | None:
-    described = cast("dict[str, Any]", table).get(WINDOW_HINT)
-    if not described or table.get("parent"):
-        return None
-    window = Window.model_validate(described)
-    if window.column not in columns:
+def _disposition(package: Package, root: TTableSchema) -> Disposition:
+    disposition = cast("Disposition", root["write_disposition"])
+    if root.get("resource") not in package.windows:
+        return disposition
+    if disposition != "append":
         raise InvalidHint(
-            f"Table `{table['name']}` has no column `{window.column}`, by which its window is "
-            f"given. It has: {', '.join(columns)}."
+            f"Table `{root['name']}` has a window to overwrite and write disposition "
+            f"`{disposition}`. A window goes with `append`: the load replaces exactly the window's "
+            "rows."
         )
-    return window
+    return "overwrite"
+
+
+def _window(
+    package: Package, table: TTableSchema, columns: Mapping[str, TColumnSchema]
+) -> Window | None:
+    """The window of a root table; its nested tables follow its rows."""
+    if table.get("parent"):
+        return None
+    window = package.windows[cast(str, table["resource"])]
+    column = package.schema.naming.normalize_identifier(window.column)
+    if not columns.keys() - {package.schema.naming.normalize_identifier(c) for c in _DLT_COLUMNS}:
+        return None  # No load brought a row yet, so there is none to replace.
+    if column not in columns:
+        raise InvalidHint(
+            f"Table `{table['name']}` has no column `{column}`, by which its window is given. It "
+            f"has: {', '.join(columns)}."
+        )
+    return window.model_copy(update={"column": column})

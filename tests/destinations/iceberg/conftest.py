@@ -14,6 +14,7 @@ import dlt
 import duckdb
 import pyarrow as pa
 import pytest
+from dlt.common.destination.exceptions import DestinationException
 from dlt.common.pipeline import LoadInfo
 from dlt.pipeline.exceptions import PipelineStepFailed
 from pyiceberg.catalog import Catalog
@@ -53,7 +54,7 @@ class Lake:
         with pytest.raises(PipelineStepFailed) as caught:
             self.load(data, **arguments)
         error: BaseException = caught.value
-        while error.__cause__ is not None:
+        while error.__cause__ is not None and not isinstance(error, DestinationException):
             error = error.__cause__
         assert isinstance(error, Exception)
         return error
