@@ -20,6 +20,7 @@ from floe_ingestion_defs.destinations.iceberg.data_files import (
     describe,
     read_data_file,
     staged_data_file,
+    still_fits,
     write_data_file,
 )
 from floe_ingestion_defs.destinations.iceberg.errors import InvalidHint
@@ -281,9 +282,10 @@ def _add(
     partial: list[tuple[StagedFile, Mask | None]] = []
     for number, staged in enumerate(intent.files):
         mask = keep[number] if keep else None
-        if mask is None and as_it_is:
-            if staged.rows:
-                change.added.append(staged_data_file(state.metadata, state.io, staged))
+        if not staged.rows:
+            continue
+        if mask is None and as_it_is and still_fits(state.metadata, state.io, staged):
+            change.added.append(staged_data_file(state.metadata, state.io, staged))
         else:
             partial.append((staged, mask))
     if partial:

@@ -21,7 +21,9 @@ from floe_ingestion_defs.destinations.iceberg.data_files import (
     arrow_schema,
     data_path,
     encode_partition,
+    ids_agree,
     parquet_writer,
+    stream_batches,
     upload,
 )
 from floe_ingestion_defs.destinations.iceberg.intent import StagedFile
@@ -49,7 +51,7 @@ def fits_as_it_is(file_schema: pa.Schema, metadata: TableMetadata) -> bool:
         and is_native(column.type)
         and _reads_as(column.type, types[column.name])
         for column in file_schema
-    )
+    ) and ids_agree(file_schema, metadata)
 
 
 def _reads_as(file_type: pa.DataType, table_type: pa.DataType) -> bool:
@@ -92,7 +94,7 @@ def stage_file(local: Path, metadata: TableMetadata, io: FileIO, name: str) -> l
         path = data_path(metadata, f"{name}.parquet")
         upload(io, local, path)
         return [StagedFile(path=path, rows=parquet.metadata.num_rows, bytes=local.stat().st_size)]
-    return write_staged(parquet.iter_batches(BATCH_ROWS), metadata, io, name)
+    return write_staged(stream_batches(parquet), metadata, io, name)
 
 
 def write_staged(
@@ -263,7 +265,7 @@ def read_staged(
         with io.new_input(staged.path).open() as stream:
             parquet = pq.ParquetFile(stream)
             present = [name for name in names if name in parquet.schema_arrow.names]
-            for batch in parquet.iter_batches(BATCH_ROWS, columns=present):
+            for batch in stream_batches(parquet, present):
                 yield number, conform(batch, wanted)
 
 
