@@ -1,10 +1,15 @@
+import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+
+from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
 
 Load = Callable[..., dg.ExecuteInProcessResult]
 
@@ -75,3 +80,54 @@ def test_a_refresh_from_the_launchpad_loads_everything_again(
     ]
     assert orders["rows_loaded"].value == 2
     assert orders["dagster/row_count"].value == 2
+
+
+ONE_RUN = """
+import json
+import sys
+
+import dagster as dg
+
+from floe_ingestion_defs.dagster_wiring import build_ingestion_definitions
+from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
+
+shop = json.loads(sys.argv[1])
+definitions = build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]}))
+job = definitions.resolve_job_def("ingestion__shop")
+print("ready", flush=True)
+sys.stdin.readline()
+with dg.DagsterInstance.ephemeral() as instance:
+    assert job.execute_in_process(instance=instance).success
+"""
+
+
+def test_two_runs_of_one_source_at_the_same_time_load_every_row_once(
+    shop: dict[str, Any], database: sqlite3.Connection
+) -> None:
+    """They share no file; whoever commits second sees what the first one loaded."""
+    shop.update(write_mode="append", primary_key=None)
+    database.executemany(
+        "insert into orders values (?, 1.0, ?)",
+        [(n, f"2026-02-{n % 28 + 1:02}") for n in range(4, 2000)],
+    )
+    database.commit()
+    command = [sys.executable, "-c", ONE_RUN, json.dumps(shop)]
+    runs = [
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    for run in runs:
+        assert run.stdout is not None
+        assert run.stdout.readline() == b"ready\n"
+    # Both are told to begin before either is waited for.
+    for run in runs:
+        assert run.stdin is not None
+        run.stdin.write(b"go\n")
+        run.stdin.flush()
+    said = [run.communicate()[1].decode() for run in runs]
+
+    assert [run.returncode for run in runs] == [0, 0], said
+    rows = open_catalog().load_table("bronze.shop_orders").scan().to_arrow()
+    assert sorted(rows["id"].to_pylist()) == list(range(1, 2000))
