@@ -218,8 +218,10 @@ def _read_parquet(
     fs: AbstractFileSystem, file: ListedFile, options: FilesystemOptions, types: KnownTypes
 ) -> Iterator[pa.Table]:
     with open_file(fs, file) as opened, pa_parquet.ParquetFile(opened) as parquet:
-        for batch in parquet.iter_batches(batch_size=options.batch_rows):
-            yield pa.Table.from_batches([batch])
+        # One row group at a time: pyarrow buffers all that it is asked for, which is the whole file.
+        for number in range(parquet.num_row_groups):
+            for batch in parquet.iter_batches(options.batch_rows, row_groups=[number]):
+                yield pa.Table.from_batches([batch])
 
 
 def _parse(
