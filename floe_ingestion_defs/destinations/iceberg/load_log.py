@@ -203,17 +203,26 @@ class LoadLog:
         """The log as it is now, made together with its namespace on first use."""
         if view := self.read():
             return view
-        from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExistsError
+        from pyiceberg.exceptions import TableAlreadyExistsError
 
-        # Somebody may create either in between.
-        with suppress(NamespaceAlreadyExistsError):
-            self.catalog.create_namespace_if_not_exists(self._namespace)
-        with suppress(TableAlreadyExistsError):
+        self._ensure_namespace()
+        with suppress(TableAlreadyExistsError):  # Somebody may create it in between.
             self.catalog.create_table(self.identifier, schema=_SCHEMA, properties=_PROPERTIES)
         for _ in attempts(f"Creating {'.'.join(self.identifier)}", deadline_seconds=10):
             if view := self.read():
                 return view
         raise AssertionError("unreachable")
+
+    def _ensure_namespace(self) -> None:
+        if self.catalog.namespace_exists(self._namespace):
+            return
+        try:
+            self.catalog.create_namespace(self._namespace)
+        except Exception:
+            # A boundary: who loses this race is told so by whatever the catalog's driver raises,
+            # SqlCatalog's by an IntegrityError of SQLAlchemy.
+            if not self.catalog.namespace_exists(self._namespace):
+                raise
 
     def append(self, view: LogView, load: Load) -> None:
         """Appends a load's row to the log as it was read: this is the commit point.

@@ -1,0 +1,74 @@
+"""Runs that overlap: extracted beforehand, and loaded when a gate opens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dlt
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from faults.boundaries import wait_for
+from faults.loads import Row, pipeline
+from floe_ingestion_defs.destinations.iceberg.errors import StateConflict
+
+MOST_RUNS = 20
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one process loads.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        table: The table, and the resource.
+        first: Its first id.
+        last: Its last id.
+        merge: Merge by id rather than append what is past the cursor.
+    """
+
+    pipeline: str
+    table: str
+    first: int
+    last: int
+    merge: bool = False
+
+    def resource(self) -> Any:
+        """The rows past the cursor; the value names the pipeline."""
+
+        def rows(
+            cursor: Any = dlt.sources.incremental("id", initial_value=0),  # noqa: B008
+        ) -> Iterator[list[Row]]:
+            start = max(self.first, cursor.last_value + 1)
+            yield [{"id": n, "by": self.pipeline} for n in range(start, self.last + 1)]
+
+        disposition = "merge" if self.merge else "append"
+        return dlt.resource(rows, name=self.table, write_disposition=disposition, primary_key="id")
+
+
+def load_when_open(work: Work, namespace: str, folder: Path, gate: Path) -> tuple[int, float]:
+    """Extracts, waits for the gate, and loads; after a conflict it runs again.
+
+    Returns:
+        The number of runs, and the moment when the last was done.
+    """
+    runs = pipeline(namespace, folder, work.pipeline)
+    runs.extract(work.resource())
+    runs.normalize()
+    Path(f"{gate}.{folder.name}").touch()
+    wait_for(gate)
+    for count in range(1, MOST_RUNS):
+        try:
+            if count == 1:
+                runs.load()
+            else:
+                runs.run(work.resource())
+        except PipelineStepFailed as failed:
+            if not isinstance(failed.exception, StateConflict):
+                raise
+        else:
+            return count, time.time()
+    raise AssertionError(f"a state conflict in each of {MOST_RUNS} runs")
