@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _RUNS = ((6, "Jan-Jun"), (12, "Jul-Dec"), (12, "nothing new"))
 
 _WIDTH_OF_A_LOG = 120
+_EXIT_CODE_OF_SIGINT = 130
 
 
 def main() -> int:
@@ -48,6 +49,9 @@ def main() -> int:
     except OriginalDataMissingError as error:
         console.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
         return 1
+    except KeyboardInterrupt:
+        console.print("Stopped. The next `make demo` goes on from the last committed load.")
+        return _EXIT_CODE_OF_SIGINT
     if runs:
         console.print(demo_report.build_table(runs, console.width))
     for fault in faults:

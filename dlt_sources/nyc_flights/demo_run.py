@@ -14,10 +14,11 @@ from uuid import uuid4
 import dagster as dg
 import pyarrow.compute as pc
 import structlog
-from pyiceberg.exceptions import NoSuchTableError
 
 from dlt_sources.nyc_flights import settings
 from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
+from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.iceberg.publish import recover
 
 _NAMESPACE = "bronze"
 _JOB = "ingestion"
@@ -83,13 +84,18 @@ class DemoRun:
 
 
 def read_tables() -> dict[str, TableState]:
-    """Reads how the worked example's tables stand in the catalog."""
-    catalog = open_catalog()
+    """Reads how the worked example's tables stand in the catalog.
+
+    What a killed run had committed and not yet published is published first, as every load does
+    when it opens the dataset; else its rows would seem to be new.
+    """
+    dataset = Dataset(open_catalog(), _NAMESPACE)
+    if (view := dataset.log.read()) is not None:
+        recover(dataset, view)
     states: dict[str, TableState] = {}
     for name in settings.ROWS_OF_THE_YEAR:
-        try:
-            table = catalog.load_table((_NAMESPACE, name))
-        except NoSuchTableError:
+        table = dataset.load_table(name)
+        if table is None:
             states[name] = TableState()
             continue
         newest = None
@@ -132,20 +138,24 @@ def run_job(job: dg.JobDefinition, title: str, show_progress: ShowProgress) -> D
 
     Raises:
         RunFailedError: A step failed.
+        KeyboardInterrupt: Somebody pressed Ctrl-C.
     """
     run_id = str(uuid4())
     with dg.DagsterInstance.get() as instance:
-        with _watch(instance, run_id, show_progress):
-            result = job.execute_in_process(
-                instance=instance,
-                run_id=run_id,
-                raise_on_error=False,
-                tags={"demo": title},
-                # What a run logs stands in the UI; here only what goes wrong is of interest.
-                run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
-            )
+        try:
+            with _watch(instance, run_id, show_progress):
+                result = job.execute_in_process(
+                    instance=instance,
+                    run_id=run_id,
+                    raise_on_error=False,
+                    tags={"demo": title},
+                    # What a run logs stands in the UI; what goes wrong is told by the caller.
+                    run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                )
+        except dg.DagsterExecutionInterruptedError:
+            raise KeyboardInterrupt from None
         if not result.success:
-            raise RunFailedError(_describe_failure(result))
+            raise _failure_of(result)
         events = result.get_asset_materialization_events()
     loads = [_read_load(event.materialization) for event in events]
     return DemoRun(title, {load.table: load for load in loads})
@@ -162,11 +172,21 @@ def _read_load(materialization: dg.AssetMaterialization) -> AssetLoad:
     )
 
 
-def _describe_failure(result: dg.ExecuteInProcessResult) -> str:
+# Dagster reports Ctrl-C between steps by raising, and within a step as that step's failure.
+_INTERRUPTS = ("KeyboardInterrupt", dg.DagsterExecutionInterruptedError.__name__)
+
+
+def _failure_of(result: dg.ExecuteInProcessResult) -> RunFailedError | KeyboardInterrupt:
     failures = [event for event in result.all_events if event.is_step_failure]
-    if not failures:
-        return f"run {result.run_id} failed before its first step"
-    return "\n".join(f"{event.step_key}: {_describe_cause(event)}" for event in failures)
+    if any(_name_error(event) in _INTERRUPTS for event in failures):
+        return KeyboardInterrupt()
+    causes = [f"{event.step_key}: {_describe_cause(event)}" for event in failures]
+    return RunFailedError("\n".join(causes) or f"run {result.run_id} failed before its first step")
+
+
+def _name_error(event: dg.DagsterEvent) -> str | None:
+    error = event.step_failure_data.error
+    return error.cls_name if error else None
 
 
 def _describe_cause(event: dg.DagsterEvent) -> str:

@@ -67,10 +67,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         yield Home(folder, catalog, demos)
 
 
+def _command(folder: Path) -> tuple[list[str], dict[str, str]]:
+    environment = {**os.environ, "FLOE_HOME": str(folder), "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+    return [sys.executable, "-m", "dlt_sources.nyc_flights.demo"], environment
+
+
 def _run_demo(folder: Path, catalog: Catalog) -> Demo:
+    command, environment = _command(folder)
     process = subprocess.run(
-        [sys.executable, "-m", "dlt_sources.nyc_flights.demo"],
-        env={**os.environ, "FLOE_HOME": str(folder), "COLUMNS": "160", "NO_COLOR": "1"},
+        command,
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -163,3 +169,20 @@ def test_the_runs_and_materializations_stand_on_the_instance_that_the_ui_opens(h
                 loaded[name].append(record.asset_materialization.metadata["rows_loaded"].value)
     for name, rows in loaded.items():
         assert rows == [FIRST_HALF[name], SECOND_HALF[name], 0, 0, 0, 0]
+
+
+@pytest.mark.all_cases
+@pytest.mark.parametrize("last_line", ["Jan-Jun: flights", "Jan-Jun: planes", "Jul-Dec: flights"])
+def test_a_demo_that_was_killed_is_completed_by_the_next(tmp_path: Path, last_line: str) -> None:
+    """Killed in the middle of a load: the next one ends with every row of the year, once."""
+    command, environment = _command(tmp_path)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    assert any(line.startswith(last_line) for line in process.stdout)
+    process.kill()
+    process.wait()
+    completed = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False
+    )
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    assert "Right to the row" in completed.stdout
