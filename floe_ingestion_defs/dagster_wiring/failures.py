@@ -1,6 +1,7 @@
 """A load that failed, as a person meets it in the UI: what, where, and what to do."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import dagster as dg
 
@@ -24,23 +25,37 @@ REMEDIES = {
 }
 
 
-def describe_failure(error: IngestionError, tables: Sequence[str]) -> dg.Failure:
-    """Turn the plugin's error into the failure that Dagster shows.
+@dataclass(frozen=True)
+class FailedLoad:
+    """A load that failed.
+
+    Attributes:
+        error: What it ended with, after the plugin's own retries.
+        tables: The tables that it was to load.
+    """
+
+    error: IngestionError
+    tables: tuple[str, ...]
+
+
+def describe_failure(failed: Sequence[FailedLoad], *, partial: bool) -> dg.Failure:
+    """Turn the plugin's errors into the failure that Dagster shows.
 
     Args:
-        error: What the load ended with, after the plugin's own retries.
-        tables: The tables that were to be loaded.
+        failed: The loads that failed, at least one.
+        partial: Whether others of the same run were loaded.
     """
-    category = categorize_error(error)
-    kind = type(error).__name__
+    errors = [load.error for load in failed]
+    category = ErrorCategory.PARTIAL if partial else categorize_error(errors[0])
     remedy = REMEDIES[category]
+    said = " ".join(f"{type(error).__name__}: {error}" for error in errors)
     return dg.Failure(
-        description=f"{category.value} {kind}: {error} {remedy}",
+        description=f"{category.value} {said} {remedy}",
         metadata={
             "category": category.value,
-            "error": kind,
-            "source": error.source_name,
-            "table": ", ".join(tables),
+            "error": ", ".join(dict.fromkeys(type(error).__name__ for error in errors)),
+            "source": errors[0].source_name,
+            "table": ", ".join(table for load in failed for table in load.tables),
             "what_to_do": remedy,
         },
         # The plugin has retried what can be retried; a retry of the op would multiply that.
@@ -49,22 +64,25 @@ def describe_failure(error: IngestionError, tables: Sequence[str]) -> dg.Failure
 
 
 def raise_for_retry(
-    context: dg.AssetExecutionContext, retries: RetrySettings | None, error: IngestionError
+    context: dg.AssetExecutionContext,
+    retries: RetrySettings | None,
+    errors: Sequence[IngestionError],
 ) -> None:
     """Ask Dagster to run the step again, where it is to and the reason may pass.
 
     Args:
         context: The context of the failing load.
         retries: How often; None where the plugin retries by itself.
-        error: What the load ended with.
+        errors: What the loads that failed ended with; another try helps if all of them pass.
 
     Raises:
         dagster.RetryRequested: The step is to be run again.
     """
-    if retries is None or categorize_error(error) is not ErrorCategory.TRANSIENT:
+    passing = all(categorize_error(error) is ErrorCategory.TRANSIENT for error in errors)
+    if retries is None or not passing:
         return
     # After the last one, the failure that says what to do is worth more than a further request.
     if context.retry_number < retries.max_retries:
         raise dg.RetryRequested(
             max_retries=retries.max_retries, seconds_to_wait=retries.delay_seconds
-        ) from error
+        ) from errors[0]

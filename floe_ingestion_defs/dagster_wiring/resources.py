@@ -16,21 +16,12 @@ from floe_ingestion_defs.contracts import (
     PluginType,
     ResolvedPlugins,
 )
-from floe_ingestion_defs.dagster_wiring.checks import describe_violation
-from floe_ingestion_defs.dagster_wiring.failures import describe_failure, raise_for_retry
-from floe_ingestion_defs.dagster_wiring.metadata import LoadedTable
-from floe_ingestion_defs.dagster_wiring.options import read_options
-from floe_ingestion_defs.dagster_wiring.tables import load_tables
+from floe_ingestion_defs.dagster_wiring.loads import SourceRun
 from floe_ingestion_defs.dagster_wiring.translator import (
     FloeDltTranslator,
-    resources_by_key,
     translator_of,
 )
-from floe_ingestion_defs.dlt_plugin import (
-    DltIngestionPlugin,
-    IngestionError,
-    SchemaContractViolation,
-)
+from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
 RESOURCE_KEY = "dlt"
 
@@ -97,37 +88,12 @@ class FloeDltResource(DagsterDltResource):
             raise dg.DagsterInvariantViolationError(
                 f"Source {translator.source.name!r} is loaded as assets, not in an op."
             )
-        return FloeEventIterator(_load(context, translator, **kwargs), context)
+        return FloeEventIterator(SourceRun(context, translator, kwargs).events(), context)
 
 
 # Definitions.merge takes one resource under one key only if it is one object, and everything in
 # this package needs no more than one.
 DLT_RESOURCE = FloeDltResource()
-
-
-def _load(
-    context: dg.AssetExecutionContext, translator: FloeDltTranslator, **kwargs: Any
-) -> Iterator[Any]:
-    plugin, source = translator.loader, translator.source
-    arguments = {**read_options(context).as_arguments(), **kwargs}
-    specs = {
-        key: translator.resources[name]
-        for key, name in resources_by_key(context.assets_def).items()
-        if key in context.selected_asset_keys
-    }
-    try:
-        pipeline = plugin.create_pipeline(source, resources=[spec.name for spec in specs.values()])
-        result = plugin.load(pipeline, **arguments)
-    except IngestionError as error:
-        if isinstance(error, SchemaContractViolation):
-            yield from describe_violation(translator, specs, error)
-        raise_for_retry(context, translator.settings.retries, error)
-        raise describe_failure(error, [spec.table for spec in specs.values()]) from error
-    tables = load_tables(plugin, (spec.table for spec in specs.values()))
-    for key, spec in specs.items():
-        preview_rows = translator.settings.for_resource(spec.name).preview_rows
-        loaded = LoadedTable(spec, result, tables[spec.table], preview_rows)
-        yield dg.MaterializeResult(asset_key=key, metadata=loaded.describe())
 
 
 def start_plugin(ref: PluginRef) -> DltIngestionPlugin:

@@ -90,6 +90,11 @@ class OrchestrationSettings(AssetSettings):
         description="How often a sensor looks for new files and loads them, such as '1m'; for "
         "filesystem sources. Default: no sensor.",
     )
+    isolation: Literal["source", "resource"] = Field(
+        default="source",
+        description="What is one load: the whole source, all of it or none; or each resource, so "
+        "that one that fails does not keep the others back.",
+    )
     retries: RetrySettings | None = Field(
         default=None,
         description="Retries of the whole step by Dagster where a load failed for a passing "

@@ -82,6 +82,41 @@ def test_a_refresh_from_the_launchpad_loads_everything_again(
     assert orders["dagster/row_count"].value == 2
 
 
+def test_an_isolated_resource_does_not_keep_the_others_back(
+    load: Load, shop: dict[str, Any], database: sqlite3.Connection
+) -> None:
+    """What was loaded is shown as materialized, and the failure speaks of the others only."""
+    shop["orchestration"] = {"isolation": "resource"}
+    database.execute("drop table customers")
+    database.commit()
+
+    result = load(raise_on_error=False)
+
+    said = failure_of(result)
+    assert not result.success
+    assert [event.asset_key for event in result.get_asset_materialization_events()] == [ORDERS]
+    assert open_catalog().load_table("bronze.shop_orders").scan().to_arrow().num_rows == 3
+    assert (said["category"], said["table"]) == ("PARTIAL", "bronze.shop_customers")
+
+
+def test_isolated_resources_remember_where_they_ended(
+    load: Load, shop: dict[str, Any], database: sqlite3.Connection
+) -> None:
+    """Each load changes the cursor of its own resource, and leaves the others' as they were."""
+    shop["orchestration"] = {"isolation": "resource"}
+    shop.update(write_mode="append", primary_key=None)
+    load()
+    database.execute("insert into customers values (3, '2026-01-03')")
+    database.commit()
+
+    rows = [
+        event.materialization.metadata["rows_loaded"].value
+        for event in load().get_asset_materialization_events()
+    ]
+
+    assert sorted(rows) == [0, 1]
+
+
 ONE_RUN = """
 import json
 import sys

@@ -1,0 +1,86 @@
+"""One run of a source: from what is selected to what is shown of it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from floe_ingestion_defs.dagster_wiring.checks import describe_violation
+from floe_ingestion_defs.dagster_wiring.failures import (
+    FailedLoad,
+    describe_failure,
+    raise_for_retry,
+)
+from floe_ingestion_defs.dagster_wiring.metadata import LoadedTable
+from floe_ingestion_defs.dagster_wiring.options import read_options
+from floe_ingestion_defs.dagster_wiring.tables import load_tables
+from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator, resources_by_key
+from floe_ingestion_defs.dlt_plugin import IngestionError, ResourceSpec, SchemaContractViolation
+
+Resources = dict[dg.AssetKey, ResourceSpec]
+
+
+@dataclass(frozen=True)
+class SourceRun:
+    """One run of the selected assets of a source.
+
+    Attributes:
+        context: The context of the step.
+        translator: The translator of the assets, with plugin and source.
+        arguments: Arguments of the plugin's `load`, over those of the Launchpad.
+    """
+
+    context: dg.AssetExecutionContext
+    translator: FloeDltTranslator
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def events(self) -> Iterator[Any]:
+        """Load, and yield a materialization for every asset whose load is published.
+
+        Raises:
+            dagster.Failure: A load failed; what others loaded was yielded before.
+            dagster.RetryRequested: The step is to be run again.
+        """
+        failed = []
+        loads = list(self._loads())
+        for resources in loads:
+            try:
+                yield from self._load(resources)
+            except IngestionError as error:
+                if isinstance(error, SchemaContractViolation):
+                    yield from describe_violation(self.translator, resources, error)
+                tables = tuple(spec.table for spec in resources.values())
+                failed.append(FailedLoad(error, tables))
+        if failed:
+            errors = [load.error for load in failed]
+            raise_for_retry(self.context, self.translator.settings.retries, errors)
+            raise describe_failure(failed, partial=len(failed) < len(loads)) from errors[0]
+
+    def _loads(self) -> Iterator[Resources]:
+        """Yield what is loaded together: all of it, or one resource at a time."""
+        selected = {
+            key: self.translator.resources[name]
+            for key, name in resources_by_key(self.context.assets_def).items()
+            if key in self.context.selected_asset_keys
+        }
+        if self.translator.settings.isolation == "source":
+            yield selected
+            return
+        for key, spec in selected.items():
+            yield {key: spec}
+
+    def _load(self, resources: Resources) -> Iterator[dg.MaterializeResult[Any]]:
+        plugin = self.translator.loader
+        plugin.startup()
+        names = [spec.name for spec in resources.values()]
+        pipeline = plugin.create_pipeline(self.translator.source, resources=names)
+        options = read_options(self.context).as_arguments()
+        result = plugin.load(pipeline, **{**options, **self.arguments})
+        tables = load_tables(plugin, (spec.table for spec in resources.values()))
+        for key, spec in resources.items():
+            rows = result.resources[spec.name].rows_loaded
+            self.context.log.info(f"{spec.table}: {rows} rows loaded")
+            preview_rows = self.translator.settings.for_resource(spec.name).preview_rows
+            loaded = LoadedTable(spec, result, tables[spec.table], preview_rows)
+            yield dg.MaterializeResult(asset_key=key, metadata=loaded.describe())
