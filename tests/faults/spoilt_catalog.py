@@ -1,0 +1,99 @@
+"""A SQLite catalog whose answers are spoilt, in this process only."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.exceptions import CommitFailedException
+
+from faults import loads
+
+Commit = Callable[[], Any]
+
+
+class Spoilt(OSError):
+    """What a driver raises when it lost its server."""
+
+
+def _before(number: int, commit: Commit) -> Any:
+    if number == 1:
+        raise Spoilt("nothing was sent")
+    return commit()
+
+
+def _after(number: int, commit: Commit) -> Any:
+    answer = commit()
+    if number == 1:
+        raise Spoilt("no answer")
+    return answer
+
+
+def _conflict_after(number: int, commit: Commit) -> Any:
+    answer = commit()
+    if number == 1:
+        raise CommitFailedException("sent twice")
+    return answer
+
+
+def _late() -> Callable[[int, Commit], Any]:
+    stuck: list[Commit] = []
+
+    def fault(number: int, commit: Commit) -> Any:
+        if number == 1:
+            stuck.append(commit)
+            raise Spoilt("on its way")
+        answer = commit()
+        while stuck:
+            late = stuck.pop()
+            try:
+                late()
+            except Exception as refused:
+                print("the late commit was refused:", refused)
+            else:
+                raise AssertionError("a late commit was applied beside the one that replaced it")
+        return answer
+
+    return fault
+
+
+FAULTS: dict[str, Callable[[], Callable[[int, Commit], Any]]] = {
+    "before": lambda: _before,
+    "after": lambda: _after,
+    "conflict after": lambda: _conflict_after,
+    "late": _late,
+}
+
+
+def run_with_a_fault(fault: str, table: str, kind: str, namespace: str, folder: Path) -> None:
+    """Runs a load whose first commit to a table meets a fault."""
+    original = SqlCatalog.commit_table
+    spoil = FAULTS[fault]()
+    seen = 0
+
+    def commit_table(self: SqlCatalog, committed: Any, *arguments: Any) -> Any:
+        nonlocal seen
+        if committed.name()[-1] != table:
+            return original(self, committed, *arguments)
+        seen += 1
+        return spoil(seen, lambda: original(self, committed, *arguments))
+
+    SqlCatalog.commit_table = commit_table
+    loads.run_again(kind, namespace, folder)
+    assert seen
+
+
+def hold_locked(
+    database: Path, locked: threading.Event, release: threading.Event, seconds: float
+) -> None:
+    """Holds the only lock that a SQLite file has, so that nobody else reads or writes."""
+    with sqlite3.connect(database, isolation_level=None) as connection:
+        connection.execute("begin exclusive")
+        locked.set()
+        release.wait(seconds)
+        connection.execute("rollback")
+    connection.close()
