@@ -91,6 +91,11 @@ class ResourceConfig(BaseModel):
     columns: dict[str, ColumnConfig] | None = Field(
         default=None, description="Declared columns by name; a type's name alone will do."
     )
+    quarantine: bool | None = Field(
+        default=None,
+        description="Whether rows that discard_row refuses are kept, with the reason, in the table "
+        "{table}__rejected.",
+    )
     description: str | None = Field(default=None, description="What the table holds, for people.")
 
     @field_validator("primary_key", "merge_key", "partition_by", mode="before")

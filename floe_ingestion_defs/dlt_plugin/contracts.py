@@ -1,11 +1,24 @@
-"""Schema contracts: what happens to tables, columns and types that nobody agreed on."""
+"""Schema contracts: what happens to columns and types that nobody agreed on.
+
+dlt's own contract is set as well, and holds for nested tables; at the table itself a gate of ours
+stands before it (`contract_gate`), because dlt drops without counting, and compares Arrow's types
+by more than their names.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from floe_ingestion_defs.dlt_plugin.errors import SchemaContractViolation
 
 if TYPE_CHECKING:
+    from dlt.common.schema import Schema
     from dlt.common.schema.typing import TSchemaContractDict, TSchemaEvolutionMode
+
+# What the table of refused rows is called, after the table that refused them.
+REJECTED_SUFFIX = "__rejected"
+StrictMode = Literal["freeze", "discard_row", "discard_value"]
 
 
 def contract_settings(mode: str) -> TSchemaContractDict:
@@ -17,5 +30,74 @@ def contract_settings(mode: str) -> TSchemaContractDict:
     Args:
         mode: `evolve`, `freeze`, `discard_row` or `discard_value`.
     """
-    entity: TSchemaEvolutionMode = mode  # type: ignore[assignment]
+    entity = cast("TSchemaEvolutionMode", mode)
     return {"tables": "evolve", "columns": entity, "data_type": entity}
+
+
+def contract_violation(
+    table: str, column: str, expected: str | None, found: str | None, **about: str
+) -> SchemaContractViolation:
+    """Make the error that says what does not fit, and the ways out.
+
+    Args:
+        table: Table whose contract is violated.
+        column: Column that does not fit; empty where the table itself is new.
+        expected: dlt's data type of the column; None where the column is new.
+        found: dlt's data type of what came, as far as known.
+        **about: Source, table and pipeline, as every `IngestionError` takes them.
+    """
+    came = f"{found} came" if found else "other values came"
+    if column and expected is None:
+        of_type = f" ({found})" if found else ""
+        what = f"column {column!r}{of_type} of table {table!r} is new, and its columns are frozen"
+    elif column:
+        what = f"column {column!r} of table {table!r} is {expected}, and {came}"
+    else:
+        what = f"table {table!r} is new, and tables are frozen"
+    msg = (
+        f"{what}; change the source, declare the column under `columns`, or set "
+        "schema_contract: evolve. Nothing was loaded"
+    )
+    return SchemaContractViolation(
+        msg, table=table, column=column, expected=expected, found=found, **about
+    )
+
+
+class KnownTable:
+    """What was agreed on for a table before a load: its columns, and the tables nested in it.
+
+    Args:
+        schema: dlt's schema as it was at the start of the load.
+        table: Name of the table.
+    """
+
+    def __init__(self, schema: Schema, table: str) -> None:
+        self.name = table
+        self._normalize = schema.naming.normalize_identifier
+        self._names: dict[str, str] = {}
+        known = schema.tables.get(table, {}).get("columns", {})
+        self.columns: dict[str, Mapping[str, Any]] = {
+            name: column for name, column in known.items() if column.get("data_type")
+        }
+        self._inside = {
+            *(name.partition("__")[0] for name in self.columns if "__" in name),
+            *(
+                name.removeprefix(f"{table}__").partition("__")[0]
+                for name in schema.tables
+                if name.startswith(f"{table}__")
+            ),
+        }
+
+    def __bool__(self) -> bool:
+        return bool(self.columns)
+
+    def key(self, name: str) -> str:
+        """Give the name that a source's column has in the table."""
+        key = self._names.get(name)
+        if key is None:
+            key = self._names[name] = self._normalize(name)
+        return key
+
+    def is_nested(self, key: str) -> bool:
+        """Whether a column's values are spread over further columns or tables, which dlt checks."""
+        return key in self._inside

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from floe_ingestion_defs.dlt_plugin.categories import categorize_error, error_chain
+from floe_ingestion_defs.dlt_plugin.contracts import contract_violation
 from floe_ingestion_defs.dlt_plugin.errors import (
     DestinationWriteError,
     ErrorCategory,
@@ -98,18 +99,7 @@ def _contract_violation(error: Any, about: dict[str, str]) -> SchemaContractViol
     table = str(error.table_name or "")
     column = str(error.column_name or "")
     known = ((error.table_schema or {}).get("columns") or {}).get(column, {})
-    expected = known.get("data_type")
-    if column and expected is None:
-        what = f"column {column!r} of table {table!r} is new, and its columns are frozen"
-    elif column:
-        what = f"column {column!r} of table {table!r} is {expected}, and other values came"
-    else:
-        what = f"table {table!r} is new, and tables are frozen"
-    msg = (
-        f"{what}; change the source, declare the column under `columns`, or set "
-        "schema_contract: evolve. Nothing was loaded"
-    )
-    return SchemaContractViolation(msg, table=table, column=column, expected=expected, **about)
+    return contract_violation(table, column, known.get("data_type"), None, **about)
 
 
 def _incompatible(error: Any, about: dict[str, str]) -> SchemaContractViolation:

@@ -9,12 +9,13 @@ extracted again.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from floe_ingestion_defs.dlt_plugin.categories import error_chain
+from floe_ingestion_defs.dlt_plugin.contracts import REJECTED_SUFFIX
 from floe_ingestion_defs.dlt_plugin.destination_config import open_configured_catalog
 from floe_ingestion_defs.dlt_plugin.failures import raise_as_ingestion_error
 from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
@@ -24,6 +25,7 @@ from floe_ingestion_defs.dlt_plugin.table_state import read_table_state
 from floe_ingestion_defs.dlt_plugin.tracing import traced
 
 if TYPE_CHECKING:
+    from dlt import Pipeline
     from dlt.common.pipeline import LoadInfo, NormalizeInfo
 
     from floe_ingestion_defs.dlt_plugin.config import RetryConfig
@@ -40,6 +42,7 @@ class _Load:
     refresh: str | None = None
     normalized: NormalizeInfo | None = None
     loaded: LoadInfo | None = None
+    known_before: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def attempt(self) -> None:
         """Go on where the last attempt ended, or start afresh where that is not possible."""
@@ -62,6 +65,7 @@ class _Load:
             self.current.used = True
             pipeline.activate()
             pipeline.sync_destination()
+            self.known_before = _data_types(pipeline)
             with traced("ingestion.extract", redactor=redactor):
                 pipeline.extract(self.current.source, refresh=self.refresh)  # type: ignore[arg-type]
             with traced("ingestion.normalize", redactor=redactor):
@@ -107,6 +111,7 @@ def load(
         span.set_attribute("ingestion.bytes_written", result.bytes_written)
         span.set_attribute("ingestion.duration_seconds", result.duration_seconds)
         span.set_attribute("ingestion.load_id", ",".join(result.load_ids))
+    _log_contracts(log, result)
     log.info(
         "load finished",
         rows_loaded=result.rows_loaded,
@@ -116,15 +121,29 @@ def load(
     return result
 
 
+def _log_contracts(log: Any, result: LoadResult) -> None:
+    for table, columns in result.schema_changes.items():
+        log.info("the schema evolved", changed_table=table, columns=columns)
+    for resource in result.resources.values():
+        if resource.rejected:
+            log.error(
+                "the schema contract kept data out",
+                resource=resource.resource,
+                rows=dict(resource.rejected.rows_by_reason),
+                values=dict(resource.rejected.values_by_column),
+            )
+
+
 def _result(load: _Load) -> LoadResult:
     rows = _rows_by_table(load.normalized)
     load_ids = list(load.loaded.loads_ids) if load.loaded is not None else []
     result = LoadResult(
         success=True,
-        rows_loaded=sum(rows.values()),
+        rows_loaded=sum(n for table, n in rows.items() if not table.endswith(REJECTED_SUFFIX)),
         bytes_written=_bytes_written(load.loaded),
         load_ids=load_ids,
         table_rows=rows,
+        schema_changes=_schema_changes(load.known_before, _data_types(load.current.pipeline)),
     )
     catalog = open_configured_catalog(load.current.destination)
     for spec in load.current.resources:
@@ -136,6 +155,7 @@ def _result(load: _Load) -> LoadResult:
             total_rows=state.total_rows,
             snapshot_id=state.snapshot_id,
             previous_snapshot_id=state.previous_snapshot_id,
+            rejected=load.current.rejections[spec.name],
         )
     return result
 
@@ -145,6 +165,31 @@ def _rows_by_table(normalized: NormalizeInfo | None) -> dict[str, int]:
         return {}
     counts: dict[str, Any] = dict(normalized.row_counts)
     return {table: int(rows) for table, rows in counts.items() if not table.startswith("_dlt_")}
+
+
+def _data_types(pipeline: Pipeline) -> dict[str, dict[str, str]]:
+    """Give the columns of all data tables that a pipeline knows, with dlt's types."""
+    schema = pipeline.schemas.get(pipeline.default_schema_name or "")
+    tables = {} if schema is None else schema.tables
+    return {
+        name: {
+            column: str(hints["data_type"])
+            for column, hints in table["columns"].items()
+            if hints.get("data_type")
+        }
+        for name, table in tables.items()
+        if not name.startswith("_dlt_")
+    }
+
+
+def _schema_changes(
+    before: dict[str, dict[str, str]], after: dict[str, dict[str, str]]
+) -> dict[str, dict[str, str]]:
+    changes = {
+        table: dict(columns.items() - before.get(table, {}).items())
+        for table, columns in after.items()
+    }
+    return {table: columns for table, columns in changes.items() if columns}
 
 
 def _bytes_written(loaded: LoadInfo | None) -> int:

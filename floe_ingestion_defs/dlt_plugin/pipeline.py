@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
 from floe_ingestion_defs.dlt_plugin.redaction import Redactor
+from floe_ingestion_defs.dlt_plugin.rejections import Rejections
 from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class IngestionPipeline:
         working_dir: The working directory, this pipeline's alone.
         destination: Arguments of the destination, by which its catalog is opened.
         redactor: Strikes the configuration's secrets out of texts.
+        rejections: What the resources' contracts refuse, by their names.
         renew: Makes the same pipeline afresh.
         used: Whether its source has been extracted.
     """
@@ -46,6 +48,7 @@ class IngestionPipeline:
     working_dir: Path
     destination: dict[str, Any] = field(repr=False)
     redactor: Redactor = field(repr=False)
+    rejections: dict[str, Rejections] = field(repr=False)
     renew: Callable[[], IngestionPipeline] = field(repr=False)
     used: bool = field(default=False, repr=False)
 

@@ -38,6 +38,7 @@ from floe_ingestion_defs.dlt_plugin.preparation import (
     resolve_source,
 )
 from floe_ingestion_defs.dlt_plugin.redaction import Redactor, redactor_for
+from floe_ingestion_defs.dlt_plugin.rejections import Rejections
 from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec, resource_specs
 from floe_ingestion_defs.dlt_plugin.results import LoadResult
 from floe_ingestion_defs.dlt_plugin.tracing import traced
@@ -189,16 +190,18 @@ class DltIngestionPlugin(IngestionPlugin):
         specs = choose_resources(resolved, resources)
         destination = self.get_destination_config(self._config.catalog_config)
         reach_source(resolved, options, redactor)
+        rejections = {spec.name: Rejections() for spec in specs}
         working_dir = make_working_dir(source)
         try:
             return IngestionPipeline(
                 pipeline=make_dlt_pipeline(source, specs, destination, working_dir),
-                source=build_source(resolved, options, specs),
+                source=build_source(resolved, options, specs, rejections),
                 config=source,
                 resources=specs,
                 working_dir=working_dir,
                 destination=destination,
                 redactor=redactor,
+                rejections=rejections,
                 renew=lambda: self._make_pipeline(source, resources, redactor),
             )
         except Exception as error:  # a source is built by dlt, by drivers and by its author

@@ -19,6 +19,7 @@ from floe_ingestion_defs.dlt_plugin.failures import as_ingestion_error
 from floe_ingestion_defs.dlt_plugin.hints import apply_spec, assemble_source
 from floe_ingestion_defs.dlt_plugin.placeholders import missing_names, resolve_placeholders
 from floe_ingestion_defs.dlt_plugin.redaction import Redactor
+from floe_ingestion_defs.dlt_plugin.rejections import Rejections
 from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec, resource_specs
 from floe_ingestion_defs.dlt_plugin.source_options import OPTIONS_MODELS, SourceOptions
 from floe_ingestion_defs.dlt_plugin.sources import SOURCE_TYPES
@@ -163,14 +164,28 @@ def reach_source(
 
 
 def build_source(
-    source: IngestionSourceConfig, options: SourceOptions, specs: Sequence[ResourceSpec]
+    source: IngestionSourceConfig,
+    options: SourceOptions,
+    specs: Sequence[ResourceSpec],
+    rejections: Mapping[str, Rejections],
 ) -> DltSource:
-    """Make the dlt source that extracts the chosen resources."""
+    """Make the dlt source that extracts the chosen resources.
+
+    Args:
+        source: The source, resolved.
+        options: Its options.
+        specs: The chosen resources.
+        rejections: Where what a resource's contract refuses is counted, by its name.
+    """
+    from floe_ingestion_defs.dlt_plugin.contract_gate import guard_resource
+
     resources = SOURCE_TYPES[source.source_type].build(source, options, specs)
     by_name = {spec.name: spec for spec in specs}
     for resource in resources:
         if resource.name in by_name:
-            apply_spec(resource, by_name[resource.name], source.source_type)
+            spec = by_name[resource.name]
+            apply_spec(resource, spec, source.source_type)
+            guard_resource(resource, spec, rejections[spec.name])
     return assemble_source(source, resources, specs).with_resources(*by_name)
 
 

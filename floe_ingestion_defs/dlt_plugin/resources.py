@@ -36,6 +36,7 @@ class ResourceSpec:
         schema_contract: What happens to new columns and types.
         partition_by: Columns, or transforms such as `month(time_hour)`.
         columns: Declared columns by name.
+        quarantine: Whether rows that the contract refuses are kept in a table of their own.
         description: What the table holds.
         given: Names of the settings that the configuration gives; the others are defaults, which
             leave alone what a source says about itself.
@@ -53,6 +54,7 @@ class ResourceSpec:
     schema_contract: str = "evolve"
     partition_by: tuple[str, ...] = ()
     columns: Mapping[str, ColumnConfig] = field(default_factory=dict)
+    quarantine: bool = False
     description: str | None = None
     given: frozenset[str] = frozenset()
 
@@ -109,6 +111,7 @@ _SETTINGS = frozenset(
         "schema_contract",
         "partition_by",
         "columns",
+        "quarantine",
         "description",
     }
 )

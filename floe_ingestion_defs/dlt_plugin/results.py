@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from floe_ingestion_defs.contracts import IngestionResult
+from floe_ingestion_defs.dlt_plugin.rejections import Rejections
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class ResourceResult:
             where the table has none.
         previous_snapshot_id: Snapshot before the load; equal to `snapshot_id` where nothing
             changed.
+        rejected: What its schema contract kept out.
     """
 
     resource: str
@@ -30,6 +32,7 @@ class ResourceResult:
     total_rows: int | None = None
     snapshot_id: int | None = None
     previous_snapshot_id: int | None = None
+    rejected: Rejections = field(default_factory=Rejections)
 
 
 @dataclass
@@ -39,9 +42,12 @@ class LoadResult(IngestionResult):
     Args:
         load_ids: dlt's ids of the load packages; empty where there was nothing new.
         resources: What happened to each resource, by its name.
-        table_rows: Rows that were loaded, by table, nested tables included.
+        table_rows: Rows that were loaded, by table, nested tables and tables of refused rows
+            included.
+        schema_changes: Columns that this load added or changed, with dlt's data types, by table.
     """
 
     load_ids: list[str] = field(default_factory=list)
     resources: dict[str, ResourceResult] = field(default_factory=dict)
     table_rows: dict[str, int] = field(default_factory=dict)
+    schema_changes: dict[str, dict[str, str]] = field(default_factory=dict)

@@ -103,3 +103,131 @@ def test_a_column_missing_from_the_source_stays_in_the_table(
     give([{"id": 2}])
     load(source)
     assert rows("bronze.items") == [{"id": 1, "name": "x"}, {"id": 2, "name": None}]
+
+
+@pytest.fixture
+def agreed(offer: Any, load: Load) -> Any:
+    """A source whose table has an id and an amount by now, and refuses whole rows."""
+    source, give = offer
+    source |= {"columns": {"id": "bigint", "amount": "bigint"}, "schema_contract": "discard_row"}
+    give([{"id": 1, "amount": 10}])
+    load(source)
+    return source, give
+
+
+MIXED = [
+    {"id": 2, "amount": 20, "more": "x"},
+    {"id": 3, "amount": 30, "more": None},
+    {"id": 4, "amount": "lots", "more": None},
+]
+
+
+def mixed(source: Source) -> list[dict[str, Any]]:
+    """The rows as the source's format has them: csv has no missing keys and no None."""
+    if source["source_config"].get("format") == "csv":
+        return [
+            {key: "" if value is None else value for key, value in row.items()} for row in MIXED
+        ]
+    return MIXED
+
+
+def test_freeze_names_the_type_that_came(agreed: Any, load: Load, rows: Rows) -> None:
+    source, give = agreed
+    source["schema_contract"] = "freeze"
+    give([{"id": 4, "amount": "lots"}])
+    with pytest.raises(SchemaContractViolation) as failed:
+        load(source)
+    error = failed.value
+    assert (error.column, error.expected, error.found) == ("amount", "bigint", "text")
+    assert "lots" not in str(error)
+    assert rows("bronze.items") == [{"id": 1, "amount": 10}]
+
+
+def test_discard_row_counts_what_it_left_out(agreed: Any, load: Load, rows: Rows) -> None:
+    source, give = agreed
+    give(mixed(source))
+    result = load(source)
+    assert result.rows_loaded == 1
+    rejected = result.resources["items"].rejected
+    assert rejected.rows == 2
+    assert dict(rejected.rows_by_reason) == {
+        "column more is new": 1,
+        "column amount is bigint, not text": 1,
+    }
+    assert rows("bronze.items") == [{"id": 1, "amount": 10}, {"id": 3, "amount": 30}]
+
+
+def test_discard_value_counts_what_it_left_out(agreed: Any, load: Load, rows: Rows) -> None:
+    source, give = agreed
+    source["schema_contract"] = "discard_value"
+    give(mixed(source))
+    result = load(source)
+    assert result.rows_loaded == 3
+    assert dict(result.resources["items"].rejected.values_by_column) == {"more": 1, "amount": 1}
+    assert rows("bronze.items")[1:] == [
+        {"id": 2, "amount": 20},
+        {"id": 3, "amount": 30},
+        {"id": 4, "amount": None},
+    ]
+
+
+def test_refused_rows_are_kept_where_that_is_asked_for(
+    agreed: Any, load: Load, rows: Rows, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import json
+
+    source, give = agreed
+    source["quarantine"] = True
+    give(mixed(source))
+    result = load(source)
+    assert result.rows_loaded == 1
+    assert result.table_rows["items__rejected"] == 2
+    kept = rows("bronze.items__rejected")
+    assert {row["reason"]: json.loads(row["row"])["id"] for row in kept} == {
+        "column more is new": 2,
+        "column amount is bigint, not text": 4,
+    }
+    assert "kept data out" in capsys.readouterr().out
+
+
+def test_a_load_tells_how_the_schema_evolved(
+    offer: Any, load: Load, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, give = offer
+    give([{"id": 1}])
+    load(source)
+    give([{"id": 2, "more": "x"}])
+    assert load(source).schema_changes == {"items": {"more": "text"}}
+    assert "the schema evolved" in capsys.readouterr().out
+
+
+def test_a_contract_holds_for_rows_of_a_database(
+    shop: Source, load: Load, database: Any, rows: Rows
+) -> None:
+    shop["schema_contract"] = "discard_value"
+    load(shop)
+    database.run("ALTER TABLE orders ADD COLUMN extra TEXT DEFAULT 'x'")
+    database.run("UPDATE orders SET updated_at = '2025-01-01 00:00:00.000000' WHERE id = 1")
+    result = load(shop)
+    assert dict(result.resources["orders"].rejected.values_by_column) == {"extra": 1}
+    shop["schema_contract"] = "freeze"
+    database.run("UPDATE orders SET updated_at = '2025-02-01 00:00:00.000000' WHERE id = 1")
+    with pytest.raises(SchemaContractViolation, match="'extra'"):
+        load(shop)
+
+
+def test_nested_tables_are_held_to_the_contract(
+    items: Source, load: Load, api: Any, rows: Rows
+) -> None:
+    items["schema_contract"] = "freeze"
+    api.rows = [{"id": 1, "tags": [{"name": "a"}]}]
+    load(items)
+    api.rows = [{"id": 2, "tags": [{"name": "b"}]}]
+    load(items)
+    api.rows = [{"id": 3, "tags": [{"name": "c", "colour": "red"}]}]
+    with pytest.raises(SchemaContractViolation, match="'colour'"):
+        load(items)
+    api.rows = [{"id": 3, "labels": [{"name": "c"}]}]
+    with pytest.raises(SchemaContractViolation, match="'labels'"):
+        load(items)
+    assert len(rows("bronze.items__tags")) == 2

@@ -64,12 +64,16 @@ def arrow_type(column: Mapping[str, Any]) -> pa.DataType | None:
             return None
 
 
-def conform(table: pa.Table, types: Mapping[str, pa.DataType]) -> pa.Table:
+def conform(
+    table: pa.Table, types: Mapping[str, pa.DataType], *, lenient: bool = False
+) -> pa.Table:
     """Return a table whose columns have the given types, and plain ones elsewhere.
 
     Args:
         table: Rows as they were read.
         types: Wanted types of some or all columns, by name.
+        lenient: Leave columns that cannot be had in their type as they are, for the contract to
+            judge.
 
     Raises:
         ColumnTypeMismatch: Values of a column cannot be had in the type wanted.
@@ -79,7 +83,13 @@ def conform(table: pa.Table, types: Mapping[str, pa.DataType]) -> pa.Table:
     for field, column in zip(table.schema, table.columns, strict=True):
         wanted = types.get(field.name) or plain_type(field.type)
         if field.type != wanted:
-            column = _cast(field, column, wanted)
+            try:
+                column = cast_column(field, column, wanted)
+            except ColumnTypeMismatch:
+                if not lenient:
+                    raise
+                wanted = plain_type(field.type)
+                column = cast_column(field, column, wanted)
         columns.append(column)
         fields.append(pa.field(field.name, wanted, nullable=field.nullable))
     return pa.Table.from_arrays(columns, schema=pa.schema(fields))
@@ -111,7 +121,17 @@ def plain_type(found: pa.DataType) -> pa.DataType:
     return found
 
 
-def _cast(field: pa.Field, column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+def cast_column(field: pa.Field, column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+    """Cast one column without losing anything but a timestamp's nanoseconds.
+
+    Args:
+        field: The column's name and type.
+        column: Its values.
+        wanted: The type to cast to.
+
+    Raises:
+        ColumnTypeMismatch: Some of the values cannot be had in the type wanted.
+    """
     try:
         if pa.types.is_nested(field.type):
             if wanted != pa.string():

@@ -59,7 +59,8 @@ def read_file(
             if options.format == "csv":
                 _refuse_other_encodings(table, file, types)
             if table.num_columns:
-                yield types.learn(conform(table, types.of(table.schema.names)))
+                wanted = types.of(table.schema.names)
+                yield types.learn(conform(table, wanted, lenient=types.lenient))
     except ColumnTypeMismatch as mismatch:
         msg = (
             f"{file.name}: {mismatch}; declare the column with the wider type under `columns`, "
@@ -87,20 +88,31 @@ def _read_csv(
             if not names:
                 names, block = _split_header(block, file, options)
             if block.data.strip(b"\r\n"):
-                parse = partial(_parse_csv, names=names, options=options, types=types)
-                yield _parse(parse, block, file, names)
+                loose: set[str] = set()
+                parse = partial(_parse_csv, names=names, options=options, types=types, loose=loose)
+                yield _parse(parse, block, file, names, loose if types.lenient else None)
 
 
 def _parse_csv(
-    block: Block, threads: bool, names: list[str], options: FilesystemOptions, types: KnownTypes
+    block: Block,
+    threads: bool,
+    names: list[str],
+    options: FilesystemOptions,
+    types: KnownTypes,
+    loose: set[str],
 ) -> pa.Table:
+    convert = _csv_convert_options(names, options, types)
+    convert.column_types = {
+        **convert.column_types,
+        **dict.fromkeys(loose, pa.string()),
+    }
     return pa_csv.read_csv(
         pa.BufferReader(block.data),
         read_options=pa_csv.ReadOptions(
             column_names=names, use_threads=threads, block_size=_parser_block(block)
         ),
         parse_options=_csv_parse_options(options),
-        convert_options=_csv_convert_options(names, options, types),
+        convert_options=convert,
     )
 
 
@@ -186,7 +198,24 @@ def _read_jsonl(
     with open_text(fs, file, options) as stream:
         for block in read_blocks(stream, options.block_size):
             if block.data.strip():
-                yield _zoned(_parse(partial(_parse_json, types=types), block, file, []))
+                parse = partial(_parse_json, types=types)
+                try:
+                    table = _parse(parse, block, file, [])
+                except SourceReadError:
+                    if not types.lenient:
+                        raise
+                    table = _parse_loosely(block, file, types)
+                yield _zoned(table)
+
+
+def _parse_loosely(block: Block, file: ListedFile, types: KnownTypes) -> pa.Table:
+    from floe_ingestion_defs.dlt_plugin.sources.loose_json import parse_loosely
+
+    try:
+        return parse_loosely(block, types)
+    except ValueError:
+        msg = f"{file.name}: lines {block.first_line} and following hold what is no JSON object"
+        raise SourceReadError(msg) from None
 
 
 def _parse_json(block: Block, threads: bool, types: KnownTypes) -> pa.Table:
@@ -218,18 +247,27 @@ def _read_parquet(
     fs: AbstractFileSystem, file: ListedFile, options: FilesystemOptions, types: KnownTypes
 ) -> Iterator[pa.Table]:
     with open_file(fs, file) as opened, pa_parquet.ParquetFile(opened) as parquet:
-        # One row group at a time: pyarrow buffers all that it is asked for, which is the whole file.
+        # One row group at a time: pyarrow buffers all that it is asked for, the whole file else.
         for number in range(parquet.num_row_groups):
             for batch in parquet.iter_batches(options.batch_rows, row_groups=[number]):
                 yield pa.Table.from_batches([batch])
 
 
 def _parse(
-    parse: Callable[[Block, bool], pa.Table], block: Block, file: ListedFile, names: list[str]
+    parse: Callable[[Block, bool], pa.Table],
+    block: Block,
+    file: ListedFile,
+    names: list[str],
+    loose: set[str] | None = None,
 ) -> pa.Table:
     try:
         return parse(block, True)
-    except pa.ArrowInvalid:
+    except pa.ArrowInvalid as error:
+        name = _unconverted(str(error), names)
+        if loose is not None and name is not None and name not in loose:
+            # The contract judges the column's values, one by one, as text.
+            loose.add(name)
+            return _parse(parse, block, file, names, loose)
         # Only without threads does Arrow count the rows that it names in its error.
         try:
             return parse(block, False)
@@ -245,6 +283,12 @@ def _refuse_other_encodings(table: pa.Table, file: ListedFile, types: KnownTypes
             what = f"column {field.name!r} is not UTF-8"
             msg = f"{file.name}: {what}; set source_config.encoding, such as latin-1"
             raise SourceReadError(msg)
+
+
+def _unconverted(text: str, names: list[str]) -> str | None:
+    """Name the csv column of which a value does not have the type of the others."""
+    found = _COLUMN.search(text) if "CSV conversion error" in text else None
+    return names[int(found[1])] if found and found[1] else None
 
 
 def _with_line(file: ListedFile, block: Block, text: str, names: list[str]) -> str:

@@ -108,7 +108,9 @@ def _read_files(
 
     schema = dlt.current.source_schema()
     known = schema.tables.get(spec.table_name, {}).get("columns", {})
-    types = KnownTypes(column_hints(spec), known, schema.naming)
+    # A table that nobody knows yet has nothing that a contract could hold on to.
+    judged = spec.schema_contract != "evolve" and any(c.get("data_type") for c in known.values())
+    types = KnownTypes(column_hints(spec), known, schema.naming, lenient=judged)
     fs = _open_filesystem(source, options)
     files = list_files(fs, options.bucket_url, options.file_glob)
     loaded = LoadedFiles(dlt.current.resource_state() if only_new_files else {})

@@ -20,6 +20,7 @@ class KnownTypes:
         declared: Declared columns as dlt takes them, by the names that they have in the files.
         table: Columns that the table has already, by dlt's normalized names.
         naming: How dlt makes a column's name from a file's.
+        lenient: Whether columns that do not fit are left to the contract to judge.
     """
 
     def __init__(
@@ -27,7 +28,10 @@ class KnownTypes:
         declared: Mapping[str, Mapping[str, Any]],
         table: Mapping[str, Mapping[str, Any]],
         naming: NamingConvention,
+        *,
+        lenient: bool = False,
     ) -> None:
+        self.lenient = lenient
         self._normalize = naming.normalize_identifier
         self._columns: dict[str, Mapping[str, Any]] = dict(table)
         self._columns |= {
