@@ -12,6 +12,11 @@ from floe_ingestion_defs.components.scaffolder import IngestionScaffolder
 from floe_ingestion_defs.components.schema import IngestionAttributes
 from floe_ingestion_defs.components.templates import render_templates
 from floe_ingestion_defs.dagster_wiring.location import build_ingestion_definitions
+from floe_ingestion_defs.dagster_wiring.observed_tables import (
+    ObservedTable,
+    create_observed_definitions,
+)
+from floe_ingestion_defs.dagster_wiring.setting_types import Settings
 from floe_ingestion_defs.dagster_wiring.settings import read_settings
 from floe_ingestion_defs.dagster_wiring.translator import CodeReference, FloeDltTranslator
 from floe_ingestion_defs.dlt_plugin import DltIngestionConfig, DltIngestionPlugin
@@ -20,6 +25,10 @@ from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
 from floe_ingestion_defs.dlt_plugin.resources import resource_specs
 
 KeyPath = tuple[str | int, ...]
+
+
+class _Observed(Settings):
+    observed_tables: tuple[ObservedTable, ...]
 
 
 @dg.scaffold_with(IngestionScaffolder)
@@ -31,6 +40,7 @@ class IngestionComponent(dg.Component):
     """
 
     config: DltIngestionConfig = field(default_factory=DltIngestionConfig)
+    observed_tables: tuple[ObservedTable, ...] = ()
     code_references: dict[str, list[CodeReference]] = field(default_factory=dict)
 
     translator_class = FloeDltTranslator
@@ -57,8 +67,11 @@ class IngestionComponent(dg.Component):
         given = attributes.model_dump(exclude_unset=True) if attributes else {}
         resolution = context.resolution_context.at_path("attributes")
         tree = resolution.source_position_tree
+        rendered = render_templates(given, resolution)
+        observed = {"observed_tables": rendered.pop("observed_tables", [])}
         try:
-            config = DltIngestionConfig.model_validate(render_templates(given, resolution))
+            config = DltIngestionConfig.model_validate(rendered)
+            tables = _Observed.model_validate(observed).observed_tables
         except ValidationError as error:
             raise _locate(error, tree) from None
         _validate_settings(config, tree)
@@ -67,7 +80,7 @@ class IngestionComponent(dg.Component):
             for index, source in enumerate(config.sources)
             if tree is not None
         }
-        return cls(config=config, code_references=references)
+        return cls(config=config, observed_tables=tables, code_references=references)
 
     @classmethod
     def get_code_references_for_yaml(
@@ -77,11 +90,13 @@ class IngestionComponent(dg.Component):
         return []
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """Build the assets, jobs, schedules and the resource of the sources."""
-        return build_ingestion_definitions(
-            DltIngestionPlugin(self.config),
-            translator_class=self.translator_class,
-            code_references=self.code_references,
+        """Build what belongs to the sources, and the tables that are observed."""
+        plugin = DltIngestionPlugin(self.config)
+        loaded = build_ingestion_definitions(
+            plugin, translator_class=self.translator_class, code_references=self.code_references
+        )
+        return dg.Definitions.merge(
+            loaded, create_observed_definitions(plugin, self.observed_tables)
         )
 
 
@@ -101,7 +116,8 @@ def _validate_settings(config: DltIngestionConfig, tree: SourcePositionTree | No
 
 def _locate(error: ValidationError, tree: SourcePositionTree | None) -> PipelineConfigurationError:
     """Put before each sentence of a validation the file and line that it is about."""
-    sentences = explain(error, DltIngestionConfig).split("\n")
+    model = _Observed if error.title == _Observed.__name__ else DltIngestionConfig
+    sentences = explain(error, model).split("\n")
     located = [
         f"{_position(tree, ('attributes', *found['loc']))}{sentence}"
         for sentence, found in zip(sentences, error.errors(), strict=True)

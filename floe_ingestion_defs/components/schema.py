@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from floe_ingestion_defs.dagster_wiring.observed_tables import ObservedTable
 from floe_ingestion_defs.dagster_wiring.settings import OrchestrationSettings
 from floe_ingestion_defs.dlt_plugin import (
     ColumnConfig,
@@ -52,7 +53,11 @@ class IngestionAttributes(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     sources: list[Annotated[dict[str, Any], _DescribedBy(SourceAttributes)]] = Field(
-        description="The sources to load, each with a name of its own."
+        default_factory=list, description="The sources to load, each with a name of its own."
+    )
+    observed_tables: list[Annotated[dict[str, Any], _DescribedBy(ObservedTable)]] = Field(
+        default_factory=list,
+        description="Tables of the catalog that others write, to be observed as assets.",
     )
     catalog_config: dict[str, Any] = Field(
         default_factory=dict,

@@ -9,6 +9,10 @@ from floe_ingestion_defs.dagster_wiring.location import (
     create_shared_definitions,
     require_distinct_sources,
 )
+from floe_ingestion_defs.dagster_wiring.observed_tables import (
+    ObservedTable,
+    create_observed_definitions,
+)
 from floe_ingestion_defs.dagster_wiring.resources import (
     FloeDltResource,
     create_ingestion_resources,
@@ -23,6 +27,7 @@ __all__ = [
     "Deployment",
     "FloeDltResource",
     "FloeDltTranslator",
+    "ObservedTable",
     "OrchestrationSettings",
     "asset_key",
     "build_ingestion_definitions",
@@ -30,6 +35,7 @@ __all__ = [
     "create_ingestion_assets",
     "create_ingestion_job",
     "create_ingestion_resources",
+    "create_observed_definitions",
     "create_shared_definitions",
     "link_code_to_git",
     "read_deployment",

@@ -162,6 +162,33 @@ def failure_of(load_location: LoadLocation, **folders: str) -> str:
     return "\n".join(chain)
 
 
+OBSERVED = dedent(
+    """\
+    type: floe_ingestion_defs.components.IngestionComponent
+
+    attributes:
+      observed_tables:
+        - table: silver.prices
+          description: Prices, from the pricing team.
+    """
+)
+
+
+def test_a_file_may_name_tables_to_observe(load_location: LoadLocation) -> None:
+    """They are assets beside those that are loaded."""
+    assert keys_of(load_location(prices=OBSERVED)) == {"silver/prices"}
+
+
+def test_a_wrong_table_to_observe_stops_the_location_with_its_line(
+    load_location: LoadLocation,
+) -> None:
+    """As for sources: line, field and what would be right."""
+    message = failure_of(load_location, prices=OBSERVED.replace("description", "descripton"))
+
+    assert "defs/prices/defs.yaml:6: " in message
+    assert "did you mean description" in message
+
+
 def test_a_template_reads_the_environment_when_the_location_loads(
     load_location: LoadLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
