@@ -181,9 +181,9 @@ def staged_schema(
     ]
     from pyiceberg.schema import assign_fresh_schema_ids
 
-    return assign_fresh_schema_ids(
-        Schema(*(NestedField(next(ids), name, found[name]) for name in ordered))
-    )
+    docs = {name: column.get("description") for name, column in columns.items()}
+    fields = (NestedField(next(ids), name, found[name], doc=docs.get(name)) for name in ordered)
+    return assign_fresh_schema_ids(Schema(*fields))
 
 
 def evolve(transaction: Transaction, table: str, incoming: Schema) -> None:
@@ -208,7 +208,7 @@ def evolve(transaction: Transaction, table: str, incoming: Schema) -> None:
         return
     with transaction.update_schema() as update:
         for field in additions:
-            update.add_column(field.name, field.field_type)
+            update.add_column(field.name, field.field_type, doc=field.doc)
         for name, wide in widenings:
             update.update_column(name, field_type=wide)
 
