@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
+_REJECTED = ("reason or column", "what", "number")
 _CHANGES = ("column", "change", "before", "after")
 
 
@@ -55,9 +56,26 @@ class LoadedTable:
             "dagster/table_name": self.spec.table,
             "dagster/storage_kind": STORAGE_KIND,
             **{name: number for name, number in numbers.items() if number is not None},
+            **self._describe_rejected(),
             **({"load_id": ", ".join(self.result.load_ids)} if self.result.load_ids else {}),
             **self._describe_table(),
         }
+
+    def _describe_rejected(self) -> dict[str, Any]:
+        """Return what the schema contract kept out, which must not go unseen."""
+        rejected = self.result.resources[self.spec.name].rejected
+        described: dict[str, Any] = {"rows_rejected": rejected.rows}
+        if rejected:
+            rows = [(reason, "rows", n) for reason, n in rejected.rows_by_reason.items()]
+            values = [(column, "values", n) for column, n in rejected.values_by_column.items()]
+            described["rejected"] = dg.MetadataValue.table(
+                [
+                    dg.TableRecord(dict(zip(_REJECTED, found, strict=True)))
+                    for found in [*rows, *values]
+                ],
+                dg.TableSchema([dg.TableColumn(name) for name in _REJECTED]),
+            )
+        return described
 
     def _describe_table(self) -> dict[str, Any]:
         loaded = self.result.resources[self.spec.name]

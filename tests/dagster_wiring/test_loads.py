@@ -151,3 +151,22 @@ def test_rows_are_shown_only_where_somebody_asked_for_it(load: Load, shop: dict[
     preview = metadata_of(result, ORDERS)["preview"].split("\n")
     assert preview[0].startswith("| id | total | updated_at |")
     assert len(preview) == 4
+
+
+def test_what_a_contract_keeps_out_is_counted_with_its_reason(
+    load: Load, shop: dict[str, Any], database: sqlite3.Connection
+) -> None:
+    """Nothing is lost without a word."""
+    shop["schema_contract"] = "discard_row"
+    clean = metadata_of(load(), ORDERS)
+    database.execute("alter table orders add column note text")
+    database.execute("insert into orders values (4, 1.0, '2026-01-04', 'gift')")
+    database.commit()
+
+    orders = metadata_of(load(), ORDERS)
+
+    assert clean["rows_rejected"] == 0
+    assert orders["rows_rejected"] == 1
+    (rejected,) = [record.data for record in orders["rejected"]]
+    assert "note" in rejected["reason or column"]
+    assert (rejected["what"], rejected["number"]) == ("rows", 1)
