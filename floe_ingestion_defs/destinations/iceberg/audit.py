@@ -59,6 +59,7 @@ class StagedTable:
         metadata: The table's metadata with the schema that the load evolves it to.
         current: The table as it is now, None where the load creates it.
         resource: The dlt resource that the rows come from.
+        is_nested: Whether the rows are nested in those of another table.
     """
 
     name: str
@@ -67,6 +68,7 @@ class StagedTable:
     io: FileIO
     current: Table | None = None
     resource: str | None = None
+    is_nested: bool = False
 
     @property
     def rows(self) -> int:
@@ -145,6 +147,8 @@ def rows_in_window(staged: StagedTable) -> Iterator[Finding]:
 class ReplaceGuard:
     """Refuses to replace a table by one with far fewer rows, as an empty answer of a source would.
 
+    Nested tables follow their root, whatever they hold.
+
     Attributes:
         min_share: The smallest allowed share of the table's present rows, 0 to 1.
     """
@@ -153,7 +157,7 @@ class ReplaceGuard:
 
     def __call__(self, staged: StagedTable) -> Iterator[Finding]:
         """Compares the staged rows with the table's present ones."""
-        if staged.intent.disposition != "replace" or staged.intent.nesting:
+        if staged.intent.disposition != "replace" or staged.is_nested:
             return
         present = staged.current_rows
         if staged.rows < present * self.min_share:

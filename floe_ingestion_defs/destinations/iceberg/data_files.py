@@ -177,7 +177,7 @@ def read_data_file(
     with io.new_input(task.file.file_path).open() as stream:
         parquet = pq.ParquetFile(stream)
         names = _names_by_id(metadata, parquet.schema_arrow)
-        if task.delete_files or not _is_plain(schema, names):
+        if task.delete_files or not _is_plain(schema, names, parquet.schema_arrow):
             # pyiceberg's own reader knows all of the specification's cases, and holds a whole
             # file in memory.
             scan = ArrowScan(metadata, io, schema, AlwaysTrue())
@@ -217,12 +217,22 @@ def ids_agree(file_schema: pa.Schema, metadata: TableMetadata) -> bool:
     return all(ids.get(name) == field_id for name, field_id in found.items())
 
 
-def _is_plain(schema: Schema, names: dict[int, str]) -> bool:
-    """Whether the columns can be read by name and cast: none nested, no value from elsewhere."""
-    return all(
-        field.field_type.is_primitive and (field.field_id in names or field.initial_default is None)
-        for field in schema.fields
-    )
+def _is_plain(schema: Schema, names: dict[int, str], file_schema: pa.Schema) -> bool:
+    """Whether the columns can be read by name and cast, with no value from elsewhere.
+
+    A nested column can where its type is the table's own, field ids and all, as in files that were
+    written here. It is better so: pyiceberg's reader makes an empty list of a null one of structs.
+    """
+    target = schema_to_pyarrow(schema, include_field_ids=True)
+    for field, column in zip(schema.fields, target, strict=True):
+        if field.field_id not in names:
+            if field.initial_default is not None:
+                return False
+        elif not field.field_type.is_primitive:
+            file_type = file_schema.field(names[field.field_id]).type
+            if not file_type.equals(column.type, check_metadata=True):
+                return False
+    return True
 
 
 def _cast(batch: pa.RecordBatch, target: pa.Schema) -> pa.RecordBatch:

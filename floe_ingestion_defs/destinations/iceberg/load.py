@@ -48,6 +48,7 @@ from floe_ingestion_defs.destinations.iceberg.layout import (
 from floe_ingestion_defs.destinations.iceberg.load_log import Load
 from floe_ingestion_defs.destinations.iceberg.plan import TablePlan, plan_load
 from floe_ingestion_defs.destinations.iceberg.publish import (
+    ensure_fits,
     is_dropped,
     publish,
     recover,
@@ -145,7 +146,8 @@ def run_load(
         AuditFailed: The rows did not pass an audit; nothing happened.
         IncompatibleSchema: A column cannot be widened to what the rows hold; nothing happened.
         StateConflict: Another run extracted the same resource meanwhile; nothing happened.
-        TableBlocked: A table is behind the log and cannot catch up; nothing happened.
+        TableBlocked: A table was changed incompatibly since an audit. The load is committed, and
+            published to the others.
     """
     phases = phases or Phases()
     started = time.monotonic()
@@ -154,7 +156,7 @@ def run_load(
     if load is None:
         staged = phases.measured("stage", lambda: stage(dataset, package, view))
         phases.measured("audit", lambda: audit(dataset, staged, audits))
-        load = phases.measured("commit", lambda: commit(dataset, package, staged, started))
+        load = phases.measured("commit", lambda: commit(dataset, package, staged, view, started))
     phases.measured("publish", lambda: publish_own(dataset, load))
     return load
 
@@ -168,7 +170,9 @@ def stage(dataset: Dataset, package: Package, view: LogView) -> list[StagedTable
     staged = []
     for plan in plan_load(package):
         current = dataset.load_table(plan.table)
-        if current is not None or plan.jobs:
+        # A table without rows counts although it is not there: an earlier load may be about to
+        # create it, with rows that go.
+        if current is not None or plan.jobs or plan.columns:
             staged.append(_stage_table(dataset, package, plan, current))
     if not view.knows_schema(package.schema.stored_version_hash):
         staged.append(_stage_version(dataset, package))
@@ -219,7 +223,7 @@ def _stage_table(
         truncate=plan.truncate,
         drop=plan.drop,
     )
-    return StagedTable(name, intent, metadata, io, current, plan.resource)
+    return StagedTable(name, intent, metadata, io, current, plan.resource, is_nested=plan.is_nested)
 
 
 def _stage_version(dataset: Dataset, package: Package) -> StagedTable:
@@ -264,7 +268,11 @@ def audit(dataset: Dataset, staged: Sequence[StagedTable], audits: Sequence[Audi
 
 
 def commit(
-    dataset: Dataset, package: Package, staged: Sequence[StagedTable], started: float
+    dataset: Dataset,
+    package: Package,
+    staged: Sequence[StagedTable],
+    view: LogView,
+    started: float,
 ) -> Load:
     """Appends the load to the log: this is the commit point, and from here on it exists.
 
@@ -272,14 +280,17 @@ def commit(
         dataset: The dataset.
         package: The load package.
         staged: Its staged tables.
+        view: The log when staging began.
         started: When staging began, in the seconds of `time.monotonic`.
 
     Raises:
         StateConflict: Another run committed the state of a resource that this load extracted.
-        TableBlocked: A table of the load is behind the log and cannot catch up.
+        IncompatibleSchema: A load that was committed meanwhile brought a column that this load's
+            rows do not fit.
         LoadExpired: Too much time has passed since staging began.
     """
     unknown = 0
+    fitted_through = view.last_seq
     for _ in attempts(f"Committing load {package.load_id} to {dataset.name}"):
         view = dataset.log.read_or_create()
         if done := view.find(package.load_uid):
@@ -289,6 +300,8 @@ def commit(
                 f"Load {package.load_id} was staged more than {COMMIT_WITHIN_SECONDS / 3600:.0f} "
                 "hours ago, and its files may be swept as orphans. Run the pipeline again."
             )
+        _refuse_what_no_longer_fits(dataset, staged, view, fitted_through)
+        fitted_through = view.last_seq
         load = _next_load(package, staged, view)
         try:
             dataset.log.append(view, load)
@@ -301,6 +314,20 @@ def commit(
             if unknown == 3:
                 raise error.cause from error
     raise AssertionError("unreachable")
+
+
+def _refuse_what_no_longer_fits(
+    dataset: Dataset, staged: Sequence[StagedTable], view: LogView, fitted_through: int
+) -> None:
+    """Looks at the loads that were committed since the staged rows were found to fit.
+
+    A load that is committed and does not fit would block its table until somebody repairs it.
+    """
+    overtaking = [intent for load in view.after(fitted_through) for intent in load.intent.tables]
+    for table in staged:
+        own = table.intent
+        if any(i.table == own.table and i.iceberg_schema != own.iceberg_schema for i in overtaking):
+            ensure_fits(dataset, view.unsettled(), own)
 
 
 def _next_load(package: Package, staged: Sequence[StagedTable], view: LogView) -> Load:

@@ -51,6 +51,7 @@ class TablePlan:
     jobs: tuple[Path, ...]
     layout: Layout
     resource: str | None = None
+    is_nested: bool = False
     strategy: MergeStrategy | None = None
     keys: Keys = field(default_factory=Keys)
     nesting: Nesting | None = None
@@ -110,6 +111,7 @@ def _plan_table(package: Package, name: str) -> TablePlan:
         jobs=tuple(package.jobs.get(name, ())),
         layout=layout_of(table),
         resource=root.get("resource"),
+        is_nested=nested,
         strategy=strategy,
         keys=Keys() if nested or disposition != "merge" else root_keys,
         nesting=(
