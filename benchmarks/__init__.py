@@ -1,0 +1,1 @@
+"""This project measured beside stock dlt, in one run: `python -m benchmarks`."""

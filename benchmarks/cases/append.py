@@ -1,0 +1,52 @@
+"""Appending `lineitem` from Arrow: 6 million rows, and four times as many."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks import tpch
+from benchmarks.measure import Measurement, run
+from benchmarks.report import MB, Row, at_least, at_most, exactly, megabytes, ratio
+from benchmarks.runner import Bench
+from benchmarks.sides import Side, hints, make_pipeline, row_count, snapshots
+
+TABLE = "lineitem"
+
+
+def cases(bench: Bench) -> list[Row]:
+    """The load step against stock dlt's, and the memory of four times the rows."""
+    floe = bench.measure("lineitem", append_lineitem, side="floe")
+    stock = bench.measure("lineitem", append_lineitem, side="stock")
+    large = bench.measure("lineitem", append_lineitem, 1, side="floe", scale=4)
+    return [
+        Row(
+            "append 6 M lineitem from Arrow",
+            floe,
+            [
+                at_least(8, floe.load_seconds, stock.load_seconds),
+                at_most(1 / 3, floe.peak_bytes / stock.peak_bytes, "peak, of stock's", ratio),
+                at_most(60 * MB, floe.load_added_bytes, "added by the load step", megabytes),
+                exactly(1, floe.snapshots, "snapshots on main"),
+            ],
+            stock,
+        ),
+        Row(
+            "append 24 M lineitem from Arrow",
+            large,
+            [at_most(1.15, large.peak_bytes / floe.peak_bytes, "peak, of that of 6 M", ratio)],
+        ),
+    ]
+
+
+def append_lineitem(home: Path, cache: Path, side: Side, scale: int = 1) -> Measurement:
+    """Appends all line items to a table that is not there yet."""
+    import dlt
+
+    rows = tpch.read(tpch.generate(cache, TABLE, scale))
+    pipeline = make_pipeline(side, home, "lineitem")
+    resource = dlt.resource(rows, name=TABLE, write_disposition="append", **hints(side))
+    measured = run(pipeline, resource)
+    if (found := row_count(home, TABLE)) < tpch.LINEITEMS * scale * 0.99:
+        raise AssertionError(f"{found} line items after the append")
+    return replace(measured, snapshots=snapshots(home, TABLE))

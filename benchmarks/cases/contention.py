@@ -1,0 +1,69 @@
+"""Eight processes that commit together: eight pipelines, one dataset, one table."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cases.nothing_new import TABLE
+from benchmarks.measure import Measurement
+from benchmarks.report import Row, at_most, seconds
+from benchmarks.runner import Bench
+from benchmarks.sides import make_pipeline, row_count
+
+PROCESSES = 8
+ROWS = 100
+
+
+def cases(bench: Bench) -> list[Row]:
+    """Into one table that all share, and into a table each."""
+    rows = []
+    for shared, where in ((True, "one table"), (False, "a table each")):
+        found = bench.measure("together", commit_together, shared=shared)
+        target = at_most(3, found.load_seconds, "until all have finished", seconds)
+        rows.append(Row(f"{PROCESSES} processes load together into {where}", found, [target]))
+    return rows
+
+
+def commit_together(home: Path, cache: Path, shared: bool) -> Measurement:
+    """Eight processes extract, wait for each other, and load at once.
+
+    Args:
+        home: The catalog, with a dataset in it.
+        cache: Unused.
+        shared: Whether all load into one table, or each into its own.
+    """
+    # Forked after the imports: what is measured is the committing.
+    make_pipeline("floe", home, "warm")
+    context = multiprocessing.get_context("fork")
+    barrier = context.Barrier(PROCESSES + 1)
+    workers = [
+        context.Process(target=_load, args=(home, number, shared, barrier))
+        for number in range(PROCESSES)
+    ]
+    for worker in workers:
+        worker.start()
+    barrier.wait(timeout=120)
+    started = time.perf_counter()
+    for worker in workers:
+        worker.join()
+    seconds = time.perf_counter() - started
+    if any(worker.exitcode for worker in workers):
+        raise AssertionError(f"exit codes {[worker.exitcode for worker in workers]}")
+    tables = [TABLE] if shared else [f"{TABLE}_{number}" for number in range(PROCESSES)]
+    found = sum(row_count(home, table) for table in tables)
+    if found != PROCESSES * ROWS:
+        raise AssertionError(f"{found} rows after {PROCESSES} loads of {ROWS}")
+    return Measurement(load_seconds=seconds, whole_seconds=seconds, peak_bytes=0)
+
+
+def _load(home: Path, number: int, shared: bool, barrier: Any) -> None:
+    table = TABLE if shared else f"{TABLE}_{number}"
+    pipeline = make_pipeline("floe", home, f"writer_{number}")
+    pipeline.sync_destination()
+    pipeline.extract([{"writer": number, "n": n} for n in range(ROWS)], table_name=table)
+    pipeline.normalize()
+    barrier.wait(timeout=120)
+    pipeline.load()

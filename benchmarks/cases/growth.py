@@ -1,0 +1,76 @@
+"""What a dataset costs that has grown old: 10,000 earlier loads in its log, and 500 tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.cases.nothing_new import load_events, load_nothing, open_dataset
+from benchmarks.report import Row, at_most, ratio
+from benchmarks.runner import Bench
+from benchmarks.sides import DATASET, make_pipeline, open_catalog
+
+LOADS = 10_000
+TABLES = 500
+
+
+def cases(bench: Bench) -> list[Row]:
+    """A load with nothing new and an opening, beside those of a fresh dataset."""
+    bench.prepare("fresh", load_fresh)
+    bench.prepare("grown", load_grown)
+    rows = []
+    for work, function in (("a load with nothing new", load_nothing), ("opening", open_dataset)):
+        fresh = bench.measure("fresh", function, side="floe")
+        grown = bench.measure("grown", function, side="floe")
+        growth = grown.whole_seconds / fresh.whole_seconds
+        target = at_most(1.5, growth, "whole run, of a fresh dataset's", ratio)
+        rows.append(Row(f"{work}, after {LOADS:,} loads and with {TABLES} tables", grown, [target]))
+    return rows
+
+
+def load_fresh(home: Path, cache: Path) -> None:
+    """A dataset with one load into one table."""
+    load_events(home, cache, "floe")
+
+
+def load_grown(home: Path, cache: Path, loads: int = LOADS, tables: int = TABLES) -> None:
+    """A dataset with so many loads and tables, among them those of `load_fresh`.
+
+    The tables come from one real load. The log's rows are loads of pipelines that ran every hour:
+    all but the last few are written at once, as a compaction would have left them, and the rest are
+    appended and compacted by the log itself, which brings all into the layout that it keeps.
+    """
+    import dlt
+
+    wide = [dlt.resource([{"id": 1}], name=f"table_{n:03d}") for n in range(tables)]
+    make_pipeline("floe", home, "wide").run(wide)
+    load_events(home, cache, "floe")
+    _lengthen_log(home, loads)
+
+
+def _lengthen_log(home: Path, loads: int) -> None:
+    import pyarrow as pa
+
+    from floe_ingestion_defs.destinations.iceberg.compaction import COMPACT_AFTER_FILES
+    from floe_ingestion_defs.destinations.iceberg.load_log import LoadLog
+
+    log = LoadLog(open_catalog(home), (DATASET,))
+    view = log.read()
+    if view is None:
+        raise AssertionError("no load was made")
+    newest = view.newest_state("events")
+    if newest is None:
+        raise AssertionError("no state was stored")
+    appended = 2 * COMPACT_AFTER_FILES - 5
+    seq = view.last_seq
+    old = [
+        replace(newest, load_uid=f"old-{n}", seq=n, settled_seq=n - 1, pipeline_name=f"p{n % 50}")
+        for n in range(seq + 1, loads - appended + 1)
+    ]
+    view.table.append(pa.concat_tables([load._as_row() for load in old]))
+    for n in range(loads - appended + 1, loads + 1):
+        view = log.read_or_create()
+        uid = f"old-{n}"
+        log.append(view, replace(newest, load_uid=uid, seq=n, settled_seq=n - 1))
+        log.compact_if_due()
+    log.record_settled(loads)

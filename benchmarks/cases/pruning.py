@@ -1,0 +1,77 @@
+"""A merge that touches 1 of 100 files: orders in files clustered by key."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks import tpch
+from benchmarks.measure import Measurement, run
+from benchmarks.report import Row, at_most, exactly, ratio
+from benchmarks.runner import Bench
+from benchmarks.sides import DATASET, make_pipeline, open_catalog
+
+TABLE = "orders"
+FILES = 100
+
+
+def cases(bench: Bench) -> list[Row]:
+    """Beside the same merge where the table is one file, which is read and rewritten whole."""
+    bench.prepare("clustered-100", load_clustered)
+    bench.prepare("clustered-1", load_clustered, files=1)
+    one_of_many = bench.measure("clustered-100", merge_into_one_file)
+    whole = bench.measure("clustered-1", merge_into_one_file)
+    share = one_of_many.load_seconds / whole.load_seconds
+    targets = [
+        exactly(1, (one_of_many.extra or {}).get("rewritten"), "files rewritten, of 100"),
+        at_most(0.5, share, "load step, of that of a table of one file", ratio),
+    ]
+    return [Row("merge 1,000 rows into 1 of 100 files clustered by key", one_of_many, targets)]
+
+
+def load_clustered(home: Path, cache: Path, files: int = FILES) -> None:
+    """Loads orders as so many files, each with a range of keys of its own."""
+    import pyarrow as pa
+
+    rows_a_file = tpch.ORDERS // files
+    orders = pa.Table.from_batches(tpch.read(tpch.generate(cache, TABLE)))
+    orders = orders.sort_by("o_orderkey")
+    # The rows as so many appends would have left them, without so many runs.
+    make_pipeline("floe", home, "orders").run(_resource([orders.slice(0, 1)], "replace"))
+    table = open_catalog(home).load_table((DATASET, TABLE))
+    table.delete()
+    names = table.schema().as_arrow().names
+    for number in range(files):
+        table.append(orders.slice(number * rows_a_file, rows_a_file).select(names))
+
+
+def merge_into_one_file(home: Path, cache: Path) -> Measurement:
+    """Merges 1,000 changed rows, all with keys of one file."""
+    import pyarrow as pa
+
+    before = _data_files(home)
+    rows_a_file = tpch.ORDERS // FILES
+    orders = pa.Table.from_batches(tpch.read(tpch.generate(cache, TABLE))).sort_by("o_orderkey")
+    changed = orders.slice(rows_a_file // 2, 1000)
+    del orders
+    disposition = {"disposition": "merge", "strategy": "upsert"}
+    measured = run(make_pipeline("floe", home, "orders"), _resource([changed], disposition))
+    kept = before & _data_files(home)
+    return replace(measured, extra={"files": len(before), "rewritten": len(before - kept)})
+
+
+def _data_files(home: Path) -> set[str]:
+    tasks = open_catalog(home).load_table((DATASET, TABLE)).scan().plan_files()
+    return {task.file.file_path for task in tasks}
+
+
+def _resource(rows: Any, disposition: Any) -> Any:
+    import dlt
+
+    return dlt.resource(
+        rows,
+        name=TABLE,
+        primary_key="o_orderkey",
+        write_disposition=disposition,
+    )
