@@ -18,6 +18,7 @@ from floe_ingestion_defs.dlt_plugin.categories import error_chain
 from floe_ingestion_defs.dlt_plugin.contracts import REJECTED_SUFFIX
 from floe_ingestion_defs.dlt_plugin.destination_config import open_configured_catalog
 from floe_ingestion_defs.dlt_plugin.failures import raise_as_ingestion_error
+from floe_ingestion_defs.dlt_plugin.load_request import WHOLE, LoadRequest
 from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 from floe_ingestion_defs.dlt_plugin.results import LoadResult, ResourceResult
 from floe_ingestion_defs.dlt_plugin.retry import retrying
@@ -39,6 +40,7 @@ class _Load:
     """One load on its way through dlt's steps."""
 
     current: IngestionPipeline
+    request: LoadRequest = WHOLE
     refresh: str | None = None
     normalized: NormalizeInfo | None = None
     loaded: LoadInfo | None = None
@@ -46,7 +48,8 @@ class _Load:
 
     def attempt(self) -> None:
         """Go on where the last attempt ended, or start afresh where that is not possible."""
-        if self.current.used and self.normalized is None:
+        first = self.loaded is None and not self.current.used
+        if self.normalized is None and (self.current.used or (first and self.request)):
             self._start_afresh()
         try:
             self._run_steps()
@@ -57,7 +60,7 @@ class _Load:
 
     def _start_afresh(self) -> None:
         self.current.close()
-        self.current = self.current.renew()
+        self.current = self.current.renew(self.request)
 
     def _run_steps(self) -> None:
         pipeline, redactor = self.current.pipeline, self.current.redactor
@@ -75,7 +78,13 @@ class _Load:
 
 
 def load(
-    pipeline: IngestionPipeline, retry_config: RetryConfig, *, refresh: str | None = None
+    pipeline: IngestionPipeline,
+    retry_config: RetryConfig,
+    *,
+    refresh: str | None = None,
+    start: Any = None,
+    end: Any = None,
+    limit: int | None = None,
 ) -> LoadResult:
     """Load what a pipeline's source has to give.
 
@@ -83,6 +92,9 @@ def load(
         pipeline: The pipeline; a used one is made afresh.
         retry_config: How failed loads are tried again.
         refresh: dlt's refresh mode: `drop_sources`, `drop_resources` or `drop_data`.
+        start: First value of the cursor to load, of a window.
+        end: First value of the cursor not to load any more.
+        limit: About how many rows to load of each resource.
 
     Raises:
         IngestionError: The load failed; nothing of it is visible.
@@ -95,7 +107,7 @@ def load(
         "ingestion.write_mode": pipeline.config.write_mode,
     }
     log = _LOG.bind(source=pipeline.name, table=pipeline.config.destination_table)
-    one = _Load(pipeline, refresh)
+    one = _Load(pipeline, LoadRequest(start, end, limit), refresh)
     with traced("ingestion.run", attributes, pipeline.redactor) as span:
         log.info("load started", resources=[spec.name for spec in pipeline.resources])
         try:

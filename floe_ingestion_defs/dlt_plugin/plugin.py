@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from floe_ingestion_defs.dlt_plugin.destination_config import destination_config
 from floe_ingestion_defs.dlt_plugin.errors import IngestionError, PipelineConfigurationError
 from floe_ingestion_defs.dlt_plugin.failures import raise_as_ingestion_error
 from floe_ingestion_defs.dlt_plugin.health import check_health
+from floe_ingestion_defs.dlt_plugin.load_request import WHOLE, LoadRequest
 from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 from floe_ingestion_defs.dlt_plugin.preparation import (
     as_source_config,
@@ -185,6 +187,7 @@ class DltIngestionPlugin(IngestionPlugin):
         source: IngestionSourceConfig,
         resources: Sequence[str] | None,
         redactor: Redactor,
+        request: LoadRequest = WHOLE,
     ) -> IngestionPipeline:
         resolved, options = resolve_source(source)
         specs = choose_resources(resolved, resources)
@@ -195,14 +198,14 @@ class DltIngestionPlugin(IngestionPlugin):
         try:
             return IngestionPipeline(
                 pipeline=make_dlt_pipeline(source, specs, destination, working_dir),
-                source=build_source(resolved, options, specs, rejections),
+                source=build_source(resolved, options, specs, rejections, request),
                 config=source,
                 resources=specs,
                 working_dir=working_dir,
                 destination=destination,
                 redactor=redactor,
                 rejections=rejections,
-                renew=lambda: self._make_pipeline(source, resources, redactor),
+                renew=partial(self._make_pipeline, source, resources, redactor),
             )
         except Exception as error:  # a source is built by dlt, by drivers and by its author
             shutil.rmtree(working_dir, ignore_errors=True)
@@ -231,7 +234,9 @@ class DltIngestionPlugin(IngestionPlugin):
 
         Args:
             pipeline: What `create_pipeline` made.
-            **kwargs: `refresh`, dlt's refresh mode: `drop_sources`, `drop_resources`, `drop_data`.
+            **kwargs: `refresh`, dlt's refresh mode: `drop_sources`, `drop_resources`, `drop_data`;
+                `start` and `end`, a window of the cursor to load again without moving the stored
+                cursor; `limit`, about how many rows to load of each resource.
 
         Raises:
             IngestionError: The load failed; nothing of it is visible.

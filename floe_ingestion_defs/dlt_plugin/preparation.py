@@ -17,6 +17,8 @@ from floe_ingestion_defs.dlt_plugin.config_rules import as_words
 from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError, SourceConnectionError
 from floe_ingestion_defs.dlt_plugin.failures import as_ingestion_error
 from floe_ingestion_defs.dlt_plugin.hints import apply_spec, assemble_source
+from floe_ingestion_defs.dlt_plugin.incremental import overwrite_window
+from floe_ingestion_defs.dlt_plugin.load_request import WHOLE, LoadRequest
 from floe_ingestion_defs.dlt_plugin.placeholders import missing_names, resolve_placeholders
 from floe_ingestion_defs.dlt_plugin.redaction import Redactor
 from floe_ingestion_defs.dlt_plugin.rejections import Rejections
@@ -168,6 +170,7 @@ def build_source(
     options: SourceOptions,
     specs: Sequence[ResourceSpec],
     rejections: Mapping[str, Rejections],
+    request: LoadRequest = WHOLE,
 ) -> DltSource:
     """Make the dlt source that extracts the chosen resources.
 
@@ -176,16 +179,22 @@ def build_source(
         options: Its options.
         specs: The chosen resources.
         rejections: Where what a resource's contract refuses is counted, by its name.
+        request: The window and the limit of the load.
+
+    Raises:
+        PipelineConfigurationError: What is asked for cannot be done with these resources.
     """
     from floe_ingestion_defs.dlt_plugin.contract_gate import guard_resource
 
-    resources = SOURCE_TYPES[source.source_type].build(source, options, specs)
+    request.check(specs)
+    resources = SOURCE_TYPES[source.source_type].build(source, options, specs, request)
     by_name = {spec.name: spec for spec in specs}
     for resource in resources:
         if resource.name in by_name:
             spec = by_name[resource.name]
             apply_spec(resource, spec, source.source_type)
             guard_resource(resource, spec, rejections[spec.name])
+            overwrite_window(resource, spec, request)
     return assemble_source(source, resources, specs).with_resources(*by_name)
 
 

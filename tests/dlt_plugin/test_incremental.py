@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from floe_ingestion_defs.dlt_plugin import IngestionError, LoadResult
+from floe_ingestion_defs.dlt_plugin import (
+    DltIngestionPlugin,
+    IngestionError,
+    LoadResult,
+    PipelineConfigurationError,
+)
 
 Source = dict[str, Any]
 Load = Callable[..., LoadResult]
@@ -58,3 +63,166 @@ def test_a_missing_cursor_column_fails_by_its_name(
     with pytest.raises(IngestionError, match="updated_at"):
         load({**files, "cursor_field": "updated_at"})
     assert tables() == set()
+
+
+@pytest.fixture
+def run() -> Callable[..., LoadResult]:
+    """Loads a source, with what is asked of one load."""
+
+    def run(source: Source, **request: Any) -> LoadResult:
+        plugin = DltIngestionPlugin({"sources": [source], "retry_config": {"max_retries": 0}})
+        return plugin.load(plugin.create_pipeline(plugin.source(source["name"])), **request)
+
+    return run
+
+
+@pytest.fixture(params=["filesystem", "sql_database", "rest_api"])
+def days(
+    request: pytest.FixtureRequest,
+    files: Source,
+    shop: Source,
+    items: Source,
+    landing: Path,
+    database: Any,
+    api: Any,
+) -> tuple[Source, Callable[[list[int]], None]]:
+    """A source of one row a day, appended, and what makes it have the rows of given days."""
+    common = {
+        "name": "days",
+        "write_mode": "append",
+        "cursor_field": "at",
+        "destination_table": "bronze.days",
+        "primary_key": "id",
+        "columns": {"at": "timestamp"},
+        "initial_value": "2024-01-01T00:00:00Z",
+    }
+    if request.param == "filesystem":
+
+        def set_files(numbers: list[int]) -> None:
+            lines = [f"{number},2024-01-{number:02}T12:00:00Z\n" for number in numbers]
+            (landing / "days.csv").write_text("id,at\n" + "".join(lines))
+
+        return {**files, **common}, set_files
+    if request.param == "sql_database":
+        database.run("CREATE TABLE days (id INTEGER PRIMARY KEY, at DATETIME NOT NULL)")
+
+        def set_table(numbers: list[int]) -> None:
+            database.run("DELETE FROM days")
+            database.run(
+                "INSERT INTO days VALUES (?, ?)",
+                [(number, f"2024-01-{number:02} 12:00:00.000000") for number in numbers],
+            )
+
+        common["columns"] = {}
+        return {**shop, **common, "source_config": {"table_names": ["days"]}}, set_table
+
+    def set_api(numbers: list[int]) -> None:
+        api.rows = [{"id": n, "at": f"2024-01-{n:02}T12:00:00Z"} for n in numbers]
+
+    resource = {
+        "name": "days",
+        "endpoint": {
+            "path": "items",
+            "data_selector": "data",
+            "params": {"since": "{incremental.start_value}"},
+        },
+    }
+    return {
+        **items,
+        **common,
+        "source_config": {**items["source_config"], "resources": [resource]},
+    }, set_api
+
+
+WINDOW = {"start": "2024-01-02T00:00:00Z", "end": "2024-01-04T00:00:00Z"}
+
+
+def ids(rows: Rows) -> list[int]:
+    return sorted(row["id"] for row in rows("bronze.days"))
+
+
+def test_a_backfill_takes_the_place_of_the_windows_rows_and_leaves_the_cursor(
+    days: Any, run: Callable[..., LoadResult], rows: Rows
+) -> None:
+    source, have = days
+    have([1, 2, 3, 4, 5])
+    run(source)
+    have([1, 3, 4, 5, 6])
+    assert run(source, **WINDOW).rows_loaded == 1
+    assert ids(rows) == [1, 3, 4, 5]
+    assert run(source, **WINDOW).rows_loaded == 1
+    assert ids(rows) == [1, 3, 4, 5]
+    assert run(source).rows_loaded == 1
+    assert ids(rows) == [1, 3, 4, 5, 6]
+
+
+def test_a_backfill_of_a_window_that_has_become_empty_empties_it(
+    days: Any, run: Callable[..., LoadResult], rows: Rows
+) -> None:
+    source, have = days
+    have([1, 2, 3, 4])
+    run(source)
+    have([1, 4])
+    assert run(source, **WINDOW).rows_loaded == 0
+    assert ids(rows) == [1, 4]
+
+
+def test_a_backfill_of_a_merged_table_goes_by_its_key(
+    days: Any, run: Callable[..., LoadResult], rows: Rows
+) -> None:
+    source, have = days
+    source["write_mode"] = "merge"
+    have([1, 2, 3, 4])
+    run(source)
+    have([2, 3, 4])
+    assert run(source, **WINDOW).rows_loaded == 2
+    assert ids(rows) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("change", "asked", "says"),
+    [
+        ({}, {"start": 1}, "end is missing"),
+        ({"cursor_field": None}, {"start": 1, "end": 2}, "cursor_field"),
+        ({"write_mode": "replace"}, {"start": 1, "end": 2}, "replace"),
+        ({}, {"limit": 0}, "limit is 0"),
+    ],
+)
+def test_a_window_that_cannot_be_is_refused(
+    shop: Source,
+    run: Callable[..., LoadResult],
+    change: dict[str, Any],
+    asked: dict[str, Any],
+    says: str,
+) -> None:
+    with pytest.raises(PipelineConfigurationError, match=says):
+        run({**shop, **change}, **asked)
+
+
+def test_a_limited_load_of_a_table_goes_on_where_it_stopped(
+    shop: Source, run: Callable[..., LoadResult], database: Any
+) -> None:
+    database.run(
+        "INSERT INTO orders (id, updated_at) VALUES (?, ?)",
+        [(number, f"2023-01-{number:02} 00:00:00.000000") for number in range(28, 10, -1)],
+    )
+    assert run(shop, limit=5).rows_loaded == 5
+    assert run(shop).rows_loaded == 15
+
+
+def test_a_limited_load_of_files_reads_each_of_them_whole(
+    files: Source, landing: Path, run: Callable[..., LoadResult]
+) -> None:
+    for name in "abc":
+        (landing / f"{name}.csv").write_text("id\n1\n2\n3\n")
+    assert run(files, limit=4).rows_loaded == 6
+    assert run(files).rows_loaded == 3
+
+
+def test_a_refresh_loads_everything_again(
+    shop: Source, run: Callable[..., LoadResult], rows: Rows
+) -> None:
+    run(shop)
+    assert run(shop, refresh="drop_data").rows_loaded == 2
+    assert len(rows("bronze.shop_orders")) == 2
+    assert run(shop).rows_loaded == 0

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from dlt.extract import DltResource
 
     from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
     from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
 
 
@@ -18,7 +19,11 @@ class SourceType(Protocol):
     name: ClassVar[str]
 
     def build(
-        self, source: IngestionSourceConfig, options: Any, specs: Sequence[ResourceSpec]
+        self,
+        source: IngestionSourceConfig,
+        options: Any,
+        specs: Sequence[ResourceSpec],
+        request: LoadRequest,
     ) -> list[DltResource]:
         """Make the dlt resources that extract `specs`; common hints are applied by the caller.
 
@@ -26,6 +31,7 @@ class SourceType(Protocol):
             source: The source, its placeholders resolved.
             options: `source_config` as the model of this source type.
             specs: Resources to extract.
+            request: The window and the limit of the load.
         """
 
     def check(self, source: IngestionSourceConfig, options: Any, timeout: float) -> None:

@@ -77,7 +77,11 @@ class LoadedFiles:
         for file in files:
             if file.fingerprint not in self._known:
                 yield file
-                self._finished.add(file.fingerprint)
+                self.finish(file)
+
+    def finish(self, file: ListedFile) -> None:
+        """Count a file as loaded."""
+        self._finished.add(file.fingerprint)
 
     def remember(self) -> None:
         """Write the state: what is still listed and was loaded, before or now."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from floe_ingestion_defs.dlt_plugin.cursor_values import as_declared
 from floe_ingestion_defs.dlt_plugin.incremental import cursor_for
 from floe_ingestion_defs.dlt_plugin.source_options.filesystem import FilesystemOptions
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
     from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
     from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
 
 
@@ -27,16 +30,20 @@ class FilesystemSource:
         source: IngestionSourceConfig,
         options: FilesystemOptions,
         specs: Sequence[ResourceSpec],
+        request: LoadRequest,
     ) -> list[DltResource]:
         """Make the one resource of the source."""
         import dlt
 
         resources = []
         for spec in specs:
+            # A backfill looks for the window's rows wherever they are.
+            only_new = _only_new_files(options, spec) and not request.is_window
             resource = dlt.resource(_read_files, name=spec.name)(
-                source, options, spec, _only_new_files(options, spec)
+                source, options, spec, only_new, request.limit
             )
-            if (cursor := cursor_for(spec)) is not None:
+            cursor = cursor_for(spec, request, partial(_typed, spec=spec))
+            if cursor is not None:
                 resource.apply_hints(incremental=cursor)
             resources.append(resource)
         return resources
@@ -57,6 +64,11 @@ class FilesystemSource:
                 raise FileNotFoundError(msg)
             return
         fs.ls(options.bucket_url, detail=False)
+
+
+def _typed(value: Any, spec: ResourceSpec) -> Any:
+    name = spec.cursor_field or ""
+    return as_declared(value, spec.columns.get(name), name)
 
 
 def _only_new_files(options: FilesystemOptions, spec: ResourceSpec) -> bool:
@@ -97,6 +109,7 @@ def _read_files(
     options: FilesystemOptions,
     spec: ResourceSpec,
     only_new_files: bool,
+    limit: int | None,
 ) -> Iterator[pa.Table]:
     import dlt
     import pyarrow as pa
@@ -114,6 +127,7 @@ def _read_files(
     fs = _open_filesystem(source, options)
     files = list_files(fs, options.bucket_url, options.file_glob)
     loaded = LoadedFiles(dlt.current.resource_state() if only_new_files else {})
+    rows = 0
     try:
         for file in loaded.select_new(files):
             for table in read_file(fs, file, options, types):
@@ -122,6 +136,11 @@ def _read_files(
                     table = table.append_column(
                         options.file_name_column, pa.repeat(name, table.num_rows)
                     )
+                rows += table.num_rows
                 yield table
+            if limit is not None and rows >= limit:
+                # This file is read, and the next one is not begun: a file counts as a whole.
+                loaded.finish(file)
+                return
     finally:
         loaded.remember()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dlt.extract import DltResource
 
     from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
     from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
 
 
@@ -27,6 +28,7 @@ class PythonSource:
         source: IngestionSourceConfig,
         options: PythonOptions,
         specs: Sequence[ResourceSpec],
+        request: LoadRequest,
     ) -> list[DltResource]:
         """Call the factory, and pick the resources that the configuration names."""
         found = {resource.name: resource for resource in _resources_of(_call(options))}
@@ -38,8 +40,11 @@ class PythonSource:
                 )
                 raise PipelineConfigurationError(msg)
             resource = found[spec.name]
-            if resource.incremental is None and (cursor := cursor_for(spec)) is not None:
+            has_own = resource.incremental is not None and not request.is_window
+            if not has_own and (cursor := cursor_for(spec, request)) is not None:
                 resource.apply_hints(incremental=cursor)
+            if request.limit is not None:
+                resource.add_limit(request.limit, count_rows=True)
         return list(found.values())
 
     def check(self, source: IngestionSourceConfig, options: PythonOptions, timeout: float) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
+from floe_ingestion_defs.dlt_plugin.cursor_values import as_json_value
 from floe_ingestion_defs.dlt_plugin.incremental import cursor_for
 from floe_ingestion_defs.dlt_plugin.source_options import rest_resources
 from floe_ingestion_defs.dlt_plugin.source_options.rest_api import (
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from dlt.extract import DltResource
 
     from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
     from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
 
 _PORTS = {"http": 80, "https": 443}
@@ -35,6 +37,7 @@ class RestApiSource:
         source: IngestionSourceConfig,
         options: RestApiOptions,
         specs: Sequence[ResourceSpec],
+        request: LoadRequest,
     ) -> list[DltResource]:
         """Make all resources of the API: one may need another that is not loaded itself."""
         from dlt.sources.rest_api import rest_api_resources
@@ -43,7 +46,7 @@ class RestApiSource:
         own = copy.deepcopy(dict(source.source_config))
         config: dict[str, Any] = {
             "client": _client(source, own["client"]),
-            "resources": [_resource(resource, by_name) for resource in own["resources"]],
+            "resources": [_resource(resource, by_name, request) for resource in own["resources"]],
         }
         if own.get("resource_defaults"):
             config["resource_defaults"] = own["resource_defaults"]
@@ -53,7 +56,10 @@ class RestApiSource:
                 resource.max_table_nesting = options.max_table_nesting
         for name, settings in rest_resources(own).items():
             if name in by_name and not uses_incremental(settings):
-                _add_cursor(next(r for r in resources if r.name == name), by_name[name])
+                _add_cursor(next(r for r in resources if r.name == name), by_name[name], request)
+        for resource in resources:
+            if request.limit is not None and resource.name in by_name:
+                resource.add_limit(request.limit, count_rows=True)
         return resources
 
     def check(self, source: IngestionSourceConfig, options: RestApiOptions, timeout: float) -> None:
@@ -82,14 +88,16 @@ def _client(source: IngestionSourceConfig, client: dict[str, Any]) -> dict[str, 
     return {**client, "auth": auth}
 
 
-def _resource(resource: Any, specs: Mapping[str, ResourceSpec]) -> Any:
+def _resource(resource: Any, specs: Mapping[str, ResourceSpec], request: LoadRequest) -> Any:
     if isinstance(resource, str):
         resource = {"name": resource}
     spec = specs.get(resource["name"])
     if spec is None or not uses_incremental(resource) or spec.cursor_field is None:
         return resource
     endpoint = resource["endpoint"]
-    if endpoint.get("incremental") is None and not has_incremental_param(endpoint):
+    if request.is_window:
+        _ask_for_window(endpoint, spec, request)
+    elif endpoint.get("incremental") is None and not has_incremental_param(endpoint):
         endpoint["incremental"] = {
             "cursor_path": spec.cursor_field,
             **({} if spec.initial_value is None else {"initial_value": spec.initial_value}),
@@ -98,9 +106,22 @@ def _resource(resource: Any, specs: Mapping[str, ResourceSpec]) -> Any:
     return resource
 
 
-def _add_cursor(resource: DltResource, spec: ResourceSpec) -> None:
+def _ask_for_window(endpoint: dict[str, Any], spec: ResourceSpec, request: LoadRequest) -> None:
+    window = {
+        "initial_value": as_json_value(request.start),
+        "end_value": as_json_value(request.end),
+    }
+    for param in (endpoint.get("params") or {}).values():
+        if isinstance(param, dict) and param.get("type") == "incremental":
+            param.update(window)
+            return
+    own = {"cursor_path": spec.cursor_field, **(endpoint.get("incremental") or {})}
+    endpoint["incremental"] = {**own, **window}
+
+
+def _add_cursor(resource: DltResource, spec: ResourceSpec, request: LoadRequest) -> None:
     """Let only rows past the cursor through where the API cannot be asked for them."""
-    cursor = cursor_for(spec)
+    cursor = cursor_for(spec, request, as_json_value)
     if cursor is not None:
         # As a step of its own: as a hint, dlt would hand it to the requests, which have no use
         # for it.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from datetime import date, datetime
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from floe_ingestion_defs.dlt_plugin.cursor_values import as_date, as_moment, looks_like_a_moment
 from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
 from floe_ingestion_defs.dlt_plugin.incremental import cursor_for
 from floe_ingestion_defs.dlt_plugin.source_options.sql_database import SqlDatabaseOptions
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
     from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
-
-_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
 
 
 class SqlDatabaseSource:
@@ -35,6 +34,7 @@ class SqlDatabaseSource:
         source: IngestionSourceConfig,
         options: SqlDatabaseOptions,
         specs: Sequence[ResourceSpec],
+        request: LoadRequest,
     ) -> list[DltResource]:
         """Make a resource of each table."""
         from dlt.sources.sql_database import sql_table
@@ -47,7 +47,12 @@ class SqlDatabaseSource:
                 credentials=credentials,
                 table=spec.name,
                 schema=options.schema_,
-                incremental=cursor_for(spec, initial_value=_typed(spec, credentials, options)),
+                incremental=cursor_for(
+                    spec,
+                    request,
+                    partial(_typed, spec=spec, credentials=credentials, options=options),
+                    ordered=request.limit is not None,
+                ),
                 chunk_size=options.chunk_size,
                 backend=backend,
                 table_loader_class=loader,
@@ -60,6 +65,8 @@ class SqlDatabaseSource:
                 included_columns=_listed(options.included_columns, spec),
                 excluded_columns=_listed(options.excluded_columns, spec),
             )
+            if request.limit is not None:
+                resource.add_limit(request.limit, count_rows=True)
             resources.append(resource)
         return resources
 
@@ -153,15 +160,17 @@ def _refuse_absent_sqlite_file(engine: Engine) -> None:
 
 
 def _typed(
-    spec: ResourceSpec, credentials: ConnectionStringCredentials, options: SqlDatabaseOptions
+    value: Any,
+    spec: ResourceSpec,
+    credentials: ConnectionStringCredentials,
+    options: SqlDatabaseOptions,
 ) -> Any:
-    """Give an initial value that is text as the date or time that the database compares with.
+    """Give a value that is text as the date or time that the database compares with.
 
     YAML and JSON hand over quoted dates as text, which drivers do not compare with a timestamp.
     """
-    value = spec.initial_value
-    if not isinstance(value, str) or not _ISO_DATE.fullmatch(value):
-        return None
+    if not looks_like_a_moment(value):
+        return value
     import sqlalchemy
 
     engine = _engine(credentials, options)
@@ -171,8 +180,7 @@ def _typed(
         engine.dispose()
     kinds = [column["type"] for column in columns if column["name"] == spec.cursor_field]
     if kinds and isinstance(kinds[0], sqlalchemy.DateTime):
-        moment = datetime.fromisoformat(value)
-        return moment if kinds[0].timezone else moment.replace(tzinfo=None)
+        return as_moment(value, zoned=bool(kinds[0].timezone))
     if kinds and isinstance(kinds[0], sqlalchemy.Date):
-        return date.fromisoformat(value[:10])
-    return None
+        return as_date(value)
+    return value
