@@ -96,7 +96,7 @@ def _plain(name: str, raw: dict[str, list[Row]]) -> list[Row]:
     plain = []
     for row in rows:
         kept = {column: value for column, value in row.items() if not column.startswith("_dlt_")}
-        if parent:
+        if parent in raw and name != f"{parent}__blocked":
             kept["parent"] = keys.get(row["_dlt_parent_id"], "an orphan")
         if instants:
             kept["from"] = instants.index(row["_dlt_valid_from"])

@@ -25,7 +25,7 @@ def start_warm_process() -> None:
     """Starts the process that the children fork from, if it does not run yet."""
     _context.set_forkserver_preload(["faults.warm"])
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(TESTS)
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(TESTS), *([before] if before else [])])
     try:
         multiprocessing.forkserver.ensure_running()
     finally:

@@ -145,9 +145,13 @@ class LogView:
 
     def unsettled(self) -> list[Load]:
         """The loads that may not be published yet, with their intents, oldest first."""
-        if self.settled_seq >= self.last_seq:
+        return self.after(self.settled_seq)
+
+    def after(self, seq: int) -> list[Load]:
+        """The loads past a seq, oldest first; a settled one may have no intent any more."""
+        if seq >= self.last_seq:
             return []
-        return self._read(f"seq > {self.settled_seq}", (*_LIGHT, "intent"))
+        return self._read(f"seq > {seq}", (*_LIGHT, "intent"))
 
     def find(self, load_uid: str) -> Load | None:
         """The committed load of that uid."""

@@ -163,6 +163,33 @@ def _commit(
     transaction.commit_transaction()
 
 
+def ensure_fits(dataset: Dataset, loads: Iterable[Load], intent: TableIntent) -> None:
+    """Makes sure that a load's rows fit a table once that is published through others.
+
+    Args:
+        dataset: The dataset.
+        loads: Committed loads that may not be published yet, oldest first.
+        intent: What the load does to the table.
+
+    Raises:
+        IncompatibleSchema: They do not.
+    """
+    name = dataset.qualified(intent.table)
+    earlier = [i for load in loads for i in load.intent.tables if i.table == intent.table]
+    table = dataset.load_table(intent.table)
+    transaction: Transaction
+    if table is not None:
+        transaction = table.transaction()
+    elif earlier:
+        transaction = _creation(dataset, earlier[0])
+    else:
+        return
+    was_dropped = table is not None and is_dropped(table)
+    for step in (*earlier, intent):
+        _adapt_schema(transaction, name, step, was_dropped)
+        was_dropped = step.drop and not step.files
+
+
 def _adapt_schema(
     transaction: Transaction, name: str, intent: TableIntent, was_dropped: bool
 ) -> None:

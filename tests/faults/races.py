@@ -1,0 +1,166 @@
+"""What the processes do in the tests of loads that overtake each other."""
+
+from __future__ import annotations
+
+import resource
+import secrets
+from pathlib import Path
+from typing import Any
+
+import dlt
+import pytest
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from faults import boundaries, loads
+from faults.loads import Row, pipeline
+from floe_ingestion_defs.destinations.iceberg import change, stage
+from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
+from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.iceberg.maintenance import release_blocked
+
+
+def open_under(hook: boundaries.Hook | None, namespace: str, folder: Path) -> None:
+    """Opens the dataset as every run does first, and so recovers it."""
+    if hook:
+        boundaries.watch(hook)
+    pipeline(namespace, folder).sync_destination()
+
+
+def open_held(boundary: str, gate: Path, namespace: str, folder: Path) -> None:
+    """Opens the dataset, held at a boundary until the gate opens."""
+    open_under(boundaries.hold_when(boundary, gate), namespace, folder)
+
+
+def run_held(boundary: str, gate: Path, kind: str, namespace: str, folder: Path) -> None:
+    """Runs a load, held at a boundary until the gate opens."""
+    loads.run_disturbed(kind, namespace, folder, boundaries.hold_when(boundary, gate))
+
+
+def load_rows(
+    name: str,
+    rows: list[Row],
+    disposition: Any,
+    namespace: str,
+    folder: Path,
+    hook: boundaries.Hook | None = None,
+) -> None:
+    """Loads rows into `events` without opening the dataset first, as a run under way does."""
+    run = pipeline(namespace, folder, name)
+    run.extract(dlt.resource(rows, name="events", write_disposition=disposition, primary_key="id"))
+    run.normalize()
+    if hook:
+        boundaries.watch(hook)
+    run.load()
+
+
+def load_rows_and_die(
+    boundary: str, name: str, rows: list[Row], disposition: Any, namespace: str, folder: Path
+) -> None:
+    """Loads rows into `events` and kills this process at a boundary."""
+    load_rows(name, rows, disposition, namespace, folder, boundaries.kill_when(boundary))
+
+
+def load_rows_held(
+    boundary: str,
+    gate: Path,
+    name: str,
+    rows: list[Row],
+    disposition: Any,
+    namespace: str,
+    folder: Path,
+) -> str:
+    """Loads rows into `events`, held at a boundary; returns the kind of error, if there is one."""
+    hook = boundaries.hold_when(boundary, gate)
+    try:
+        load_rows(name, rows, disposition, namespace, folder, hook)
+    except PipelineStepFailed as failed:
+        return type(failed.exception).__name__
+    return ""
+
+
+def load_rows_with_load_id(load_id: str, name: str, namespace: str, folder: Path) -> None:
+    """Loads a row under a given load id, as two runs that start in one instant do."""
+    from dlt.extract import storage
+
+    storage.create_load_id = lambda: load_id
+    load_rows(name, [{"id": 1, "by": name}], "append", namespace, folder)
+
+
+def drop_table(namespace: str, table: str) -> None:
+    """Drops a table as a person does who wants it loaded afresh."""
+    open_catalog().drop_table((namespace, table))
+
+
+def make_otherwise(namespace: str, table: str, column: str) -> None:
+    """Makes a table anew, with one of its text columns holding numbers."""
+    import pyarrow as pa
+
+    catalog = open_catalog()
+    present = catalog.load_table((namespace, table)).schema().as_arrow()
+    catalog.drop_table((namespace, table))
+    number = pa.field(column, pa.int64())
+    catalog.create_table((namespace, table), present.set(present.get_field_index(column), number))
+
+
+def release(namespace: str, table: str) -> int:
+    """Moves the rows that block a table aside."""
+    return release_blocked(Dataset(open_catalog(), namespace), table)
+
+
+def rows_of(namespace: str, table: str) -> list[Row]:
+    """A table's rows."""
+    rows: list[Row] = open_catalog().load_table((namespace, table)).scan().to_arrow().to_pylist()
+    return rows
+
+
+FILE_BYTES = 100_000
+BIG_ROWS = 4_000
+
+
+def big_rows(first: int = 0, count: int = BIG_ROWS) -> list[Row]:
+    """Rows that take more than `FILE_BYTES` in whatever compression."""
+    return [{"id": n, "noise": secrets.token_hex(64)} for n in range(first, first + count)]
+
+
+def load_until_the_disk_is_full(
+    when: str, rows: list[Row], namespace: str, folder: Path
+) -> tuple[str, bool]:
+    """Loads rows while no file may grow past `FILE_BYTES`, from staging or from publishing on.
+
+    Returns:
+        The kind of error that ended the load, and whether its package waits to be loaded again.
+    """
+
+    def no_more_space() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, resource.RLIM_INFINITY))
+
+    def refuse_link(*_: Any) -> None:
+        raise OSError("another file system")
+
+    run = pipeline(namespace, folder)
+    run.extract(dlt.resource(rows, name="events", write_disposition="merge", primary_key="id"))
+    run.normalize()
+    owner, name = (stage, "upload") if when == "staging" else (change, "write_data_file")
+    original = getattr(owner, name)
+
+    def with_a_full_disk(*arguments: Any) -> Any:
+        no_more_space()
+        return original(*arguments)
+
+    setattr(owner, name, with_a_full_disk)
+    with pytest.MonkeyPatch.context() as patch:
+        # A link would need no space.
+        patch.setattr("os.link", refuse_link)
+        with pytest.raises(PipelineStepFailed) as failed:
+            run.load()
+    return repr(failed.value.exception), bool(run.has_pending_data)
+
+
+def load_what_is_pending(namespace: str, folder: Path) -> None:
+    """Runs the pipeline without new data."""
+    pipeline(namespace, folder).run()
+
+
+def merge_big(first: int, count: int, namespace: str, folder: Path) -> None:
+    """Merges big rows into `events`."""
+    load_rows(loads.PIPELINE, big_rows(first, count), "merge", namespace, folder)
