@@ -1,0 +1,74 @@
+"""The five minutes of the documentation: a new source, its test, its YAML, and a load of it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dlt_sources.new_source import make_source
+from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project that has a source `shop` of its own, beside what is installed."""
+    make_source("shop", tmp_path)
+    (tmp_path / "dlt_sources" / "__init__.py").touch()
+    return tmp_path
+
+
+def test_a_new_source_passes_its_own_test(project: Path) -> None:
+    """What the template makes works as it stands."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "floe_ingestion_defs.pytest_plugin"]
+    done = subprocess.run(
+        [*command, "-p", "no:cacheprovider", "tests/sources/shop"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(project), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
+def test_its_yaml_is_a_valid_configuration(project: Path) -> None:
+    """The declared source is one that the plugin takes, with the resource and the table it says."""
+    text = (project / "floe_ingestion_defs/defs/shop/defs.yaml").read_text()
+    plugin = DltIngestionPlugin(yaml.safe_load(text)["attributes"])
+    (spec,) = plugin.list_resources(plugin.source("shop"))
+    assert (spec.name, spec.table) == ("items", "bronze.shop_items")
+
+
+def test_what_is_made_is_formatted_as_this_project_is(project: Path) -> None:
+    """A template that the linter complains about would be a bad start."""
+    config = Path(__file__).parents[2] / "pyproject.toml"
+    for check in (
+        ["check", "--config", str(config)],
+        ["format", "--check", "--config", str(config)],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *check, "dlt_sources/shop", "tests/sources/shop"],
+            cwd=project,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_nothing_is_overwritten(project: Path) -> None:
+    """A source that is there already is left as it is."""
+    with pytest.raises(FileExistsError):
+        make_source("shop", project)
+
+
+@pytest.mark.parametrize("name", ["My-Shop", "my__shop", "class", ""])
+def test_a_name_that_cannot_be_used_is_refused(name: str, tmp_path: Path) -> None:
+    """The name becomes a package, a source and a part of table names."""
+    with pytest.raises(ValueError, match="is not a name"):
+        make_source(name, tmp_path)
+    assert list(tmp_path.iterdir()) == []
