@@ -103,7 +103,7 @@ class IngestionComponent(dg.Component):
 def _validate_settings(config: DltIngestionConfig, tree: SourcePositionTree | None) -> None:
     for index, source in enumerate(config.sources):
         try:
-            read_settings(source, [spec.name for spec in resource_specs(source)])
+            read_settings(source, resource_specs(source))
         except PipelineConfigurationError as error:
             path: KeyPath = ("attributes", "sources", index, "orchestration")
             cause = error.__cause__

@@ -41,6 +41,7 @@ def create_ingestion_assets(
 
 def _create_source_assets(translator: FloeDltTranslator) -> dg.AssetsDefinition:
     plugin, source, settings = translator.plugin, translator.source, translator.settings
+    partitions = settings.partitions
 
     @dlt_assets(
         dlt_source=plugin.declare_source(source),
@@ -49,6 +50,8 @@ def _create_source_assets(translator: FloeDltTranslator) -> dg.AssetsDefinition:
         dlt_pipeline=None,  # type: ignore[arg-type]
         name=load_op_name(source),
         dagster_dlt_translator=translator,
+        partitions_def=partitions.definition() if partitions else None,
+        backfill_policy=partitions.backfill_policy() if partitions else None,
         op_tags=settings.op_tags,
         pool=settings.pool or f"ingestion__{source.name}",
     )

@@ -17,6 +17,7 @@ from floe_ingestion_defs.dagster_wiring.options import read_options
 from floe_ingestion_defs.dagster_wiring.tables import load_tables
 from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator, resources_by_key
 from floe_ingestion_defs.dlt_plugin import IngestionError, ResourceSpec, SchemaContractViolation
+from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
 
 Resources = dict[dg.AssetKey, ResourceSpec]
 
@@ -74,13 +75,34 @@ class SourceRun:
         plugin = self.translator.loader
         plugin.startup()
         names = [spec.name for spec in resources.values()]
+        arguments = self._arguments()
         pipeline = plugin.create_pipeline(self.translator.source, resources=names)
-        options = read_options(self.context).as_arguments()
-        result = plugin.load(pipeline, **{**options, **self.arguments})
+        result = plugin.load(pipeline, **arguments)
         tables = load_tables(plugin, (spec.table for spec in resources.values()))
         for key, spec in resources.items():
             rows = result.resources[spec.name].rows_loaded
             self.context.log.info(f"{spec.table}: {rows} rows loaded")
             preview_rows = self.translator.settings.for_resource(spec.name).preview_rows
-            loaded = LoadedTable(spec, result, tables[spec.table], preview_rows)
+            loaded = LoadedTable(
+                spec, result, tables[spec.table], preview_rows, is_window="start" in arguments
+            )
             yield dg.MaterializeResult(asset_key=key, metadata=loaded.describe())
+
+    def _arguments(self) -> dict[str, Any]:
+        """Return the arguments of the load: those of the partition, else of the Launchpad.
+
+        Raises:
+            PipelineConfigurationError: They do not go together.
+        """
+        asked = {**read_options(self.context).as_arguments(), **self.arguments}
+        partitions = self.translator.settings.partitions
+        window = partitions.window_of(self.context) if partitions else None
+        if window is None:
+            return asked
+        if asked:
+            raise PipelineConfigurationError(
+                f"a partition is loaded whole, so it goes without {', '.join(sorted(asked))}; "
+                "leave that out, or launch the run without a partition",
+                source_name=self.translator.source.name,
+            )
+        return {"start": window.start, "end": window.end}

@@ -31,12 +31,15 @@ class LoadedTable:
         table: The table; None where the load had nothing to make one of.
         preview_rows: Rows to show; none unless somebody configured it, for rows may be personal
             data and Dagster keeps its event log.
+        is_window: Whether the load was of a partition or a window, whose rows are then all those
+            that it loaded.
     """
 
     spec: ResourceSpec
     result: LoadResult
     table: "Table | None" = None
     preview_rows: int = 0
+    is_window: bool = False
 
     def describe(self) -> dict[str, Any]:
         """Return the metadata of the materialization.
@@ -47,6 +50,7 @@ class LoadedTable:
         loaded = self.result.resources[self.spec.name]
         numbers = {
             "dagster/row_count": loaded.total_rows,
+            "dagster/partition_row_count": loaded.rows_loaded if self.is_window else None,
             "rows_loaded": loaded.rows_loaded,
             "duration_seconds": float(self.result.duration_seconds),
             "snapshot_id": loaded.snapshot_id,

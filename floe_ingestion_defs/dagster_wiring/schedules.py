@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from floe_ingestion_defs.dagster_wiring.environment import read_deployment
+from floe_ingestion_defs.dagster_wiring.partitions import PARTITIONED_TAG
 from floe_ingestion_defs.dagster_wiring.translator import CAUSE_TAG, SOURCE_TAG, FloeDltTranslator
 
 if TYPE_CHECKING:
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 
 
 def create_ingestion_job() -> "UnresolvedAssetJobDefinition":
-    """Make the job `ingestion`, which loads every source of the code location."""
+    """Make the job `ingestion`, which loads every source that has no partitions."""
     return dg.define_asset_job(
         "ingestion",
-        selection=dg.AssetSelection.kind("dlt"),
-        description="Load all sources.",
+        # A job has one kind of partitions; a source with partitions has a job of its own.
+        selection=dg.AssetSelection.kind("dlt") - dg.AssetSelection.tag(PARTITIONED_TAG, "true"),
+        description="Load all sources but those with partitions.",
     )
 
 
@@ -58,9 +60,11 @@ def create_source_schedule(
     running = settings.default_status == "running" and not read_deployment().is_branch
 
     def request_load(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        tick = context.scheduled_execution_time.isoformat()
+        tick = context.scheduled_execution_time
         return dg.RunRequest(
-            run_key=f"{name}@{tick}", tags={SOURCE_TAG: name, CAUSE_TAG: "schedule"}
+            run_key=f"{name}@{tick.isoformat()}",
+            partition_key=settings.partitions.last_key(tick) if settings.partitions else None,
+            tags={SOURCE_TAG: name, CAUSE_TAG: "schedule"},
         )
 
     return dg.ScheduleDefinition(

@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import Field, ValidationError, model_validator
 
 from floe_ingestion_defs.dagster_wiring.check_settings import CheckSettings
+from floe_ingestion_defs.dagster_wiring.partitions import PartitionSettings, require_windows
 from floe_ingestion_defs.dagster_wiring.setting_types import (
     AssetKeyText,
     Cron,
@@ -21,7 +22,7 @@ from floe_ingestion_defs.dagster_wiring.setting_types import (
     Settings,
     TimeZone,
 )
-from floe_ingestion_defs.dlt_plugin import IngestionSourceConfig
+from floe_ingestion_defs.dlt_plugin import IngestionSourceConfig, ResourceSpec
 from floe_ingestion_defs.dlt_plugin.config_errors import explain
 from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
 
@@ -90,6 +91,11 @@ class OrchestrationSettings(AssetSettings):
         description="How often a sensor looks for new files and loads them, such as '1m'; for "
         "filesystem sources. Default: no sensor.",
     )
+    partitions: PartitionSettings | None = Field(
+        default=None,
+        description="Partitions by the cursor, each of which can be loaded again by itself. "
+        "Default: none.",
+    )
     isolation: Literal["source", "resource"] = Field(
         default="source",
         description="What is one load: the whole source, all of it or none; or each resource, so "
@@ -123,6 +129,8 @@ class OrchestrationSettings(AssetSettings):
                 "default_status 'running' starts what loads the source by itself, so it needs a "
                 "cron or new_files_every"
             )
+        if self.partitions and self.partitions.kind == "static" and self.cron:
+            raise ValueError("a cron loads the last partition, and static ones have no last one")
         if self.automation_condition == "on_cron" and self.cron is None:
             raise ValueError("automation_condition 'on_cron' needs a cron")
         return self
@@ -165,13 +173,13 @@ class _SourceBlock(Settings):
 
 
 def read_settings(
-    source: IngestionSourceConfig, resource_names: Sequence[str]
+    source: IngestionSourceConfig, resources: Sequence[ResourceSpec]
 ) -> OrchestrationSettings:
     """Validate the `orchestration:` block of a source.
 
     Args:
         source: The source as the plugin knows it.
-        resource_names: Names of its resources, which `resources:` may refer to.
+        resources: Its resources, which `resources:` may refer to.
 
     Raises:
         PipelineConfigurationError: Names the source, the field, the value and what would be right.
@@ -182,6 +190,9 @@ def read_settings(
         raise PipelineConfigurationError(
             f"source {source.name!r}: {explain(error, _SourceBlock)}", source_name=source.name
         ) from error
+    if block.orchestration.partitions is not None:
+        require_windows(source, resources)
+    resource_names = [resource.name for resource in resources]
     for name in block.orchestration.resources:
         if name not in resource_names:
             close = get_close_matches(name, resource_names, n=1)

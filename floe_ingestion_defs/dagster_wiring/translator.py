@@ -7,6 +7,7 @@ from dagster_dlt import DagsterDltTranslator
 from dagster_dlt.constants import META_KEY_TRANSLATOR
 from dagster_dlt.translator import DltResourceTranslatorData
 
+from floe_ingestion_defs.dagster_wiring.partitions import PARTITIONED_TAG
 from floe_ingestion_defs.dagster_wiring.settings import OrchestrationSettings, read_settings
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionSourceConfig, ResourceSpec
 
@@ -49,7 +50,7 @@ class FloeDltTranslator(DagsterDltTranslator):
 
     def __post_init__(self) -> None:
         self.resources = {spec.name: spec for spec in self.plugin.list_resources(self.source)}
-        self.settings = read_settings(self.source, tuple(self.resources))
+        self.settings = read_settings(self.source, tuple(self.resources.values()))
 
     def get_asset_spec(self, data: DltResourceTranslatorData) -> dg.AssetSpec:
         """Describe the asset of one resource, from the configuration alone.
@@ -75,7 +76,11 @@ class FloeDltTranslator(DagsterDltTranslator):
             description=resource.description or self.source.description,
             group_name=settings.group_name or self.source.name,
             owners=settings.owners,
-            tags={**settings.tags, SOURCE_TAG: self.source.name},
+            tags={
+                **settings.tags,
+                SOURCE_TAG: self.source.name,
+                **({PARTITIONED_TAG: "true"} if self.settings.partitions else {}),
+            },
             kinds={"dlt", STORAGE_KIND, self.source.source_type},
             deps=[dg.AssetKey.from_user_string(key) for key in settings.deps],
             metadata=metadata,
