@@ -53,6 +53,13 @@ def load_rows(
     run.load()
 
 
+def load_rows_and_die_at(
+    boundary: int, name: str, rows: list[Row], disposition: Any, namespace: str, folder: Path
+) -> None:
+    """Loads rows into `events` and kills this process at a boundary, if there are so many."""
+    load_rows(name, rows, disposition, namespace, folder, boundaries.kill_at(boundary))
+
+
 def load_rows_and_die(
     boundary: str, name: str, rows: list[Row], disposition: Any, namespace: str, folder: Path
 ) -> None:
@@ -113,6 +120,20 @@ def rows_of(namespace: str, table: str) -> list[Row]:
     return rows
 
 
+def open_and_read(namespace: str, folder: Path) -> tuple[list[str], list[tuple[int, str]]]:
+    """Opens the dataset, as any run does first.
+
+    Returns:
+        The pipelines whose loads are committed, in order, and the rows of `events`.
+    """
+    open_under(None, namespace, folder)
+    log = rows_of(namespace, "_dlt_loads")
+    log.sort(key=lambda row: row["seq"])
+    dataset = Dataset(open_catalog(), namespace)
+    rows = rows_of(namespace, "events") if dataset.load_table("events") else []
+    return [row["pipeline_name"] for row in log], sorted((r["id"], r["by"]) for r in rows)
+
+
 FILE_BYTES = 100_000
 BIG_ROWS = 4_000
 
@@ -156,9 +177,9 @@ def load_until_the_disk_is_full(
     return repr(failed.value.exception), bool(run.has_pending_data)
 
 
-def load_what_is_pending(namespace: str, folder: Path) -> None:
+def load_what_is_pending(namespace: str, folder: Path, name: str = loads.PIPELINE) -> None:
     """Runs the pipeline without new data."""
-    pipeline(namespace, folder).run()
+    pipeline(namespace, folder, name).run()
 
 
 def merge_big(first: int, count: int, namespace: str, folder: Path) -> None:
