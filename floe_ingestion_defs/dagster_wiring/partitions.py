@@ -5,7 +5,7 @@ the place of those that it has there, so a partition can be run again and again;
 key. The cursor of the incremental runs stays as it was.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -81,7 +81,7 @@ class PartitionSettings(Settings):
         """Return the partitions as Dagster knows them."""
         if self.kind == "static" or self.start is None:
             return dg.StaticPartitionsDefinition(list(self.windows))
-        classes: dict[str, type[dg.TimeWindowPartitionsDefinition]] = {
+        classes: dict[str, Callable[..., dg.PartitionsDefinition[str]]] = {
             "hourly": dg.HourlyPartitionsDefinition,
             "daily": dg.DailyPartitionsDefinition,
             "weekly": dg.WeeklyPartitionsDefinition,
