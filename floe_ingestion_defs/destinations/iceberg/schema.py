@@ -245,6 +245,8 @@ def _widest(table: str, column: str, present: IcebergType, incoming: IcebergType
     for narrow, wide in ((present, incoming), (incoming, present)):
         if isinstance(wide, StringType | BinaryType):
             continue  # Promotion between text and bytes would read one as the other.
+        if getattr(narrow, "scale", None) != getattr(wide, "scale", None):
+            continue  # pyiceberg 0.12 compares a decimal's scale with itself; the point would move.
         try:
             return promote(narrow, wide)
         except ResolveError:
