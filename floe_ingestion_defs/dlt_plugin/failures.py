@@ -21,6 +21,7 @@ from floe_ingestion_defs.dlt_plugin.errors import (
     SourceConnectionError,
     SourceReadError,
 )
+from floe_ingestion_defs.dlt_plugin.extras import install_command
 
 if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
@@ -149,6 +150,8 @@ def _message(chain: Sequence[BaseException]) -> str:
         if type(inner).__module__.startswith("sqlalchemy"):
             text = re.sub(r"\n?\[SQL: .*", "", text, flags=re.DOTALL)
         text = re.sub(r"\n?\(Background on this error.*", "", text, flags=re.DOTALL).strip()
+        if isinstance(inner, ModuleNotFoundError) and inner.name:
+            text += f"; {install_command(inner.name)}"
         if text:
             return f"{type(inner).__name__}: {text}"[:_LONGEST_MESSAGE]
     return type(chain[-1]).__name__

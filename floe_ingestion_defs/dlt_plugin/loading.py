@@ -17,8 +17,10 @@ import structlog
 from floe_ingestion_defs.dlt_plugin.categories import error_chain
 from floe_ingestion_defs.dlt_plugin.contracts import REJECTED_SUFFIX
 from floe_ingestion_defs.dlt_plugin.destination_config import open_configured_catalog
+from floe_ingestion_defs.dlt_plugin.errors import IngestionError
 from floe_ingestion_defs.dlt_plugin.failures import raise_as_ingestion_error
 from floe_ingestion_defs.dlt_plugin.load_request import WHOLE, LoadRequest
+from floe_ingestion_defs.dlt_plugin.metrics import count_failure, count_load
 from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 from floe_ingestion_defs.dlt_plugin.results import LoadResult, ResourceResult
 from floe_ingestion_defs.dlt_plugin.retry import retrying
@@ -115,10 +117,16 @@ def load(
                 with attempt:
                     one.attempt()
             result = _result(one)
+        except IngestionError as error:
+            category = str(error.category)
+            count_failure(attributes, category, time.monotonic() - started)
+            log.error("load failed", category=category, error=str(error))
+            raise
         finally:
             one.current.close()
             pipeline.used = True
         result.duration_seconds = time.monotonic() - started
+        count_load(attributes, result.rows_loaded, result.bytes_written, result.duration_seconds)
         span.set_attribute("ingestion.rows_loaded", result.rows_loaded)
         span.set_attribute("ingestion.bytes_written", result.bytes_written)
         span.set_attribute("ingestion.duration_seconds", result.duration_seconds)

@@ -21,11 +21,13 @@ from floe_ingestion_defs.contracts import (
     IngestionResult,
 )
 from floe_ingestion_defs.contracts.metadata import checked_health_timeout
+from floe_ingestion_defs.dlt_plugin.capabilities import Capabilities
 from floe_ingestion_defs.dlt_plugin.categories import categorize_error
 from floe_ingestion_defs.dlt_plugin.config import DltIngestionConfig, IngestionSourceConfig
 from floe_ingestion_defs.dlt_plugin.config_errors import explain
 from floe_ingestion_defs.dlt_plugin.destination_config import destination_config
 from floe_ingestion_defs.dlt_plugin.errors import IngestionError, PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.extras import check_extras
 from floe_ingestion_defs.dlt_plugin.failures import raise_as_ingestion_error
 from floe_ingestion_defs.dlt_plugin.health import check_health
 from floe_ingestion_defs.dlt_plugin.load_request import WHOLE, LoadRequest
@@ -122,6 +124,20 @@ class DltIngestionPlugin(IngestionPlugin):
             PipelineConfigurationError: The configuration is wrong.
         """
         self._config = _validated(config)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The source types, write modes, merge strategies and schema contracts there are."""
+        return Capabilities()
+
+    def startup(self) -> None:
+        """Make ready for use.
+
+        Raises:
+            ImportError: A source needs a package that is not installed; says how to install it.
+        """
+        check_extras(self._config.sources)
+        super().startup()
 
     def source(self, name: str) -> IngestionSourceConfig:
         """Return a configured source.

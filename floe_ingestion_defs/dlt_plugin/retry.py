@@ -10,6 +10,7 @@ from tenacity.wait import wait_base, wait_exponential_jitter
 
 from floe_ingestion_defs.dlt_plugin.categories import categorize_error, retry_after_seconds
 from floe_ingestion_defs.dlt_plugin.errors import ErrorCategory
+from floe_ingestion_defs.dlt_plugin.metrics import count_retry
 
 if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.config import RetryConfig
@@ -48,6 +49,7 @@ def retrying(config: RetryConfig, source_name: str) -> Retrying:
 
     def log_retry(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
+        count_retry(source_name)
         _LOG.warning(
             "the load failed and is tried again",
             source=source_name,

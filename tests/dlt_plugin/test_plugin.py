@@ -308,3 +308,44 @@ def test_a_declared_source_has_the_resources_and_no_data(shop: Source) -> None:
     assert hints["name"] == "shop_orders"
     assert hints["columns"]["id"]["primary_key"] is True
     assert list(declared.resources["orders"]) == []
+
+
+def test_capabilities_are_what_a_configuration_can_choose() -> None:
+    capabilities = DltIngestionPlugin().capabilities
+    assert capabilities.source_types == ("filesystem", "sql_database", "rest_api", "python")
+    assert capabilities.write_modes == ("append", "replace", "merge")
+    assert "scd2" in capabilities.merge_strategies
+    assert "discard_value" in capabilities.schema_contracts
+
+
+@pytest.mark.parametrize(
+    ("credentials", "command"),
+    [
+        ("mysql://me@db/shop", "pip install 'mysqlclient'"),
+        ("oracle://me@db/shop", "pip install 'oracledb'"),
+        ("postgresql+pg8000://me@db/shop", "pip install 'pg8000'"),
+        ("${SHOP_DATABASE}", "pip install 'pyodbc'"),
+    ],
+)
+def test_an_absent_driver_is_reported_at_startup_with_the_command_to_install_it(
+    shop: Source, monkeypatch: pytest.MonkeyPatch, credentials: str, command: str
+) -> None:
+    monkeypatch.setenv("SHOP_DATABASE", "mssql://me:sw0rdfish@db/shop")
+    plugin = DltIngestionPlugin({"sources": [{**shop, "credentials": credentials}]})
+    with pytest.raises(ImportError, match="'shop'") as absent:
+        plugin.startup()
+    assert command in str(absent.value)
+    assert plugin.health_check().state is HealthState.UNHEALTHY
+
+
+def test_an_absent_file_system_is_reported_at_startup(files: Source) -> None:
+    files["source_config"]["bucket_url"] = "sftp://host/landing"
+    with pytest.raises(ImportError, match="paramiko"):
+        DltIngestionPlugin({"sources": [files]}).startup()
+
+
+def test_a_variable_that_is_not_set_does_not_keep_the_plugin_from_starting(
+    shop: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SHOP_DATABASE", raising=False)
+    DltIngestionPlugin({"sources": [{**shop, "credentials": "${SHOP_DATABASE}"}]}).startup()

@@ -172,3 +172,37 @@ def test_a_planted_secret_is_found_nowhere(
     )
     for form in (SECRET, "sw0rd%26fish", "sw0rd&fish"):
         assert form not in text
+
+
+def test_loads_failures_and_retries_are_counted(
+    items: Source, api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from opentelemetry import metrics
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+    monkeypatch.setenv("RUNTIME__REQUEST_MAX_ATTEMPTS", "1")
+    reader = InMemoryMetricReader()
+    # The instruments were made before there was an SDK: they take up the first one that comes.
+    metrics.set_meter_provider(MeterProvider([reader]))
+    api.rows = [{"id": 1}]
+    api.script = [(503, {}, b"")]
+    retrying = {"retry_config": {"max_retries": 1, "initial_delay_seconds": 0.01}}
+    assert run(items, **retrying).rows_loaded == 1
+    api.script = [(404, {}, b"")]
+    assert not run(items).success
+    data = reader.get_metrics_data()
+    assert data is not None
+    totals = {
+        metric.name: sum(
+            getattr(point, "value", getattr(point, "count", 0)) for point in metric.data.data_points
+        )
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+    assert totals["ingestion.rows_loaded"] == 1
+    assert totals["ingestion.retries"] == 1
+    assert totals["ingestion.failures"] == 1
+    assert totals["ingestion.duration"] == 2
+    assert totals["ingestion.bytes_written"] > 0
