@@ -52,9 +52,9 @@ def _lengthen_log(home: Path, loads: int) -> None:
     import pyarrow as pa
 
     from floe_ingestion_defs.destinations.iceberg.compaction import COMPACT_AFTER_FILES
-    from floe_ingestion_defs.destinations.iceberg.load_log import LoadLog
+    from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
 
-    log = LoadLog(open_catalog(home), (DATASET,))
+    log = Dataset(open_catalog(home), DATASET).log
     view = log.read()
     if view is None:
         raise AssertionError("no load was made")
