@@ -10,11 +10,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from faults.boundaries import wait_for
 from faults.cases import Case
 from faults.contents import Contents, read_contents
 from faults.parallel import Work, load_when_open
 from servers.stack import Stack
+
+# On the REST catalog every one of these meets the same requests.
+on_rest_in_all_cases = pytest.mark.parametrize(
+    "stack",
+    ["sqlite", pytest.param("rest", marks=[pytest.mark.rest, pytest.mark.all_cases])],
+    indirect=True,
+)
 
 
 def run_together(stack: Stack, works: Sequence[Work]) -> tuple[Contents, list[int], float]:
@@ -54,6 +62,7 @@ def test_parallel_runs_of_one_pipeline_over_one_resource_load_each_row_once(stac
     assert sorted(runs)[0] == 1
 
 
+@on_rest_in_all_cases
 def test_parallel_runs_of_one_pipeline_over_different_resources_keep_all_cursors(
     stack: Stack,
 ) -> None:
@@ -66,6 +75,7 @@ def test_parallel_runs_of_one_pipeline_over_different_resources_keep_all_cursors
     assert runs == [1, 1, 1, 1]
 
 
+@on_rest_in_all_cases
 def test_several_pipelines_load_into_one_dataset(stack: Stack) -> None:
     """Each has its own state and tables, and shares the log."""
     works = [Work(f"shop_{n}", f"events_{n}", 1, 10) for n in range(4)]
@@ -74,6 +84,7 @@ def test_several_pipelines_load_into_one_dataset(stack: Stack) -> None:
     assert runs == [1, 1, 1, 1]
 
 
+@on_rest_in_all_cases
 def test_several_pipelines_append_to_one_table(stack: Stack) -> None:
     """No append is lost or doubled."""
     works = [Work(f"shop_{n}", "events", 10 * n + 1, 10 * n + 10) for n in range(4)]

@@ -9,6 +9,7 @@ from typing import Any
 import dlt
 
 from faults import boundaries
+from floe_ingestion_defs.destinations.iceberg import compaction
 
 Row = dict[str, Any]
 PIPELINE = "shop"
@@ -67,6 +68,7 @@ _NEXT_USERS: list[Row] = [
 LOADS: dict[str, tuple[Callable[[], list[Any]] | None, Callable[[], list[Any]]]] = {
     "first": (None, lambda: [_events(4)]),
     "append": (lambda: [_events(2)], lambda: [_events(5)]),
+    "compacted": (lambda: [_events(2)], lambda: [_events(5)]),
     "replace": (lambda: [_countries("abc")], lambda: [_countries("xy")]),
     "merge": (lambda: [_users(_BASE_USERS)], lambda: [_users(_NEXT_USERS)]),
     "scd2": (
@@ -102,6 +104,8 @@ def run_before(kind: str, namespace: str, folder: Path) -> None:
 
 def run_disturbed(kind: str, namespace: str, folder: Path, hook: boundaries.Hook) -> None:
     """Runs the load to be disturbed, under a hook."""
+    if kind == "compacted":
+        compaction.COMPACT_AFTER_FILES = 2
     boundaries.watch(hook)
     pipeline(namespace, folder).run(LOADS[kind][1]())
 

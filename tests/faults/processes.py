@@ -8,6 +8,7 @@ import os
 import pickle
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -106,6 +107,7 @@ def _main(
     os.chdir(log.parent)
     try:
         value = function(*arguments)
+        print(f"{time.process_time():.2f} s of CPU")
         result.write_bytes(pickle.dumps(value))
     except BaseException:
         traceback.print_exc()

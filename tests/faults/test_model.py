@@ -27,7 +27,7 @@ from faults import races
 from faults.cases import Case
 from faults.processes import Child
 
-EXAMPLES = int(os.environ.get("FLOE_MODEL_EXAMPLES", "4"))
+EXAMPLES = int(os.environ.get("FLOE_MODEL_EXAMPLES", "3"))
 STEPS = 7
 # A load of one table passes at most so many boundaries.
 BOUNDARIES = 24
