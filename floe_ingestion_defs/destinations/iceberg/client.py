@@ -26,6 +26,7 @@ from dlt.common.destination.client import (
     WithStateSync,
 )
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
+from dlt.common.exceptions import MissingDependencyException
 from dlt.common.storages import LoadStorage, LoadStorageConfiguration
 from dlt.common.storages.load_package import (
     LoadPackageStateInjectableContext,
@@ -34,6 +35,7 @@ from dlt.common.storages.load_package import (
     destination_state,
 )
 from dlt.common.versioned_state import json_decode_state
+from dlt.destinations.sql_client import WithSqlClient
 from dlt.load.exceptions import LoadPackageAborted
 
 from floe_ingestion_defs.destinations.iceberg.audit import ReplaceGuard
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
 
     from floe_ingestion_defs.destinations.iceberg.configuration import IcebergClientConfiguration
     from floe_ingestion_defs.destinations.iceberg.load_log import LogView
+    from floe_ingestion_defs.destinations.iceberg.sql_client import IcebergSqlClient
 
 UID_KEY = "load_uid"
 PHASES_KEY = "phase_seconds"
@@ -77,7 +80,7 @@ class CheckParquetFile(RunnableLoadJob):
         pq.read_metadata(self._file_path)
 
 
-class IcebergClient(JobClientBase, WithStateSync):
+class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
     """Loads one schema's packages into one dataset."""
 
     config: IcebergClientConfiguration
@@ -94,6 +97,28 @@ class IcebergClient(JobClientBase, WithStateSync):
         }
         catalog = open_catalog(config.catalog_name, overrides)
         return Dataset(catalog, config.normalize_dataset_name(self.schema))
+
+    @cached_property
+    def sql_client(self) -> IcebergSqlClient:  # type: ignore[override]
+        """Reads the dataset with SQL; needs DuckDB.
+
+        Raises:
+            MissingDependencyException: DuckDB is not installed.
+        """
+        return self.sql_client_class(self)
+
+    @property
+    def sql_client_class(self) -> type[IcebergSqlClient]:  # type: ignore[override]
+        """The SQL client, imported when somebody reads."""
+        try:
+            from floe_ingestion_defs.destinations.iceberg.sql_client import IcebergSqlClient
+        except ModuleNotFoundError as missing:
+            if missing.name != "duckdb":
+                raise
+            raise MissingDependencyException(
+                "reading a dataset of the iceberg destination", ["floe-ingestion-defs[duckdb]"]
+            ) from missing
+        return IcebergSqlClient
 
     def initialize_storage(self, truncate_tables: Iterable[str] | None = None) -> None:
         """Nothing: tables are created, and emptied, when the load is published."""
