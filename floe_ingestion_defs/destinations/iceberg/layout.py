@@ -12,6 +12,7 @@ from floe_ingestion_defs.destinations.iceberg import intent
 from floe_ingestion_defs.destinations.iceberg.errors import InvalidHint
 
 if TYPE_CHECKING:
+    from dlt.common.normalizers.naming import NamingConvention
     from dlt.common.schema.typing import TTableSchema
     from pyiceberg.schema import Schema
 
@@ -25,14 +26,16 @@ FIRST_PARTITION_FIELD_ID = 1000
 DEFAULT_PROPERTIES = {"commit.manifest-merge.enabled": "true"}
 
 
-def layout_of(table: TTableSchema) -> intent.Layout:
+def layout_of(table: TTableSchema, naming: NamingConvention) -> intent.Layout:
     """The layout that a dlt table's hints ask for.
+
+    dlt normalizes the names of columns, and not those inside of the adapter's hints.
 
     `iceberg_adapter(partition=…)` and dlt's own column hint `partition` (an identity transform)
     partition the table; the column hint `sort` orders the rows within each file.
     """
     hints: dict[str, Any] = dict(table)
-    fields = [_partition_field(described) for described in hints.get(PARTITION_HINT) or ()]
+    fields = [_partition_field(described, naming) for described in hints.get(PARTITION_HINT) or ()]
     partitioned = {f.source_column for f in fields}
     sort = []
     for name, column in table["columns"].items():
@@ -46,13 +49,15 @@ def layout_of(table: TTableSchema) -> intent.Layout:
     return intent.Layout(partition=tuple(fields), sort=tuple(sort), properties=properties)
 
 
-def _partition_field(described: dict[str, Any]) -> intent.PartitionField:
-    source, transform = described["source_column"], described["transform"]
-    name = described.get("partition_field")
-    if not name:
-        name = source if transform == "identity" else f"{source}_{transform}"
-    if (parameter := described.get("param_value")) is not None:
-        transform = f"{transform}[{parameter}]"
+def _partition_field(described: dict[str, Any], naming: NamingConvention) -> intent.PartitionField:
+    source = naming.normalize_identifier(described["source_column"])
+    transform, parameter = described["transform"], described.get("param_value")
+    # The names that pyiceberg gives, and with it stock dlt.
+    short = "trunc" if transform == "truncate" else transform
+    given = "_".join([source, *([short] if short != "identity" else [])])
+    if parameter is not None:
+        given, transform = f"{given}_{parameter}", f"{transform}[{parameter}]"
+    name = described.get("partition_field") or given
     return intent.PartitionField(source_column=source, transform=transform, name=name)
 
 

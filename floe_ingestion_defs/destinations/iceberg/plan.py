@@ -109,7 +109,7 @@ def _plan_table(package: Package, name: str) -> TablePlan:
         disposition=disposition,
         columns=columns,
         jobs=tuple(package.jobs.get(name, ())),
-        layout=layout_of(table),
+        layout=layout_of(table, package.schema.naming),
         resource=root.get("resource"),
         is_nested=nested,
         strategy=strategy,

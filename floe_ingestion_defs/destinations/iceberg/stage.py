@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyiceberg.table.sorting import NullOrder
 
 from floe_ingestion_defs.destinations.iceberg.data_files import (
     BATCH_ROWS,
@@ -188,7 +189,7 @@ class _Splitter:
     def _write_held(self, piece: _Piece) -> None:
         rows = pa.Table.from_batches(piece.held)
         if self._sort_keys:
-            rows = rows.sort_by(self._sort_keys)
+            rows = rows.sort_by(self._sort_keys, null_placement=_null_placement(self._metadata))
         if piece.writer is None:
             piece.writer = parquet_writer(piece.local, self._metadata, rows)
         piece.writer.write_table(rows)
@@ -239,6 +240,13 @@ def _internal_value(value: Any) -> Any:
     if isinstance(value, time):
         return time_to_micros(value)
     return value
+
+
+def _null_placement(metadata: TableMetadata) -> str:
+    """Where nulls go; Arrow has one answer for all keys, so it is the first key's."""
+    order = metadata.sort_order_by_id(metadata.default_sort_order_id)
+    first = order.fields[0] if order and order.fields else None
+    return "at_start" if first and first.null_order == NullOrder.NULLS_FIRST else "at_end"
 
 
 def _sort_keys(metadata: TableMetadata) -> list[tuple[str, str]]:

@@ -1,0 +1,217 @@
+"""Partitioning, sort order and table properties, as dlt's hints ask for them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import dlt
+import pyarrow.parquet as pq
+import pytest
+from dlt.destinations.impl.filesystem.iceberg_adapter import iceberg_adapter, iceberg_partition
+from pyiceberg.table.sorting import NullOrder
+
+from floe_ingestion_defs.destinations.iceberg.errors import InvalidHint
+
+if TYPE_CHECKING:
+    from tests.destinations.iceberg.conftest import Lake, Row
+
+MOMENT = datetime(2026, 2, 3, 4, 5, 6, 7, tzinfo=UTC)
+ROWS: list[Row] = [
+    {
+        "id": n,
+        "text": f"{'abc'[n % 3]}-éé-{n}",
+        "at": MOMENT.replace(year=1968 + n % 4, month=1 + n % 12, day=1 + n, hour=n % 24),
+        "day": date(1969 + n % 3, 12 - n % 5, 1 + n),
+        "amount": Decimal(n - 10) / 4,
+        "flag": n % 2 == 0,
+        "clock": time(n, 30),
+        "blob": bytes([n % 5, 255]),
+    }
+    for n in range(24)
+]
+NULLS: list[Row] = [{"id": 100 + n, "text": None, "at": None, "day": None} for n in range(3)]
+
+PARTITIONS: dict[str, Any] = {
+    "identity of text": iceberg_partition.identity("text"),
+    "identity of a bool": iceberg_partition.identity("flag"),
+    "identity of a date": iceberg_partition.identity("day"),
+    "identity of a moment": iceberg_partition.identity("at"),
+    "identity of a decimal": iceberg_partition.identity("amount"),
+    "identity of a time": iceberg_partition.identity("clock"),
+    "identity of bytes": iceberg_partition.identity("blob"),
+    "year of a moment": iceberg_partition.year("at"),
+    "month of a moment": iceberg_partition.month("at"),
+    "day of a moment": iceberg_partition.day("at"),
+    "hour of a moment": iceberg_partition.hour("at"),
+    "year of a date": iceberg_partition.year("day"),
+    "month of a date": iceberg_partition.month("day"),
+    "day of a date": iceberg_partition.day("day"),
+    "bucket of a number": iceberg_partition.bucket(4, "id"),
+    "bucket of text": iceberg_partition.bucket(4, "text"),
+    "bucket of a moment": iceberg_partition.bucket(4, "at"),
+    "bucket of a decimal": iceberg_partition.bucket(4, "amount"),
+    "truncate of text": iceberg_partition.truncate(3, "text"),
+    "truncate of a number": iceberg_partition.truncate(10, "id"),
+    "truncate of a decimal": iceberg_partition.truncate(100, "amount"),
+    "several": [iceberg_partition.year("at"), "flag", iceberg_partition.bucket(2, "id", "b")],
+}
+
+
+def laid_out(rows: list[Row], partition: Any = None, **arguments: Any) -> Any:
+    properties = arguments.pop("table_properties", None)
+    resource = dlt.resource(rows, name="t", **arguments)
+    return iceberg_adapter(resource, partition=partition, table_properties=properties)
+
+
+def assert_rows_are_where_they_belong(lake: Lake) -> None:
+    """Each row of each file has the file's partition values, by the transforms themselves."""
+    table = lake.table("t")
+    spec, schema = table.spec(), table.schema()
+    for task in table.scan().plan_files():
+        rows = pq.read_table(task.file.file_path.removeprefix("file://"))
+        for position, field in enumerate(spec.fields):
+            source = schema.find_field(field.source_id)
+            transform = field.transform.transform(source.field_type)
+            internal = source.field_type
+            for value in rows[source.name].to_pylist():
+                from pyiceberg.expressions.literals import literal
+
+                given = None if value is None else literal(value).to(internal).value
+                assert transform(given) == task.file.partition[position], (field.name, value)
+
+
+@pytest.mark.parametrize("name", PARTITIONS)
+def test_rows_are_split_by_partition(lake: Lake, name: str) -> None:
+    """A file's rows are of its partition, nulls are one, and scans by it find every row."""
+    for _ in range(2):
+        lake.load(laid_out(ROWS + NULLS, PARTITIONS[name]))
+    assert_rows_are_where_they_belong(lake)
+    assert lake.values("t", "id") == sorted([r["id"] for r in ROWS + NULLS] * 2)
+    for row in ROWS[::7]:
+        found = lake.table("t").scan(row_filter=f"id = {row['id']}").to_arrow().to_pylist()
+        assert [{k: f[k] for k in row} for f in found] == [row, row]
+
+
+def test_the_spec_has_the_names_that_were_given(lake: Lake) -> None:
+    """A partition field is named after its column and transform, or as the adapter says."""
+    specs = [
+        "flag",
+        iceberg_partition.month("at"),
+        iceberg_partition.bucket(8, "id", "shard"),
+        iceberg_partition.truncate(2, "text"),
+    ]
+    lake.load(laid_out(ROWS, specs))
+    fields = [(f.name, str(f.transform)) for f in lake.table("t").spec().fields]
+    assert fields == [
+        ("flag", "identity"),
+        ("at_month", "month"),
+        ("shard", "bucket[8]"),
+        ("text_trunc_2", "truncate[2]"),
+    ]
+
+
+def test_dlt_s_partition_hint_is_an_identity(lake: Lake) -> None:
+    """The column hint `partition`, as of dlt's other destinations."""
+    columns: Any = {"flag": {"partition": True}}
+    lake.load(ROWS, table_name="t", columns=columns)
+    assert [(f.name, str(f.transform)) for f in lake.table("t").spec().fields] == [
+        ("flag", "identity")
+    ]
+    assert_rows_are_where_they_belong(lake)
+
+
+def test_partition_columns_are_named_as_in_the_source(lake: Lake) -> None:
+    """dlt's naming applies to the adapter's columns too."""
+    lake.load(laid_out([{"Order Day": date(2026, 1, n)} for n in (1, 2)], "Order Day"))
+    assert [f.name for f in lake.table("t").spec().fields] == ["order_day"]
+
+
+def test_many_partitions(lake: Lake) -> None:
+    """More partitions than files are held open, in rows that go to and fro between them."""
+    rows = [{"id": n, "part": n % 150} for n in range(1500)]
+    lake.load(laid_out(rows, "part"))
+    assert_rows_are_where_they_belong(lake)
+    assert lake.values("t", "id") == list(range(1500))
+    assert lake.snapshots("t") == 1
+    assert lake.table("t").scan(row_filter="part = 77").to_arrow().num_rows == 10
+
+
+def test_a_scan_of_one_partition_opens_its_files_only(lake: Lake) -> None:
+    """Partition values are in the metadata, where every engine prunes by them."""
+    lake.load(laid_out(ROWS, iceberg_partition.year("at")))
+    scan = lake.table("t").scan(row_filter="at >= '1970-01-01T00:00:00+00:00'")
+    assert len(list(scan.plan_files())) < len(list(lake.table("t").scan().plan_files()))
+    assert scan.to_arrow().num_rows == sum(r["at"].year >= 1970 for r in ROWS)
+
+
+@pytest.mark.parametrize("partitioned", [False, True])
+def test_files_of_a_sorted_table_are_sorted(lake: Lake, partitioned: bool) -> None:
+    """The column hint `sort` orders rows within each file, and stands in the table's metadata."""
+    columns: Any = {"id": {"sort": True}}
+    rows = [{"id": (n * 37) % 101, "part": n % 3} for n in range(100)]
+    for _ in range(2):
+        lake.load(laid_out(rows, "part" if partitioned else None, columns=columns,
+                           table_properties={"owner": "me"}))  # fmt: skip
+    order = lake.table("t").sort_order()
+    assert [lake.table("t").schema().find_column_name(f.source_id) for f in order.fields] == ["id"]
+    for task in lake.table("t").scan().plan_files():
+        ids = pq.read_table(task.file.file_path.removeprefix("file://"))["id"].to_pylist()
+        assert ids == sorted(ids)
+    assert len(lake.rows("t")) == 200
+
+
+def test_a_sorted_table_is_sorted_with_nulls(lake: Lake) -> None:
+    """Nulls stand where the table's metadata says, and none is lost."""
+    columns: Any = {"id": {"sort": True}}
+    rows = [{"n": n, "id": None if n % 3 == 0 else n} for n in range(10, 0, -1)]
+    lake.load(rows, table_name="t", columns=columns)
+    (task,) = lake.table("t").scan().plan_files()
+    ids = pq.read_table(task.file.file_path.removeprefix("file://"))["id"].to_pylist()
+    (field,) = lake.table("t").sort_order().fields
+    assert field.null_order == NullOrder.NULLS_FIRST
+    assert ids == [None, None, None, 1, 2, 4, 5, 7, 8, 10]
+
+
+def test_table_properties_are_set_at_creation(lake: Lake) -> None:
+    """Properties of the adapter are the new table's."""
+    properties = {"write.parquet.compression-codec": "gzip", "owner": "me"}
+    lake.load(laid_out(ROWS, "flag", table_properties=properties))
+    assert properties.items() <= lake.table("t").properties.items()
+    (task, *_) = lake.table("t").scan().plan_files()
+    footer = pq.read_metadata(task.file.file_path.removeprefix("file://"))
+    assert footer.row_group(0).column(0).compression == "GZIP"
+
+
+def test_a_table_keeps_its_layout(lake: Lake) -> None:
+    """A layout is a new table's; a load that asks for another one is loaded into the old."""
+    lake.load(laid_out(ROWS, "flag"))
+    lake.load(laid_out(ROWS, iceberg_partition.year("at")))
+    assert [f.name for f in lake.table("t").spec().fields] == ["flag"]
+    assert_rows_are_where_they_belong(lake)
+
+
+def test_nested_tables_are_not_partitioned_with_their_root(lake: Lake) -> None:
+    """A layout is of the table that it was given for."""
+    lake.load(laid_out([{"id": 1, "flag": True, "tags": ["x"]}], "flag"))
+    assert lake.table("t__tags").spec().is_unpartitioned()
+    assert lake.values("t__tags", "value") == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("partition", "said"),
+    [
+        (iceberg_partition.identity("nothing"), "nothing"),
+        (iceberg_partition.year("text"), "year"),
+        (iceberg_partition.hour("day"), "hour"),
+        (iceberg_partition.bucket(3, "flag"), "bucket"),
+    ],
+)
+def test_a_partition_that_cannot_be_is_refused(lake: Lake, partition: Any, said: str) -> None:
+    """The error names the table and what is wrong, and no table is made."""
+    error = lake.refused(laid_out(ROWS, partition))
+    assert isinstance(error, InvalidHint)
+    assert "lake.t" in str(error)
+    assert said in str(error)
+    assert lake.tables() == set()
