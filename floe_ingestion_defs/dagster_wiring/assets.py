@@ -6,6 +6,7 @@ import dagster as dg
 from dagster_dlt import dlt_assets
 from dagster_dlt.dlt_event_iterator import DltEventType
 
+from floe_ingestion_defs.dagster_wiring.code_links import reference_factory
 from floe_ingestion_defs.dagster_wiring.options import LoadOptions
 from floe_ingestion_defs.dagster_wiring.resources import FloeDltResource
 from floe_ingestion_defs.dagster_wiring.translator import CodeReference, FloeDltTranslator
@@ -33,7 +34,9 @@ def create_ingestion_assets(
     references = code_references or {}
     return [
         _create_source_assets(
-            translator_class(plugin, source, tuple(references.get(source.name, ())))
+            translator_class(
+                plugin, source, (*references.get(source.name, ()), *reference_factory(source))
+            )
         )
         for source in plugin.config.sources
     ]

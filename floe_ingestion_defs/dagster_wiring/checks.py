@@ -39,7 +39,12 @@ def create_source_checks(
     if not specs:
         return None
 
-    @dg.multi_asset_check(name=f"check_{translator.source.name}", specs=specs, can_subset=True)
+    @dg.multi_asset_check(
+        name=f"check_{translator.source.name}",
+        specs=specs,
+        can_subset=True,
+        op_tags=translator.settings.op_tags,
+    )
     def check_tables(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         # Arrow and pyiceberg take a second or two to import, which loading a location must not.
         from floe_ingestion_defs.dagster_wiring.table_checks.evaluation import evaluate

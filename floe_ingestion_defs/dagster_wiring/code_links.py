@@ -1,11 +1,13 @@
 """Code references that open in a browser, where a deployment knows its repository."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import dagster as dg
 
 from floe_ingestion_defs.dagster_wiring.environment import Deployment, read_deployment
 from floe_ingestion_defs.dagster_wiring.translator import CodeReference
+from floe_ingestion_defs.dlt_plugin import IngestionSourceConfig
 
 _METADATA_KEY = "dagster/code_references"
 
@@ -36,6 +38,31 @@ def link_code_to_git(
         )
 
     return definitions.map_asset_specs(func=link)
+
+
+def reference_factory(source: IngestionSourceConfig) -> tuple[CodeReference, ...]:
+    """Refer to the Python file that a source of type `python` is written in; else to nothing.
+
+    The file is looked for and not imported: what people write may be slow to import.
+
+    Args:
+        source: The source, as configured.
+    """
+    module, separator, function = str(source.source_config.get("factory", "")).partition(":")
+    if source.source_type != "python" or not separator:
+        return ()
+    # Of a whole dotted name, find_spec would import the packages around the module.
+    package, *inner = module.split(".")
+    found = find_spec(package)
+    if found is None:
+        # That the module is absent is for the load to say, with what to do about it.
+        return ()
+    for folder in found.submodule_search_locations or ():
+        path = Path(folder, *inner)
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.is_file():
+                return (dg.LocalFileCodeReference(file_path=str(file), label=function),)
+    return ()
 
 
 def _tree_url(deployment: Deployment) -> str | None:

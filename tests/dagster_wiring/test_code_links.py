@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -60,3 +61,24 @@ def test_code_outside_the_repository_is_not_linked_into_it(definitions: dg.Defin
     linked = link_code_to_git(definitions, Path("/srv/other"), deployment)
 
     assert references_of(linked) == ["/srv/acme/ingestion/defs/shop/defs.yaml:4"]
+
+
+@pytest.mark.parametrize(
+    ("module", "files"), [("dlt_sources.nyc_flights.landing", ["landing.py"]), ("nowhere", [])]
+)
+def test_a_source_that_people_wrote_refers_to_its_file(module: str, files: list[str]) -> None:
+    """The file is found without importing it; one that is absent is for the load to report."""
+    source = {
+        "name": "own",
+        "source_type": "python",
+        "source_config": {"factory": f"{module}:source", "resource_names": ["things"]},
+        "destination_table": "bronze.things",
+    }
+
+    definitions = build_ingestion_definitions(DltIngestionPlugin({"sources": [source]}))
+    (spec,) = definitions.resolve_all_asset_specs()
+    found = spec.metadata.get("dagster/code_references")
+
+    references = found.code_references if found is not None else []
+    assert [Path(reference.file_path).name for reference in references] == files
+    assert "dlt_sources.nyc_flights.demo_report" not in sys.modules
