@@ -223,6 +223,8 @@ SCENARIOS = {
 KEYS: dict[str, Callable[[int], Any]] = {
     "integer": lambda n: n,
     "text": lambda n: f"key-{n}é",
+    # Iceberg keeps the first 16 characters of a bound.
+    "long text": lambda n: f"{'x' * 40}{n}",
     "decimal": lambda n: Decimal(n) / 4,
     "date": lambda n: date(2026, 1, 1 + n),
     "timestamp": lambda n: datetime(2026, 1, 1, n, tzinfo=UTC),
@@ -237,7 +239,14 @@ def test_a_merge_leaves_what_dlt_s_sql_destination_leaves(name: str, same_as_sql
     same_as_sql(SCENARIOS[name].resources, "orders")
 
 
-@pytest.mark.parametrize("strategy", ["delete-insert", "upsert", "insert-only"])
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        "delete-insert",
+        pytest.param("upsert", marks=pytest.mark.all_cases),
+        pytest.param("insert-only", marks=pytest.mark.all_cases),
+    ],
+)
 @pytest.mark.parametrize("kind", KEYS)
 def test_a_key_may_have_any_type(kind: str, strategy: str, same_as_sql: Compare) -> None:
     """Keys match by value, whichever type they have."""
