@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.cases.nothing_new import load_events, load_nothing, open_dataset
 from benchmarks.report import Row, at_most, ratio
 from benchmarks.runner import Bench
 from benchmarks.sides import DATASET, make_pipeline, open_catalog
+
+if TYPE_CHECKING:
+    from floe_ingestion_defs.destinations.iceberg.load_log import LoadLog
 
 LOADS = 10_000
 TABLES = 500
@@ -61,16 +65,26 @@ def _lengthen_log(home: Path, loads: int) -> None:
     newest = view.newest_state("events")
     if newest is None:
         raise AssertionError("no state was stored")
-    appended = 2 * COMPACT_AFTER_FILES - 5
     seq = view.last_seq
+    bulk = loads - 2 * COMPACT_AFTER_FILES
     old = [
         replace(newest, load_uid=f"old-{n}", seq=n, settled_seq=n - 1, pipeline_name=f"p{n % 50}")
-        for n in range(seq + 1, loads - appended + 1)
+        for n in range(seq + 1, bulk + 1)
     ]
     view.table.append(pa.concat_tables([load._as_row() for load in old]))
-    for n in range(loads - appended + 1, loads + 1):
-        view = log.read_or_create()
-        uid = f"old-{n}"
-        log.append(view, replace(newest, load_uid=uid, seq=n, settled_seq=n - 1))
-        log.compact_if_due()
-    log.record_settled(loads)
+    compacted, seq = False, bulk
+    # Until it has been compacted, and the next load would do so again: there it is slowest.
+    while not (compacted and _files(log) == COMPACT_AFTER_FILES - 1):
+        seq += 1
+        entry = replace(newest, load_uid=f"old-{seq}", seq=seq, settled_seq=seq - 1)
+        log.append(log.read_or_create(), entry)
+        compacted = log.compact_if_due() or compacted
+    log.record_settled(seq)
+
+
+def _files(log: LoadLog) -> int:
+    view = log.read()
+    snapshot = view.table.current_snapshot() if view else None
+    if snapshot is None or snapshot.summary is None:
+        raise AssertionError("the log is empty")
+    return int(snapshot.summary["total-data-files"] or 0)

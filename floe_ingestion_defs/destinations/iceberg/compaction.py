@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
-COMPACT_AFTER_FILES = 24
+COMPACT_AFTER_FILES = 12
 KEPT_STATES = 10
 
 # Readers find a snapshot that they hold by its id for this long, unless loads come so fast that

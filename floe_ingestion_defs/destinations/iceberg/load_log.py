@@ -7,6 +7,7 @@ be brought up to date from here.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -121,16 +122,31 @@ def _load_from_row(row: dict[str, Any]) -> Load:
     )
 
 
+# The rows at the metadata files that were read last. A metadata file never changes, and dlt asks
+# for a pipeline's state and for its schema through a client each.
+_READ: OrderedDict[str, pa.Table] = OrderedDict()
+_MOST_READ = 4
+
+
+def _light_rows(table: Table) -> pa.Table:
+    if head_of(table) is None:
+        return _SCHEMA.empty_table().select(_LIGHT)
+    rows = _READ.get(table.metadata_location)
+    if rows is None:
+        rows = table.scan(selected_fields=_LIGHT).to_arrow()
+        _READ[table.metadata_location] = rows
+        while len(_READ) > _MOST_READ:
+            _READ.popitem(last=False)
+    return rows
+
+
 class LogView:
     """The log at one of its snapshots; a commit through it asserts that snapshot."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
         self.uuid = str(table.metadata.table_uuid)
-        if head_of(table) is None:
-            self._rows = _SCHEMA.empty_table().select(_LIGHT)
-        else:
-            self._rows = table.scan(selected_fields=_LIGHT).to_arrow()
+        self._rows = _light_rows(table)
 
     @property
     def last_seq(self) -> int:
