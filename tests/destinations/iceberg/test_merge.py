@@ -162,6 +162,17 @@ def test_a_spec_may_change_while_older_files_stay(lake: Lake) -> None:
     assert regions == {0: "a", 1: "z", 2: "a", 100: "y"}
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_row_that_arrives_deleted_does_not_come(lake: Lake, strategy: str) -> None:
+    """A flagged row is not inserted, nor what is nested in it; dlt's own upsert would."""
+    columns: Any = {"gone": {"hard_delete": True, "data_type": "bool"}}
+    rows = [{"id": 1, "gone": True, "tags": ["a"]}, {"id": 2, "gone": False, "tags": ["b"]}]
+    for _ in range(2):
+        lake.load(merging(rows, strategy, columns=columns))
+    assert lake.values("orders", "id") == [2]
+    assert lake.values("orders__tags", "value") == ["b"]
+
+
 def test_an_empty_merge_changes_nothing(lake: Lake) -> None:
     """A load with nothing new makes no snapshot."""
     lake.load(merging([{"id": 1}]))
