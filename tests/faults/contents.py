@@ -58,7 +58,7 @@ def read_contents(namespace: str) -> Contents:
     names = [identifier[-1] for identifier in dataset.catalog.list_tables(dataset.namespace)]
     tables = {name: table for name in names if (table := dataset.load_table(name))}
     raw = {name: table.scan().to_arrow().to_pylist() for name, table in tables.items()}
-    loads = view._read("seq > 0", (*view._rows.schema.names, "intent"))
+    loads = view.after(0)
     assert [load.seq for load in loads] == list(range(1, len(loads) + 1))
     versions = raw.get(dataset.identifier("_dlt_version")[-1], [])
     return Contents(

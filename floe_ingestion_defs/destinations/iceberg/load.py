@@ -80,6 +80,10 @@ logger = logging.getLogger(__name__)
 COMMIT_WITHIN_SECONDS = 24 * 3600.0
 
 
+# Loads that overlap without end still have their progress recorded this often.
+RECORD_SETTLED_AFTER = 8
+
+
 @dataclass(frozen=True)
 class Package:
     """What dlt hands over: one load package, extracted and normalized.
@@ -370,12 +374,23 @@ def publish_own(dataset: Dataset, load: Load) -> None:
             f"Load {load.load_id} is committed, and cannot be published to "
             + "; ".join(f"`{dataset.qualified(t)}`: {error}" for t, error in blocked.items())
         )
-    settled = settled_through(dataset, view, published={load.seq})
-    if settled > view.settled_seq:
-        dataset.log.record_settled(settled)
+    _record_settled(dataset, load)
     dataset.log.compact_if_due()
     if STATE_TABLE in tables:
         compact_states(dataset.catalog, dataset.identifier(STATE_TABLE))
+
+
+def _record_settled(dataset: Dataset, load: Load) -> None:
+    """Records what is published by now, unless another load is about to.
+
+    Of loads that overlap the last one records for all, so that they do not contend for the log
+    once more each; where there is always another one, every few loads one does.
+    """
+    view = dataset.log.read_or_create()
+    settled = settled_through(dataset, view, published={load.seq})
+    gained = settled - view.settled_seq
+    if gained and (settled == view.last_seq or gained >= RECORD_SETTLED_AFTER):
+        dataset.log.record_settled(settled)
 
 
 def open_dataset(dataset: Dataset) -> LogView | None:
