@@ -27,11 +27,11 @@ demo: $(INSTALLED) ## load New York's flights of 2013 into Iceberg, three runs, 
 dev: $(INSTALLED) ## open the Dagster UI on what the demo loaded
 	@$(BIN)/python -m dlt_sources.nyc_flights.dev
 
-test: $(INSTALLED) ## run the tests
-	@$(BIN)/python -m pytest -m "not all_cases"
+test: $(INSTALLED) ## run the tests, two files at a time
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not all_cases"
 
 test-all: $(INSTALLED) ## run the tests with every combination of cases
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED) ## ruff, mypy, the layers
 	@$(BIN)/ruff check
