@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from floe_ingestion_defs.destinations.iceberg.commits import (
     CommitOutcomeUnknown,
@@ -29,7 +30,7 @@ from floe_ingestion_defs.destinations.iceberg.intent import LoadIntent
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
-    from pyiceberg.table import Table
+    from pyiceberg.table import FileScanTask, Table
 
 LOADS_TABLE = "_dlt_loads"
 # The log's own record that everything up to a seq was published. It is set after a publish, so
@@ -60,7 +61,7 @@ _PROPERTIES = {
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
     "commit.manifest-merge.enabled": "true",
-    "commit.manifest.min-count-to-merge": "16",
+    "commit.manifest.min-count-to-merge": "4",
     "write.metadata.metrics.default": "none",
     "write.metadata.metrics.column.seq": "full",
     "write.parquet.compression-codec": "zstd",
@@ -122,21 +123,26 @@ def _load_from_row(row: dict[str, Any]) -> Load:
     )
 
 
-# The rows at the metadata files that were read last. A metadata file never changes, and dlt asks
-# for a pipeline's state and for its schema through a client each.
-_READ: OrderedDict[str, pa.Table] = OrderedDict()
-_MOST_READ = 4
+# The light rows of the data files that were read last. A data file never changes, and a load reads
+# the log several times, each time with a file more.
+_LIGHT_ROWS: OrderedDict[str, pa.Table] = OrderedDict()
+_MOST_FILES = 64
 
 
-def _light_rows(table: Table) -> pa.Table:
-    if head_of(table) is None:
-        return _SCHEMA.empty_table().select(_LIGHT)
-    rows = _READ.get(table.metadata_location)
+def _read_file(table: Table, task: FileScanTask, columns: Sequence[str]) -> pa.Table:
+    """Reads a file of the log directly: all have the one schema, so nothing is to be projected."""
+    with table.io.new_input(task.file.file_path).open() as stream:
+        rows = pq.read_table(stream, columns=list(columns), use_threads=False)
+    return rows.cast(pa.schema([_SCHEMA.field(name) for name in columns]))
+
+
+def _read_light_rows(table: Table, task: FileScanTask) -> pa.Table:
+    rows = _LIGHT_ROWS.pop(task.file.file_path, None)
     if rows is None:
-        rows = table.scan(selected_fields=_LIGHT).to_arrow()
-        _READ[table.metadata_location] = rows
-        while len(_READ) > _MOST_READ:
-            _READ.popitem(last=False)
+        rows = _read_file(table, task, _LIGHT)
+    _LIGHT_ROWS[task.file.file_path] = rows  # The last in the dict is the last that was used.
+    if len(_LIGHT_ROWS) > _MOST_FILES:
+        _LIGHT_ROWS.popitem(last=False)
     return rows
 
 
@@ -146,7 +152,10 @@ class LogView:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.uuid = str(table.metadata.table_uuid)
-        self._rows = _light_rows(table)
+        tasks = [] if head_of(table) is None else table.scan().plan_files()
+        self._files = [(task, _read_light_rows(table, task)) for task in tasks]
+        empty = _SCHEMA.empty_table().select(_LIGHT)
+        self._rows = pa.concat_tables([empty, *(rows for _, rows in self._files)])
 
     @property
     def last_seq(self) -> int:
@@ -167,12 +176,12 @@ class LogView:
         """The loads past a seq, oldest first; a settled one may have no intent any more."""
         if seq >= self.last_seq:
             return []
-        return self._read(f"seq > {seq}", (*_LIGHT, "intent"))
+        return self._read(pc.field("seq") > seq, (*_LIGHT, "intent"))
 
     def find(self, load_uid: str) -> Load | None:
         """The committed load of that uid."""
         found = self._rows.filter(pc.field("load_uid") == load_uid).to_pylist()
-        return self._read(f"seq = {found[0]['seq']}", _SCHEMA.names)[0] if found else None
+        return self._read(_at(found[0]["seq"]), _SCHEMA.names)[0] if found else None
 
     def newest_state(self, pipeline_name: str) -> Load | None:
         """The pipeline's newest load that changed its state, with that state."""
@@ -180,7 +189,7 @@ class LogView:
             (pc.field("pipeline_name") == pipeline_name) & pc.field("state_version").is_valid()
         )
         seq = pc.max(rows["seq"]).as_py()
-        return None if seq is None else self._read(f"seq = {seq}", (*_LIGHT, "state"))[0]
+        return None if seq is None else self._read(_at(seq), (*_LIGHT, "state"))[0]
 
     def newest_schema_hash(self, schema_name: str | None) -> str | None:
         """The version hash of the newest schema, of that name if one is given."""
@@ -196,9 +205,18 @@ class LogView:
         """Whether a load with this version of a schema was committed."""
         return bool(pc.any(pc.equal(self._rows["schema_version_hash"], version_hash)).as_py())
 
-    def _read(self, row_filter: str, columns: Sequence[str]) -> list[Load]:
-        rows = self.table.scan(row_filter=row_filter, selected_fields=tuple(columns)).to_arrow()
-        return [_load_from_row(row) for row in rows.sort_by("seq").to_pylist()]
+    def _read(self, wanted: pc.Expression, columns: Sequence[str]) -> list[Load]:
+        found = [
+            _read_file(self.table, task, columns).filter(wanted)
+            for task, light_rows in self._files
+            if light_rows.filter(wanted).num_rows
+        ]
+        loads = [_load_from_row(row) for rows in found for row in rows.to_pylist()]
+        return sorted(loads, key=lambda load: load.seq)
+
+
+def _at(seq: int) -> pc.Expression:
+    return pc.field("seq") == seq
 
 
 class LoadLog:
