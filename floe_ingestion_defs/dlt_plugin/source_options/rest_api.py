@@ -122,6 +122,10 @@ class RestApiOptions(SourceOptions):
     max_table_nesting: int | None = Field(
         default=None, ge=0, description="Depth down to which nested values become tables."
     )
+    flat_pages_as_arrow: bool = Field(
+        default=True,
+        description="Whether pages without nested values skip dlt's row-by-row normalization.",
+    )
 
 
 def uses_incremental(resource: Mapping[str, Any]) -> bool:

@@ -1,0 +1,157 @@
+"""Turns pages of flat JSON rows into Arrow tables, which dlt need not normalize row by row.
+
+A page that is not flat, or has a value that its column's type does not take as it is, goes dlt's
+own way as it came: nested values become tables and odd ones variant columns, as dlt does it. Both
+ways give a table the same columns, dlt's `_dlt_id` and `_dlt_load_id` among them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import dlt
+import pyarrow as pa
+from dlt.common.normalizers.json.helpers import get_row_hash
+from dlt.common.schema.detections import is_iso_timestamp
+from dlt.common.schema.utils import dlt_id_column, dlt_load_id_column
+from dlt.common.utils import many_uniq_ids_base64
+from dlt.extract.items_transform import ItemTransform
+
+from floe_ingestion_defs.dlt_plugin.sources.arrow_types import (
+    ColumnTypeMismatch,
+    arrow_type,
+    cast_column,
+)
+
+if TYPE_CHECKING:
+    from dlt.common.schema import Schema
+    from dlt.extract import DltResource
+
+    from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
+
+_ID_BYTES = 10
+_ZONED = pa.timestamp("us", "UTC")
+# Text that is cast as a whole; anything else in the page sends it dlt's way.
+_FROM_TEXT = (pa.types.is_timestamp, pa.types.is_date, pa.types.is_time)
+
+
+class _NotFlat(Exception):
+    """A page has to go dlt's own way."""
+
+
+class PagesToArrow(ItemTransform[Any]):
+    """The last step of a resource: pages of dicts become Arrow tables where they can.
+
+    Args:
+        spec: The resource.
+    """
+
+    # After the cursor and the contract, which go through dicts.
+    placement_affinity: ClassVar[float] = 3
+
+    def __init__(self, spec: ResourceSpec) -> None:
+        super().__init__(lambda item: item)
+        self._spec = spec
+        self._schema: Schema | None = None
+        self._types: dict[str, pa.DataType] = {}
+        self._names: dict[str, str] = {}
+
+    def __call__(self, item: Any, meta: Any = None) -> Any:
+        """Return a page as an Arrow table, or as it came."""
+        if meta is not None or not isinstance(item, list) or not item:
+            return item
+        if self._schema is None:
+            self._schema = dlt.current.source_schema()
+            known = self._schema.tables.get(self._spec.table_name, {}).get("columns", {})
+            for name, column in known.items():
+                if (kind := arrow_type(column)) is not None and not name.startswith("_dlt_"):
+                    self._types[name] = kind
+        try:
+            return self._table(item)
+        except (_NotFlat, ColumnTypeMismatch, pa.ArrowException, OverflowError, KeyError):
+            return item
+
+    def _table(self, rows: list[Any]) -> pa.Table:
+        columns: dict[str, list[Any]] = {}
+        for position, row in enumerate(rows):
+            if not isinstance(row, dict):
+                raise _NotFlat
+            for name, value in row.items():
+                values = columns.get(name)
+                if values is None:
+                    values = columns[name] = [None] * position
+                elif len(values) < position:
+                    values.extend([None] * (position - len(values)))
+                values.append(value)
+        arrays: dict[str, pa.Array] = {}
+        for name, values in columns.items():
+            values.extend([None] * (len(rows) - len(values)))
+            key = self._key(name)
+            if key in arrays or key.startswith("_dlt_"):
+                raise _NotFlat
+            array = self._array(key, values)
+            if array is not None:
+                arrays[key] = array
+        # Only now: a page that goes dlt's way must not have decided anything.
+        self._types |= {key: array.type for key, array in arrays.items()}
+        arrays["_dlt_load_id"] = pa.repeat(dlt.current.load_package_state()["load_id"], len(rows))
+        arrays["_dlt_id"] = pa.array(self._row_ids(rows))
+        required = {"_dlt_id", "_dlt_load_id", *map(self._key, self._spec.primary_key)}
+        fields = [
+            pa.field(key, array.type, nullable=key not in required or array.null_count > 0)
+            for key, array in arrays.items()
+        ]
+        return pa.Table.from_arrays(list(arrays.values()), schema=pa.schema(fields))
+
+    def _key(self, name: str) -> str:
+        key = self._names.get(name)
+        if key is None and self._schema is not None:
+            key = self._schema.naming.normalize_identifier(name)
+            self._names[name] = key
+        return key or name
+
+    def _array(self, key: str, values: list[Any]) -> pa.Array | None:
+        """Give the values of a column in its type; None where there are none."""
+        # Always inferred first: Arrow would cut 3.5 down to 3 where it is told to expect integers.
+        found = pa.array(values)
+        if pa.types.is_null(found.type):
+            return None
+        wanted = self._types.get(key) or self._type_by_first_value(found, values)
+        if found.type == wanted:
+            return found
+        if pa.types.is_string(found.type) and any(matches(wanted) for matches in _FROM_TEXT):
+            texts = pa.chunked_array([found])
+            return cast_column(pa.field(key, found.type), texts, wanted).combine_chunks()
+        if pa.types.is_integer(found.type) and pa.types.is_floating(wanted):
+            return found.cast(wanted)
+        raise _NotFlat
+
+    def _type_by_first_value(self, found: pa.Array, values: list[Any]) -> pa.DataType:
+        """Give the type of a new column; dlt goes by its first value."""
+        first = next(value for value in values if value is not None)
+        if isinstance(first, str) and is_iso_timestamp(str, first):
+            return _ZONED
+        if isinstance(first, int) and pa.types.is_floating(found.type):
+            raise _NotFlat
+        if found.type not in (pa.int64(), pa.float64(), pa.bool_(), pa.string()):
+            raise _NotFlat
+        return found.type
+
+    def _row_ids(self, rows: list[dict[str, Any]]) -> list[str]:
+        if self._spec.merge_strategy != "upsert":
+            return many_uniq_ids_base64(len(rows), _ID_BYTES)
+        # As dlt does it: the id of a row that is found again by its key stays the same.
+        key = list(self._spec.primary_key)
+        own = {self._key(name): name for name in rows[0]}
+        return [get_row_hash({name: row[own[name]] for name in key}, key) for row in rows]
+
+
+def read_flat_pages_as_arrow(resource: DltResource, spec: ResourceSpec) -> None:
+    """Let a resource's flat pages become Arrow tables.
+
+    Slowly changing dimensions are left out: their row ids say whether a row has changed.
+    """
+    if spec.merge_strategy == "scd2":
+        return
+    resource.apply_hints(columns={"_dlt_load_id": dlt_load_id_column(), "_dlt_id": dlt_id_column()})
+    resource.add_step(PagesToArrow(spec))
