@@ -42,12 +42,8 @@ from floe_ingestion_defs.destinations.iceberg.audit import ReplaceGuard
 from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
 from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.iceberg.errors import FailedJobs, InvalidHint, LoadRefused
-from floe_ingestion_defs.destinations.iceberg.load import (
-    Package,
-    Phases,
-    open_dataset,
-    run_load,
-)
+from floe_ingestion_defs.destinations.iceberg.load import open_dataset, run_load
+from floe_ingestion_defs.destinations.iceberg.package import Package, Phases
 from floe_ingestion_defs.destinations.iceberg.state import decode_document
 from floe_ingestion_defs.destinations.iceberg.window import declared_windows
 

@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,7 +34,6 @@ from floe_ingestion_defs.destinations.iceberg.intent import (
     LoadIntent,
     StagedFile,
     TableIntent,
-    Window,
 )
 from floe_ingestion_defs.destinations.iceberg.layout import (
     DEFAULT_PROPERTIES,
@@ -46,6 +41,7 @@ from floe_ingestion_defs.destinations.iceberg.layout import (
     sort_order,
 )
 from floe_ingestion_defs.destinations.iceberg.load_log import Load
+from floe_ingestion_defs.destinations.iceberg.package import Package, Phases
 from floe_ingestion_defs.destinations.iceberg.plan import TablePlan, plan_load
 from floe_ingestion_defs.destinations.iceberg.publish import (
     ensure_fits,
@@ -57,17 +53,12 @@ from floe_ingestion_defs.destinations.iceberg.publish import (
 from floe_ingestion_defs.destinations.iceberg.schema import evolve, reset, staged_schema
 from floe_ingestion_defs.destinations.iceberg.stage import stage_file, write_staged
 from floe_ingestion_defs.destinations.iceberg.state import (
-    State,
     decode_document,
     encode_document,
     rebase_state,
 )
 
 if TYPE_CHECKING:
-    from dlt.common.destination import DestinationCapabilitiesContext
-    from dlt.common.schema import Schema
-    from dlt.common.schema.typing import TTableSchema
-    from dlt.common.storages.load_package import TPipelineStateDoc
     from pyiceberg.table import Table, Transaction
 
     from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
@@ -82,61 +73,6 @@ COMMIT_WITHIN_SECONDS = 24 * 3600.0
 
 # Loads that overlap without end still have their progress recorded this often.
 RECORD_SETTLED_AFTER = 8
-
-
-@dataclass(frozen=True)
-class Package:
-    """What dlt hands over: one load package, extracted and normalized.
-
-    Attributes:
-        load_uid: Made once for the package and kept in it; dlt's load id is a timestamp that two
-            runs can share.
-        jobs: The local Parquet files of each table.
-        truncated: Tables whose rows go before the load's come (`refresh="drop_data"`).
-        dropped: Tables that go before the load's come (`refresh="drop_sources"` and such).
-        windows: What the resources overwrite, by the resource's name.
-        state: The pipeline's state document after the extraction, None if it did not change.
-        state_before: The pipeline's state when the extraction began.
-    """
-
-    load_id: str
-    load_uid: str
-    pipeline_name: str
-    created_at: datetime
-    schema: Schema
-    capabilities: DestinationCapabilitiesContext
-    prepare_table: Callable[[str], TTableSchema]
-    jobs: Mapping[str, Sequence[Path]]
-    truncated: Collection[str] = frozenset()
-    dropped: Collection[str] = frozenset()
-    windows: Mapping[str, Window] = field(default_factory=dict)
-    state: TPipelineStateDoc | None = None
-    state_before: State = field(default_factory=dict)
-    nonce: str = field(default_factory=lambda: uuid4().hex[:8])
-
-    @property
-    def attempt(self) -> str:
-        """What the names of the files begin with that this attempt at the package stages.
-
-        A process that resumes the package writes files of its own: the one it succeeds may be
-        alive after all, and about to commit those that it wrote.
-        """
-        return f"{self.load_uid}-{self.nonce}"
-
-
-@dataclass
-class Phases:
-    """Seconds that each phase of a load took."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def measured(self, phase: str, work: Callable[[], Any]) -> Any:
-        """Does the work and notes how long it took."""
-        started = time.monotonic()
-        try:
-            return work()
-        finally:
-            self.seconds[phase] = time.monotonic() - started
 
 
 def run_load(

@@ -36,7 +36,7 @@ from floe_ingestion_defs.destinations.iceberg.layout import layout_of
 if TYPE_CHECKING:
     from dlt.common.schema.typing import TColumnSchema, TTableSchema
 
-    from floe_ingestion_defs.destinations.iceberg.load import Package
+    from floe_ingestion_defs.destinations.iceberg.package import Package
 
 _DLT_COLUMNS = (C_DLT_ID, C_DLT_LOAD_ID)
 
