@@ -9,6 +9,9 @@ _INSTANCE_CONFIGURATION = """\
 # Written once by the worked example; change what you like, it stays.
 telemetry:
   enabled: false
+# The form to sign up, which would cover the first page that is opened.
+nux:
+  enabled: false
 """
 
 
