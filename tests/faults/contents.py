@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from faults.loads import PIPELINE, run_again
 from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
 from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.iceberg.load_log import LogView
+from floe_ingestion_defs.destinations.iceberg.maintenance import remove_orphans
 from floe_ingestion_defs.destinations.iceberg.publish import mark_of
 from floe_ingestion_defs.destinations.iceberg.state import decode_document
 
@@ -32,6 +34,8 @@ class Contents:
         schema_versions: The hashes in `_dlt_version`.
         live: Every data file that a snapshot refers to.
         committed: Every file that the log's loads staged.
+        orphans: The data files that the orphan sweep lists.
+        locations: Where the tables are.
     """
 
     tables: dict[str, list[Row]]
@@ -41,6 +45,7 @@ class Contents:
     schema_versions: list[str]
     live: set[str] = field(default_factory=set)
     committed: set[str] = field(default_factory=set)
+    orphans: set[str] = field(default_factory=set)
     locations: set[str] = field(default_factory=set)
 
 
@@ -74,6 +79,11 @@ def read_contents(namespace: str) -> Contents:
         schema_versions=sorted(row["version_hash"] for row in versions),
         live={path for table in tables.values() for path in _live_files(table)},
         committed={f.path for load in loads for i in load.intent.tables for f in i.files},
+        orphans={
+            file.path
+            for file in remove_orphans(dataset, timedelta(0))
+            if file.path.endswith(".parquet")
+        },
         locations={table.location() for table in tables.values()},
     )
 

@@ -21,10 +21,15 @@ Directory = Literal["same directory", "none left"]
 
 
 def assert_only_uncommitted_files_are_left(stack: Stack, after: Contents, kind: str) -> None:
-    """No file is missing, and each that nothing refers to belongs to an attempt that never won."""
+    """No file is missing, and each that nothing refers to belongs to an attempt that never won.
+
+    The orphan sweep lists exactly those.
+    """
     stored = {path for where in after.locations for path in stack.list_files(where)}
     data = {path for path in stored if path.endswith(".parquet")}
     assert after.live <= data, f"lost files: {after.live - data}"
+    swept = {path for path in after.orphans if path.startswith(tuple(after.locations))}
+    assert swept == data - after.live, f"sweep: {swept ^ (data - after.live)}"
     if kind in ("first", "append", "replace"):
         # A merge may write the rows of a committed file anew.
         unused = (data - after.live) & after.committed

@@ -19,7 +19,11 @@ from floe_ingestion_defs.destinations.iceberg.publish import (
     publish_table,
     recover,
 )
-from floe_ingestion_defs.destinations.iceberg.storage_listing import StoredFile, list_files
+from floe_ingestion_defs.destinations.iceberg.storage_listing import (
+    StoredFile,
+    list_files,
+    same_file_key,
+)
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -68,18 +72,18 @@ def remove_orphans(
         return []
     tables = _tables(dataset)
     stored = {
-        file.path: file
+        same_file_key(file.path): file
         for location, table in _locations(dataset, tables)
         for file in list_files(table.io, location)
         if file.modified < written_before
     }
     for table in _tables(dataset).values():
         for path in _referenced(table):
-            stored.pop(path, None)
+            stored.pop(same_file_key(path), None)
     for load in view.unsettled():
         for intent in load.intent.tables:
             for staged in intent.files:
-                stored.pop(staged.path, None)
+                stored.pop(same_file_key(staged.path), None)
     known = tuple(location for location, _ in _locations(dataset, tables, unknown=False))
     orphans = sorted(
         (f for f in stored.values() if f.path.startswith(known) or _STAGED_NAME.search(f.path)),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlparse
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO
@@ -43,25 +45,37 @@ def _list_by_pyarrow(io: PyArrowFileIO, location: str) -> Iterator[StoredFile]:
     scheme, netloc, folder = io.parse_location(location, io.properties)
     filesystem = io.fs_by_scheme(scheme, netloc)
     selector = FileSelector(folder, recursive=True, allow_not_found=True)
-    prefix = location[: len(location.rstrip("/")) - len(folder.rstrip("/"))]
     for info in filesystem.get_file_info(selector):
         if info.type == FileType.File:
-            yield StoredFile(prefix + info.path, info.size, info.mtime)
+            yield StoredFile(_below(location, folder, info.path), info.size, info.mtime)
 
 
 def _list_by_fsspec(io: FileIO, location: str) -> Iterator[StoredFile]:
-    from urllib.parse import urlparse
-
     from pyiceberg.io.fsspec import FsspecFileIO
 
     if not isinstance(io, FsspecFileIO):
         raise TypeError(f"Files cannot be listed through a {type(io).__name__}")
     filesystem = io.get_fs(urlparse(location).scheme or "file")
     folder = filesystem._strip_protocol(location)
-    prefix = location[: len(location.rstrip("/")) - len(folder.rstrip("/"))]
     details: dict[str, dict[str, Any]] = filesystem.find(folder, detail=True)
     for path, info in details.items():
         modified = info.get("LastModified") or info.get("mtime") or info.get("last_modified")
         if not isinstance(modified, datetime):
             modified = datetime.fromtimestamp(float(modified or 0), UTC)
-        yield StoredFile(prefix + path, info["size"], modified)
+        yield StoredFile(_below(location, folder, path), info["size"], modified)
+
+
+def _below(location: str, folder: str, path: str) -> str:
+    """A path of the file system, in the form that the location has."""
+    return location.rstrip("/") + path[len(folder.rstrip("/")) :]
+
+
+def same_file_key(path: str) -> str:
+    """What all names of one file have in common: by `s3` and `s3a`, with a scheme and without.
+
+    A file that is known by another name than it is listed by must not be taken for an orphan.
+    """
+    url = urlparse(path)
+    if url.scheme in ("", "file"):
+        return str(Path(unquote(url.path) if url.scheme else path).absolute())
+    return f"{url.netloc}{url.path}"
