@@ -77,7 +77,7 @@ def compute_change(state: TableState, intent: TableIntent, read_root: ReadRoot) 
     change = Change()
     if intent.starts_empty:
         change.removed = [task.file for task in state.tasks]
-        state = TableState(state.metadata, state.io)
+        state = TableState(state.metadata, state.io, is_empty=True)
     if intent.nesting and intent.disposition in ("merge", "overwrite"):
         _merge_nested(change, state, intent, intent.nesting, read_root)
     elif intent.disposition == "merge" and intent.strategy == "scd2":

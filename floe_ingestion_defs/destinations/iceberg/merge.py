@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.conversions import from_bytes
+from pyiceberg.table import DataScan
 from pyiceberg.types import PrimitiveType
 
 from floe_ingestion_defs.destinations.iceberg.data_files import arrow_schema, read_data_file
@@ -37,12 +39,17 @@ class TableState:
 
     Attributes:
         metadata: With the schema that the load evolves the table to.
-        tasks: The data files that `main` has there; none for a new or emptied table.
+        is_empty: Whether it counts as one without rows: it is new, or emptied by the load.
     """
 
     metadata: TableMetadata
     io: FileIO
-    tasks: tuple[FileScanTask, ...] = ()
+    is_empty: bool = False
+
+    @cached_property
+    def tasks(self) -> tuple[FileScanTask, ...]:
+        """The data files that `main` has there. An append never asks: it costs by their number."""
+        return () if self.is_empty else tuple(DataScan(self.metadata, self.io).plan_files())
 
 
 class KeySet:

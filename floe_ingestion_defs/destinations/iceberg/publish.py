@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from pyiceberg.schema import Schema
-from pyiceberg.table import DataScan, TableProperties
+from pyiceberg.table import TableProperties
 
 from floe_ingestion_defs.destinations.iceberg.change import Change, compute_change
 from floe_ingestion_defs.destinations.iceberg.commits import (
@@ -152,12 +152,8 @@ def _commit(
     if table is not None:
         _adapt_schema(transaction, name, intent, is_dropped(table))
     _set_properties(transaction, log_uuid, load, intent, table)
-    head = transaction.table_metadata
-    state = TableState(
-        metadata=head,
-        io=transaction._table.io,
-        tasks=() if table is None else tuple(DataScan(head, table.io).plan_files()),
-    )
+    metadata, io = transaction.table_metadata, transaction._table.io
+    state = TableState(metadata, io, is_empty=table is None)
     change = compute_change(state, intent, lambda: _root_before(dataset, load, intent))
     _add_snapshot(transaction, load, change)
     transaction.commit_transaction()
@@ -264,12 +260,13 @@ def _root_before(
     root = dataset.load_table(root_intent.table)
     if root is None:
         transaction: Transaction = _creation(dataset, root_intent)
-        return TableState(transaction.table_metadata, transaction._table.io), root_intent
+        return TableState(
+            transaction.table_metadata, transaction._table.io, is_empty=True
+        ), root_intent
     transaction = root.transaction()
     _adapt_schema(transaction, dataset.qualified(root_intent.table), root_intent, is_dropped(root))
     metadata = transaction.table_metadata
-    tasks = () if root_intent.starts_empty else tuple(DataScan(metadata, root.io).plan_files())
-    return TableState(metadata, root.io, tasks), root_intent
+    return TableState(metadata, root.io, root_intent.starts_empty), root_intent
 
 
 def settled_through(dataset: Dataset, view: LogView, published: Collection[int] = ()) -> int:
