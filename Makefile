@@ -14,7 +14,7 @@ FLOE_HOME ?= .floe
 export RUNTIME__DLTHUB_TELEMETRY := false
 export DAGSTER_DISABLE_TELEMETRY := true
 
-.PHONY: help venv demo dev test test-all lint bench clean-demo
+.PHONY: help venv demo dev test test-all new-source lint bench clean-demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: $(INSTALLED) ## run the tests, two files at a time
 
 test-all: $(INSTALLED) ## run the tests with every combination of cases
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+new-source: $(INSTALLED) ## make a source of your own from a tested template: make new-source NAME=shop
+	@$(BIN)/python -m dlt_sources.new_source $(NAME)
 
 lint: $(INSTALLED) ## ruff, mypy, the layers
 	@$(BIN)/ruff check

@@ -1,17 +1,13 @@
-"""The fixtures `seaweedfs`, `postgres` and `stack`.
-
-An absent server is an error in CI, where everything is installed, and skips the test elsewhere.
-"""
+"""The fixtures `seaweedfs`, `postgres` and `stack`; an absent server is an error."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from servers.postgres import Postgres, find_postgres, running_postgres
+from servers.postgres import Postgres, running_postgres
 from servers.seaweedfs import SeaweedFS, running_seaweedfs
 from servers.stack import Stack, rest_stack, sqlite_stack
 
@@ -26,8 +22,6 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A PostgreSQL server, for the whole session."""
-    if find_postgres() is None and not os.environ.get("CI"):
-        pytest.skip("PostgreSQL is not installed")
     with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
         yield server
 
