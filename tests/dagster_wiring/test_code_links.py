@@ -66,8 +66,11 @@ def test_code_outside_the_repository_is_not_linked_into_it(definitions: dg.Defin
 @pytest.mark.parametrize(
     ("module", "files"), [("dlt_sources.nyc_flights.landing", ["landing.py"]), ("nowhere", [])]
 )
-def test_a_source_that_people_wrote_refers_to_its_file(module: str, files: list[str]) -> None:
+def test_a_source_that_people_wrote_refers_to_its_file(
+    module: str, files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The file is found without importing it; one that is absent is for the load to report."""
+    monkeypatch.delitem(sys.modules, module, raising=False)
     source = {
         "name": "own",
         "source_type": "python",
@@ -81,4 +84,4 @@ def test_a_source_that_people_wrote_refers_to_its_file(module: str, files: list[
 
     references = found.code_references if found is not None else []
     assert [Path(reference.file_path).name for reference in references] == files
-    assert "dlt_sources.nyc_flights.demo_report" not in sys.modules
+    assert module not in sys.modules
