@@ -50,6 +50,8 @@ from floe_ingestion_defs.dlt_plugin.tracing import traced
 if TYPE_CHECKING:
     from dlt.extract import DltSource
 
+    from floe_ingestion_defs.destinations.iceberg.audit import Audit
+
 _DISTRIBUTION = "floe-ingestion-defs"
 
 
@@ -173,6 +175,7 @@ class DltIngestionPlugin(IngestionPlugin):
         config: IngestionConfig | IngestionSourceConfig,
         *,
         resources: Sequence[str] | None = None,
+        audits: Sequence[Audit] = (),
     ) -> IngestionPipeline:
         """Make a pipeline together with its source.
 
@@ -180,6 +183,8 @@ class DltIngestionPlugin(IngestionPlugin):
             config: One source; what `IngestionConfig` has no field for stands in its
                 `source_config`.
             resources: Names of the resources to load; all of them by default.
+            audits: What must hold of the staged rows before anyone can see them; each is called
+                with a staged table and yields findings, of which one ends the load.
 
         Raises:
             PipelineConfigurationError: The configuration is wrong, or a `${NAME}` is not set.
@@ -196,13 +201,14 @@ class DltIngestionPlugin(IngestionPlugin):
             "ingestion.write_mode": source.write_mode,
         }
         with traced("ingestion.create_pipeline", attributes, redactor):
-            return self._make_pipeline(source, resources, redactor)
+            return self._make_pipeline(source, resources, redactor, audits)
 
     def _make_pipeline(
         self,
         source: IngestionSourceConfig,
         resources: Sequence[str] | None,
         redactor: Redactor,
+        audits: Sequence[Audit],
         request: LoadRequest = WHOLE,
     ) -> IngestionPipeline:
         resolved, options = resolve_source(source)
@@ -213,7 +219,7 @@ class DltIngestionPlugin(IngestionPlugin):
         working_dir = make_working_dir(source)
         try:
             return IngestionPipeline(
-                pipeline=make_dlt_pipeline(source, specs, destination, working_dir),
+                pipeline=make_dlt_pipeline(source, specs, destination, working_dir, audits),
                 source=build_source(resolved, options, specs, rejections, request),
                 config=source,
                 resources=specs,
@@ -221,7 +227,7 @@ class DltIngestionPlugin(IngestionPlugin):
                 destination=destination,
                 redactor=redactor,
                 rejections=rejections,
-                renew=partial(self._make_pipeline, source, resources, redactor),
+                renew=partial(self._make_pipeline, source, resources, redactor, audits),
             )
         except Exception as error:  # a source is built by dlt, by drivers and by its author
             shutil.rmtree(working_dir, ignore_errors=True)

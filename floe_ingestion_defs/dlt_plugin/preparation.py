@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from dlt import Pipeline
     from dlt.extract import DltSource
 
+    from floe_ingestion_defs.destinations.iceberg.audit import Audit
+
 CONNECT_TIMEOUT_SECONDS = 10.0
 _RESOLVED = ("source_config", "credentials", "initial_value")
 # These are names in a source's own configuration, too: dlt's arguments.
@@ -208,6 +210,7 @@ def make_dlt_pipeline(
     specs: Sequence[ResourceSpec],
     destination: Mapping[str, Any],
     working_dir: Path,
+    audits: Sequence[Audit] = (),
 ) -> Pipeline:
     """Make dlt's pipeline, named after the source, into the namespace of its tables."""
     import dlt
@@ -217,6 +220,6 @@ def make_dlt_pipeline(
     return dlt.pipeline(
         pipeline_name=source.name,
         pipelines_dir=str(working_dir),
-        destination=iceberg(**destination),
+        destination=iceberg(**destination, audits=audits),
         dataset_name=specs[0].namespace,
     )

@@ -1,0 +1,67 @@
+"""Audits of the caller's own: they read a load's rows before anyone else can."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from floe_ingestion_defs.destinations.iceberg.audit import Finding, StagedTable
+from floe_ingestion_defs.dlt_plugin import (
+    DestinationWriteError,
+    DltIngestionPlugin,
+    ErrorCategory,
+    IngestionSourceConfig,
+    categorize_error,
+)
+
+Rows = Callable[[str], list[dict[str, Any]]]
+
+
+def refuse_fives(staged: StagedTable) -> Iterator[Finding]:
+    if staged.name == "bronze.items":
+        fives = sum(batch.column(0).to_pylist().count(5) for batch in staged.batches(["id"]))
+        if fives:
+            yield Finding("no_fives", staged.name, f"{fives} rows are five.", column="id")
+
+
+def test_rows_that_an_audit_refuses_are_not_published_nor_forgotten(
+    landing: Path, rows: Rows
+) -> None:
+    """The table and the cursor stay as they were, so the next load brings the rows again."""
+    source = IngestionSourceConfig(
+        name="items",
+        source_type="filesystem",
+        source_config={"bucket_url": str(landing), "file_glob": "*.csv", "format": "csv"},
+        destination_table="bronze.items",
+    )
+    plugin = DltIngestionPlugin()
+    (landing / "a.csv").write_text("id\n1\n2\n")
+    plugin.load(plugin.create_pipeline(source, audits=[refuse_fives]))
+    (landing / "b.csv").write_text("id\n5\n")
+
+    pipeline = plugin.create_pipeline(source, audits=[refuse_fives])
+    with pytest.raises(DestinationWriteError, match="1 rows are five") as failed:
+        plugin.load(pipeline)
+
+    assert categorize_error(failed.value) is ErrorCategory.PERMANENT
+    assert rows("bronze.items") == [{"id": 1}, {"id": 2}]
+    assert plugin.load(plugin.create_pipeline(source)).rows_loaded == 1
+    assert rows("bronze.items") == [{"id": 1}, {"id": 2}, {"id": 5}]
+
+
+def test_an_audit_holds_for_every_pipeline_that_is_made_anew(landing: Path) -> None:
+    """A window makes the pipeline afresh, and must not lose the audits on the way."""
+    source = IngestionSourceConfig(
+        name="items",
+        source_type="filesystem",
+        source_config={"bucket_url": str(landing), "file_glob": "*.csv", "format": "csv"},
+        destination_table="bronze.items",
+    )
+    plugin = DltIngestionPlugin()
+    (landing / "a.csv").write_text("id\n5\n")
+
+    pipeline = plugin.create_pipeline(source, audits=[refuse_fives])
+
+    with pytest.raises(DestinationWriteError, match="no_fives"):
+        plugin.load(pipeline, limit=10)
