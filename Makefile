@@ -42,8 +42,8 @@ lint: $(INSTALLED) ## ruff, mypy, the layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(INSTALLED) ## measure this project against stock dlt
-	@$(BIN)/python -m benchmarks
+bench: $(INSTALLED) ## measure this project against stock dlt; some of it: make bench CASES="merge-20k growth"
+	@$(BIN)/python -m benchmarks $(CASES)
 
 clean-demo: ## remove everything that demo and dev made
 	@cd -- "$(FLOE_HOME)" 2>/dev/null || { echo "$(FLOE_HOME) does not exist: nothing to remove"; exit 0; }; \

@@ -17,18 +17,19 @@ class Measurement:
     """What one run took.
 
     Attributes:
-        load_seconds: The load step: all that happens after dlt extracted and normalized.
+        load_seconds: The load step: all that happens after dlt extracted and normalized; None
+            where the work has no such step.
         whole_seconds: The whole run, imports left out.
-        peak_bytes: The most memory that the process held at any time.
+        peak_bytes: The most memory that the process held at any time; 0 where nobody looked.
         load_added_bytes: How far the load step went beyond the peak of what came before it.
         load_grown_bytes: How far the load step went beyond what was resident when it began.
         snapshots: Snapshots that the run made on `main` of the table; None where none is looked at.
         extra: More numbers, of some cases only.
     """
 
-    load_seconds: float
+    load_seconds: float | None
     whole_seconds: float
-    peak_bytes: int
+    peak_bytes: int = 0
     load_added_bytes: int = 0
     load_grown_bytes: int = 0
     snapshots: int | None = None

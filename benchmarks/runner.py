@@ -88,7 +88,8 @@ class Bench:
                 home.mkdir(parents=True)
             found = self.call(function, home=home, cache=self.cache, **arguments)
             results.append(Measurement(**found))
-            self.log(f"  {name} {_described(arguments)}: {found['load_seconds']:.2f} s")
+            took = found["load_seconds"] or found["whole_seconds"]
+            self.log(f"  {name} {_described(arguments)}: {took:.2f} s")
         shutil.rmtree(home, ignore_errors=True)
         return median(results)
 

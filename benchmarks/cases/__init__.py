@@ -1,1 +1,1 @@
-"""The cases, one file a group."""
+"""The cases: every module here has a list `CASES`, which `benchmarks.case` finds."""

@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.case import Case
 from benchmarks.cases.nothing_new import TABLE
 from benchmarks.measure import Measurement
-from benchmarks.report import Row, at_most, seconds
+from benchmarks.report import FLOE, Row, at_most, seconds
 from benchmarks.runner import Bench
 from benchmarks.sides import make_pipeline, row_count
 
@@ -17,13 +18,14 @@ PROCESSES = 8
 ROWS = 100
 
 
-def cases(bench: Bench) -> list[Row]:
+def compare(bench: Bench) -> list[Row]:
     """Into one table that all share, and into a table each."""
     rows = []
     for shared, where in ((True, "one table"), (False, "a table each")):
         found = bench.measure("together", commit_together, shared=shared)
-        target = at_most(3, found.load_seconds, "until all have finished", seconds)
-        rows.append(Row(f"{PROCESSES} processes load together into {where}", found, [target]))
+        target = at_most(3, found.whole_seconds, "until all have finished", seconds)
+        work = f"{PROCESSES} processes load together into {where}"
+        rows.append(Row(work, {FLOE: found}, [target]))
     return rows
 
 
@@ -56,7 +58,7 @@ def commit_together(home: Path, cache: Path, shared: bool) -> Measurement:
     found = sum(row_count(home, table) for table in tables)
     if found != PROCESSES * ROWS:
         raise AssertionError(f"{found} rows after {PROCESSES} loads of {ROWS}")
-    return Measurement(load_seconds=seconds, whole_seconds=seconds, peak_bytes=0)
+    return Measurement(None, seconds)
 
 
 def _load(home: Path, number: int, shared: bool, barrier: Any) -> None:
@@ -67,3 +69,6 @@ def _load(home: Path, number: int, shared: bool, barrier: Any) -> None:
     pipeline.normalize()
     barrier.wait(timeout=120)
     pipeline.load()
+
+
+CASES = [Case("contention", compare)]

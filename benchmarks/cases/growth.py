@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.case import Case
 from benchmarks.cases.nothing_new import load_events, load_nothing, open_dataset
-from benchmarks.report import Row, at_most, ratio
+from benchmarks.report import FLOE, Row, at_most, ratio
 from benchmarks.runner import Bench
 from benchmarks.sides import DATASET, make_pipeline, open_catalog
 
@@ -18,7 +19,7 @@ LOADS = 10_000
 TABLES = 500
 
 
-def cases(bench: Bench) -> list[Row]:
+def compare(bench: Bench) -> list[Row]:
     """A load with nothing new and an opening, beside those of a fresh dataset."""
     bench.prepare("fresh", load_fresh)
     bench.prepare("grown", load_grown)
@@ -28,7 +29,8 @@ def cases(bench: Bench) -> list[Row]:
         grown = bench.measure("grown", function, side="floe")
         growth = grown.whole_seconds / fresh.whole_seconds
         target = at_most(1.5, growth, "whole run, of a fresh dataset's", ratio)
-        rows.append(Row(f"{work}, after {LOADS:,} loads and with {TABLES} tables", grown, [target]))
+        title = f"{work}, after {LOADS:,} loads and with {TABLES} tables"
+        rows.append(Row(title, {FLOE: grown, f"{FLOE}, fresh dataset": fresh}, [target]))
     return rows
 
 
@@ -88,3 +90,6 @@ def _files(log: LoadLog) -> int:
     if snapshot is None or snapshot.summary is None:
         raise AssertionError("the log is empty")
     return int(snapshot.summary["total-data-files"] or 0)
+
+
+CASES = [Case("growth", compare)]

@@ -1,0 +1,118 @@
+"""The results on disk: a JSON file a case, and the Markdown table of them all.
+
+A case that is measured again replaces its own file only, so a long bench can be run case by case.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.case import SECTIONS, Case
+from benchmarks.report import Row, megabytes, seconds
+
+# The table in the page of the documentation stands between these.
+BEGIN = "<!-- The figures below are written by `python -m benchmarks --write-docs`. -->"
+END = "<!-- The end of the figures. -->"
+
+Document = Mapping[str, Any]
+
+
+def store(case: Case, rows: Sequence[Row], folder: Path) -> None:
+    """Writes `{case}.json`: the rows, and what they were measured with."""
+    document = {
+        "case": case.name,
+        "section": case.section,
+        "taken_at": datetime.now(UTC).isoformat(timespec="minutes"),
+        "load_average": round(os.getloadavg()[0], 1),
+        "with": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("dlt", "pyiceberg", "pyarrow", "dagster")},
+        },
+        "on": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
+        "rows": [asdict(row) for row in rows],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{case.name}.json").write_text(json.dumps(document, indent=2) + "\n")
+
+
+def stored(cases: Mapping[str, Case], folder: Path) -> list[Document]:
+    """What was measured so far, in the order of the cases."""
+    files = [folder / f"{name}.json" for name in cases]
+    return [json.loads(file.read_text()) for file in files if file.exists()]
+
+
+def write_page(page: Path, table: str) -> None:
+    """Replaces the figures in a page of the documentation.
+
+    Raises:
+        ValueError: The page has no place for them.
+    """
+    text = page.read_text()
+    head, found, rest = text.partition(BEGIN)
+    _, ended, tail = rest.partition(END)
+    if not (found and ended):
+        raise ValueError(f"{page} has no place for the figures: the two lines\n{BEGIN}\n{END}")
+    page.write_text(f"{head}{BEGIN}\n\n{table}\n{END}{tail}")
+
+
+def markdown(documents: Sequence[Document]) -> str:
+    """The tables: for each section what was measured, and what was to be reached."""
+    lines: list[str] = []
+    for section in SECTIONS:
+        rows = [row for d in documents if d["section"] == section for row in d["rows"]]
+        if rows:
+            lines += [f"### {section}", "", *_figures(rows), "", *_targets(rows), "", *_notes(rows)]
+    return "\n".join([*lines, *_circumstances(documents), ""])
+
+
+def _figures(rows: Sequence[Document]) -> list[str]:
+    lines = [
+        "| work | side | load step | whole run | peak memory | snapshots |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        for number, (side, found) in enumerate(row["measured"].items()):
+            step = found["load_seconds"]
+            cells = [
+                row["work"] if number == 0 else "",
+                side,
+                "-" if step is None else seconds(step),
+                seconds(found["whole_seconds"]),
+                megabytes(found["peak_bytes"]) if found["peak_bytes"] else "-",
+                "-" if found["snapshots"] is None else str(int(found["snapshots"])),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _targets(rows: Sequence[Document]) -> list[str]:
+    lines = ["| work | to reach | found | reached |", "|---|---|---|---|"]
+    for row in rows:
+        for target in row["targets"]:
+            found = target["found"] or "not measured in this run"
+            reached = {None: "-", True: "yes", False: "**no**"}[target["reached"]]
+            lines.append(f"| {row['work']} | {target['wanted']} | {found} | {reached} |")
+    return lines
+
+
+def _notes(rows: Sequence[Document]) -> list[str]:
+    notes = [f"- {row['work']}: {row['note']}" for row in rows if row["note"]]
+    return [*notes, ""] if notes else []
+
+
+def _circumstances(documents: Sequence[Document]) -> list[str]:
+    """What the cases were measured with; those of one day on one machine share a line."""
+    together: dict[str, list[str]] = {}
+    for document in documents:
+        versions = ", ".join(f"{name} {value}" for name, value in document["with"].items())
+        line = f"{document['taken_at'][:10]}, {document['on']}, {versions}"
+        together.setdefault(line, []).append(document["case"])
+    return [f"Measured on {line}: {', '.join(cases)}." for line, cases in together.items()]

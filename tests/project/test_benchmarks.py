@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+
+from benchmarks.case import Case, find_cases
+from benchmarks.measure import Measurement
+from benchmarks.report import FLOE, STOCK, Row, at_least, at_most
+from benchmarks.results import BEGIN, END, markdown, store, stored, write_page
+
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+
+
+def test_every_case_stands_in_the_page_about_them() -> None:
+    """Whoever reads the figures finds what was done for them."""
+    text = PAGE.read_text()
+    assert [name for name in find_cases() if f"`{name}`" not in text] == []
+
+
+def test_a_case_that_is_measured_again_replaces_its_own_figures_only(tmp_path: Path) -> None:
+    """A long bench can be run case by case, and the table shows the newest of each."""
+    cases = {name: Case(name, lambda bench: []) for name in ("first", "second")}
+    for name, took in (("first", 1.0), ("second", 2.0), ("first", 3.0)):
+        store(cases[name], [Row(name, {FLOE: Measurement(None, took)}, [])], tmp_path)
+    found = {d["case"]: d["rows"][0]["measured"][FLOE] for d in stored(cases, tmp_path)}
+    assert {name: each["whole_seconds"] for name, each in found.items()} == {
+        "first": 3.0,
+        "second": 2.0,
+    }
+
+
+def test_the_table_says_which_targets_were_reached(tmp_path: Path) -> None:
+    """Missed and unmeasured ones included."""
+    case = Case("case", lambda bench: [])
+    measured = {FLOE: Measurement(1.0, 2.0, 3 << 20, snapshots=1), STOCK: Measurement(9.0, 9.5)}
+    targets = [at_least(5, 1, 9), at_least(10, 1, 9), at_least(5, 1, None), at_most(2, 1, "peak")]
+    store(case, [Row("work", measured, targets)], tmp_path)
+    table = markdown(stored({"case": case}, tmp_path))
+    assert "| work | this project | 1.00 s | 2.00 s | 3 MB | 1 |" in table
+    assert "|  | stock dlt | 9.00 s | 9.50 s | - | - |" in table
+    reached = [line.rsplit("|", 2)[1].strip() for line in table.splitlines() if "≥ " in line]
+    assert reached == ["yes", "**no**", "-"]
+
+
+def test_the_figures_in_the_page_are_written_by_the_bench(tmp_path: Path) -> None:
+    """All else in the page stays, and a second time changes nothing."""
+    page = tmp_path / "page.md"
+    page.write_text(PAGE.read_text())
+    head, _, rest = page.read_text().partition(BEGIN)
+    for _ in range(2):
+        write_page(page, "| the table |\n")
+        tail = rest.partition(END)[2]
+        assert page.read_text() == f"{head}{BEGIN}\n\n| the table |\n\n{END}{tail}"
+
+
+def test_a_page_without_a_place_for_the_figures_is_an_error(tmp_path: Path) -> None:
+    """And is left as it is."""
+    page = tmp_path / "page.md"
+    page.write_text("nothing\n")
+    with pytest.raises(ValueError, match="no place"):
+        write_page(page, "")
+    assert page.read_text() == "nothing\n"
