@@ -24,6 +24,7 @@ from floe_ingestion_defs.dlt_plugin.metrics import count_failure, count_load
 from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 from floe_ingestion_defs.dlt_plugin.results import LoadResult, ResourceResult
 from floe_ingestion_defs.dlt_plugin.retry import retrying
+from floe_ingestion_defs.dlt_plugin.stored_cursors import read_cursors
 from floe_ingestion_defs.dlt_plugin.table_state import read_table_state
 from floe_ingestion_defs.dlt_plugin.tracing import traced
 
@@ -47,6 +48,7 @@ class _Load:
     normalized: NormalizeInfo | None = None
     loaded: LoadInfo | None = None
     known_before: dict[str, dict[str, str]] = field(default_factory=dict)
+    cursors_before: dict[str, Any] = field(default_factory=dict)
 
     def attempt(self) -> None:
         """Go on where the last attempt ended, or start afresh where that is not possible."""
@@ -61,22 +63,29 @@ class _Load:
             raise_as_ingestion_error(error, self.current.config, self.current.redactor)
 
     def _start_afresh(self) -> None:
+        spent = self.current.phases.seconds
         self.current.close()
         self.current = self.current.renew(self.request)
+        self.current.phases.seconds.update(spent)
 
     def _run_steps(self) -> None:
-        pipeline, redactor = self.current.pipeline, self.current.redactor
+        pipeline, phases = self.current.pipeline, self.current.phases
         if self.normalized is None:
             self.current.used = True
             pipeline.activate()
             pipeline.sync_destination()
             self.known_before = _data_types(pipeline)
-            with traced("ingestion.extract", redactor=redactor):
+            self.cursors_before = self.cursors()
+            with phases.around("extract"):
                 pipeline.extract(self.current.source, refresh=self.refresh)  # type: ignore[arg-type]
-            with traced("ingestion.normalize", redactor=redactor):
+            with phases.around("normalize"):
                 self.normalized = pipeline.normalize()
-        with traced("ingestion.load", redactor=redactor):
+        with traced("ingestion.load", redactor=self.current.redactor):
             self.loaded = pipeline.load()
+
+    def cursors(self) -> dict[str, Any]:
+        """Give where the cursors of the resources stand now."""
+        return read_cursors(self.current.pipeline, self.current.name, self.current.resources)
 
 
 def load(
@@ -164,7 +173,9 @@ def _result(load: _Load) -> LoadResult:
         load_ids=load_ids,
         table_rows=rows,
         schema_changes=_schema_changes(load.known_before, _data_types(load.current.pipeline)),
+        phase_seconds=dict(load.current.phases.seconds),
     )
+    cursors_after = load.cursors()
     catalog = open_configured_catalog(load.current.destination)
     for spec in load.current.resources:
         state = read_table_state(catalog, spec.table, load_ids)
@@ -176,6 +187,8 @@ def _result(load: _Load) -> LoadResult:
             snapshot_id=state.snapshot_id,
             previous_snapshot_id=state.previous_snapshot_id,
             rejected=load.current.rejections[spec.name],
+            cursor_before=load.cursors_before.get(spec.name),
+            cursor_after=cursors_after.get(spec.name),
         )
     return result
 

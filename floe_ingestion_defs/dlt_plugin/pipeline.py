@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
 from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
+from floe_ingestion_defs.dlt_plugin.phases import PhaseClock
 from floe_ingestion_defs.dlt_plugin.redaction import Redactor
 from floe_ingestion_defs.dlt_plugin.rejections import Rejections
 from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
@@ -38,6 +39,7 @@ class IngestionPipeline:
         destination: Arguments of the destination, by which its catalog is opened.
         redactor: Strikes the configuration's secrets out of texts.
         rejections: What the resources' contracts refuse, by their names.
+        phases: Measures the phases of a load.
         renew: Makes the same pipeline afresh, for a window or a limit if so asked.
         used: Whether its source has been extracted.
     """
@@ -50,6 +52,7 @@ class IngestionPipeline:
     destination: dict[str, Any] = field(repr=False)
     redactor: Redactor = field(repr=False)
     rejections: dict[str, Rejections] = field(repr=False)
+    phases: PhaseClock = field(repr=False)
     renew: Callable[[LoadRequest], IngestionPipeline] = field(repr=False)
     used: bool = field(default=False, repr=False)
 

@@ -31,6 +31,7 @@ from floe_ingestion_defs.dlt_plugin.extras import check_extras
 from floe_ingestion_defs.dlt_plugin.failures import raise_as_ingestion_error
 from floe_ingestion_defs.dlt_plugin.health import check_health
 from floe_ingestion_defs.dlt_plugin.load_request import WHOLE, LoadRequest
+from floe_ingestion_defs.dlt_plugin.phases import PhaseClock
 from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 from floe_ingestion_defs.dlt_plugin.preparation import (
     as_source_config,
@@ -215,11 +216,12 @@ class DltIngestionPlugin(IngestionPlugin):
         specs = choose_resources(resolved, resources)
         destination = self.get_destination_config(self._config.catalog_config)
         reach_source(resolved, options, redactor)
+        phases = PhaseClock(redactor)
         rejections = {spec.name: Rejections() for spec in specs}
         working_dir = make_working_dir(source)
         try:
             return IngestionPipeline(
-                pipeline=make_dlt_pipeline(source, specs, destination, working_dir, audits),
+                pipeline=make_dlt_pipeline(source, specs, destination, working_dir, phases, audits),
                 source=build_source(resolved, options, specs, rejections, request),
                 config=source,
                 resources=specs,
@@ -227,6 +229,7 @@ class DltIngestionPlugin(IngestionPlugin):
                 destination=destination,
                 redactor=redactor,
                 rejections=rejections,
+                phases=phases,
                 renew=partial(self._make_pipeline, source, resources, redactor, audits),
             )
         except Exception as error:  # a source is built by dlt, by drivers and by its author

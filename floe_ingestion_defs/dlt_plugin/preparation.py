@@ -19,6 +19,7 @@ from floe_ingestion_defs.dlt_plugin.failures import as_ingestion_error
 from floe_ingestion_defs.dlt_plugin.hints import apply_spec, assemble_source
 from floe_ingestion_defs.dlt_plugin.incremental import overwrite_window
 from floe_ingestion_defs.dlt_plugin.load_request import WHOLE, LoadRequest
+from floe_ingestion_defs.dlt_plugin.phases import PhaseClock
 from floe_ingestion_defs.dlt_plugin.placeholders import missing_names, resolve_placeholders
 from floe_ingestion_defs.dlt_plugin.redaction import Redactor
 from floe_ingestion_defs.dlt_plugin.rejections import Rejections
@@ -210,6 +211,7 @@ def make_dlt_pipeline(
     specs: Sequence[ResourceSpec],
     destination: Mapping[str, Any],
     working_dir: Path,
+    phases: PhaseClock,
     audits: Sequence[Audit] = (),
 ) -> Pipeline:
     """Make dlt's pipeline, named after the source, into the namespace of its tables."""
@@ -220,6 +222,6 @@ def make_dlt_pipeline(
     return dlt.pipeline(
         pipeline_name=source.name,
         pipelines_dir=str(working_dir),
-        destination=iceberg(**destination, audits=audits),
+        destination=iceberg(**destination, audits=audits, around_phase=phases.around),
         dataset_name=specs[0].namespace,
     )

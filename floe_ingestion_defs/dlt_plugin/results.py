@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from floe_ingestion_defs.contracts import IngestionResult
 from floe_ingestion_defs.dlt_plugin.rejections import Rejections
@@ -24,6 +25,9 @@ class ResourceResult:
         previous_snapshot_id: Snapshot before the load; equal to `snapshot_id` where nothing
             changed.
         rejected: What its schema contract kept out.
+        cursor_before: Stored cursor that the load went on from; None where there was none.
+        cursor_after: Stored cursor that the next load goes on from; the same one where the load
+            found nothing newer, or was of a window.
     """
 
     resource: str
@@ -33,6 +37,8 @@ class ResourceResult:
     snapshot_id: int | None = None
     previous_snapshot_id: int | None = None
     rejected: Rejections = field(default_factory=Rejections)
+    cursor_before: Any = None
+    cursor_after: Any = None
 
 
 @dataclass
@@ -45,9 +51,13 @@ class LoadResult(IngestionResult):
         table_rows: Rows that were loaded, by table, nested tables and tables of refused rows
             included.
         schema_changes: Columns that this load added or changed, with dlt's data types, by table.
+        phase_seconds: Seconds of each phase that happened, all tries together: `extract`,
+            `normalize`, and, where there was anything to load, `stage`, `audit`, `commit` and
+            `publish`.
     """
 
     load_ids: list[str] = field(default_factory=list)
     resources: dict[str, ResourceResult] = field(default_factory=dict)
     table_rows: dict[str, int] = field(default_factory=dict)
     schema_changes: dict[str, dict[str, str]] = field(default_factory=dict)
+    phase_seconds: dict[str, float] = field(default_factory=dict)

@@ -156,6 +156,24 @@ def test_a_backfill_takes_the_place_of_the_windows_rows_and_leaves_the_cursor(
     assert ids(rows) == [1, 3, 4, 5, 6]
 
 
+def test_a_result_tells_where_the_cursor_stood_and_where_it_stands(
+    days: Any, run: Callable[..., LoadResult]
+) -> None:
+    """The stored cursor before a load is the one after the load before; a window moves none."""
+    source, have = days
+    have([1, 2])
+    first = run(source).resources["days"]
+    assert first.cursor_before is None
+    assert str(first.cursor_after).replace("T", " ").startswith("2024-01-02 12:00:00")
+    have([1, 2, 3])
+    second = run(source).resources["days"]
+    assert second.cursor_before == first.cursor_after
+    assert str(second.cursor_after).replace("T", " ").startswith("2024-01-03 12:00:00")
+    for again in (run(source, **WINDOW), run(source)):
+        day = again.resources["days"]
+        assert day.cursor_before == day.cursor_after == second.cursor_after
+
+
 def test_a_backfill_of_a_window_that_has_become_empty_empties_it(
     days: Any, run: Callable[..., LoadResult], rows: Rows
 ) -> None:

@@ -162,6 +162,18 @@ def test_a_result_tells_snapshots_and_totals_of_each_table(
     assert third.snapshot_id == third.previous_snapshot_id == second.snapshot_id
 
 
+def test_a_result_tells_how_long_each_phase_took(config: IngestionConfig) -> None:
+    """Phases are in the order in which they happened, and take no longer than the load."""
+    plugin = DltIngestionPlugin()
+    result = plugin.load(plugin.create_pipeline(config))
+    phases = ["extract", "normalize", "stage", "audit", "commit", "publish"]
+    assert list(result.phase_seconds) == phases
+    assert all(seconds > 0 for seconds in result.phase_seconds.values())
+    assert sum(result.phase_seconds.values()) < result.duration_seconds
+    again = plugin.load(plugin.create_pipeline(config))
+    assert list(again.phase_seconds) == ["extract", "normalize"]
+
+
 def test_a_variable_that_is_not_set_is_named_when_the_pipeline_is_made(
     files: Source, monkeypatch: pytest.MonkeyPatch, landed: Path
 ) -> None:

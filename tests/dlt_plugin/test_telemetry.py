@@ -10,7 +10,10 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+from pyiceberg.types import BooleanType
 
+from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionError
 
 Source = dict[str, Any]
@@ -64,8 +67,14 @@ def test_a_run_leaves_spans_of_what_it_did(
     assert attributes["ingestion.load_id"] == result.load_ids[0]
     assert attributes["ingestion.bytes_written"] == result.bytes_written
     assert attributes["ingestion.duration_seconds"] == result.duration_seconds
-    assert found["ingestion.extract"].parent is not None
-    assert found["ingestion.extract"].parent.span_id == found["ingestion.run"].context.span_id
+    in_run, in_load = found["ingestion.run"].context, found["ingestion.load"].context
+    parents = dict.fromkeys(("extract", "normalize", "load"), in_run.span_id)
+    parents |= dict.fromkeys(("stage", "audit", "commit", "publish"), in_load.span_id)
+    for phase, parent in parents.items():
+        span = found[f"ingestion.{phase}"]
+        assert span.parent is not None
+        assert span.parent.span_id == parent, phase
+        assert span.status.status_code is not StatusCode.ERROR
 
 
 def test_a_failed_run_says_so_in_its_span(
@@ -79,6 +88,26 @@ def test_a_failed_run_says_so_in_its_span(
     assert attributes["error.type"] == "SourceReadError"
     assert attributes["error.category"] == "PERMANENT"
     assert "a.csv" in str(attributes["error.message"])
+    assert not spans(exporter)["ingestion.extract"].status.is_ok
+    assert "ingestion.load" not in spans(exporter)
+
+
+def test_the_phase_that_fails_says_so_in_its_span(
+    files: Source, landing: Path, exporter: InMemorySpanExporter
+) -> None:
+    """A load that the destination refuses shows in which of its phases, and why."""
+    (landing / "a.csv").write_text("id\n1\n")
+    assert run(files).success
+    with open_catalog().load_table("bronze.items").update_schema(True) as update:
+        update.delete_column("id")
+        update.add_column("id", BooleanType())
+    exporter.clear()
+    (landing / "b.csv").write_text("id\n2\n")
+    assert not run(files).success
+    stage = spans(exporter)["ingestion.stage"]
+    assert not stage.status.is_ok
+    assert dict(stage.attributes or {})["error.type"] == "IncompatibleSchema"
+    assert "ingestion.commit" not in spans(exporter)
 
 
 def _sources(api_url: str, database: str) -> list[Source]:

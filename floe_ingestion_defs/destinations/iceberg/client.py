@@ -181,7 +181,7 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
         if UID_KEY not in remembered:
             remembered[UID_KEY] = uuid4().hex
             commit_load_package_state()
-        phases = Phases()
+        phases = Phases(around=self.config.around_phase)
         audits = list(self.config.audits)
         if self.config.replace_min_share is not None:
             audits.append(ReplaceGuard(self.config.replace_min_share))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import nullcontext
 from typing import Annotated, Any
 
 from dlt.common.configuration import NotResolved, configspec
@@ -38,6 +39,10 @@ class IcebergClientConfiguration(DestinationClientDwhConfiguration):
     """Refuse to replace a table with fewer than this share of its present rows, 0 to 1."""
     audits: Annotated[Any, NotResolved()] = dataclasses.field(default=(), repr=False, compare=False)
     """Callables that read staged tables and yield findings; one finding ends the load."""
+    around_phase: Annotated[Any, NotResolved()] = dataclasses.field(
+        default=nullcontext, repr=False, compare=False
+    )
+    """Gives the context manager that a phase runs in: `stage`, `audit`, `commit`, `publish`."""
 
     def data_location(self) -> str | None:
         """The catalog, as lineage names it; holds no secret."""

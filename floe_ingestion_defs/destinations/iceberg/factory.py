@@ -15,6 +15,7 @@ from floe_ingestion_defs.destinations.iceberg.configuration import IcebergClient
 if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.iceberg.audit import Audit
     from floe_ingestion_defs.destinations.iceberg.client import IcebergClient
+    from floe_ingestion_defs.destinations.iceberg.package import AroundPhase
 
 # A file is a unit of parallel upload, and of what a later merge must rewrite.
 RECOMMENDED_FILE_BYTES = 256 * 1024 * 1024
@@ -38,6 +39,7 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
         warehouse: str | None = None,
         catalog_properties: dict[str, Any] | None = None,
         audits: Sequence[Audit] = (),
+        around_phase: AroundPhase | None = None,
         replace_min_share: float | None = None,
         destination_name: str | None = None,
         environment: str | None = None,
@@ -52,6 +54,8 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
             warehouse: Where it puts new tables.
             catalog_properties: Further catalog properties.
             audits: Callables that read staged tables and yield findings; one ends the load.
+            around_phase: Gives the context manager that a phase of a load runs in, by its name:
+                `stage`, `audit`, `commit` or `publish`; for spans, clocks and the like.
             replace_min_share: Refuse to replace a table with fewer than this share of its rows.
             destination_name: dlt's name for this configuration of the destination.
             environment: dlt's environment.
@@ -68,7 +72,8 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
             *DestinationCapabilitiesContext.get_resolvable_fields(),
         }
         if unknown := sorted(kwargs.keys() - known):
-            near = get_close_matches(unknown[0], [*known, "catalog_properties", "audits"], n=1)
+            known |= {"catalog_properties", "audits", "around_phase"}
+            near = get_close_matches(unknown[0], sorted(known), n=1)
             hint = f"; did you mean `{near[0]}`?" if near else ""
             raise TypeError(f"destination iceberg has no option `{unknown[0]}`{hint}")
         super().__init__(
@@ -86,6 +91,8 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
             self.config_params["catalog_properties"] = dict(catalog_properties)
         if audits:
             self.config_params["audits"] = tuple(audits)
+        if around_phase is not None:
+            self.config_params["around_phase"] = around_phase
 
     def __repr__(self) -> str:
         return f"iceberg(catalog_name={self.config_params.get('catalog_name', 'floe')!r})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -60,16 +61,25 @@ class Package:
         return f"{self.load_uid}-{self.nonce}"
 
 
+AroundPhase = Callable[[str], AbstractContextManager[Any]]
+
+
 @dataclass
 class Phases:
-    """Seconds that each phase of a load took."""
+    """Seconds that each phase of a load took.
+
+    Attributes:
+        around: Gives the context manager that a phase runs in, by the phase's name.
+    """
 
     seconds: dict[str, float] = field(default_factory=dict)
+    around: AroundPhase = nullcontext
 
     def measured(self, phase: str, work: Callable[[], Any]) -> Any:
         """Does the work and notes how long it took."""
         started = time.monotonic()
         try:
-            return work()
+            with self.around(phase):
+                return work()
         finally:
             self.seconds[phase] = time.monotonic() - started
