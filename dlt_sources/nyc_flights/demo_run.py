@@ -167,7 +167,7 @@ def _read_load(materialization: dg.AssetMaterialization) -> AssetLoad:
         asset=materialization.asset_key.to_user_string(),
         rows_loaded=cast(int, values["rows_loaded"]),
         total_rows=cast(int, values["dagster/row_count"]),
-        snapshot_id=cast(int, values["snapshot_id"]),
+        snapshot_id=int(cast(str, values["snapshot_id"])),
         seconds=cast(float, values["duration_seconds"]),
     )
 

@@ -52,7 +52,9 @@ class LoadedTable:
             "dagster/row_count": loaded.total_rows,
             "dagster/partition_row_count": loaded.rows_loaded if self.is_window else None,
             "rows_loaded": loaded.rows_loaded,
-            "duration_seconds": float(self.result.duration_seconds),
+            "duration_seconds": round(float(self.result.duration_seconds), 3),
+        }
+        snapshots = {
             "snapshot_id": loaded.snapshot_id,
             "previous_snapshot_id": loaded.previous_snapshot_id,
         }
@@ -60,6 +62,8 @@ class LoadedTable:
             "dagster/table_name": self.spec.table,
             "dagster/storage_kind": STORAGE_KIND,
             **{name: number for name, number in numbers.items() if number is not None},
+            # Texts, for a plot of identifiers over time means nothing.
+            **{name: str(number) for name, number in snapshots.items() if number is not None},
             **self._describe_rejected(),
             **({"load_id": ", ".join(self.result.load_ids)} if self.result.load_ids else {}),
             **self._describe_table(),

@@ -24,7 +24,7 @@ def metadata_of(result: dg.ExecuteInProcessResult, key: dg.AssetKey) -> dict[str
 
 
 def test_a_run_loads_every_resource_and_says_what_it_did(load: Load) -> None:
-    """Rows, totals, snapshot and time of each table are there, as numbers."""
+    """Rows, totals and time of each table are numbers, so they are plotted; identifiers are not."""
     result = load()
 
     orders = metadata_of(result, ORDERS)
@@ -32,13 +32,12 @@ def test_a_run_loads_every_resource_and_says_what_it_did(load: Load) -> None:
     assert orders["rows_loaded"] == 3
     assert orders["dagster/row_count"] == 3
     assert orders["dagster/table_name"] == "bronze.shop_orders"
-    assert isinstance(orders["snapshot_id"], int)
     assert isinstance(orders["duration_seconds"], float)
     assert orders["load_id"]
     assert metadata_of(result, CUSTOMERS)["rows_loaded"] == 2
     table = open_catalog().load_table("bronze.shop_orders")
     assert table.scan().to_arrow().num_rows == 3
-    assert orders["snapshot_id"] == table.current_snapshot().snapshot_id
+    assert orders["snapshot_id"] == str(table.current_snapshot().snapshot_id)
 
 
 def test_a_second_run_in_the_same_process_loads_what_is_new(

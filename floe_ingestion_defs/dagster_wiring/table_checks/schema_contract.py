@@ -4,6 +4,7 @@ The plugin holds a load against its contract before it publishes; this check loo
 it is, whoever wrote it.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.types import IcebergType
 
+_CHANGES = ("added", "missing", "changed")
 _DIFFERENCES = ("column", "change", "declared", "table")
 
 
@@ -35,19 +37,16 @@ def check_schema_contract(table: "Table | None", spec: ResourceSpec) -> Finding:
     if table is None:
         return Finding(True, f"Table {spec.table} does not exist yet.", {"contract": contract})
     differences = list(_differences(table, spec))
-    added = [item for item in differences if item["change"] == "added"]
-    wrong = [item for item in differences if item["change"] != "added"]
-    passed = not wrong and (not added or contract == "evolve")
+    number = Counter(item["change"] for item in differences)
+    passed = set(number) <= {"added"} if contract == "evolve" else not differences
     return Finding(
         passed,
         _summarize(spec, differences, passed),
         {
             "contract": contract,
             "columns": len(table.schema().fields),
-            "added": [item["column"] for item in added],
-            "missing": [item["column"] for item in wrong if item["change"] == "missing"],
-            "changed": [item["column"] for item in wrong if item["change"] == "changed"],
-            "differences": table_of(differences, _DIFFERENCES),
+            **{change: number[change] for change in _CHANGES},
+            **({"differences": table_of(differences, _DIFFERENCES)} if differences else {}),
         },
     )
 

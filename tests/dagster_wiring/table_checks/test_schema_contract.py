@@ -5,6 +5,7 @@ import pytest
 from pyiceberg.table import Table
 from pyiceberg.types import StringType
 
+from floe_ingestion_defs.dagster_wiring.table_checks.finding import Finding
 from floe_ingestion_defs.dagster_wiring.table_checks.schema_contract import check_schema_contract
 from floe_ingestion_defs.dlt_plugin import ColumnConfig, ResourceSpec
 
@@ -17,12 +18,23 @@ def resource(contract: str = "evolve", **columns: str) -> ResourceSpec:
     return ResourceSpec("events", "bronze.events", schema_contract=contract, columns=declared)
 
 
+def differences(finding: Finding) -> list[tuple[object, ...]]:
+    """What the table in the UI shows: column, change, type as declared, type in the table."""
+    return [tuple(record.data.values()) for record in finding.metadata["differences"].records]
+
+
 def test_a_table_with_the_declared_columns_passes(make_table: MakeTable) -> None:
-    """What was declared is there, in its type."""
+    """What was declared is there, in its type, and no empty list of differences is shown."""
     finding = check_schema_contract(make_table(ROWS), resource(id="bigint", price="double"))
 
     assert finding.passed
-    assert (finding.metadata["missing"], finding.metadata["changed"]) == ([], [])
+    assert finding.metadata == {
+        "contract": "evolve",
+        "columns": 2,
+        "added": 0,
+        "missing": 0,
+        "changed": 0,
+    }
 
 
 @pytest.mark.parametrize("contract", ["evolve", "freeze", "discard_row", "discard_value"])
@@ -33,7 +45,8 @@ def test_a_declared_column_that_is_missing_fails_under_every_contract(
     finding = check_schema_contract(make_table(ROWS), resource(contract, currency="text"))
 
     assert not finding.passed
-    assert finding.metadata["missing"] == ["currency"]
+    assert finding.metadata["missing"] == 1
+    assert differences(finding) == [("currency", "missing", "text", "")]
     assert "currency (text) is missing" in finding.summary
 
 
@@ -45,7 +58,8 @@ def test_a_column_of_another_type_fails_and_names_both_types(
     finding = check_schema_contract(make_table(ROWS), resource(contract, price="decimal"))
 
     assert not finding.passed
-    assert finding.metadata["changed"] == ["price"]
+    assert finding.metadata["changed"] == 1
+    assert differences(finding) == [("price", "changed", "decimal(38, 9)", "double")]
     assert "price is double, declared is decimal(38, 9)" in finding.summary
 
 
@@ -63,7 +77,8 @@ def test_a_column_that_was_added_later_fails_unless_the_contract_evolves(
     finding = check_schema_contract(table, resource(contract, id="bigint"))
 
     assert finding.passed is passed
-    assert finding.metadata["added"] == ["note"]
+    assert finding.metadata["added"] == 1
+    assert differences(finding) == [("note", "added", "", "string")]
     assert "note (string) was added" in finding.summary
 
 
