@@ -65,7 +65,7 @@ class SourceRun:
             for key, name in resources_by_key(self.context.assets_def).items()
             if key in self.context.selected_asset_keys
         }
-        if self.translator.settings.isolation == "source":
+        if self.translator.source.isolation == "source":
             yield selected
             return
         for key, spec in selected.items():

@@ -96,11 +96,6 @@ class OrchestrationSettings(AssetSettings):
         description="Partitions by the cursor, each of which can be loaded again by itself. "
         "Default: none.",
     )
-    isolation: Literal["source", "resource"] = Field(
-        default="source",
-        description="What is one load: the whole source, all of it or none; or each resource, so "
-        "that one that fails does not keep the others back.",
-    )
     retries: RetrySettings | None = Field(
         default=None,
         description="Retries of the whole step by Dagster where a load failed for a passing "

@@ -150,6 +150,11 @@ class IngestionSourceConfig(ResourceConfig):
         description="Credentials of the source, best given as ${NAME}; left out, dlt's own "
         "providers are asked.",
     )
+    isolation: Literal["source", "resource"] = Field(
+        default="source",
+        description="What is one load: the whole source, all of it or none; or each resource, so "
+        "that one that fails does not keep the others back.",
+    )
     resources: dict[str, ResourceConfig] = Field(
         default_factory=dict, description="What differs for single resources, by their names."
     )

@@ -6,7 +6,12 @@ and what to do about it is decided by `categorize_error` in `categories`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from floe_ingestion_defs.dlt_plugin.results import LoadResult
 
 
 class ErrorCategory(StrEnum):
@@ -68,6 +73,29 @@ class SourceConnectionError(IngestionError):
 
 class SourceReadError(IngestionError):
     """The source was reached, but what it gave could not be read."""
+
+
+class ResourceLoadsFailed(IngestionError):
+    """Resources of an isolated source were not loaded; PARTIAL where others were.
+
+    Args:
+        message: What happened.
+        failed: What kept each resource from being loaded, by its name.
+        result: What was loaded all the same, and is visible.
+        **about: Source, table and pipeline, as every `IngestionError` takes them.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        failed: Mapping[str, IngestionError],
+        result: LoadResult,
+        **about: str,
+    ) -> None:
+        super().__init__(message, **about)
+        self.failed = dict(failed)
+        self.result = result
 
 
 class DestinationWriteError(IngestionError):

@@ -19,6 +19,7 @@ from floe_ingestion_defs.dlt_plugin.contracts import REJECTED_SUFFIX
 from floe_ingestion_defs.dlt_plugin.destination_config import open_configured_catalog
 from floe_ingestion_defs.dlt_plugin.errors import IngestionError
 from floe_ingestion_defs.dlt_plugin.failures import raise_as_ingestion_error
+from floe_ingestion_defs.dlt_plugin.isolation import load_each_resource
 from floe_ingestion_defs.dlt_plugin.load_request import WHOLE, LoadRequest
 from floe_ingestion_defs.dlt_plugin.metrics import count_failure, count_load
 from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
@@ -31,6 +32,7 @@ from floe_ingestion_defs.dlt_plugin.tracing import traced
 if TYPE_CHECKING:
     from dlt import Pipeline
     from dlt.common.pipeline import LoadInfo, NormalizeInfo
+    from opentelemetry.trace import Span
 
     from floe_ingestion_defs.dlt_plugin.config import RetryConfig
 
@@ -65,7 +67,7 @@ class _Load:
     def _start_afresh(self) -> None:
         spent = self.current.phases.seconds
         self.current.close()
-        self.current = self.current.renew(self.request)
+        self.current = self.current.renew(request=self.request)
         self.current.phases.seconds.update(spent)
 
     def _run_steps(self) -> None:
@@ -97,7 +99,7 @@ def load(
     end: Any = None,
     limit: int | None = None,
 ) -> LoadResult:
-    """Load what a pipeline's source has to give.
+    """Load what a pipeline's source has to give: in one load, or in one a resource.
 
     Args:
         pipeline: The pipeline; a used one is made afresh.
@@ -108,17 +110,54 @@ def load(
         limit: About how many rows to load of each resource.
 
     Raises:
+        ResourceLoadsFailed: Resources of an isolated source were not loaded.
         IngestionError: The load failed; nothing of it is visible.
     """
-    started = time.monotonic()
-    attributes = {
+    request = LoadRequest(start, end, limit)
+    if pipeline.config.isolation == "source":
+        return _load_whole(pipeline, retry_config, request, refresh)
+    if refresh == "drop_sources":
+        # It would drop what the other resources have loaded, or are loading.
+        refresh = "drop_resources"
+    if len(pipeline.resources) == 1:
+        return _load_whole(pipeline, retry_config, request, refresh)
+    with traced("ingestion.run", _attributes(pipeline), pipeline.redactor) as span:
+        result = load_each_resource(
+            pipeline, lambda one: _load_whole(one, retry_config, request, refresh)
+        )
+        _describe(span, result)
+    return result
+
+
+def _attributes(pipeline: IngestionPipeline) -> dict[str, str]:
+    tables = [spec.table for spec in pipeline.resources]
+    return {
         "ingestion.source_name": pipeline.name,
         "ingestion.source_type": pipeline.config.source_type,
-        "ingestion.destination_table": pipeline.config.destination_table,
+        "ingestion.destination_table": (
+            tables[0] if len(tables) == 1 else pipeline.config.destination_table
+        ),
         "ingestion.write_mode": pipeline.config.write_mode,
     }
-    log = _LOG.bind(source=pipeline.name, table=pipeline.config.destination_table)
-    one = _Load(pipeline, LoadRequest(start, end, limit), refresh)
+
+
+def _describe(span: Span, result: LoadResult) -> None:
+    span.set_attribute("ingestion.rows_loaded", result.rows_loaded)
+    span.set_attribute("ingestion.bytes_written", result.bytes_written)
+    span.set_attribute("ingestion.duration_seconds", result.duration_seconds)
+    span.set_attribute("ingestion.load_id", ",".join(result.load_ids))
+
+
+def _load_whole(
+    pipeline: IngestionPipeline,
+    retry_config: RetryConfig,
+    request: LoadRequest,
+    refresh: str | None,
+) -> LoadResult:
+    started = time.monotonic()
+    attributes = _attributes(pipeline)
+    log = _LOG.bind(source=pipeline.name, table=attributes["ingestion.destination_table"])
+    one = _Load(pipeline, request, refresh)
     with traced("ingestion.run", attributes, pipeline.redactor) as span:
         log.info("load started", resources=[spec.name for spec in pipeline.resources])
         try:
@@ -136,10 +175,7 @@ def load(
             pipeline.used = True
         result.duration_seconds = time.monotonic() - started
         count_load(attributes, result.rows_loaded, result.bytes_written, result.duration_seconds)
-        span.set_attribute("ingestion.rows_loaded", result.rows_loaded)
-        span.set_attribute("ingestion.bytes_written", result.bytes_written)
-        span.set_attribute("ingestion.duration_seconds", result.duration_seconds)
-        span.set_attribute("ingestion.load_id", ",".join(result.load_ids))
+        _describe(span, result)
     _log_contracts(log, result)
     log.info(
         "load finished",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
-from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
+from floe_ingestion_defs.dlt_plugin.load_request import WHOLE, LoadRequest
 from floe_ingestion_defs.dlt_plugin.phases import PhaseClock
 from floe_ingestion_defs.dlt_plugin.redaction import Redactor
 from floe_ingestion_defs.dlt_plugin.rejections import Rejections
@@ -40,7 +40,7 @@ class IngestionPipeline:
         redactor: Strikes the configuration's secrets out of texts.
         rejections: What the resources' contracts refuse, by their names.
         phases: Measures the phases of a load.
-        renew: Makes the same pipeline afresh, for a window or a limit if so asked.
+        make_again: Makes a pipeline of the same source, of some of its resources, for a request.
         used: Whether its source has been extracted.
     """
 
@@ -53,13 +53,25 @@ class IngestionPipeline:
     redactor: Redactor = field(repr=False)
     rejections: dict[str, Rejections] = field(repr=False)
     phases: PhaseClock = field(repr=False)
-    renew: Callable[[LoadRequest], IngestionPipeline] = field(repr=False)
+    make_again: Callable[[Sequence[str], LoadRequest], IngestionPipeline] = field(repr=False)
     used: bool = field(default=False, repr=False)
 
     @property
     def name(self) -> str:
         """Name of dlt's pipeline, which is the source's."""
         return self.config.name
+
+    def renew(
+        self, resources: Sequence[str] | None = None, request: LoadRequest = WHOLE
+    ) -> IngestionPipeline:
+        """Make the pipeline afresh.
+
+        Args:
+            resources: Names of the resources to load; the same ones by default.
+            request: The window and the limit of the load.
+        """
+        names = [spec.name for spec in self.resources] if resources is None else resources
+        return self.make_again(names, request)
 
     def close(self) -> None:
         """Remove the working directory."""

@@ -26,7 +26,11 @@ from floe_ingestion_defs.dlt_plugin.categories import categorize_error
 from floe_ingestion_defs.dlt_plugin.config import DltIngestionConfig, IngestionSourceConfig
 from floe_ingestion_defs.dlt_plugin.config_errors import explain
 from floe_ingestion_defs.dlt_plugin.destination_config import destination_config
-from floe_ingestion_defs.dlt_plugin.errors import IngestionError, PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.errors import (
+    IngestionError,
+    PipelineConfigurationError,
+    ResourceLoadsFailed,
+)
 from floe_ingestion_defs.dlt_plugin.extras import check_extras
 from floe_ingestion_defs.dlt_plugin.failures import raise_as_ingestion_error
 from floe_ingestion_defs.dlt_plugin.health import check_health
@@ -202,14 +206,14 @@ class DltIngestionPlugin(IngestionPlugin):
             "ingestion.write_mode": source.write_mode,
         }
         with traced("ingestion.create_pipeline", attributes, redactor):
-            return self._make_pipeline(source, resources, redactor, audits)
+            return self._make_pipeline(source, redactor, audits, resources)
 
     def _make_pipeline(
         self,
         source: IngestionSourceConfig,
-        resources: Sequence[str] | None,
         redactor: Redactor,
         audits: Sequence[Audit],
+        resources: Sequence[str] | None,
         request: LoadRequest = WHOLE,
     ) -> IngestionPipeline:
         resolved, options = resolve_source(source)
@@ -230,7 +234,7 @@ class DltIngestionPlugin(IngestionPlugin):
                 redactor=redactor,
                 rejections=rejections,
                 phases=phases,
-                renew=partial(self._make_pipeline, source, resources, redactor, audits),
+                make_again=partial(self._make_pipeline, source, redactor, audits),
             )
         except Exception as error:  # a source is built by dlt, by drivers and by its author
             shutil.rmtree(working_dir, ignore_errors=True)
@@ -246,6 +250,8 @@ class DltIngestionPlugin(IngestionPlugin):
         started = time.monotonic()
         try:
             return self.load(pipeline, **kwargs)
+        except ResourceLoadsFailed as error:
+            return error.result
         except IngestionError as error:
             category = categorize_error(error)
             return LoadResult(
@@ -264,6 +270,8 @@ class DltIngestionPlugin(IngestionPlugin):
                 cursor; `limit`, about how many rows to load of each resource.
 
         Raises:
+            ResourceLoadsFailed: Resources of an isolated source were not loaded; carries the
+                result of those that were.
             IngestionError: The load failed; nothing of it is visible.
         """
         from floe_ingestion_defs.dlt_plugin import loading

@@ -54,6 +54,7 @@ class LoadResult(IngestionResult):
         phase_seconds: Seconds of each phase that happened, all tries together: `extract`,
             `normalize`, and, where there was anything to load, `stage`, `audit`, `commit` and
             `publish`.
+        failed: Names of the resources of an isolated source that were not loaded.
     """
 
     load_ids: list[str] = field(default_factory=list)
@@ -61,3 +62,16 @@ class LoadResult(IngestionResult):
     table_rows: dict[str, int] = field(default_factory=dict)
     schema_changes: dict[str, dict[str, str]] = field(default_factory=dict)
     phase_seconds: dict[str, float] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+
+    def include(self, other: LoadResult) -> None:
+        """Add what another load of the same source did."""
+        self.rows_loaded += other.rows_loaded
+        self.bytes_written += other.bytes_written
+        self.duration_seconds += other.duration_seconds
+        self.load_ids += other.load_ids
+        self.resources |= other.resources
+        self.table_rows |= other.table_rows
+        self.schema_changes |= other.schema_changes
+        for phase, seconds in other.phase_seconds.items():
+            self.phase_seconds[phase] = self.phase_seconds.get(phase, 0.0) + seconds

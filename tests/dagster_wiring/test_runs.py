@@ -86,7 +86,7 @@ def test_an_isolated_resource_does_not_keep_the_others_back(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
     """What was loaded is shown as materialized, and the failure speaks of the others only."""
-    shop["orchestration"] = {"isolation": "resource"}
+    shop["isolation"] = "resource"
     database.execute("drop table customers")
     database.commit()
 
@@ -103,7 +103,7 @@ def test_isolated_resources_remember_where_they_ended(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
     """Each load changes the cursor of its own resource, and leaves the others' as they were."""
-    shop["orchestration"] = {"isolation": "resource"}
+    shop["isolation"] = "resource"
     shop.update(write_mode="append", primary_key=None)
     load()
     database.execute("insert into customers values (3, '2026-01-03')")
