@@ -14,7 +14,7 @@ FLOE_HOME ?= .floe
 export RUNTIME__DLTHUB_TELEMETRY := false
 export DAGSTER_DISABLE_TELEMETRY := true
 
-.PHONY: help venv demo dev test test-all new-source lint bench clean-demo
+.PHONY: help venv demo dev test test-all new-source new-project lint bench clean-demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,10 @@ test-all: $(INSTALLED) ## run the tests with every combination of cases
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 new-source: $(INSTALLED) ## make a source of your own from a tested template: make new-source NAME=shop
-	@$(BIN)/python -m dlt_sources.new_source $(NAME)
+	@$(BIN)/python -m floe_ingestion_defs.scaffold.new_source $(NAME)
+
+new-project: $(INSTALLED) ## make a project that depends on this one: make new-project NAME=acme_ingestion DIR=../acme
+	@$(BIN)/python -m floe_ingestion_defs.scaffold.new_project $(NAME) $(DIR)
 
 lint: $(INSTALLED) ## ruff, mypy, the layers
 	@$(BIN)/ruff check

@@ -7,6 +7,7 @@ from floe_ingestion_defs.dagster_wiring.location import (
     build_ingestion_definitions,
     create_definitions,
     create_shared_definitions,
+    load_location,
     require_distinct_sources,
 )
 from floe_ingestion_defs.dagster_wiring.observed_tables import (
@@ -38,6 +39,7 @@ __all__ = [
     "create_observed_definitions",
     "create_shared_definitions",
     "link_code_to_git",
+    "load_location",
     "read_deployment",
     "require_distinct_sources",
     "try_create_ingestion_resources",

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import dagster as dg
 
 from floe_ingestion_defs.contracts import CompiledArtifacts
 from floe_ingestion_defs.dagster_wiring.assets import create_ingestion_assets
 from floe_ingestion_defs.dagster_wiring.checks import FRESHNESS, create_source_checks
+from floe_ingestion_defs.dagster_wiring.code_links import link_code_to_git
 from floe_ingestion_defs.dagster_wiring.resources import DLT_RESOURCE, RESOURCE_KEY, start_plugin
 from floe_ingestion_defs.dagster_wiring.schedules import (
     create_freshness_schedule,
@@ -91,6 +93,25 @@ def create_definitions(artifacts: CompiledArtifacts) -> dg.Definitions:
     definitions = build_ingestion_definitions(start_plugin(ref))
     require_distinct_sources(definitions)
     return dg.Definitions.merge(definitions, create_shared_definitions(definitions))
+
+
+def load_location(package: Path) -> dg.Definitions:
+    """Build the code location of a project: its `defs/`, and what all sources share.
+
+    Args:
+        package: Folder of the project's package, in which `defs/` is; the project's folder, with
+            its `pyproject.toml` and its git repository, is the one around it.
+
+    Returns:
+        The location, its code linked to git where the deployment knows a repository.
+
+    Raises:
+        PipelineConfigurationError: Two sources get in each other's way.
+    """
+    loaded = dg.load_from_defs_folder(path_within_project=package)
+    require_distinct_sources(loaded)
+    location = dg.Definitions.merge(loaded, create_shared_definitions(loaded))
+    return link_code_to_git(location, root=package.parent)
 
 
 def require_distinct_sources(definitions: dg.Definitions) -> None:

@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dlt_sources.new_source import make_source
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
+from floe_ingestion_defs.scaffold.new_source import make_source
+
+PYPROJECT = '[tool.dg.project]\nroot_module = "acme"\n'
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project that has a source `shop` of its own, beside what is installed."""
+    (tmp_path / "pyproject.toml").write_text(PYPROJECT)
     make_source("shop", tmp_path)
     (tmp_path / "dlt_sources" / "__init__.py").touch()
     return tmp_path
@@ -37,7 +40,7 @@ def test_a_new_source_passes_its_own_test(project: Path) -> None:
 
 def test_its_yaml_is_a_valid_configuration(project: Path) -> None:
     """The declared source is one that the plugin takes, with the resource and the table it says."""
-    text = (project / "floe_ingestion_defs/defs/shop/defs.yaml").read_text()
+    text = (project / "acme/defs/shop/defs.yaml").read_text()
     plugin = DltIngestionPlugin(yaml.safe_load(text)["attributes"])
     (spec,) = plugin.list_resources(plugin.source("shop"))
     assert (spec.name, spec.table) == ("items", "bronze.shop_items")
@@ -71,4 +74,11 @@ def test_a_name_that_cannot_be_used_is_refused(name: str, tmp_path: Path) -> Non
     """The name becomes a package, a source and a part of table names."""
     with pytest.raises(ValueError, match="is not a name"):
         make_source(name, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:
+    """A source is written where its YAML is read, or not at all."""
+    with pytest.raises(ValueError, match="run this in a project's folder"):
+        make_source("shop", tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Makes a source of your own from a small template: `python -m dlt_sources.new_source NAME`.
+"""Makes a source: `python -m floe_ingestion_defs.scaffold.new_source NAME`, in a project's folder.
 
 What is made can be tested and loaded as it stands: the source, its README, its test, and the YAML
 that declares it to the code location.
@@ -7,12 +7,11 @@ that declares it to the code location.
 from __future__ import annotations
 
 import argparse
-import keyword
-import re
 import sys
+import tomllib
 from pathlib import Path
 
-_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+from floe_ingestion_defs.scaffold.files import require_name, write_new_files
 
 _SOURCE = '''"""{title}: replace what `items` yields with what your system has.
 
@@ -58,7 +57,7 @@ _README = """# {title}
 |---|---|---|
 | `items` | `bronze.{name}_items` | merged on `id`; only ids past the last one loaded |
 
-Declared in `floe_ingestion_defs/defs/{name}/defs.yaml`, tested in `tests/sources/{name}/`.
+Declared in `{package}/defs/{name}/defs.yaml`, tested in `tests/sources/{name}/`.
 """
 _TEST = '''"""The source `{name}`, loaded into an Iceberg catalog of the test's own."""
 
@@ -92,41 +91,56 @@ def make_source(name: str, root: Path) -> list[Path]:
 
     Args:
         name: Name of the source: lower-case words joined by single underscores.
-        root: Folder of the project.
+        root: Folder of the project; its `pyproject.toml` names the package that `defs/` is in.
 
     Returns:
         The files that were made.
 
     Raises:
-        ValueError: The name cannot be used.
+        ValueError: The name cannot be used, or the folder is not that of a project.
         FileExistsError: There is such a source already; nothing is overwritten.
     """
-    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
-        suggestion = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "shop"
-        msg = f"{name!r} is not a name for a source; {suggestion!r} is"
-        raise ValueError(msg)
+    require_name(name, "source")
+    package = find_package(root)
     files = {
         f"dlt_sources/{name}/__init__.py": _SOURCE,
         f"dlt_sources/{name}/settings.py": _SETTINGS,
         f"dlt_sources/{name}/README.md": _README,
         f"tests/sources/{name}/test_{name}.py": _TEST,
-        f"floe_ingestion_defs/defs/{name}/defs.yaml": _DEFS,
+        f"{package}/defs/{name}/defs.yaml": _DEFS,
     }
-    paths = [root / path for path in files]
-    for path in paths:
-        if path.exists():
-            msg = f"{path} exists already"
-            raise FileExistsError(msg)
     title = name.replace("_", " ")
-    for path, template in zip(paths, files.values(), strict=True):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(template.format(name=name, title=title))
-    return paths
+    return write_new_files(
+        {
+            root / path: template.format(name=name, title=title, package=package)
+            for path, template in files.items()
+        }
+    )
+
+
+def find_package(root: Path) -> str:
+    """Read which package of a project holds `definitions.py` and `defs/`.
+
+    Args:
+        root: Folder of the project.
+
+    Raises:
+        ValueError: It has no `pyproject.toml` that says so.
+    """
+    path = root / "pyproject.toml"
+    try:
+        package = tomllib.loads(path.read_text(encoding="utf-8"))["tool"]["dg"]["project"]
+        return str(package["root_module"])
+    except (FileNotFoundError, KeyError) as error:
+        msg = f"{path} names no root_module in [tool.dg.project]: run this in a project's folder"
+        raise ValueError(msg) from error
 
 
 def main() -> int:
     """Make a source named on the command line in the working directory."""
-    parser = argparse.ArgumentParser(prog="python -m dlt_sources.new_source", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m floe_ingestion_defs.scaffold.new_source", description=__doc__
+    )
     parser.add_argument("name", help="such as shop; lower-case words joined by underscores")
     name = parser.parse_args().name
     try:

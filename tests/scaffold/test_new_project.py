@@ -1,0 +1,123 @@
+"""A project that depends on the wheel, made and used where the checkout is out of reach."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster_cloud_cli.config.models import load_dagster_cloud_yaml
+from pyiceberg.catalog import load_catalog
+
+from floe_ingestion_defs.scaffold.new_project import compatible_versions, make_project
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def project(environment: Any) -> Path:
+    """A new project, made with the installed wheel and installed itself, with a source `shop`."""
+    folder: Path = environment.home / "acme-ingestion"
+    scaffold = "floe_ingestion_defs.scaffold"
+    arguments = ("-m", f"{scaffold}.new_project", "acme_ingestion", folder)
+    environment.run("python", *arguments, cwd=environment.home)
+    environment.install("-e", folder)
+    environment.run("python", "-m", f"{scaffold}.new_source", "shop", cwd=folder)
+    return folder
+
+
+def test_the_wheel_holds_the_engine_and_nothing_of_a_project(wheel: Path) -> None:
+    """What a project has itself must not come with the engine, or the two would clash."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (entry_points,) = [name for name in names if name.endswith("entry_points.txt")]
+        registered = archive.read(entry_points).decode()
+    assert {name.split("/")[0] for name in names} == {
+        "floe_ingestion_defs",
+        "floe_ingestion_defs-0.1.0.dist-info",
+    }
+    assert not [name for name in names if "/defs/" in name or name.endswith("/definitions.py")]
+    assert {"floe_ingestion_defs/py.typed", "floe_ingestion_defs/pytest_plugin.py"} <= set(names)
+    groups = ("[dagster_dg_cli.registry_modules]", "[dlt]", "[floe.ingestion]", "[pytest11]")
+    assert all(group in registered for group in groups)
+
+
+def test_the_checkout_is_out_of_reach(environment: Any, project: Path) -> None:
+    """Otherwise the rules below would hold for the checkout and say nothing about the wheel."""
+    show = "import floe_ingestion_defs as f, dlt_sources as d; print(f.__file__); print(d.__file__)"
+    engine, sources = environment.run("python", "-c", show, cwd=environment.home).splitlines()
+    assert Path(engine).is_relative_to(environment.folder)
+    assert Path(sources).is_relative_to(project)
+
+
+def test_a_new_project_loads_its_first_source(environment: Any, project: Path) -> None:
+    """Dagster's own checks pass, and a run loads the table, all from the wheel."""
+    checked = environment.run("dg", "check", "defs", cwd=project)
+    assert "All definitions loaded successfully" in checked
+    validated = environment.run("dagster", "definitions", "validate", cwd=project)
+    assert "All code locations passed validation" in validated
+    load = ("asset", "materialize", "--select", "ingestion__shop__items")
+    environment.run("dagster", *load, "-m", "acme_ingestion.definitions", cwd=project)
+    home = environment.home / "floe"
+    catalog = load_catalog(
+        "floe", type="sql", uri=f"sqlite:///{home}/catalog.db", warehouse=f"file://{home}/warehouse"
+    )
+    rows = catalog.load_table("bronze.shop_items").scan().to_arrow().sort_by("id")
+    assert rows.select(["id", "name"]).to_pylist() == [
+        {"id": number, "name": f"item {number}"} for number in (1, 2, 3)
+    ]
+
+
+def test_a_new_project_passes_its_own_tests(environment: Any, project: Path) -> None:
+    """The location's test and the source's, with the fixtures that the wheel brings."""
+    assert "2 passed" in environment.run("pytest", "-q", "-p", "no:cacheprovider", cwd=project)
+
+
+def test_a_new_project_is_one_that_dagster_plus_takes(project: Path) -> None:
+    """Its dagster_cloud.yaml has no key that is not one, and names the location as dg does."""
+    read = load_dagster_cloud_yaml((project / "dagster_cloud.yaml").read_text())
+    (location,) = read.locations
+    assert location.location_name == "acme_ingestion"
+    assert location.code_source.module_name == "acme_ingestion.definitions"
+
+
+def test_what_is_made_is_formatted_as_this_project_is(project: Path) -> None:
+    """A template that the linter complains about would be a bad start."""
+    config = ROOT / "pyproject.toml"
+    for check in (
+        ["check", "--config", str(config)],
+        ["format", "--check", "--config", str(config)],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *check, "--no-cache", "acme_ingestion", "tests"],
+            cwd=project,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    """In a folder that holds one of the files, none is written."""
+    (tmp_path / "pyproject.toml").write_text("mine")
+    with pytest.raises(FileExistsError):
+        make_project("acme", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["pyproject.toml"]
+
+
+@pytest.mark.parametrize("name", ["Acme", "dlt_sources", "tests", "class"])
+def test_a_name_that_cannot_be_used_is_refused(name: str, tmp_path: Path) -> None:
+    """The name becomes a package beside `dlt_sources` and `tests`."""
+    with pytest.raises(ValueError, match="name"):
+        make_project(name, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("current", "allowed"), [("0.1.3", ">=0.1.3,<0.2"), ("2.4.0", ">=2.4.0,<3")]
+)
+def test_a_project_takes_every_version_that_does_not_break_it(current: str, allowed: str) -> None:
+    """Semantic versioning: fixes come by upgrading, breaking changes when somebody decides."""
+    assert compatible_versions(current) == allowed
