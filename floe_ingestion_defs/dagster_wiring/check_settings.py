@@ -36,7 +36,8 @@ class Check(Settings, ABC):
     )
     blocking: bool = Field(
         default=False,
-        description="Whether assets downstream wait for the check and do not run when it fails.",
+        description="Whether the check holds before rows can be seen: a load that breaks it is "
+        "not published, and assets downstream do not run. Of freshness only the latter.",
     )
 
     @abstractmethod
@@ -154,6 +155,8 @@ class UniqueKeyCheck(Check):
 
     def key_of(self, resource: ResourceSpec) -> tuple[str, ...]:
         """Return the columns of the key."""
+        if resource.merge_strategy == "scd2" and not self.columns:
+            raise ValueError("unique_key needs columns, for 'scd2' keeps many versions of one key")
         if key := self.columns or resource.primary_key:
             return key
         raise ValueError("unique_key needs columns, for the resource has no primary_key")

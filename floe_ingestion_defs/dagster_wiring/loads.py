@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from floe_ingestion_defs.dagster_wiring.audits import BlockingChecks
 from floe_ingestion_defs.dagster_wiring.checks import describe_violation
 from floe_ingestion_defs.dagster_wiring.failures import (
     FailedLoad,
@@ -46,9 +47,11 @@ class SourceRun:
         failed = []
         loads = list(self._loads())
         for resources in loads:
+            blocking = BlockingChecks(self.translator, resources)
             try:
-                yield from self._load(resources)
+                yield from self._load(resources, blocking)
             except IngestionError as error:
+                yield from blocking.describe_refused()
                 if isinstance(error, SchemaContractViolation):
                     yield from describe_violation(self.translator, resources, error)
                 tables = tuple(spec.table for spec in resources.values())
@@ -71,12 +74,16 @@ class SourceRun:
         for key, spec in selected.items():
             yield {key: spec}
 
-    def _load(self, resources: Resources) -> Iterator[dg.MaterializeResult[Any]]:
+    def _load(
+        self, resources: Resources, blocking: BlockingChecks
+    ) -> Iterator[dg.MaterializeResult[Any]]:
         plugin = self.translator.loader
         plugin.startup()
         names = [spec.name for spec in resources.values()]
         arguments = self._arguments()
-        pipeline = plugin.create_pipeline(self.translator.source, resources=names)
+        pipeline = plugin.create_pipeline(
+            self.translator.source, resources=names, audits=[blocking]
+        )
         result = plugin.load(pipeline, **arguments)
         tables = load_tables(plugin, (spec.table for spec in resources.values()))
         for key, spec in resources.items():

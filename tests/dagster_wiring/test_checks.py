@@ -152,32 +152,6 @@ def test_a_check_of_severity_warn_does_not_fail_the_run(
     assert evaluation.severity == dg.AssetCheckSeverity.WARN
 
 
-def test_a_blocking_check_keeps_assets_downstream_from_running(
-    shop: dict[str, Any], database: sqlite3.Connection, instance: dg.DagsterInstance
-) -> None:
-    """What is built on the table would be wrong, too."""
-    shop["primary_key"] = ["id", "updated_at"]
-    shop["orchestration"] = {"checks": {"unique_key": {"columns": "id", "blocking": True}}}
-    database.execute("insert into orders values (1, 0.5, '2026-01-09')")
-    database.commit()
-
-    @dg.asset(deps=[ORDERS])
-    def report() -> None: ...
-
-    everything = dg.define_asset_job("everything", selection=dg.AssetSelection.all())
-    definitions = dg.Definitions.merge(
-        build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]})),
-        dg.Definitions(assets=[report], jobs=[everything]),
-    )
-
-    result = definitions.resolve_job_def("everything").execute_in_process(
-        instance=instance, raise_on_error=False
-    )
-
-    materialized = {event.asset_key for event in result.get_asset_materialization_events()}
-    assert materialized == {ORDERS, CUSTOMERS}
-
-
 def test_a_frozen_contract_that_is_violated_shows_as_a_failed_check(
     load: Load,
     shop: dict[str, Any],

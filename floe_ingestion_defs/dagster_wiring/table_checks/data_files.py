@@ -57,10 +57,7 @@ def read_columns(
     table: "Table", tasks: "list[FileScanTask]", columns: tuple[str, ...]
 ) -> Iterator[pa.RecordBatch]:
     """Stream columns of some files, a batch at a time."""
-    from pyiceberg.expressions import AlwaysTrue
-    from pyiceberg.io.pyarrow import ArrowScan
+    from floe_ingestion_defs.destinations.iceberg.data_files import read_data_file
 
-    schema = table.schema().select(*columns)
-    scan = ArrowScan(table.metadata, table.io, schema, AlwaysTrue())
     for task in tasks:
-        yield from scan.to_record_batches([task])
+        yield from read_data_file(table.metadata, table.io, task, columns)

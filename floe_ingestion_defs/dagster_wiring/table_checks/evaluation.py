@@ -12,14 +12,29 @@ from floe_ingestion_defs.dagster_wiring.check_settings import (
 )
 from floe_ingestion_defs.dagster_wiring.table_checks.finding import Finding
 from floe_ingestion_defs.dagster_wiring.table_checks.freshness import check_freshness
-from floe_ingestion_defs.dagster_wiring.table_checks.not_null import check_not_null
-from floe_ingestion_defs.dagster_wiring.table_checks.row_counts import check_row_count_change
-from floe_ingestion_defs.dagster_wiring.table_checks.schema_contract import check_schema_contract
-from floe_ingestion_defs.dagster_wiring.table_checks.unique_key import check_unique_key
+from floe_ingestion_defs.dagster_wiring.table_checks.not_null import (
+    audit_not_null,
+    check_not_null,
+)
+from floe_ingestion_defs.dagster_wiring.table_checks.row_counts import (
+    audit_row_count_change,
+    check_row_count_change,
+)
+from floe_ingestion_defs.dagster_wiring.table_checks.schema_contract import (
+    audit_schema_contract,
+    check_schema_contract,
+)
+from floe_ingestion_defs.dagster_wiring.table_checks.unique_key import (
+    audit_unique_key,
+    check_unique_key,
+)
+from floe_ingestion_defs.destinations.iceberg.outcome import Outcome
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
+
+    from floe_ingestion_defs.destinations.iceberg.audit import StagedTable
 
 
 def evaluate(
@@ -50,3 +65,23 @@ def evaluate(
             return check_row_count_change(table, check)
         case _:
             return check_schema_contract(table, resource)
+
+
+def evaluate_staged(check: Check, staged: "StagedTable", resource: ResourceSpec) -> Finding:
+    """Find out how a load would leave a table, before anyone can see it.
+
+    Args:
+        check: What to look for; none of freshness, which is no question about a load.
+        staged: The table with the load's rows.
+        resource: The resource that is loaded.
+    """
+    outcome = Outcome(staged)
+    match check:
+        case UniqueKeyCheck():
+            return audit_unique_key(outcome, check.key_of(resource))
+        case NotNullCheck():
+            return audit_not_null(outcome, check.required_in(resource))
+        case RowCountChangeCheck():
+            return audit_row_count_change(outcome, check)
+        case _:
+            return audit_schema_contract(outcome, resource)

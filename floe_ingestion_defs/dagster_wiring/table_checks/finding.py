@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
+
+if TYPE_CHECKING:
+    from pyiceberg.schema import Schema
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,16 @@ class Finding:
             description=self.summary,
             metadata=dict(self.metadata),
         )
+
+
+def missing_columns(schema: "Schema", columns: Sequence[str]) -> Finding | None:
+    """Return the finding that columns to be looked at are not there; None where all of them are."""
+    present = {field.name for field in schema.fields}
+    absent = [name for name in columns if name not in present]
+    if not absent:
+        return None
+    said = f"The table has no column {', '.join(absent)}."
+    return Finding(False, said, {"columns_absent": absent})
 
 
 def table_of(records: Sequence[Mapping[str, str]], columns: Sequence[str]) -> dg.MetadataValue[Any]:

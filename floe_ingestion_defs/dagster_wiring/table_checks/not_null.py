@@ -1,13 +1,15 @@
 """Whether columns that must have a value have one in every row."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from floe_ingestion_defs.dagster_wiring.table_checks.data_files import live_files, read_columns
-from floe_ingestion_defs.dagster_wiring.table_checks.finding import Finding
+from floe_ingestion_defs.dagster_wiring.table_checks.finding import Finding, missing_columns
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
+
+    from floe_ingestion_defs.destinations.iceberg.outcome import Outcome
 
 
 def check_not_null(table: "Table | None", columns: Sequence[str]) -> Finding:
@@ -19,15 +21,14 @@ def check_not_null(table: "Table | None", columns: Sequence[str]) -> Finding:
     """
     if table is None:
         return Finding(True, "The table does not exist yet.")
-    present = {field.name: field for field in table.schema().fields}
-    absent = [name for name in columns if name not in present]
+    if absent := missing_columns(table.schema(), columns):
+        return absent
     missing = dict.fromkeys(columns, 0)
+    tasks = live_files(table)
     for name in columns:
-        if name in absent:
-            continue
-        field_id = present[name].field_id
+        field_id = table.schema().find_field(name).field_id
         unknown = []
-        for task in live_files(table):
+        for task in tasks:
             counted = (task.file.null_value_counts or {}).get(field_id)
             if counted is None or task.delete_files:
                 unknown.append(task)
@@ -35,11 +36,28 @@ def check_not_null(table: "Table | None", columns: Sequence[str]) -> Finding:
                 missing[name] += counted
         for batch in read_columns(table, unknown, (name,)):
             missing[name] += batch.column(0).null_count
-    wrong = {name: count for name, count in missing.items() if count}
-    metadata = {"missing_values": missing, "columns_absent": absent}
-    if absent:
-        return Finding(False, f"The table has no column {', '.join(absent)}.", metadata)
-    if wrong:
+    return _judge(missing)
+
+
+def audit_not_null(outcome: "Outcome", columns: Sequence[str]) -> Finding:
+    """Count the missing values of the rows that a load would bring.
+
+    Args:
+        outcome: What the load does to the table.
+        columns: Columns that must have a value.
+    """
+    if absent := missing_columns(outcome.state.metadata.schema(), columns):
+        return absent
+    missing = dict.fromkeys(columns, 0)
+    for batch in outcome.coming(list(missing)):
+        for name in missing:
+            missing[name] += batch.column(name).null_count
+    return _judge(missing)
+
+
+def _judge(missing: Mapping[str, int]) -> Finding:
+    metadata = {"missing_values": dict(missing)}
+    if wrong := {name: count for name, count in missing.items() if count}:
         said = ", ".join(f"{name} in {count} rows" for name, count in wrong.items())
         return Finding(False, f"There is no value of {said}.", metadata)
-    return Finding(True, f"Every row has {', '.join(columns) or 'what it must have'}.", metadata)
+    return Finding(True, f"Every row has {', '.join(missing)}.", metadata)

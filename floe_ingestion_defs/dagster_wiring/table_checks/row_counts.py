@@ -1,4 +1,4 @@
-"""Whether a load changed the number of rows by no more than is plausible."""
+"""Whether a load changes the number of rows by no more than is plausible."""
 
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,8 @@ from floe_ingestion_defs.dagster_wiring.table_checks.finding import Finding
 if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
+
+    from floe_ingestion_defs.destinations.iceberg.outcome import Outcome
 
 
 def check_row_count_change(table: "Table | None", check: RowCountChangeCheck) -> Finding:
@@ -20,7 +22,34 @@ def check_row_count_change(table: "Table | None", check: RowCountChangeCheck) ->
     snapshot = table.current_snapshot() if table is not None else None
     if table is None or snapshot is None or snapshot.parent_snapshot_id is None:
         return Finding(True, "There is no earlier snapshot to compare with.")
-    now, before = _rows(snapshot), _rows_before(table, snapshot)
+    before = _last_rows(table, table.snapshot_by_id(snapshot.parent_snapshot_id))
+    return _compare(before, _rows(snapshot), check)
+
+
+def audit_row_count_change(outcome: "Outcome", check: RowCountChangeCheck) -> Finding:
+    """Compare the rows that a table has with those that a load will leave it.
+
+    Args:
+        outcome: What the load does to the table.
+        check: The configured shares.
+    """
+    table = outcome.staged.current
+    snapshot = table.current_snapshot() if table is not None else None
+    if table is None or snapshot is None:
+        return Finding(True, "There is no earlier snapshot to compare with.")
+    before = _last_rows(table, snapshot)
+    may_lose = check.max_decrease is not None and outcome.may_shrink
+    most = None if before is None else before * (1 + (check.max_increase or 0))
+    may_gain = check.max_increase is not None and (
+        most is None or outcome.staged.current_rows + outcome.staged.rows > most
+    )
+    if not may_lose and not may_gain:
+        # How many rows of a merge are new is known only when keys have been read.
+        return Finding(True, "The load brings too few rows to change the table by too much.")
+    return _compare(before, outcome.rows_after, check)
+
+
+def _compare(before: int | None, now: int | None, check: RowCountChangeCheck) -> Finding:
     if now is None or before is None:
         return Finding(True, "The snapshots do not say how many rows they have.")
     metadata = {"rows": now, "rows_before": before, "rows_changed": now - before}
@@ -38,15 +67,13 @@ def _rows(snapshot: "Snapshot | None") -> int | None:
     return None if total is None else int(total)
 
 
-def _rows_before(table: "Table", snapshot: "Snapshot") -> int | None:
-    """Return the rows of the last snapshot before this one that had any.
+def _last_rows(table: "Table", snapshot: "Snapshot | None") -> int | None:
+    """Return the rows of a snapshot, or of the last one before it that had any.
 
     Tools that overwrite a table in two commits leave an empty snapshot in between.
     """
-    rows: int | None = 0
-    parent_id = snapshot.parent_snapshot_id
-    while rows == 0 and parent_id is not None:
-        parent = table.snapshot_by_id(parent_id)
-        rows = _rows(parent)
-        parent_id = parent.parent_snapshot_id if parent is not None else None
+    rows = _rows(snapshot)
+    while rows == 0 and snapshot is not None and snapshot.parent_snapshot_id is not None:
+        snapshot = table.snapshot_by_id(snapshot.parent_snapshot_id)
+        rows = _rows(snapshot)
     return rows

@@ -5,7 +5,7 @@ it is, whoever wrote it.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dlt.common.normalizers.naming.snake_case import NamingConvention
@@ -14,9 +14,11 @@ from floe_ingestion_defs.dagster_wiring.table_checks.finding import Finding, tab
 from floe_ingestion_defs.dlt_plugin import ColumnConfig, ResourceSpec
 
 if TYPE_CHECKING:
-    from pyiceberg.schema import Schema
     from pyiceberg.table import Table
+    from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.types import IcebergType
+
+    from floe_ingestion_defs.destinations.iceberg.outcome import Outcome
 
 _CHANGES = ("added", "missing", "changed")
 _DIFFERENCES = ("column", "change", "declared", "table")
@@ -33,9 +35,24 @@ def check_schema_contract(table: "Table | None", spec: ResourceSpec) -> Finding:
         table: The table; None where there is none yet, which is no violation.
         spec: The resource, with its declared columns and its contract.
     """
-    contract = spec.schema_contract
     if table is None:
-        return Finding(True, f"Table {spec.table} does not exist yet.", {"contract": contract})
+        said = f"Table {spec.table} does not exist yet."
+        return Finding(True, said, {"contract": spec.schema_contract})
+    return _judge(table.metadata, spec)
+
+
+def audit_schema_contract(outcome: "Outcome", spec: ResourceSpec) -> Finding:
+    """Compare the columns that a load would leave a table with the declared ones.
+
+    Args:
+        outcome: What the load does to the table.
+        spec: The resource, with its declared columns and its contract.
+    """
+    return _judge(outcome.state.metadata, spec)
+
+
+def _judge(table: "TableMetadata", spec: ResourceSpec) -> Finding:
+    contract = spec.schema_contract
     differences = list(_differences(table, spec))
     number = Counter(item["change"] for item in differences)
     passed = set(number) <= {"added"} if contract == "evolve" else not differences
@@ -67,7 +84,7 @@ def _summarize(spec: ResourceSpec, differences: list[dict[str, str]], passed: bo
     return f"{spec.table}: {'; '.join(said)}, {verdict}."
 
 
-def _differences(table: "Table", spec: ResourceSpec) -> Iterator[dict[str, str]]:
+def _differences(table: "TableMetadata", spec: ResourceSpec) -> Iterator[dict[str, str]]:
     present = {field.name: field.field_type for field in table.schema().fields}
     normalize = NamingConvention().normalize_identifier
     declared = {normalize(name): column for name, column in spec.columns.items()}
@@ -76,7 +93,8 @@ def _differences(table: "Table", spec: ResourceSpec) -> Iterator[dict[str, str]]
             yield _difference(name, "missing", column.data_type or "any", "")
         elif not _is_of_type(present[name], column):
             yield _difference(name, "changed", _declared_type(column), str(present[name]))
-    agreed = {*declared, *(field.name for field in _first_schema(table).fields)}
+    first = min(table.schemas, key=lambda schema: schema.schema_id)
+    agreed = {*declared, *(field.name for field in first.fields)}
     for name, found in present.items():
         if name not in agreed and not name.startswith("_dlt_"):
             yield _difference(name, "added", "", str(found))
@@ -84,11 +102,6 @@ def _differences(table: "Table", spec: ResourceSpec) -> Iterator[dict[str, str]]
 
 def _difference(column: str, change: str, declared: str, table: str) -> dict[str, str]:
     return dict(zip(_DIFFERENCES, (column, change, declared, table), strict=True))
-
-
-def _first_schema(table: "Table") -> "Schema":
-    schemas: Mapping[int, Schema] = table.schemas()
-    return schemas[min(schemas)]
 
 
 def _declared_type(column: ColumnConfig) -> str:

@@ -86,7 +86,7 @@ def compute_change(state: TableState, intent: TableIntent, read_root: ReadRoot) 
         _merge_rows(change, state, intent)
     else:
         if intent.window:
-            _rewrite(change, state, _window_deletion(state, intent.window))
+            _rewrite(change, state, window_deletion(state, intent.window))
         _add(change, state, intent)
     return change
 
@@ -96,14 +96,14 @@ def _merge_rows(change: Change, state: TableState, intent: TableIntent) -> None:
     if intent.strategy == "insert-only":
         keys = intent.keys.primary_key
         present = present_keys(state, incoming.key_set(keys))
-        _add(change, state, intent, _without(incoming, present).keep_masks())
+        _add(change, state, intent, without(incoming, present).keep_masks())
         return
     if deletion := superseded(incoming, intent):
         _rewrite(change, state, deletion)
     _add(change, state, intent, incoming.keep_masks())
 
 
-def _without(incoming: Incoming, keys: KeySet) -> Incoming:
+def without(incoming: Incoming, keys: KeySet) -> Incoming:
     """The incoming rows, of which those are no longer kept whose key is in the set."""
     return incoming.keeping(pc.invert(keys.contains(_as_batch(incoming.keys))))
 
@@ -118,7 +118,7 @@ def _merge_versions(change: Change, state: TableState, intent: TableIntent) -> N
     merge_keys = incoming.key_set(merge_key) if merge_key else None
     _rewrite(change, state, Retirement(validity, versions, merge_keys))
     active = active_versions(state, validity, versions)
-    masks = _without(incoming, active).keep_masks()
+    masks = without(incoming, active).keep_masks()
     _add_rewritten(change, state, intent, masks, lambda batch: _with_validity(batch, validity))
 
 
@@ -146,7 +146,7 @@ def _merge_nested(
     if nesting.root_key is None:
         rows = read_incoming(state, rows_of)
         present = present_keys(state, rows.key_set([nesting.row_key]))
-        _add(change, state, intent, _without(rows, present).keep_masks())
+        _add(change, state, intent, without(rows, present).keep_masks())
         return
     row_key, validity = [nesting.root_row_key], root.validity
     version = [validity.row_version] if validity else []
@@ -156,14 +156,14 @@ def _merge_nested(
         _rewrite(change, state, Deletion((_renamed(gone, nesting.root_key),)))
     if validity:
         active = active_versions(root_state, validity, roots.key_set(version))
-        roots = _without(roots, active)
+        roots = without(roots, active)
     rows = read_incoming(state, rows_of, [nesting.root_key])
     coming = _renamed(roots.kept_set(row_key), nesting.root_key)
     rows = rows.keeping(coming.contains(_as_batch(rows.keys)))
     if root.strategy in ("scd2", "insert-only"):
         # As dlt's SQL destinations do: a nested row comes unless its own key is there, so a list
         # that grew brings its new elements, and those that are there stay as they are.
-        rows = _without(rows, present_keys(state, rows.key_set([nesting.row_key])))
+        rows = without(rows, present_keys(state, rows.key_set([nesting.row_key])))
     _add(change, state, intent, rows.keep_masks())
 
 
@@ -176,7 +176,7 @@ def _overwrite_nested(
     window: Window,
 ) -> None:
     row_key = [nesting.root_row_key]
-    deletion = _window_deletion(root_state, window)
+    deletion = window_deletion(root_state, window)
     gone = key_set_of(root_state, matching_rows(root_state, deletion, row_key), row_key)
     if nesting.root_key is not None:
         _rewrite(change, state, Deletion((_renamed(gone, nesting.root_key),)))
@@ -207,7 +207,8 @@ def _renamed(keys: KeySet, column: str) -> KeySet:
     return KeySet(keys.rows.rename_columns([column]))
 
 
-def _window_deletion(state: TableState, window: Window) -> WindowDeletion:
+def window_deletion(state: TableState, window: Window) -> WindowDeletion:
+    """The rows of a window, which leave."""
     column_type = arrow_schema(state.metadata).field(window.column).type
     lower, upper = (parse_bound(bound, column_type) for bound in (window.lower, window.upper))
     return WindowDeletion(window.column, lower, upper)
