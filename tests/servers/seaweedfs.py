@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -13,11 +14,13 @@ from pathlib import Path
 from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import NoSuchNamespaceError, RESTError
 
-from servers.process import ServerDidNotStart, find_program, free_port, running_server
+from servers.process import Server, ServerDidNotStart, find_program, free_port, running
 
 ACCESS_KEY = "admin"
 SECRET_KEY = "secretsecret"
 BUCKET = "lake"
+# A bucket for files of other catalogs: the table bucket takes those of its own catalog only.
+PLAIN_BUCKET = "plain"
 
 
 @dataclass(frozen=True)
@@ -27,10 +30,22 @@ class SeaweedFS:
     Attributes:
         catalog_uri: Of the Iceberg REST catalog.
         s3_endpoint: Of the S3 store.
+        server: Its process, to be stopped and started again.
     """
 
     catalog_uri: str
     s3_endpoint: str
+    server: Server
+
+    @property
+    def s3_properties(self) -> dict[str, str]:
+        """The pyiceberg properties that open the S3 store."""
+        return {
+            "s3.endpoint": self.s3_endpoint,
+            "s3.access-key-id": ACCESS_KEY,
+            "s3.secret-access-key": SECRET_KEY,
+            "s3.region": "us-east-1",
+        }
 
     def catalog_properties(self, catalog_uri: str | None = None) -> dict[str, str]:
         """The pyiceberg properties that open the catalog, at another address if one is given."""
@@ -41,10 +56,7 @@ class SeaweedFS:
             "warehouse": f"s3://{BUCKET}",
             "credential": f"{ACCESS_KEY}:{SECRET_KEY}",
             "oauth2-server-uri": f"{uri}/v1/oauth/tokens",
-            "s3.endpoint": self.s3_endpoint,
-            "s3.access-key-id": ACCESS_KEY,
-            "s3.secret-access-key": SECRET_KEY,
-            "s3.region": "us-east-1",
+            **self.s3_properties,
         }
 
 
@@ -74,15 +86,11 @@ def running_seaweedfs(folder: Path) -> Iterator[SeaweedFS]:
         "-webdav=false",
         "-admin.ui=false",
         f"-admin.port={free_port()}",
-        "-bucket=plain",
+        f"-bucket={PLAIN_BUCKET}",
         f"-tableBucket={BUCKET}",
         "-s3.port.lance=0",
         *(f"-{name}={port}" for name, port in ports.items()),
     ]
-    server = SeaweedFS(
-        catalog_uri=f"http://127.0.0.1:{ports['s3.port.iceberg']}",
-        s3_endpoint=f"http://127.0.0.1:{ports['s3.port']}",
-    )
     environment = {
         **os.environ,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
@@ -91,10 +99,18 @@ def running_seaweedfs(folder: Path) -> Iterator[SeaweedFS]:
 
     def ready() -> bool:
         # The servers answer before the bucket is made, which they do last.
-        return _answers(server.s3_endpoint) and _has_bucket(server)
+        return _answers(seaweedfs.s3_endpoint) and _has_bucket(seaweedfs)
 
-    with running_server(command, ready, folder / "seaweedfs.log", 60, environment):
-        yield server
+    seaweedfs = SeaweedFS(
+        catalog_uri=f"http://127.0.0.1:{ports['s3.port.iceberg']}",
+        s3_endpoint=f"http://127.0.0.1:{ports['s3.port']}",
+        # It takes more than 10 seconds to end in good order.
+        server=Server(
+            command, ready, folder / "seaweedfs.log", 60, environment, stop_signal=signal.SIGKILL
+        ),
+    )
+    with running(seaweedfs.server):
+        yield seaweedfs
 
 
 def _has_bucket(server: SeaweedFS) -> bool:

@@ -13,9 +13,10 @@ import pyarrow.fs as fs
 from pyiceberg.catalog import Catalog
 
 from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
-from servers.seaweedfs import SeaweedFS
+from servers.postgres import Postgres
+from servers.seaweedfs import PLAIN_BUCKET, SeaweedFS
 
-StackKind = Literal["sqlite", "rest"]
+StackKind = Literal["sqlite", "postgres", "rest", "postgres_s3"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Stack:
     """One catalog, and a namespace in it that no other test uses.
 
     Attributes:
-        kind: `sqlite` with local files, or `rest` with an S3 store.
+        kind: `sqlite` and `postgres` are SQL catalogs with local files, `rest` is a REST catalog
+            with an S3 store, `postgres_s3` a SQL catalog with one.
         properties: The pyiceberg properties that open the catalog.
         namespace: dlt's dataset name for the test.
         folder: A folder of the test's own.
@@ -46,6 +48,11 @@ class Stack:
             },
         }
 
+    @property
+    def log(self) -> str:
+        """The name of the table `_dlt_loads`; SeaweedFS takes none that begins with `_`."""
+        return "dlt_loads" if self.kind == "rest" else "_dlt_loads"
+
     def catalog(self) -> Catalog:
         """Opens the catalog in this process."""
         return open_catalog("floe", dict(self.properties))
@@ -53,7 +60,7 @@ class Stack:
     def list_files(self, location: str) -> set[str]:
         """All files under a table's location, named as Iceberg names them."""
         url = urlparse(location)
-        if self.kind == "sqlite":
+        if "s3.endpoint" not in self.properties:
             if not url.scheme:
                 files = (self.folder / url.path).rglob("*")
                 return {str(path.relative_to(self.folder)) for path in files if path.is_file()}
@@ -91,6 +98,17 @@ def movable_sqlite_stack(folder: Path, namespace: str) -> Stack:
         "warehouse": "floe/warehouse",
     }
     return Stack("sqlite", properties, folder, namespace)
+
+
+def postgres_stack(server: Postgres, folder: Path, store: SeaweedFS | None = None) -> Stack:
+    """A new catalog in a database of its own; its files in the folder, or in an S3 store."""
+    database = server.new_database()
+    properties = {"type": "sql", "uri": server.url(database, "postgresql+psycopg2")}
+    if store is None:
+        properties["warehouse"] = (folder / "floe" / "warehouse").as_uri()
+        return Stack("postgres", properties, folder)
+    properties["warehouse"] = f"s3://{PLAIN_BUCKET}/{database}"
+    return Stack("postgres_s3", {**properties, **store.s3_properties}, folder)
 
 
 def rest_stack(server: SeaweedFS, folder: Path, catalog_uri: str | None = None) -> Stack:

@@ -1,0 +1,89 @@
+"""Killing loads, one case for each boundary, and comparing what the next run leaves."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+from servers.stack import Stack
+
+from faults import loads
+from faults.cases import Ground
+from faults.contents import Contents, read_contents, run_again_and_read
+
+AT_ONCE = 3
+Directory = Literal["same directory", "none left"]
+
+
+def assert_only_uncommitted_files_are_left(stack: Stack, after: Contents, kind: str) -> None:
+    """No file is missing, and each that nothing refers to belongs to an attempt that never won.
+
+    The orphan sweep lists exactly those.
+    """
+    stored = {path for where in after.locations for path in stack.list_files(where)}
+    data = {path for path in stored if path.endswith(".parquet")}
+    assert after.live <= data, f"lost files: {after.live - data}"
+    swept = {path for path in after.orphans if path.startswith(tuple(after.locations))}
+    assert swept == data - after.live, f"sweep: {swept ^ (data - after.live)}"
+    if kind in ("first", "append", "replace"):
+        # A merge may write the rows of a committed file anew.
+        unused = (data - after.live) & after.committed
+        assert not unused, f"committed and not published: {unused}"
+
+
+def kill_and_run_again(ground: Ground, boundary: int, directory: Directory) -> Contents:
+    """Kills a load at a boundary and lets another process run the pipeline."""
+    case = ground.new_case(str(boundary))
+    victim = case.start(loads.run_and_die_at, boundary, ground.kind, case.namespace, case.work)
+    assert victim.was_killed(), "it ended before the boundary"
+    if directory == "none left":
+        shutil.rmtree(case.work)
+    after: Contents = case.start(
+        run_again_and_read, ground.kind, case.namespace, case.work
+    ).result()
+    assert_only_uncommitted_files_are_left(case.stack, after, ground.kind)
+    return after
+
+
+def check_kills(
+    kind: str,
+    directory: Directory,
+    folder: Path,
+    new_stack: Callable[[Path], Stack] | None = None,
+    choose: Callable[[Sequence[str]], Sequence[int]] = lambda names: range(len(names)),
+) -> None:
+    """Kills a load at its boundaries, one case for each, and compares what is left at last.
+
+    Args:
+        kind: The kind of load.
+        directory: What the next run finds of the working directory.
+        folder: Where the cases are.
+        new_stack: Makes the stack of each case; None for SQLite catalogs.
+        choose: From the boundaries' names the numbers of those to kill at; all of them by default.
+    """
+    ground = Ground(kind, folder, new_stack)
+    ground.lay()
+    case = ground.new_case("undisturbed")
+    boundaries = case.start(loads.list_boundaries, kind, case.namespace, case.work).result()
+    expected: Contents = case.start(read_contents, case.namespace).result()
+    chosen = choose(boundaries)
+    assert chosen
+    problems: list[str] = []
+
+    def try_one(number: int) -> None:
+        try:
+            after = kill_and_run_again(ground, number, directory)
+            assert after.tables == expected.tables
+            assert after.cursors == expected.cursors
+            assert after.settled
+            assert len(set(after.load_uids)) == len(after.load_uids)
+            assert after.schema_versions == expected.schema_versions
+        except AssertionError as error:
+            problems.append(f"killed {boundaries[number]} (boundary {number}): {error}")
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(try_one, chosen))
+    assert not problems, f"{len(problems)} of {len(chosen)}:\n" + "\n".join(problems)
