@@ -40,7 +40,7 @@ def create_source_job(
         f"ingestion__{name}",
         selection=dg.AssetSelection.assets(*keys),
         description=f"Load all resources of source {name}.",
-        tags={SOURCE_TAG: name},
+        tags={**translator.settings.run_tags, SOURCE_TAG: name},
     )
 
 

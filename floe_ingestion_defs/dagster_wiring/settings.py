@@ -110,7 +110,12 @@ class OrchestrationSettings(AssetSettings):
     )
     op_tags: dict[str, Any] = Field(
         default_factory=dict,
-        description="Tags of the op, such as the resources of its pod ('dagster-k8s/config').",
+        description="Tags of the op, for executors that read them.",
+    )
+    run_tags: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Tags of the source's runs, such as the resources of a run's pod "
+        "('dagster-k8s/config') or 'dagster/priority'.",
     )
     resources: dict[str, AssetSettings] = Field(
         default_factory=dict,

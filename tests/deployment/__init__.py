@@ -1,0 +1,1 @@
+"""What the tests of `deploy/` and of the pages about it share."""

@@ -1,0 +1,85 @@
+"""`deploy/docker-compose.yaml`, as far as it can be held without an engine for containers."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deployment.compose import DEPLOY, VariableMissing, read_services, required_variables
+
+GIVEN = {name: f"given-{name.lower()}" for name in required_variables()}
+
+
+def test_the_file_is_one_that_the_published_schema_takes() -> None:
+    """No key is misspelt and none has the wrong type."""
+    schema = ["--builtin-schema", "vendor.compose-spec"]
+    command = [sys.executable, "-m", "check_jsonschema", *schema]
+    done = subprocess.run(
+        [*command, str(DEPLOY / "docker-compose.yaml")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_schema_finds_what_is_wrong(tmp_path: Path) -> None:
+    """The rule above would say nothing if the schema took anything."""
+    text = (DEPLOY / "docker-compose.yaml").read_text().replace("healthcheck:", "health_check:")
+    (tmp_path / "docker-compose.yaml").write_text(text)
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    done = subprocess.run(
+        [*command, "docker-compose.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "health_check" in done.stdout
+
+
+@pytest.mark.parametrize("name", sorted(required_variables()))
+def test_without_a_secret_nothing_starts(name: str) -> None:
+    """There is no password that somebody could forget to change."""
+    with pytest.raises(VariableMissing, match=name):
+        read_services({**GIVEN, name: ""})
+
+
+def test_the_example_environment_names_every_variable() -> None:
+    """And gives none a value."""
+    example = (DEPLOY / ".env.example").read_text()
+    named = dict(re.findall(r"^(\w+)=(.*)$", example, re.MULTILINE))
+    wanted = set(re.findall(r"\$\{(\w+)", (DEPLOY / "docker-compose.yaml").read_text()))
+    assert named.keys() == wanted
+    assert not any(named.values())
+
+
+def test_only_this_machine_reaches_what_is_served() -> None:
+    """Dagster's webserver asks nobody who they are."""
+    published = [port for each in read_services(GIVEN).values() for port in each.get("ports", ())]
+    assert published == ["127.0.0.1:3000:3000"]
+
+
+def test_every_service_waits_for_what_it_needs() -> None:
+    """Each waits for services that exist, and for their health only where they say what it is."""
+    services = read_services(GIVEN)
+    waits = 0
+    for service in services.values():
+        for name, condition in service.get("depends_on", {}).items():
+            waits += 1
+            if condition["condition"] == "service_healthy":
+                checked = "healthcheck" in services[name]
+                assert checked or services[name]["image"].startswith("floe-ingestion:"), name
+    assert waits >= 8
+
+
+def test_only_the_code_server_holds_the_catalog_s_credential() -> None:
+    """Webserver and daemon load nothing, so they need not be able to."""
+    holders = {
+        name
+        for name, service in read_services(GIVEN).items()
+        if any("CATALOG__FLOE" in variable for variable in service.get("environment", ()))
+    }
+    assert holders == {"code"}
+
+
+def test_every_image_has_a_version() -> None:
+    """What was tried is what is started again next year."""
+    images = {service["image"] for service in read_services(GIVEN).values()}
+    assert all(re.search(r":\S*\d", image) for image in images)
