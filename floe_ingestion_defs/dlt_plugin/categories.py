@@ -17,6 +17,7 @@ from floe_ingestion_defs.dlt_plugin.errors import (
     PipelineConfigurationError,
     SchemaContractViolation,
 )
+from floe_ingestion_defs.dlt_plugin.storage_errors import storage_category, storage_status
 
 _TRANSIENT = frozenset(
     {
@@ -32,6 +33,7 @@ _TRANSIENT = frozenset(
         "requests.exceptions.ContentDecodingError",
         "urllib3.exceptions.ProtocolError",
         "urllib3.exceptions.TimeoutError",
+        "aiohttp.client_exceptions.ClientConnectionError",
         "sqlalchemy.exc.TimeoutError",
         "sqlalchemy.exc.DisconnectionError",
         "botocore.exceptions.ConnectionError",
@@ -40,6 +42,7 @@ _TRANSIENT = frozenset(
         "pyiceberg.exceptions.CommitStateUnknownException",
         "pyiceberg.exceptions.ServerError",
         "pyiceberg.exceptions.ServiceUnavailableError",
+        "pyiceberg.exceptions.TooManyRequestsError",
         "pyiceberg.exceptions.AuthorizationExpiredError",
     }
 )
@@ -63,6 +66,7 @@ _CONFIGURATION = frozenset(
         "pydantic_core._pydantic_core.ValidationError",
         "pyiceberg.exceptions.BadRequestError",
         "pyiceberg.exceptions.NoSuchNamespaceError",
+        "pyiceberg.exceptions.NotInstalledError",
         "requests.exceptions.InvalidURL",
         "requests.exceptions.MissingSchema",
         "requests.exceptions.InvalidSchema",
@@ -138,7 +142,8 @@ def categorize_error(error: BaseException) -> ErrorCategory:
             return ErrorCategory.CONFIGURATION
         if isinstance(known, IngestionError) and known.category is not None:
             return known.category
-    for inner in reversed(chain):
+    # A catalog's status means what pyiceberg takes it for: a 400 to a login is a wrong login.
+    for inner in (*filter(_is_catalogs, reversed(chain)), *reversed(chain)):
         category = _category(inner)
         if category is not None:
             return category
@@ -157,11 +162,18 @@ def retry_after_seconds(error: BaseException) -> float | None:
     return None
 
 
+def _is_catalogs(error: BaseException) -> bool:
+    return type(error).__module__.startswith("pyiceberg.")
+
+
 def _class_names(error: BaseException) -> set[str]:
     return {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
 
 
 def _category(error: BaseException) -> ErrorCategory | None:
+    stored = storage_category(error)
+    if stored is not None:
+        return stored
     status = _http_status(error)
     if status is not None:
         return _of_status(status)
@@ -186,7 +198,8 @@ def _category(error: BaseException) -> ErrorCategory | None:
 
 
 def _of_status(status: int) -> ErrorCategory | None:
-    if status in (408, 425, 429) or status >= _SERVER_ERROR:
+    # 419 is a catalog's word for a token that expired.
+    if status in (408, 419, 425, 429) or status >= _SERVER_ERROR:
         return ErrorCategory.TRANSIENT
     if status in (401, 403):
         return ErrorCategory.PERMANENT
@@ -202,4 +215,6 @@ def _http_status(error: BaseException) -> int | None:
         status = getattr(response, "status_code", None)
     if status is None:
         status = getattr(error, "status", None)  # aiohttp, google
+    if status is None:
+        status = storage_status(error)
     return status if isinstance(status, int) else None

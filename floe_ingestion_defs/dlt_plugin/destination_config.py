@@ -73,8 +73,18 @@ def _property_name(key: str) -> str:
     return f"{found['service']}.{found['rest'].replace('_', '-')}" if found else key
 
 
-def _property_value(value: Any) -> str:
+def _property_value(value: Any) -> Any:
+    if isinstance(value, Mapping):  # pyiceberg's `auth` and `ssl`
+        return dict(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def environment_of(catalog_config: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the properties that the catalog has from its environment, some of which are secrets."""
+    from floe_ingestion_defs.destinations.iceberg.catalog import catalog_properties
+
+    name = next((catalog_config[n] for n in _NAMED["catalog_name"] if n in catalog_config), None)
+    return catalog_properties(str(name or DEFAULT_CATALOG), {})
 
 
 def open_configured_catalog(config: Mapping[str, Any]) -> Catalog:

@@ -54,11 +54,28 @@ _REQUIREMENTS = {
     "duckdb_engine": "duckdb-engine",
     "sqlalchemy_bigquery": "sqlalchemy-bigquery",
 }
+# What the catalog and its storage need, where that differs from what a source needs.
+_CATALOG_REQUIREMENTS = {
+    "psycopg2": "floe-ingestion-defs[sql-postgres]",
+    "s3fs": "floe-ingestion-defs[s3fs]",
+    "boto3": "pyiceberg[glue]",
+    "thrift": "pyiceberg[hive]",
+    "gcsfs": "pyiceberg[gcsfs]",
+    "adlfs": "pyiceberg[adlfs]",
+}
 
 
-def install_command(module: str) -> str:
-    """Give the command that installs the package of a module."""
-    return f"pip install '{_REQUIREMENTS.get(module, module)}'"
+def install_command(module: str, *, for_catalog: bool = False) -> str:
+    """Give the command that installs the package of a module.
+
+    Args:
+        module: The module that is absent.
+        for_catalog: Whether the catalog needs it, and not a source.
+    """
+    requirement = _REQUIREMENTS.get(module, module)
+    if for_catalog:
+        requirement = _CATALOG_REQUIREMENTS.get(module, requirement)
+    return f"pip install '{requirement}'"
 
 
 def check_extras(sources: Iterable[IngestionSourceConfig]) -> None:

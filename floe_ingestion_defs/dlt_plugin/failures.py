@@ -86,7 +86,7 @@ def _made_for(
             return _contract_violation(inner, about)
         if "IncompatibleSchema" in names:
             return _incompatible(inner, about)
-    message = redactor.clean(_message(chain))
+    message = redactor.clean(_message(chain, for_catalog=step in _DESTINATION_STEPS))
     if step in _DESTINATION_STEPS:
         return DestinationWriteError(message, **about)
     if any(_is_configuration(inner) for inner in chain):
@@ -143,15 +143,28 @@ def _is_connection(error: BaseException) -> bool:
     )
 
 
-def _message(chain: Sequence[BaseException]) -> str:
+def _message(chain: Sequence[BaseException], *, for_catalog: bool) -> str:
     """Give the text of the innermost error that has one, without what only a debugger needs."""
-    for inner in reversed(chain):
-        text = str(inner)
-        if type(inner).__module__.startswith("sqlalchemy"):
-            text = re.sub(r"\n?\[SQL: .*", "", text, flags=re.DOTALL)
-        text = re.sub(r"\n?\(Background on this error.*", "", text, flags=re.DOTALL).strip()
-        if isinstance(inner, ModuleNotFoundError) and inner.name:
-            text += f"; {install_command(inner.name)}"
-        if text:
-            return f"{type(inner).__name__}: {text}"[:_LONGEST_MESSAGE]
-    return type(chain[-1]).__name__
+    inner = next((error for error in reversed(chain) if _text(error, for_catalog)), None)
+    if inner is None:
+        return type(chain[-1]).__name__
+    message = _text(inner, for_catalog)
+    around = next((e for e in chain if inner in (e.__cause__, e.__context__)), None)
+    module = "" if around is None else type(around).__module__.partition(".")[0]
+    if module == "pyiceberg" and not isinstance(inner, ImportError):
+        # The catalog's own words, and which request it was.
+        message = f"{_text(around, for_catalog)} ({message})"
+    elif module in ("urllib3", "aiohttp") and isinstance(inner, OSError):
+        # The system says what, and who called it says where.
+        message = _text(around, for_catalog)
+    return message[:_LONGEST_MESSAGE]
+
+
+def _text(error: BaseException | None, for_catalog: bool) -> str:
+    text = str(error or "")
+    if type(error).__module__.startswith("sqlalchemy"):
+        text = re.sub(r"\n?\[SQL: .*", "", text, flags=re.DOTALL)
+    text = re.sub(r"\n?\(Background on this error.*", "", text, flags=re.DOTALL).strip()
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        text += f"; {install_command(error.name, for_catalog=for_catalog)}"
+    return f"{type(error).__name__}: {text}" if text else ""

@@ -12,6 +12,7 @@ from floe_ingestion_defs.contracts import HealthState, HealthStatus
 from floe_ingestion_defs.dlt_plugin.config import DltIngestionConfig
 from floe_ingestion_defs.dlt_plugin.destination_config import (
     destination_config,
+    environment_of,
     open_configured_catalog,
 )
 from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
@@ -71,7 +72,7 @@ def _verdict(config: DltIngestionConfig, started: bool, timeout: float) -> tuple
 
 def _catalog_trouble(catalog_config: Mapping[str, Any], timeout: float) -> str | None:
     found: list[str] = []
-    redactor = redactor_for(dict(catalog_config))
+    redactor = redactor_for(dict(catalog_config), environment_of(catalog_config))
 
     def ask() -> None:
         try:

@@ -25,7 +25,7 @@ from floe_ingestion_defs.dlt_plugin.capabilities import Capabilities
 from floe_ingestion_defs.dlt_plugin.categories import categorize_error
 from floe_ingestion_defs.dlt_plugin.config import DltIngestionConfig, IngestionSourceConfig
 from floe_ingestion_defs.dlt_plugin.config_errors import explain
-from floe_ingestion_defs.dlt_plugin.destination_config import destination_config
+from floe_ingestion_defs.dlt_plugin.destination_config import destination_config, environment_of
 from floe_ingestion_defs.dlt_plugin.errors import (
     IngestionError,
     PipelineConfigurationError,
@@ -196,8 +196,9 @@ class DltIngestionPlugin(IngestionPlugin):
             SourceConnectionError: The source cannot be reached.
         """
         source = as_source_config(config)
+        catalog = self._config.catalog_config
         redactor = redactor_for(
-            source.source_config, source.credentials, self._config.catalog_config
+            source.source_config, source.credentials, catalog, environment_of(catalog)
         )
         attributes = {
             "ingestion.source_name": source.name,

@@ -101,6 +101,7 @@ def _secrets_in(value: Any, *, is_secret: bool) -> Iterator[str]:
             yield password
         elif is_secret and "://" not in value:
             yield value
+            yield value.partition(":")[2]  # Of an OAuth2 credential, id:secret.
     elif isinstance(value, Mapping):
         for key, item in value.items():
             secret = is_secret or _SECRET_KEYS.search(str(key)) is not None

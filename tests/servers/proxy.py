@@ -1,17 +1,19 @@
-"""A real HTTP proxy on loopback that spoils a catalog's answers.
+"""A real HTTP proxy on loopback that spoils a catalog's answers, or lets its tokens expire.
 
 It stands between pyiceberg and a REST catalog, so what the client sees is what a broken gateway,
-a lost connection or an overloaded server would show it.
+a lost connection, an overloaded server or a strict one would show it.
 """
 
 from __future__ import annotations
 
 import http.client
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from urllib.parse import urlparse
 
 Reply = tuple[int, dict[str, str], bytes]
@@ -38,6 +40,53 @@ Fault = Callable[[Commit], Reply | None]
 
 
 @dataclass
+class Tokens:
+    """Tokens of the proxy's own, each of which is good for a few requests only.
+
+    Attributes:
+        uses: The requests that a token is good for.
+        status: The answer to a token that is used up: 419, or 401 as from most servers.
+        most: The tokens that are given out; who asks for more is refused.
+        issued: The tokens given out so far.
+        refused: The requests refused so far for their token.
+    """
+
+    uses: int
+    status: int
+    most: int = 1_000
+    issued: int = 0
+    refused: int = 0
+    _left: dict[str, int] = field(default_factory=dict)
+    _real: dict[str, str] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def issue(self, headers: dict[str, str], forward: Forward) -> Reply:
+        """Answers a request for a token as RFC 6749 has it: with one way to log in, not two."""
+        if headers.get("Authorization", "").startswith("Bearer "):
+            return oauth_refusal("invalid_request")
+        status, answered, body = forward()
+        if status != 200:
+            return status, answered, body
+        if self.issued >= self.most:
+            return oauth_refusal("invalid_client")
+        self.issued += 1
+        granted = json.loads(body)
+        token = f"token-{next(self._numbers)}"
+        self._left[token], self._real[token] = self.uses, granted["access_token"]
+        return status, answered, json.dumps({**granted, "access_token": token}).encode()
+
+    def exchange(self, headers: dict[str, str]) -> Reply | None:
+        """Puts the catalog's token in the place of the proxy's, or says why not."""
+        token = headers.get("Authorization", "").removeprefix("Bearer ")
+        if self._left.get(token, 0) < 1:
+            self.refused += 1
+            return refusal(self.status, "NotAuthorizedException")
+        self._left[token] -= 1
+        headers["Authorization"] = f"Bearer {self._real[token]}"
+        return None
+
+
+@dataclass
 class Proxy:
     """A running proxy.
 
@@ -45,17 +94,24 @@ class Proxy:
         uri: Where it listens.
         faults: By the table's name, what becomes of commits to it.
         commits: How many commits each table got so far.
+        tokens: What becomes of logins; None where they pass unchanged.
     """
 
     uri: str = ""
     faults: dict[str, Fault] = field(default_factory=dict)
     commits: dict[str, int] = field(default_factory=dict)
+    tokens: Tokens | None = None
 
 
 def refusal(status: int, kind: str) -> Reply:
     """An error in the form of the REST specification."""
     body = f'{{"error": {{"message": "spoilt", "type": "{kind}", "code": {status}}}}}'
     return status, {"Content-Type": "application/json"}, body.encode()
+
+
+def oauth_refusal(error: str) -> Reply:
+    """The answer of a token endpoint that gives no token."""
+    return 401, {"Content-Type": "application/json"}, f'{{"error": "{error}"}}'.encode()
 
 
 @contextmanager
@@ -86,7 +142,16 @@ def running_proxy(target: str) -> Iterator[Proxy]:
                 return reply
 
             parts = urlparse(self.path).path.split("/")
-            if self.command == "POST" and len(parts) > 2 and parts[-2] == "tables":
+            reply: Reply | None = None
+            if proxy.tokens and parts[-2:] == ["oauth", "tokens"]:
+                with lock:
+                    reply = proxy.tokens.issue(headers, forward)
+            elif proxy.tokens:
+                with lock:
+                    reply = proxy.tokens.exchange(headers)
+            if reply is not None:
+                pass
+            elif self.command == "POST" and len(parts) > 2 and parts[-2] == "tables":
                 table = parts[-1]
                 with lock:
                     number = proxy.commits[table] = proxy.commits.get(table, 0) + 1
@@ -114,7 +179,7 @@ def running_proxy(target: str) -> Iterator[Proxy]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     proxy.uri = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
         yield proxy

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -43,26 +43,38 @@ def embedded_catalog_properties() -> dict[str, str]:
     }
 
 
-def catalog_properties(name: str, overrides: Mapping[str, str | None]) -> dict[str, str]:
+def catalog_properties(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """The properties that `open_catalog` opens a catalog with; they may hold secrets.
 
     Args:
         name: The catalog's name in pyiceberg's own configuration.
         overrides: Properties that take precedence over it; None is the same as absent.
+
+    Returns:
+        Texts by their names, and mappings for pyiceberg's `auth` and `ssl`.
     """
     from pyiceberg.utils.config import Config
 
     # Read anew rather than from pyiceberg's import-time copy: tests, notebooks and run workers
     # set the environment after the import.
-    configured = dict(Config().get_catalog_config(name) or {})
+    configured: dict[str, Any] = dict(Config().get_catalog_config(name) or {})
     configured.update({key: value for key, value in overrides.items() if value is not None})
     if "uri" not in configured and configured.get("type", "sql") == "sql":
         configured = {**embedded_catalog_properties(), **configured}
-    return {key: str(value) for key, value in configured.items()}
+    uri = str(configured.get("uri", ""))
+    if uri.startswith("http") and "py-catalog-impl" not in configured:
+        configured["type"] = str(configured.get("type", "rest")).lower()
+    if uri.startswith("postgresql"):
+        # A connection that broke while the rows were staged is replaced before it is used.
+        configured.setdefault("pool_pre_ping", "true")
+    return {
+        key: dict(value) if isinstance(value, Mapping) else str(value)
+        for key, value in configured.items()
+    }
 
 
 def open_catalog(
-    name: str = DEFAULT_CATALOG_NAME, overrides: Mapping[str, str | None] | None = None
+    name: str = DEFAULT_CATALOG_NAME, overrides: Mapping[str, Any] | None = None
 ) -> Catalog:
     """Opens a pyiceberg catalog, making the embedded one on first use.
 
@@ -76,9 +88,15 @@ def open_catalog(
     from pyiceberg.catalog import load_catalog
 
     properties = catalog_properties(name, overrides or {})
-    if properties.get("uri", "").startswith("sqlite:///"):
-        Path(properties["uri"].removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        return _open_sqlite_catalog(name, properties)
+    uri = properties.get("uri", "")
+    if uri.startswith("sqlite:///"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    if uri.startswith(("sqlite", "postgresql")):
+        return _open_sql_catalog(name, properties)
+    if properties.get("type") == "rest" and uri:
+        from floe_ingestion_defs.destinations.iceberg.rest_catalog import BoundedRestCatalog
+
+        return BoundedRestCatalog(name, **properties)
     return load_catalog(name, **properties)
 
 
@@ -115,16 +133,18 @@ def _look_up(catalog: Catalog, identifier: tuple[str, ...]) -> None:
         catalog.load_table(identifier)
 
 
-def _open_sqlite_catalog(name: str, properties: dict[str, str]) -> Catalog:
+def _open_sql_catalog(name: str, properties: dict[str, Any]) -> Catalog:
     from pyiceberg.catalog import load_catalog
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import DBAPIError
 
     # pyiceberg creates its two tables without IF NOT EXISTS, so of two processes that open a new
-    # file together one is told "table iceberg_tables already exists": a second look finds it.
+    # database together one is told "table iceberg_tables already exists", by PostgreSQL in a
+    # ProgrammingError or, of the type of the table's rows, an IntegrityError: a second look finds
+    # it.
     for attempt in range(5):
         try:
             return load_catalog(name, **properties)
-        except OperationalError as error:
+        except DBAPIError as error:
             if attempt == 4 or "already exists" not in str(error):
                 raise
             time.sleep(0.05 * (attempt + 1))
