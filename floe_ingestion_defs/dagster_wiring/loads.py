@@ -81,6 +81,7 @@ class SourceRun:
         plugin.startup()
         names = [spec.name for spec in resources.values()]
         arguments = self._arguments()
+        window = (arguments["start"], arguments["end"]) if "start" in arguments else None
         pipeline = plugin.create_pipeline(
             self.translator.source, resources=names, audits=[blocking]
         )
@@ -90,9 +91,7 @@ class SourceRun:
             rows = result.resources[spec.name].rows_loaded
             self.context.log.info(f"{spec.table}: {rows} rows loaded")
             preview_rows = self.translator.settings.for_resource(spec.name).preview_rows
-            loaded = LoadedTable(
-                spec, result, tables[spec.table], preview_rows, is_window="start" in arguments
-            )
+            loaded = LoadedTable(spec, result, tables[spec.table], preview_rows, window)
             yield dg.MaterializeResult(asset_key=key, metadata=loaded.describe())
 
     def _arguments(self) -> dict[str, Any]:

@@ -5,10 +5,12 @@ Numbers are numbers, so that the UI plots them over time.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from floe_ingestion_defs.dagster_wiring.partition_rows import count_partition_rows
 from floe_ingestion_defs.dagster_wiring.translator import STORAGE_KIND
 from floe_ingestion_defs.dlt_plugin import LoadResult, ResourceSpec
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot
 
 _REJECTED = ("reason or column", "what", "number")
+# What a load with nothing new leaves out takes no time, and is plotted as that.
+_PHASES = ("extract", "normalize", "stage", "audit", "commit", "publish")
 _CHANGES = ("column", "change", "before", "after")
 
 
@@ -31,15 +35,15 @@ class LoadedTable:
         table: The table; None where the load had nothing to make one of.
         preview_rows: Rows to show; none unless somebody configured it, for rows may be personal
             data and Dagster keeps its event log.
-        is_window: Whether the load was of a partition or a window, whose rows are then all those
-            that it loaded.
+        window: First value of the window that the load was of, and the first one after it; None
+            for an incremental load.
     """
 
     spec: ResourceSpec
     result: LoadResult
     table: "Table | None" = None
     preview_rows: int = 0
-    is_window: bool = False
+    window: tuple[Any, Any] | None = None
 
     def describe(self) -> dict[str, Any]:
         """Return the metadata of the materialization.
@@ -47,12 +51,13 @@ class LoadedTable:
         `snapshot_id` is the snapshot that the load made, or the one that the table stands at where
         the load had nothing to add; only a table without any snapshot has none.
         """
-        loaded = self.result.resources[self.spec.name]
+        loaded, seconds = self.result.resources[self.spec.name], self.result.phase_seconds
         numbers = {
             "dagster/row_count": loaded.total_rows,
-            "dagster/partition_row_count": loaded.rows_loaded if self.is_window else None,
+            "dagster/partition_row_count": self._rows_of_window(),
             "rows_loaded": loaded.rows_loaded,
             "duration_seconds": round(float(self.result.duration_seconds), 3),
+            **{f"{phase}_seconds": round(seconds.get(phase, 0.0), 3) for phase in _PHASES},
         }
         snapshots = {
             "snapshot_id": loaded.snapshot_id,
@@ -64,10 +69,26 @@ class LoadedTable:
             **{name: number for name, number in numbers.items() if number is not None},
             # Texts, for a plot of identifiers over time means nothing.
             **{name: str(number) for name, number in snapshots.items() if number is not None},
+            **self._describe_cursor(),
             **self._describe_rejected(),
             **({"load_id": ", ".join(self.result.load_ids)} if self.result.load_ids else {}),
             **self._describe_table(),
         }
+
+    def _rows_of_window(self) -> int | None:
+        """Return how many rows the table has in the window of the load."""
+        if self.window is None:
+            return None
+        if self.spec.write_mode == "append" or self.table is None:
+            # What was loaded took the place of everything that was there.
+            return self.result.resources[self.spec.name].rows_loaded
+        return count_partition_rows(self.table, str(self.spec.cursor_field), *self.window)
+
+    def _describe_cursor(self) -> dict[str, Any]:
+        """Return where the cursor stood before the load, and where the next one goes on."""
+        loaded = self.result.resources[self.spec.name]
+        stood = {"cursor_before": loaded.cursor_before, "cursor_after": loaded.cursor_after}
+        return {name: _cursor(value) for name, value in stood.items() if value is not None}
 
     def _describe_rejected(self) -> dict[str, Any]:
         """Return what the schema contract kept out, which must not go unseen."""
@@ -107,6 +128,13 @@ class LoadedTable:
         if self.preview_rows:
             described["preview"] = _preview(self.table, self.preview_rows)
         return described
+
+
+def _cursor(value: Any) -> Any:
+    """Return a cursor's value: times are shown in the reader's zone, numbers are plotted."""
+    if isinstance(value, datetime):
+        return dg.MetadataValue.timestamp(value if value.tzinfo else value.replace(tzinfo=UTC))
+    return value if isinstance(value, int | float) else str(value)
 
 
 def _snapshot(table: "Table", snapshot_id: int | None) -> "Snapshot | None":

@@ -1,5 +1,6 @@
 import sqlite3
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -169,3 +170,46 @@ def test_what_a_contract_keeps_out_is_counted_with_its_reason(
     (rejected,) = [record.data for record in orders["rejected"]]
     assert "note" in rejected["reason or column"]
     assert (rejected["what"], rejected["number"]) == ("rows", 1)
+
+
+def test_a_materialization_says_where_the_cursor_stood_and_stands(
+    load: Load, shop: dict[str, Any], database: sqlite3.Connection
+) -> None:
+    """Whoever wonders what the next load will bring reads it there; a number is plotted."""
+    shop["cursor_field"] = "id"
+    first = metadata_of(load(), ORDERS)
+    database.execute("insert into orders values (9, 1.0, '2026-01-04')")
+    database.commit()
+    second = metadata_of(load(), ORDERS)
+    third = metadata_of(load(), ORDERS)
+
+    assert ("cursor_before" in first, first["cursor_after"]) == (False, 3)
+    assert (second["cursor_before"], second["cursor_after"]) == (3, 9)
+    assert (third["cursor_before"], third["cursor_after"]) == (9, 9)
+
+
+def test_a_cursor_of_times_is_shown_as_a_time(
+    load: Load, shop: dict[str, Any], database: sqlite3.Connection
+) -> None:
+    """The UI shows it in the zone of whoever looks."""
+    database.execute("create table visits (id integer, at timestamp)")
+    database.execute("insert into visits values (1, '2026-01-01 06:00:00.000000')")
+    database.commit()
+    shop.update(source_config={"table_names": ["visits"]}, cursor_field="at")
+
+    visits = metadata_of(load(), dg.AssetKey("ingestion__shop__visits"))
+
+    assert datetime.fromtimestamp(visits["cursor_after"], UTC) == datetime(2026, 1, 1, 6, tzinfo=UTC)
+
+
+def test_a_materialization_says_how_long_each_phase_took(load: Load) -> None:
+    """A source that becomes slow is told from a table that does; what did not happen took no time."""
+    phases = ("extract", "normalize", "stage", "audit", "commit", "publish")
+
+    first, second = (metadata_of(load(), ORDERS) for _ in range(2))
+
+    assert all(isinstance(first[f"{phase}_seconds"], float) for phase in phases)
+    assert first["commit_seconds"] > 0
+    assert sum(first[f"{phase}_seconds"] for phase in phases) <= first["duration_seconds"] + 0.01
+    assert (second["commit_seconds"], second["publish_seconds"]) == (0, 0)
+    assert second["extract_seconds"] > 0

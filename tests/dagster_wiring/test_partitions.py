@@ -83,6 +83,20 @@ def test_a_partition_forgets_rows_that_the_source_no_longer_has(
     assert metadata_of(empty)["dagster/partition_row_count"] == 0
 
 
+def test_a_partition_of_a_merge_counts_the_rows_that_the_table_has_in_it(
+    load: Load, visits: dict[str, Any], database: sqlite3.Connection
+) -> None:
+    """A merge goes by key, so what was loaded last need not be all that is there."""
+    visits.update(write_mode="merge", primary_key="id")
+    load(partition_key="2026-01-03")
+    database.execute("delete from visits where id = 4")
+    database.commit()
+
+    metadata = metadata_of(load(partition_key="2026-01-03"))
+
+    assert (metadata["rows_loaded"], metadata["dagster/partition_row_count"]) == (1, 2)
+
+
 def test_a_backfill_leaves_the_cursor_of_the_incremental_runs_alone(
     load: Load, visits: dict[str, Any], database: sqlite3.Connection
 ) -> None:
