@@ -105,7 +105,7 @@ def describe_violation(
     """
     for key, resource in specs.items():
         check = translator.settings.for_resource(resource.name).checks.schema_contract
-        if check is None or error.table not in (resource.table, resource.table_name):
+        if check is None or not _is_about(error.table, resource):
             continue
         yield dg.AssetCheckEvaluation(
             asset_key=key,
@@ -121,3 +121,9 @@ def describe_violation(
                 "published": False,
             },
         )
+
+
+def _is_about(table: str, resource: ResourceSpec) -> bool:
+    """Whether a table is a resource's, or is nested in it, with or without its namespace."""
+    name = table.removeprefix(f"{resource.namespace}.")
+    return name == resource.table_name or name.startswith(f"{resource.table_name}__")

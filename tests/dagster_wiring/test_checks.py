@@ -1,5 +1,7 @@
 import sqlite3
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -175,3 +177,40 @@ def test_a_frozen_contract_that_is_violated_shows_as_a_failed_check(
     assert not evaluation.passed
     assert evaluation.metadata["column"].value == "note"
     assert open_catalog().load_table("bronze.shop_orders").scan().to_arrow().num_rows == 3
+
+
+PEOPLE = """
+import dlt
+
+ROWS = [{"id": 1, "pets": [{"name": "Rex"}]}]
+
+
+def people():
+    return dlt.resource(ROWS, name="people")
+"""
+
+
+def test_a_violation_in_a_nested_table_shows_on_the_asset_that_it_hangs_from(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the root is an asset, and nobody should have to look for the check elsewhere."""
+    monkeypatch.setenv("FLOE_HOME", str(tmp_path / "floe"))
+    (tmp_path / "frozen_people.py").write_text(PEOPLE)
+    monkeypatch.syspath_prepend(tmp_path)
+    source = {
+        "name": "crm",
+        "source_type": "python",
+        "source_config": {"factory": "frozen_people:people", "resource_names": ["people"]},
+        "destination_table": "bronze.{resource}",
+        "schema_contract": "freeze",
+    }
+    definitions = build_ingestion_definitions(DltIngestionPlugin({"sources": [source]}))
+    job = definitions.resolve_job_def("ingestion__crm")
+    assert job.execute_in_process(instance=instance).success
+    sys.modules["frozen_people"].ROWS[0]["pets"] = [{"name": "Rex", "kind": "dog"}]
+
+    result = job.execute_in_process(instance=instance, raise_on_error=False)
+
+    (evaluation,) = result.get_asset_check_evaluations()
+    assert evaluation.asset_key == dg.AssetKey("ingestion__crm__people")
+    assert (evaluation.passed, evaluation.metadata["column"].value) == (False, "kind")
