@@ -199,7 +199,9 @@ def test_a_cursor_of_times_is_shown_as_a_time(
 
     visits = metadata_of(load(), dg.AssetKey("ingestion__shop__visits"))
 
-    assert datetime.fromtimestamp(visits["cursor_after"], UTC) == datetime(2026, 1, 1, 6, tzinfo=UTC)
+    assert datetime.fromtimestamp(visits["cursor_after"], UTC) == datetime(
+        2026, 1, 1, 6, tzinfo=UTC
+    )
 
 
 def test_a_materialization_says_how_long_each_phase_took(load: Load) -> None:
