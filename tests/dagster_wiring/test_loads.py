@@ -205,7 +205,7 @@ def test_a_cursor_of_times_is_shown_as_a_time(
 
 
 def test_a_materialization_says_how_long_each_phase_took(load: Load) -> None:
-    """A source that becomes slow is told from a table that does; what did not happen took no time."""
+    """A slow source is told from a slow table; what did not happen took no time."""
     phases = ("extract", "normalize", "stage", "audit", "commit", "publish")
 
     first, second = (metadata_of(load(), ORDERS) for _ in range(2))
