@@ -34,7 +34,7 @@ def count_partition_rows(table: "Table", column: str, start: Any, end: Any) -> i
     lower, upper = (_as_bound(value, day=pa.types.is_date(kind)) for value in (start, end))
     state = TableState(table.metadata, table.io)
     rows = window_deletion(state, Window(column=name, lower=lower, upper=upper))
-    return sum(batch.num_rows for batch in matching_rows(state, rows, [name]))
+    return sum(int(batch.num_rows) for batch in matching_rows(state, rows, [name]))
 
 
 def _as_bound(value: Any, *, day: bool) -> Any:
