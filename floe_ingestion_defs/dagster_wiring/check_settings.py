@@ -185,7 +185,7 @@ class NotNullCheck(Check):
 
     def describe(self, resource: ResourceSpec) -> str:
         """See `Check.describe`."""
-        return f"Every row has {', '.join(self.required_in(resource))}."
+        return f"Every row has a value in {', '.join(self.required_in(resource))}."
 
 
 class RowCountChangeCheck(Check):

@@ -112,12 +112,12 @@ def describe_violation(
             check_name=SCHEMA_CONTRACT,
             passed=False,
             severity=dg.AssetCheckSeverity.ERROR,
-            description=error.message,
+            description=f"{error.message[:1].upper()}{error.message[1:]}.",
             metadata={
                 "contract": resource.schema_contract,
                 "column": error.column,
-                "expected": error.expected or "",
-                "found": error.found or "",
+                **({"expected": error.expected} if error.expected else {}),
+                **({"found": error.found} if error.found else {}),
                 "published": False,
             },
         )

@@ -70,7 +70,7 @@ def test_a_check_says_in_a_sentence_what_it_holds(make_plugin: MakePlugin) -> No
         "schema_contract": "The table has the columns that were agreed on in their types.",
         "freshness": "The last successful load is not older than 26h.",
         "unique_key": "No two rows have the same id.",
-        "not_null": "Every row has id.",
+        "not_null": "Every row has a value in id.",
         "row_count_change": "The table loses no more than 20% of its rows in a load.",
     }
 

@@ -52,7 +52,7 @@ def missing_columns(schema: "Schema", columns: Sequence[str]) -> Finding | None:
     if not absent:
         return None
     said = f"The table has no column {', '.join(absent)}."
-    return Finding(False, said, {"columns_absent": absent})
+    return Finding(False, said, {"columns_absent": ", ".join(absent)})
 
 
 def table_of(records: Sequence[Mapping[str, str]], columns: Sequence[str]) -> dg.MetadataValue[Any]:

@@ -48,7 +48,7 @@ def check_freshness(
     metadata = {
         "clock": check.clock,
         "at": dg.MetadataValue.timestamp(at),
-        "age_seconds": age.total_seconds(),
+        "age_seconds": round(age.total_seconds(), 1),
     }
     said = f"{spec.table}: {what} was {_format_age(age)} ago"
     due = _earliest_allowed(check, now)

@@ -1,10 +1,14 @@
 """Whether columns that must have a value have one in every row."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from floe_ingestion_defs.dagster_wiring.table_checks.data_files import live_files, read_columns
-from floe_ingestion_defs.dagster_wiring.table_checks.finding import Finding, missing_columns
+from floe_ingestion_defs.dagster_wiring.table_checks.finding import (
+    Finding,
+    missing_columns,
+    table_of,
+)
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -56,8 +60,10 @@ def audit_not_null(outcome: "Outcome", columns: Sequence[str]) -> Finding:
 
 
 def _judge(missing: Mapping[str, int]) -> Finding:
-    metadata = {"missing_values": dict(missing)}
+    metadata: dict[str, Any] = {"missing_values": sum(missing.values())}
     if wrong := {name: count for name, count in missing.items() if count}:
+        counts = [{"column": name, "missing": str(count)} for name, count in wrong.items()]
+        metadata["columns"] = table_of(counts, ("column", "missing"))
         said = ", ".join(f"{name} in {count} rows" for name, count in wrong.items())
         return Finding(False, f"There is no value of {said}.", metadata)
-    return Finding(True, f"Every row has {', '.join(missing)}.", metadata)
+    return Finding(True, f"Every row has a value in {', '.join(missing)}.", metadata)

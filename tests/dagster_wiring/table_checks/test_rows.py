@@ -75,11 +75,13 @@ def test_repetitions_are_counted_the_same_in_any_number_of_passes(make_table: Ma
 
 
 def test_a_missing_value_is_found_without_reading_a_row(make_table: MakeTable) -> None:
-    """The files' statistics count them."""
+    """The files' statistics count them, and a number of them can be plotted over time."""
     finding = check_not_null(make_table(ids(1, None, 3), ids(None)), ["id"])
 
     assert not finding.passed
-    assert finding.metadata["missing_values"] == {"id": 2}
+    assert finding.metadata["missing_values"] == 2
+    (record,) = finding.metadata["columns"].records
+    assert record.data == {"column": "id", "missing": "2"}
 
 
 def test_a_required_column_that_the_table_lacks_is_found(make_table: MakeTable) -> None:
@@ -87,12 +89,15 @@ def test_a_required_column_that_the_table_lacks_is_found(make_table: MakeTable) 
     finding = check_not_null(make_table(ids(1)), ["id", "name"])
 
     assert not finding.passed
-    assert finding.metadata["columns_absent"] == ["name"]
+    assert finding.summary == "The table has no column name."
 
 
 def test_complete_columns_pass(make_table: MakeTable) -> None:
-    """Every row has what it must have."""
-    assert check_not_null(make_table(ids(1, 2)), ["id"]).passed
+    """Every row has what it must have, and nothing empty is shown."""
+    finding = check_not_null(make_table(ids(1, 2)), ["id"])
+
+    assert finding.passed
+    assert finding.metadata == {"missing_values": 0}
 
 
 @pytest.mark.parametrize(
