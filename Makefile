@@ -14,7 +14,7 @@ FLOE_HOME ?= .floe
 export RUNTIME__DLTHUB_TELEMETRY := false
 export DAGSTER_DISABLE_TELEMETRY := true
 
-.PHONY: help venv demo dev test test-all new-source new-project lint bench clean-demo
+.PHONY: help venv demo dev test test-all test-ui chromium new-source new-project lint bench clean-demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,11 +27,27 @@ demo: $(INSTALLED) ## load New York's flights of 2013 into Iceberg, three runs, 
 dev: $(INSTALLED) ## open the Dagster UI on what the demo loaded
 	@$(BIN)/python -m dlt_sources.nyc_flights.dev
 
-test: $(INSTALLED) ## run the tests, two files at a time
+test: $(INSTALLED) chromium ## run the tests, two files at a time
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not all_cases"
 
-test-all: $(INSTALLED) ## run the tests with every combination of cases
+test-all: $(INSTALLED) chromium ## run the tests with every combination of cases
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-ui: $(INSTALLED) chromium ## run the tests that use Dagster's UI in a browser
+	@$(BIN)/python -m pytest tests/ui
+
+# tests/ui/chromium.py looks for the same names. Root without apt-get has its own way to install.
+chromium: ## install Debian's chromium where there is no browser for the tests
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+		command -v "$$name" >/dev/null && exit 0; \
+	done; \
+	if [[ $$(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then \
+		echo "error: the tests of the UI need a Chromium or Chrome on the PATH, and there is none." >&2; \
+		echo "Install one (Debian: sudo apt-get install chromium), and run make again." >&2; \
+		exit 1; \
+	fi; \
+	echo "Installing Debian's chromium, which the tests of the UI need"; \
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null
 
 new-source: $(INSTALLED) ## make a source of your own from a tested template: make new-source NAME=shop
 	@$(BIN)/python -m floe_ingestion_defs.scaffold.new_source $(NAME)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
-
 from servers.process import LOG_LINES_IN_ERRORS, ServerDidNotStart, free_port
 
 # Runs start at once instead of waiting for the queue, and the page asks for news twice a second:

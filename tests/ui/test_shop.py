@@ -35,7 +35,12 @@ def test_a_source_is_materialized_from_the_asset_graph(page: Page, catalog: Cata
     expect_the_run_to_end(page, "Success")
 
     page.goto(f"/assets/{ORDERS}?view=overview")
-    for text in ("What customers ordered.", "bronze.shop_orders", "Euros, with tax.", "rows_loaded"):
+    for text in (
+        "What customers ordered.",
+        "bronze.shop_orders",
+        "Euros, with tax.",
+        "rows_loaded",
+    ):
         expect(page.get_by_text(text, exact=True).first).to_be_visible()
     expect(metadata_of(page, "rows_loaded")).to_have_text("3")
     button(page, "Plots").click()
