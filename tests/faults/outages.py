@@ -1,0 +1,28 @@
+"""Loads by the plugin whose servers are taken away from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from faults import boundaries
+
+
+def load_held(
+    source: dict[str, Any], retries: dict[str, Any], boundary: str, gate: Path
+) -> tuple[str, str, int]:
+    """Loads a source, held at a boundary until the gate opens.
+
+    Returns:
+        The category and the text of the error that ended the load, or "" for either, and the rows
+        that were loaded.
+    """
+    from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionError
+
+    boundaries.watch(boundaries.hold_when(boundary, gate))
+    plugin = DltIngestionPlugin({"sources": [source], "retry_config": retries})
+    try:
+        result = plugin.load(plugin.create_pipeline(plugin.source(source["name"])))
+    except IngestionError as error:
+        return str(error.category), str(error), 0
+    return "", "", result.rows_loaded
