@@ -26,3 +26,12 @@ def load_held(
     except IngestionError as error:
         return str(error.category), str(error), 0
     return "", "", result.rows_loaded
+
+
+def load_and_die(source: dict[str, Any], boundary: str) -> None:
+    """Loads a source and kills this process at a boundary."""
+    from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
+
+    boundaries.watch(boundaries.kill_when(boundary))
+    plugin = DltIngestionPlugin({"sources": [source]})
+    plugin.load(plugin.create_pipeline(plugin.source(source["name"])))

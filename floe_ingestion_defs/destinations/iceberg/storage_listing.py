@@ -57,7 +57,13 @@ def _list_by_fsspec(io: FileIO, location: str) -> Iterator[StoredFile]:
         raise TypeError(f"Files cannot be listed through a {type(io).__name__}")
     filesystem = io.get_fs(urlparse(location).scheme or "file")
     folder = filesystem._strip_protocol(location)
-    details: dict[str, dict[str, Any]] = filesystem.find(folder, detail=True)
+    # A listing is remembered by all who use the file system in this process: an old one would lack
+    # files, and of what it lacks fsspec says, from then on, that it does not exist.
+    filesystem.invalidate_cache()
+    try:
+        details: dict[str, dict[str, Any]] = filesystem.find(folder, detail=True)
+    finally:
+        filesystem.invalidate_cache()
     for path, info in details.items():
         modified = info.get("LastModified") or info.get("mtime") or info.get("last_modified")
         if not isinstance(modified, datetime):

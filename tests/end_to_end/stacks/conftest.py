@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,15 @@ from servers.stack import Stack
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, LoadResult
 
 Row = dict[str, Any]
-STACKS = ["sqlite", "postgres", pytest.param("rest", marks=pytest.mark.rest), "postgres_s3"]
+FSSPEC = "pyiceberg.io.fsspec.FsspecFileIO"
+STACKS = [
+    "sqlite",
+    "postgres",
+    pytest.param("rest", marks=pytest.mark.rest),
+    "postgres_s3",
+    pytest.param("rest by fsspec", marks=[pytest.mark.rest, pytest.mark.all_cases]),
+    pytest.param("postgres_s3 by fsspec", marks=pytest.mark.all_cases),
+]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,8 +36,14 @@ def warm_process() -> None:
 
 @pytest.fixture(params=STACKS)
 def stack(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
-    """Each of the four, configured in the environment, with a namespace of the test's own."""
-    chosen = make_stack(request.param, request, tmp_path)
+    """Each of the four, configured in the environment, with a namespace of the test's own.
+
+    Files are written by pyarrow where the parameter does not say `by fsspec`.
+    """
+    kind, _, by_fsspec = request.param.partition(" by ")
+    chosen = make_stack(kind, request, tmp_path)
+    if by_fsspec:
+        chosen = replace(chosen, properties={**chosen.properties, "py-io-impl": FSSPEC})
     for name, value in chosen.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
