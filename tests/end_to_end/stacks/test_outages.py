@@ -134,7 +134,7 @@ def test_a_load_outlives_its_server(shop: Any, load_without: Any, boundary: str)
 def test_a_server_that_is_gone_for_good_ends_the_load(
     shop: Any, load_without: Any, boundary: str
 ) -> None:
-    """Within its time, with an error that names it; nothing is half-done, and the next run loads."""
+    """In bounded time, by an error that names it; nothing is half-done, and the next run loads."""
     retries = {"max_retries": 2, "initial_delay_seconds": 0.2}
     (category, error, _), seconds = load_without(boundary, retries, back_after=None)
     assert category == "TRANSIENT"
