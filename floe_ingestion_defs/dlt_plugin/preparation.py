@@ -188,6 +188,7 @@ def build_source(
         PipelineConfigurationError: What is asked for cannot be done with these resources.
     """
     from floe_ingestion_defs.dlt_plugin.contract_gate import guard_resource
+    from floe_ingestion_defs.dlt_plugin.row_versions import version_rows
 
     request.check(specs)
     resources = SOURCE_TYPES[source.source_type].build(source, options, specs, request)
@@ -197,6 +198,7 @@ def build_source(
             spec = by_name[resource.name]
             apply_spec(resource, spec, source.source_type)
             guard_resource(resource, spec, rejections[spec.name])
+            version_rows(resource, spec)
             overwrite_window(resource, spec, request)
     return assemble_source(source, resources, specs).with_resources(*by_name)
 

@@ -44,8 +44,7 @@ def test_each_write_mode_leaves_what_it_promises(shop, mode):
 
 def test_scd2_keeps_the_versions_that_were(shop):
     """A row that is gone or different is retired at the moment at which its successor begins."""
-    tables = {"table_names": ["items"], "backend": "sqlalchemy"}
-    shop.options = {"write_mode": "merge", "merge_strategy": "scd2", "source_config": tables}
+    shop.options = {"write_mode": "merge", "merge_strategy": "scd2"}
     for rows in (FIRST, SECOND):
         shop.hold(COLUMNS, *rows)
         shop.load()
