@@ -1,0 +1,142 @@
+"""`docs/production.md`, followed line by line in a copy of the repository."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from servers.postgres import find_postgres
+from servers.process import find_program, free_port
+
+from deployment.compose import DEPLOY
+from deployment.console import read_commands
+
+ROOT = DEPLOY.parent
+PAGE = ROOT / "docs" / "production.md"
+PORTS = ("8181", "8333", "9333", "9340", "8888", "23646", "5432", "4000", "3000")
+BIN = Path(sys.executable).parent
+SITE_PACKAGES = Path(pytest.__file__).parents[1]
+# initdb refuses root, which is who the tests may be: another user, who may read root's files.
+AS_NOBODY = (
+    "setpriv --reuid=65534 --regid=65534 --clear-groups"
+    " --inh-caps=+dac_override --ambient-caps=+dac_override --"
+)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """The home of whoever follows the page; every process that is left in it is ended."""
+    folder = Path(tempfile.mkdtemp(prefix="floe-page-"))
+    try:
+        yield folder
+    finally:
+        for file in (folder / "floe-state").glob("**/*.pid"):
+            with suppress(psutil.NoSuchProcess):
+                process = psutil.Process(int(file.read_text().split()[0]))
+                for each in [*process.children(recursive=True), process]:
+                    each.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def checkout(home: Path) -> Path:
+    """A copy of the repository whose `.venv` has the packages already, so that none is fetched."""
+    copy = home / "floe-ingestion"
+    files = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split("\0")
+    for name in files:
+        if name and not name.startswith("tests/") and (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, copy / name)
+    venv.create(copy / ".venv", with_pip=False, symlinks=True)
+    (site,) = (copy / ".venv").glob("lib/python*/site-packages")
+    (site / "packages.pth").write_text(f"{SITE_PACKAGES}\n")
+    for name in ("dagster", "dagster-daemon", "dagster-webserver", "pip"):
+        script = (BIN / name).read_text().split("\n", 1)
+        (copy / ".venv/bin" / name).write_text(f"#!{copy / '.venv/bin/python'}\n{script[1]}")
+        (copy / ".venv/bin" / name).chmod(0o755)
+    weed = find_program("weed")
+    assert weed is not None
+    (copy / ".venv/bin/weed").symlink_to(weed)
+    return copy
+
+
+@pytest.fixture
+def programs(home: Path) -> Path:
+    """PostgreSQL's programs, as a user who is not root has them."""
+    folder = home / "bin"
+    folder.mkdir()
+    found = find_postgres()
+    assert found is not None
+    as_user = AS_NOBODY if os.geteuid() == 0 else ""
+    for name in ("initdb", "pg_ctl", "psql"):
+        (folder / name).write_text(f'#!/bin/sh\nexec {as_user} {found / name} "$@"\n')
+        (folder / name).chmod(0o755)
+    return folder
+
+
+@pytest.mark.rest
+@pytest.mark.timeout(600)
+def test_whoever_follows_the_page_has_a_deployment_that_loads(
+    home: Path, checkout: Path, programs: Path
+) -> None:
+    """Every command works in the order that the page has, and ends with what it says."""
+    commands, answers = read_commands(PAGE)
+    ports = {port: str(free_port()) for port in PORTS}
+    script = "\n".join(
+        re.sub(r"\b\d{4,5}\b", lambda match: ports.get(match[0], match[0]), command)
+        for command in commands
+    )
+    # With -m as in a terminal: other shells let what they start in the background ignore signals.
+    done = subprocess.run(
+        ["bash", "-c", f"set -mxeuo pipefail\n{script}"],
+        cwd=checkout,
+        env={
+            "HOME": str(home),
+            "PATH": os.pathsep.join([str(programs), str(BIN), os.environ["PATH"]]),
+            "LANG": "C.UTF-8",
+            **{name: value for name, value in os.environ.items() if name.startswith("PIP_")},
+            # The build backend is there, as all packages are.
+            "PIP_NO_BUILD_ISOLATION": "0",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=540,
+    )
+    logs = "\n".join(
+        f"--- {log.name}\n{log.read_text(errors='replace')[-3000:]}"
+        for log in sorted((home / "floe-state").glob("*.log"))
+    )
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}\n{logs}"
+    assert answers == ["3"]
+    assert set(answers) <= set(done.stdout.splitlines())
+    secret = re.search(r"^DAGSTER_PG_PASSWORD=(\w{48})$", (checkout / ".env").read_text(), re.M)
+    assert secret is not None
+    assert (checkout / ".env").stat().st_mode & 0o077 == 0
+    assert secret[1] not in logs
+    # The code server waits up to a minute for calls that are open, the others end at once.
+    pids = {file.stem: int(file.read_text()) for file in (home / "floe-state").glob("*.pid")}
+    others = [pid for name, pid in pids.items() if name != "code" and psutil.pid_exists(pid)]
+    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in others], timeout=20)
+    assert alive == []
+
+
+def test_every_port_of_the_page_is_one_that_the_test_moves() -> None:
+    """Otherwise following the page in a test could meet somebody else's server."""
+    commands, _ = read_commands(PAGE)
+    named = set(re.findall(r"\b\d{4,5}\b", "\n".join(commands)))
+    assert named == set(PORTS)
