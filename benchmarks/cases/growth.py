@@ -73,15 +73,15 @@ def _lengthen_log(home: Path, loads: int) -> None:
         replace(newest, load_uid=f"old-{n}", seq=n, settled_seq=n - 1, pipeline_name=f"p{n % 50}")
         for n in range(seq + 1, bulk + 1)
     ]
-    view.table.append(pa.concat_tables([load._as_row() for load in old]))
+    view.table.append(pa.concat_tables([load.as_row() for load in old]))
     compacted, seq = False, bulk
     # Until it has been compacted, and the next load would do so again: there it is slowest.
     while not (compacted and _files(log) == COMPACT_AFTER_FILES - 1):
         seq += 1
         entry = replace(newest, load_uid=f"old-{seq}", seq=seq, settled_seq=seq - 1)
         log.append(log.read_or_create(), entry)
-        compacted = log.compact_if_due() or compacted
-    log.record_settled(seq)
+        compacted = log.compact_if_due(log.read_or_create()) or compacted
+    log.record_settled(log.read_or_create(), seq)
 
 
 def _files(log: LoadLog) -> int:

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from dlt.load.exceptions import LoadClientJobFailed
 
     from floe_ingestion_defs.destinations.iceberg.configuration import IcebergClientConfiguration
-    from floe_ingestion_defs.destinations.iceberg.load_log import LogView
+    from floe_ingestion_defs.destinations.iceberg.log_view import LogView
     from floe_ingestion_defs.destinations.iceberg.sql_client import IcebergSqlClient
 
 UID_KEY = "load_uid"

@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from pyiceberg.table import CreateTableTransaction, Table, Transaction
+from pyiceberg.table import CreateTableTransaction, Table, TableProperties, Transaction
 
 from floe_ingestion_defs.destinations.iceberg.errors import CommitConflict, CommitContention
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
+    from pyiceberg.manifest import DataFile
     from pyiceberg.table import CommitTableResponse, StagedTable
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.update import TableRequirement, TableUpdate
 
+T = TypeVar("T")
+
 COMMIT_DEADLINE_SECONDS = 120.0
+# A catalog whose answers are lost this often is given up on: it is gone rather than unlucky.
+_MOST_UNKNOWN_OUTCOMES = 3
 
 
 class CommitOutcomeUnknown(Exception):
@@ -156,10 +161,64 @@ def create_table_transaction(
     return _AssertedCreation(cast("StagedTable", transaction._table))
 
 
+def add_snapshot(
+    transaction: Transaction,
+    added: Iterable[DataFile],
+    removed: Iterable[DataFile] = (),
+    summary: Mapping[str, str] | None = None,
+) -> None:
+    """Adds to the transaction one snapshot in which data files come and go.
+
+    Args:
+        transaction: Of a table, or of its creation.
+        added: The files that come.
+        removed: The files that go.
+        summary: What the snapshot's summary says besides.
+    """
+    removed = list(removed)
+    update = transaction.update_snapshot(snapshot_properties=dict(summary or {}))
+    properties = transaction.table_metadata.properties
+    merging = properties.get(TableProperties.MANIFEST_MERGE_ENABLED) == "true"
+    append = update.merge_append if merging else update.fast_append
+    with update.overwrite() if removed else append() as snapshot:
+        for data_file in removed:
+            snapshot.delete_data_file(data_file)
+        for data_file in added:
+            snapshot.append_data_file(data_file)
+
+
 def head_of(table: Table) -> int | None:
     """The snapshot id that `main` stands at, None before the first snapshot."""
     ref = table.metadata.refs.get("main")
     return ref.snapshot_id if ref else None
+
+
+def commit_certainly(
+    what: str, attempt: Callable[[], T], deadline_seconds: float = COMMIT_DEADLINE_SECONDS
+) -> T:
+    """Attempts a commit until it is known to be there.
+
+    Args:
+        what: What is being committed, for the error.
+        attempt: Reads, returns if the commit is there already, and else makes it on what it read.
+            That is what settles an unknown outcome too.
+        deadline_seconds: No attempt starts later than this many seconds after the first.
+
+    Raises:
+        CommitContention: Other writers won every attempt within the time.
+        Exception: What the catalog raised, where time and again it did not say what became of it.
+    """
+    unknown = 0
+    for _ in attempts(what, deadline_seconds):
+        try:
+            return attempt()
+        except CommitConflict:
+            continue
+        except CommitOutcomeUnknown as error:
+            unknown += 1
+            if unknown == _MOST_UNKNOWN_OUTCOMES:
+                raise error.cause from error
+    raise AssertionError("unreachable")
 
 
 def attempts(what: str, deadline_seconds: float = COMMIT_DEADLINE_SECONDS) -> Iterator[int]:
@@ -181,6 +240,7 @@ def attempts(what: str, deadline_seconds: float = COMMIT_DEADLINE_SECONDS) -> It
                 f"{what} met other writers in each of {attempt + 1} attempts within "
                 f"{deadline_seconds:.0f} seconds. Run it again, or run fewer writers at once."
             )
-        # Full jitter: with 50 writers on one table it needed at most 14 attempts.
-        time.sleep(random.uniform(0, min(0.02 * 2**attempt, 1.0)))  # noqa: S311
+        # Full jitter. A conflict means that somebody got on, so the wait grows slowly: doubled, it
+        # left the last of 8 writers asleep for as long as all the others took together.
+        time.sleep(random.uniform(0, min(0.02 * 1.6**attempt, 1.0)))  # noqa: S311
         attempt += 1

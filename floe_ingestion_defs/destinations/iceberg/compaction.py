@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from floe_ingestion_defs.destinations.iceberg.commits import (
     CommitOutcomeUnknown,
+    add_snapshot,
     head_of,
     load_table,
 )
@@ -70,10 +71,8 @@ def rewrite(table: Table, rows: pa.Table, properties: dict[str, str] | None = No
         with table.transaction() as transaction:
             if properties:
                 transaction.set_properties(properties)
-            with transaction.update_snapshot().overwrite() as overwrite:
-                for task in table.scan().plan_files():
-                    overwrite.delete_data_file(task.file)
-                overwrite.append_data_file(describe(table.metadata, table.io, path))
+            gone = [task.file for task in table.scan().plan_files()]
+            add_snapshot(transaction, [describe(table.metadata, table.io, path)], gone)
             expire = ExpireSnapshots(transaction)
             if len(snapshots) < _MOST_SNAPSHOTS:
                 expire.older_than(datetime.now(UTC) - _KEEP_SNAPSHOTS_FOR)

@@ -17,7 +17,6 @@ from urllib.parse import unquote, urlparse
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyiceberg.conversions import from_bytes, to_bytes
 from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.io.pyarrow import (
     ArrowScan,
@@ -33,6 +32,7 @@ from pyiceberg.table.locations import load_location_provider
 from pyiceberg.typedef import Record
 
 from floe_ingestion_defs.destinations.iceberg.intent import StagedFile
+from floe_ingestion_defs.destinations.iceberg.partitions import decode_partition
 from floe_ingestion_defs.destinations.iceberg.read_ahead import read_ahead
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.table import FileScanTask
     from pyiceberg.table.metadata import TableMetadata
-    from pyiceberg.types import PrimitiveType
 
 _FIELD_ID = b"PARQUET:field_id"
 _COPY_BYTES = 8 * 1024 * 1024
@@ -299,30 +298,3 @@ def still_fits(metadata: TableMetadata, io: FileIO, staged: StagedFile) -> bool:
     """Whether a staged file can be a data file of the table as it is now: see `ids_agree`."""
     with io.new_input(staged.path).open() as stream:
         return ids_agree(pq.read_schema(stream), metadata)
-
-
-def encode_partition(metadata: TableMetadata, values: Iterable[Any]) -> tuple[str | None, ...]:
-    """Partition values in the form that an intent keeps."""
-    return tuple(
-        None if value is None else to_bytes(result_type, value).hex()
-        for result_type, value in zip(partition_types(metadata), values, strict=True)
-    )
-
-
-def decode_partition(metadata: TableMetadata, encoded: Iterable[str | None]) -> Record:
-    """The partition record of what `encode_partition` made."""
-    return Record(
-        *(
-            None if value is None else from_bytes(result_type, bytes.fromhex(value))
-            for result_type, value in zip(partition_types(metadata), encoded, strict=True)
-        )
-    )
-
-
-def partition_types(metadata: TableMetadata) -> list[PrimitiveType]:
-    """The types of the table's partition values, in the order of its default spec."""
-    schema = metadata.schema()
-    return [
-        field.transform.result_type(schema.find_type(field.source_id))  # type: ignore[misc]
-        for field in metadata.spec().fields
-    ]

@@ -18,14 +18,12 @@ from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME as STATE_TABLE
 
 from floe_ingestion_defs.destinations.iceberg.audit import BUILT_IN, Audit, StagedTable
 from floe_ingestion_defs.destinations.iceberg.commits import (
-    CommitOutcomeUnknown,
-    attempts,
+    commit_certainly,
     create_table_transaction,
 )
 from floe_ingestion_defs.destinations.iceberg.compaction import compact_states
 from floe_ingestion_defs.destinations.iceberg.errors import (
     AuditFailed,
-    CommitConflict,
     LoadExpired,
     TableBlocked,
 )
@@ -40,7 +38,7 @@ from floe_ingestion_defs.destinations.iceberg.layout import (
     partition_spec,
     sort_order,
 )
-from floe_ingestion_defs.destinations.iceberg.load_log import Load
+from floe_ingestion_defs.destinations.iceberg.log_view import Load
 from floe_ingestion_defs.destinations.iceberg.package import Package, Phases
 from floe_ingestion_defs.destinations.iceberg.plan import TablePlan, plan_load
 from floe_ingestion_defs.destinations.iceberg.publish import (
@@ -62,7 +60,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table, Transaction
 
     from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
-    from floe_ingestion_defs.destinations.iceberg.load_log import LogView
+    from floe_ingestion_defs.destinations.iceberg.log_view import LogView
 
 logger = logging.getLogger(__name__)
 
@@ -96,8 +94,10 @@ def run_load(
     if load is None:
         staged = phases.measured("stage", lambda: stage(dataset, package, view))
         phases.measured("audit", lambda: audit(dataset, staged, audits))
-        load = phases.measured("commit", lambda: commit(dataset, package, staged, view, started))
-    phases.measured("publish", lambda: publish_own(dataset, load))
+        load, view = phases.measured(
+            "commit", lambda: commit(dataset, package, staged, view, started)
+        )
+    phases.measured("publish", lambda: publish_own(dataset, load, view))
     return load
 
 
@@ -213,7 +213,7 @@ def commit(
     staged: Sequence[StagedTable],
     view: LogView,
     started: float,
-) -> Load:
+) -> tuple[Load, LogView]:
     """Appends the load to the log: this is the commit point, and from here on it exists.
 
     Args:
@@ -223,18 +223,22 @@ def commit(
         view: The log when staging began.
         started: When staging began, in the seconds of `time.monotonic`.
 
+    Returns:
+        The load, and the log with it.
+
     Raises:
         StateConflict: Another run committed the state of a resource that this load extracted.
         IncompatibleSchema: A load that was committed meanwhile brought a column that this load's
             rows do not fit.
         LoadExpired: Too much time has passed since staging began.
     """
-    unknown = 0
     fitted_through = view.last_seq
-    for _ in attempts(f"Committing load {package.load_id} to {dataset.name}"):
-        view = dataset.log.read_or_create()
+
+    def attempt() -> tuple[Load, LogView]:
+        nonlocal view, fitted_through
+        view = dataset.log.read_or_create(view)
         if done := view.find(package.load_uid):
-            return done
+            return done, view
         if time.monotonic() - started > COMMIT_WITHIN_SECONDS:
             raise LoadExpired(
                 f"Load {package.load_id} was staged more than {COMMIT_WITHIN_SECONDS / 3600:.0f} "
@@ -243,17 +247,9 @@ def commit(
         _refuse_what_no_longer_fits(dataset, staged, view, fitted_through)
         fitted_through = view.last_seq
         load = _next_load(package, staged, view)
-        try:
-            dataset.log.append(view, load)
-            return load
-        except CommitConflict:
-            continue
-        except CommitOutcomeUnknown as error:
-            # The log tells whether it was applied. A catalog that is really gone gives up here.
-            unknown += 1
-            if unknown == 3:
-                raise error.cause from error
-    raise AssertionError("unreachable")
+        return load, dataset.log.append(view, load)
+
+    return commit_certainly(f"Committing load {package.load_id} to {dataset.name}", attempt)
 
 
 def _refuse_what_no_longer_fits(
@@ -295,13 +291,17 @@ def _next_load(package: Package, staged: Sequence[StagedTable], view: LogView) -
     )
 
 
-def publish_own(dataset: Dataset, load: Load) -> None:
+def publish_own(dataset: Dataset, load: Load, view: LogView) -> None:
     """Publishes the load's tables, each through every earlier load first.
+
+    Args:
+        dataset: The dataset.
+        load: The committed load.
+        view: The log with it.
 
     Raises:
         TableBlocked: A table was changed incompatibly since the audit; the others are published.
     """
-    view = dataset.log.read_or_create()
     earlier = [other for other in view.unsettled() if other.seq <= load.seq]
     tables = {intent.table for intent in load.intent.tables}
     blocked = publish(dataset, view.uuid, earlier, tables)
@@ -310,23 +310,23 @@ def publish_own(dataset: Dataset, load: Load) -> None:
             f"Load {load.load_id} is committed, and cannot be published to "
             + "; ".join(f"`{dataset.qualified(t)}`: {error}" for t, error in blocked.items())
         )
-    _record_settled(dataset, load)
-    dataset.log.compact_if_due()
+    view = dataset.log.read_or_create(view)
+    _record_settled(dataset, load, view)
+    dataset.log.compact_if_due(view)
     if STATE_TABLE in tables:
         compact_states(dataset.catalog, dataset.identifier(STATE_TABLE))
 
 
-def _record_settled(dataset: Dataset, load: Load) -> None:
+def _record_settled(dataset: Dataset, load: Load, view: LogView) -> None:
     """Records what is published by now, unless another load is about to.
 
     Of loads that overlap the last one records for all, so that they do not contend for the log
     once more each; where there is always another one, every few loads one does.
     """
-    view = dataset.log.read_or_create()
     settled = settled_through(dataset, view, published={load.seq})
     gained = settled - view.settled_seq
     if gained and (settled == view.last_seq or gained >= RECORD_SETTLED_AFTER):
-        dataset.log.record_settled(settled)
+        dataset.log.record_settled(view, settled)
 
 
 def open_dataset(dataset: Dataset) -> LogView | None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from floe_ingestion_defs.destinations.iceberg.commits import attempts
-from floe_ingestion_defs.destinations.iceberg.errors import CommitConflict, IncompatibleSchema
+from floe_ingestion_defs.destinations.iceberg.commits import commit_certainly
+from floe_ingestion_defs.destinations.iceberg.errors import IncompatibleSchema
 from floe_ingestion_defs.destinations.iceberg.intent import TableIntent
 from floe_ingestion_defs.destinations.iceberg.load import COMMIT_WITHIN_SECONDS
 from floe_ingestion_defs.destinations.iceberg.publish import (
@@ -184,13 +184,11 @@ def _aside(intent: TableIntent) -> TableIntent:
 
 
 def _move_mark(dataset: Dataset, log_uuid: str, name: str, seq: int) -> None:
-    for _ in attempts(f"Releasing {dataset.qualified(name)}"):
+    def attempt() -> None:
         table = dataset.load_table(name)
         if table is None or mark_of(table, log_uuid) >= seq:
             return
-        try:
-            with table.transaction() as transaction:
-                transaction.set_properties({LOG_PROPERTY: log_uuid, MARK_PROPERTY: str(seq)})
-            return
-        except CommitConflict:
-            continue
+        with table.transaction() as transaction:
+            transaction.set_properties({LOG_PROPERTY: log_uuid, MARK_PROPERTY: str(seq)})
+
+    commit_certainly(f"Releasing {dataset.qualified(name)}", attempt)

@@ -14,16 +14,13 @@ from typing import TYPE_CHECKING
 from pyiceberg.schema import Schema
 from pyiceberg.table import TableProperties
 
-from floe_ingestion_defs.destinations.iceberg.change import Change, compute_change
+from floe_ingestion_defs.destinations.iceberg.change import compute_change
 from floe_ingestion_defs.destinations.iceberg.commits import (
-    CommitOutcomeUnknown,
-    attempts,
+    add_snapshot,
+    commit_certainly,
     create_table_transaction,
 )
-from floe_ingestion_defs.destinations.iceberg.errors import (
-    CommitConflict,
-    IncompatibleSchema,
-)
+from floe_ingestion_defs.destinations.iceberg.errors import IncompatibleSchema
 from floe_ingestion_defs.destinations.iceberg.layout import (
     DEFAULT_PROPERTIES,
     partition_spec,
@@ -37,7 +34,7 @@ if TYPE_CHECKING:
 
     from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
     from floe_ingestion_defs.destinations.iceberg.intent import TableIntent
-    from floe_ingestion_defs.destinations.iceberg.load_log import Load, LogView
+    from floe_ingestion_defs.destinations.iceberg.log_view import Load, LogView
 
 logger = logging.getLogger(__name__)
 
@@ -124,22 +121,15 @@ def publish_table(dataset: Dataset, log_uuid: str, load: Load, intent: TableInte
         IncompatibleSchema: The table was changed since the load was audited.
         CommitContention: Other writers won every attempt within the time limit.
     """
-    name = dataset.qualified(intent.table)
-    unknown = 0
-    for _ in attempts(f"Publishing load {load.load_id} to {name}"):
+
+    def attempt() -> None:
         table = dataset.load_table(intent.table)
-        if mark_of(table, log_uuid) >= load.seq:
-            return
-        try:
+        if mark_of(table, log_uuid) < load.seq:
             _commit(dataset, log_uuid, load, intent, table)
-            return
-        except CommitConflict:
-            continue
-        except CommitOutcomeUnknown as error:
-            # The mark tells whether it was applied. A catalog that is really gone gives up here.
-            unknown += 1
-            if unknown == 3:
-                raise error.cause from error
+
+    commit_certainly(
+        f"Publishing load {load.load_id} to {dataset.qualified(intent.table)}", attempt
+    )
 
 
 def _commit(
@@ -155,7 +145,9 @@ def _commit(
     metadata, io = transaction.table_metadata, transaction._table.io
     state = TableState(metadata, io, is_empty=table is None)
     change = compute_change(state, intent, lambda: _root_before(dataset, load, intent))
-    _add_snapshot(transaction, load, change)
+    if change.added or change.removed:
+        summary = {LOAD_ID_SUMMARY: load.load_id, LOAD_UID_SUMMARY: load.load_uid}
+        add_snapshot(transaction, change.added, change.removed, summary)
     transaction.commit_transaction()
 
 
@@ -231,23 +223,6 @@ def _set_properties(
     transaction.set_properties(properties)
 
 
-def _add_snapshot(transaction: Transaction, load: Load, change: Change) -> None:
-    """Adds the one snapshot of the commit, if any file comes or goes."""
-    if not change.added and not change.removed:
-        return
-    summary = {LOAD_ID_SUMMARY: load.load_id, LOAD_UID_SUMMARY: load.load_uid}
-    update = transaction.update_snapshot(snapshot_properties=summary)
-    merging = (
-        transaction.table_metadata.properties.get(TableProperties.MANIFEST_MERGE_ENABLED) == "true"
-    )
-    append = update.merge_append if merging else update.fast_append
-    with update.overwrite() if change.removed else append() as snapshot:
-        for data_file in change.removed:
-            snapshot.delete_data_file(data_file)
-        for data_file in change.added:
-            snapshot.append_data_file(data_file)
-
-
 def _root_before(
     dataset: Dataset, load: Load, intent: TableIntent
 ) -> tuple[TableState, TableIntent]:
@@ -304,5 +279,5 @@ def recover(dataset: Dataset, view: LogView) -> dict[str, Exception]:
         return {}
     blocked = publish(dataset, view.uuid, unsettled)
     if not blocked:
-        dataset.log.record_settled(unsettled[-1].seq)
+        dataset.log.record_settled(view, unsettled[-1].seq)
     return blocked

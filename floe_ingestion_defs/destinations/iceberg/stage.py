@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,13 +21,13 @@ from floe_ingestion_defs.destinations.iceberg.data_files import (
     BATCH_ROWS,
     arrow_schema,
     data_path,
-    encode_partition,
     ids_agree,
     parquet_writer,
     stream_batches,
     upload,
 )
 from floe_ingestion_defs.destinations.iceberg.intent import StagedFile
+from floe_ingestion_defs.destinations.iceberg.partitions import Partition, split_by_partition
 from floe_ingestion_defs.destinations.iceberg.schema import is_native
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class _Piece:
     """One local file of one partition, and the rows that are held for it."""
 
     local: Path
-    partition: tuple[str | None, ...]
+    partition: Partition
     rows: int = 0
     held: list[pa.RecordBatch] = field(default_factory=list)
     writer: pq.ParquetWriter | None = None
@@ -162,11 +162,11 @@ class _Splitter:
         self._metadata = metadata
         self._folder = folder
         self._sort_keys = _sort_keys(metadata)
-        self._open: dict[tuple[str | None, ...], _Piece] = {}
+        self._open: dict[Partition, _Piece] = {}
         self._done: list[_Piece] = []
 
     def add(self, batch: pa.RecordBatch) -> None:
-        for partition, rows in self._by_partition(batch):
+        for partition, rows in split_by_partition(self._metadata, batch):
             piece = self._open.pop(partition, None) or self._new_piece(partition)
             self._open[partition] = piece  # The last in the dict is the last that was used.
             piece.held.append(rows)
@@ -180,7 +180,7 @@ class _Splitter:
             self._close(piece)
         return self._done
 
-    def _new_piece(self, partition: tuple[str | None, ...]) -> _Piece:
+    def _new_piece(self, partition: Partition) -> _Piece:
         if len(self._open) >= OPEN_PARTITIONS:
             self._close(next(iter(self._open.values())))
         number = len(self._done) + len(self._open)
@@ -203,43 +203,6 @@ class _Splitter:
             piece.writer.close()
         del self._open[piece.partition]
         self._done.append(piece)
-
-    def _by_partition(
-        self, batch: pa.RecordBatch
-    ) -> Iterator[tuple[tuple[str | None, ...], pa.RecordBatch]]:
-        spec = self._metadata.spec()
-        if spec.is_unpartitioned():
-            yield (), batch
-            return
-        schema = self._metadata.schema()
-        values = []
-        for partition_field in spec.fields:
-            source = schema.find_field(partition_field.source_id)
-            transform = partition_field.transform.pyarrow_transform(source.field_type)
-            values.append(transform(batch.column(source.name)))
-        names = [f"p{i}" for i in range(len(values))]
-        keys = pa.table(values, names=names).append_column("row", pa.array(range(batch.num_rows)))
-        groups = keys.group_by(names).aggregate([("row", "list")])
-        for group in groups.to_pylist():
-            partition = encode_partition(
-                self._metadata, [_internal_value(group[name]) for name in names]
-            )
-            yield partition, batch.take(pa.array(group["row_list"]))
-
-
-def _internal_value(value: Any) -> Any:
-    """A partition value as Iceberg represents it: dates and times as integers."""
-    from datetime import date, datetime, time
-
-    from pyiceberg.utils.datetime import date_to_days, datetime_to_micros, time_to_micros
-
-    if isinstance(value, datetime):
-        return datetime_to_micros(value)
-    if isinstance(value, date):
-        return date_to_days(value)
-    if isinstance(value, time):
-        return time_to_micros(value)
-    return value
 
 
 def _null_placement(metadata: TableMetadata) -> str:
