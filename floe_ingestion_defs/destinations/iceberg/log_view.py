@@ -218,44 +218,47 @@ class LogView:
         """The loads past a seq, oldest first; a settled one may have no intent any more."""
         if seq >= self.last_seq:
             return []
-        return self._read(pc.field("seq") > seq, (*_LIGHT, "intent"))
+        return self._read(lambda seqs: pc.greater(seqs, seq), "intent")
 
     def find(self, load_uid: str) -> Load | None:
         """The committed load of that uid."""
-        found = self._rows.filter(pc.field("load_uid") == load_uid).to_pylist()
-        return self._read(_at(found[0]["seq"]), LOG_SCHEMA.names)[0] if found else None
+        seq = self._newest(pc.equal(self._rows["load_uid"], load_uid))
+        return None if seq is None else self._read_at_seq(seq, "intent", "state")
 
     def newest_state(self, pipeline_name: str) -> Load | None:
         """The pipeline's newest load that changed its state, with that state."""
-        rows = self._rows.filter(
-            (pc.field("pipeline_name") == pipeline_name) & pc.field("state_version").is_valid()
-        )
-        seq = pc.max(rows["seq"]).as_py()
-        return None if seq is None else self._read(_at(seq), (*_LIGHT, "state"))[0]
+        of_pipeline = pc.equal(self._rows["pipeline_name"], pipeline_name)
+        seq = self._newest(pc.and_(of_pipeline, pc.is_valid(self._rows["state_version"])))
+        return None if seq is None else self._read_at_seq(seq, "state")
 
     def newest_schema_hash(self, schema_name: str | None) -> str | None:
         """The version hash of the newest schema, of that name if one is given."""
-        rows = self._rows
-        if schema_name is not None:
-            rows = rows.filter(pc.field("schema_name") == schema_name)
-        seq = pc.max(rows["seq"]).as_py()
-        if seq is None:
-            return None
-        return str(rows.filter(pc.field("seq") == seq)["schema_version_hash"][0].as_py())
+        names = self._rows["schema_name"]
+        seq = self._newest(
+            pc.is_valid(names) if schema_name is None else pc.equal(names, schema_name)
+        )
+        return None if seq is None else self._read_at_seq(seq).schema_version_hash
 
     def knows_schema(self, version_hash: str) -> bool:
         """Whether a load with this version of a schema was committed."""
         return bool(pc.any(pc.equal(self._rows["schema_version_hash"], version_hash)).as_py())
 
-    def _read(self, wanted: pc.Expression, columns: Sequence[str]) -> list[Load]:
+    def _newest(self, mask: Any) -> int | None:
+        seq: int | None = pc.max(self._rows["seq"].filter(mask)).as_py()
+        return seq
+
+    def _read_at_seq(self, seq: int, *heavy: str) -> Load:
+        return self._read(lambda seqs: pc.equal(seqs, seq), *heavy)[0]
+
+    def _read(self, wanted: Callable[[pa.ChunkedArray], Any], *heavy: str) -> list[Load]:
+        """The loads whose seqs are wanted, oldest first, with those of the heavy columns."""
         found = []
+        # By masks: a filter that is an expression takes milliseconds, however few the rows are.
         for file in self._files:
-            if file.rows.filter(wanted).num_rows:
-                is_whole = file.rows.num_columns == len(LOG_SCHEMA)
-                rows = file.rows if is_whole else _read_file(self.table, file.path, columns)
-                found += rows.filter(wanted).to_pylist()
+            mask = wanted(file.rows["seq"])
+            if pc.any(mask).as_py():
+                is_light = heavy and file.rows.num_columns < len(LOG_SCHEMA)
+                columns = (*_LIGHT, *heavy)
+                rows = _read_file(self.table, file.path, columns) if is_light else file.rows
+                found += rows.filter(mask).to_pylist()
         return sorted(map(_load_from_row, found), key=lambda load: load.seq)
-
-
-def _at(seq: int) -> pc.Expression:
-    return pc.field("seq") == seq

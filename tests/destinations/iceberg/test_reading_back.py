@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import daft
@@ -12,6 +15,7 @@ import dlt
 import duckdb
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from dlt.common.exceptions import MissingDependencyException
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
@@ -112,6 +116,63 @@ def test_duckdb_reads_the_rows(lake: Lake) -> None:
     orders = lake.table("orders").scan().to_arrow_batch_reader()  # noqa: F841 (DuckDB finds it)
     back = connection.sql("select * from orders").to_arrow_table().to_pylist()
     assert plain(back) == ROWS
+
+
+# DuckDB's Iceberg extension comes as a package for 1.5.5, and for none of the versions that the
+# extra `duckdb` has pinned, so it gets an environment of its own.
+DUCKDB = "1.5.5"
+READ_BY_DUCKDB = """
+import sys
+import duckdb
+import pyarrow.parquet as pq
+from duckdb_extensions import import_extension
+
+connection = duckdb.connect(config={"extension_directory": sys.argv[1]})
+for name in ("avro", "httpfs", "iceberg"):
+    import_extension(name, con=connection)
+connection.sql("set timezone = 'UTC'")
+for metadata, target in zip(sys.argv[2::2], sys.argv[3::2]):
+    rows = connection.sql(f"select * from iceberg_scan('{metadata}')").to_arrow_table()
+    pq.write_table(rows, target)
+"""
+
+
+@pytest.fixture(scope="module")
+def duckdb_with_extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of packages: a DuckDB that reads Iceberg by itself."""
+    folder = tmp_path_factory.mktemp("duckdb")
+    names = ["extensions", "extension-avro", "extension-httpfs", "extension-iceberg"]
+    packages = [f"duckdb=={DUCKDB}", *(f"duckdb-{name}=={DUCKDB}" for name in names)]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--no-deps", "--target", folder, *packages], check=True)
+    return folder
+
+
+@pytest.mark.all_cases
+@pytest.mark.usefixtures("orders")
+def test_duckdb_s_own_iceberg_reader_reads_the_rows(
+    lake: Lake, duckdb_with_extension: Path, tmp_path: Path
+) -> None:
+    """Merged tables, and dlt's own files: with a column added, one widened, and partitioned."""
+    small = pa.table({"id": pa.array([1, 2], pa.int32()), "v": ["a", None]})
+    large = pa.table({"id": pa.array([3, 2**40], pa.int64()), "w": [0.5, None]})
+    for rows in (small, large):
+        lake.load(rows, table_name="appended")
+    names = ["orders", "appended", "_dlt_loads"]
+    tables = [(lake.table(n).metadata_location, str(tmp_path / f"{n}.parquet")) for n in names]
+    reader = [sys.executable, "-c", READ_BY_DUCKDB, tmp_path / "extensions"]
+    environment = {**os.environ, "PYTHONPATH": str(duckdb_with_extension)}
+    subprocess.run([*reader, *(part for t in tables for part in t)], check=True, env=environment)
+    back = {name: pq.read_table(t[1]).to_pylist() for name, t in zip(names, tables, strict=True)}
+    assert plain(back["orders"]) == ROWS
+    assert sorted((row["id"], row["v"], row["w"]) for row in back["appended"]) == [
+        (1, "a", None),
+        (2, None, None),
+        (3, None, 0.5),
+        (2**40, None, None),
+    ]
+    seqs = sorted(row["seq"] for row in back["_dlt_loads"])
+    assert seqs == list(range(1, len(seqs) + 1))
 
 
 def test_a_dataset_gives_relations_arrow_and_data_frames(orders: dlt.Pipeline) -> None:
