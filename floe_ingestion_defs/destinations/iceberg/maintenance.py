@@ -140,7 +140,7 @@ def _referenced(table: Table) -> Iterator[str]:
                 continue
             read.add(manifest.manifest_path)
             yield manifest.manifest_path
-            for live in manifest.fetch_manifest_entry(table.io, discard_deleted=False):
+            for live in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
                 yield live.data_file.file_path
 
 

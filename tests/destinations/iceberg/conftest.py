@@ -19,9 +19,11 @@ from dlt.common.pipeline import LoadInfo
 from dlt.pipeline.exceptions import PipelineStepFailed
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
+from servers.stack import rest_stack
 
 from floe_ingestion_defs.destinations import iceberg
 from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
+from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
 
 Row = dict[str, Any]
 
@@ -64,12 +66,13 @@ class Lake:
         return open_catalog()
 
     def table(self, name: str) -> Table:
-        return self.catalog.load_table((self.dataset, name))
+        dataset = Dataset(self.catalog, self.dataset)
+        return dataset.catalog.load_table(dataset.identifier(name))
 
     def tables(self) -> set[str]:
         """The tables of the dataset that are not dlt's own."""
         names = {identifier[-1] for identifier in self.catalog.list_tables(self.dataset)}
-        return {name for name in names if not name.startswith("_dlt")}
+        return {name for name in names if not name.lstrip("_").startswith("dlt_")}
 
     def arrow(self, name: str) -> pa.Table:
         return self.table(name).scan().to_arrow()
@@ -160,9 +163,25 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs a test that is marked `also_on_rest` on a REST catalog with S3 storage as well."""
+    marker = metafunc.definition.get_closest_marker("also_on_rest")
+    if marker is not None:
+        marks = [pytest.mark.rest, *([pytest.mark.all_cases] if marker.kwargs else [])]
+        stacks = ["sqlite", pytest.param("rest", marks=marks)]
+        metafunc.parametrize("lake", stacks, indirect=True)
+
+
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(tmp_path)
+def lake(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> Lake:
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return Lake(tmp_path)
+    stack = rest_stack(request.getfixturevalue("seaweedfs"), tmp_path)
+    for name, value in stack.environment.items():
+        monkeypatch.setenv(name, value)
+    return Lake(tmp_path, stack.namespace)
 
 
 @pytest.fixture

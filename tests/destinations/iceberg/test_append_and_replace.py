@@ -21,6 +21,7 @@ def replacing(rows: list[Row], **hints: Any) -> Any:
     return orders(rows, "replace", **hints)
 
 
+@pytest.mark.also_on_rest
 def test_an_append_adds_rows_in_one_snapshot(lake: Lake) -> None:
     """What was there stays, and equal rows are different rows."""
     lake.load(orders([{"id": 1}, {"id": 2}]))
@@ -44,6 +45,7 @@ def test_an_append_of_several_files_is_one_snapshot(
     assert lake.snapshots("orders") == 1
 
 
+@pytest.mark.also_on_rest
 def test_nothing_new_makes_no_snapshot(lake: Lake) -> None:
     """An empty append leaves the table as it is."""
     lake.load(orders([{"id": 1}]))
@@ -51,6 +53,7 @@ def test_nothing_new_makes_no_snapshot(lake: Lake) -> None:
     assert lake.snapshots("orders") == 1
 
 
+@pytest.mark.also_on_rest(all_cases=True)
 def test_a_snapshot_names_its_load(lake: Lake) -> None:
     """The load id in the snapshot is the one in the rows and in the log."""
     info = lake.load(orders([{"id": 1}]))
@@ -78,6 +81,7 @@ def test_a_replace_is_one_snapshot(
     assert lake.snapshots("orders") == lake.snapshots("orders__tags") == 2
 
 
+@pytest.mark.also_on_rest
 def test_an_empty_replace_empties_the_table_and_those_nested_in_it(lake: Lake) -> None:
     """No nested row is left when its root goes."""
     lake.load(replacing([{"id": 1, "tags": [{"a": ["x"]}]}]))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dlt
 import pyarrow.compute as pc
+import pytest
 
 from floe_ingestion_defs.destinations.iceberg.audit import Finding, StagedTable
 from floe_ingestion_defs.destinations.iceberg.errors import AuditFailed
@@ -43,6 +44,7 @@ def test_rows_that_pass_are_published(lake: Lake) -> None:
     assert lake.values("orders", "amount") == [1, 2]
 
 
+@pytest.mark.also_on_rest
 def test_a_finding_ends_the_load(lake: Lake) -> None:
     """The error carries the findings; tables, schemas, log and cursor are as they were."""
     lake.load(orders(1), options=AUDITED)
@@ -51,9 +53,9 @@ def test_a_finding_ends_the_load(lake: Lake) -> None:
     assert isinstance(error, AuditFailed)
     (finding,) = error.findings
     assert (finding.audit, finding.table, finding.column) == (
-        "no_negative_amount", "lake.orders", "amount"
+        "no_negative_amount", f"{lake.dataset}.orders", "amount"
     )  # fmt: skip
-    assert "lake.orders.amount: 1 rows" in str(error)
+    assert f"{lake.dataset}.orders.amount: 1 rows" in str(error)
     assert {t: lake.table(t).metadata_location for t in before} == before
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import dlt
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from dlt.destinations.impl.filesystem.iceberg_adapter import iceberg_adapter, iceberg_partition
@@ -65,12 +66,18 @@ def laid_out(rows: list[Row], partition: Any = None, **arguments: Any) -> Any:
     return iceberg_adapter(resource, partition=partition, table_properties=properties)
 
 
+def read_file(lake: Lake, path: str) -> pa.Table:
+    """One data file's rows, wherever it is stored."""
+    with lake.table("t").io.new_input(path).open() as stream:
+        return pq.read_table(stream)
+
+
 def assert_rows_are_where_they_belong(lake: Lake) -> None:
     """Each row of each file has the file's partition values, by the transforms themselves."""
     table = lake.table("t")
     spec, schema = table.spec(), table.schema()
     for task in table.scan().plan_files():
-        rows = pq.read_table(task.file.file_path.removeprefix("file://"))
+        rows = read_file(lake, task.file.file_path)
         for position, field in enumerate(spec.fields):
             source = schema.find_field(field.source_id)
             transform = field.transform.transform(source.field_type)
@@ -82,6 +89,7 @@ def assert_rows_are_where_they_belong(lake: Lake) -> None:
                 assert transform(given) == task.file.partition[position], (field.name, value)
 
 
+@pytest.mark.also_on_rest(all_cases=True)
 @pytest.mark.parametrize("name", PARTITIONS)
 def test_rows_are_split_by_partition(lake: Lake, name: str) -> None:
     """A file's rows are of its partition, nulls are one, and scans by it find every row."""
@@ -94,6 +102,7 @@ def test_rows_are_split_by_partition(lake: Lake, name: str) -> None:
         assert [{k: f[k] for k in row} for f in found] == [row, row]
 
 
+@pytest.mark.also_on_rest
 def test_the_spec_has_the_names_that_were_given(lake: Lake) -> None:
     """A partition field is named after its column and transform, or as the adapter says."""
     specs = [
@@ -128,6 +137,7 @@ def test_partition_columns_are_named_as_in_the_source(lake: Lake) -> None:
     assert [f.name for f in lake.table("t").spec().fields] == ["order_day"]
 
 
+@pytest.mark.also_on_rest
 def test_many_partitions(lake: Lake) -> None:
     """More partitions than files are held open, in rows that go to and fro between them."""
     rows = [{"id": n, "part": n % 150} for n in range(1500)]
@@ -146,6 +156,7 @@ def test_a_scan_of_one_partition_opens_its_files_only(lake: Lake) -> None:
     assert scan.to_arrow().num_rows == sum(r["at"].year >= 1970 for r in ROWS)
 
 
+@pytest.mark.also_on_rest(all_cases=True)
 @pytest.mark.parametrize("partitioned", [False, True])
 def test_files_of_a_sorted_table_are_sorted(lake: Lake, partitioned: bool) -> None:
     """The column hint `sort` orders rows within each file, and stands in the table's metadata."""
@@ -157,7 +168,7 @@ def test_files_of_a_sorted_table_are_sorted(lake: Lake, partitioned: bool) -> No
     order = lake.table("t").sort_order()
     assert [lake.table("t").schema().find_column_name(f.source_id) for f in order.fields] == ["id"]
     for task in lake.table("t").scan().plan_files():
-        ids = pq.read_table(task.file.file_path.removeprefix("file://"))["id"].to_pylist()
+        ids = read_file(lake, task.file.file_path)["id"].to_pylist()
         assert ids == sorted(ids)
     assert len(lake.rows("t")) == 200
 
@@ -168,7 +179,7 @@ def test_a_sorted_table_is_sorted_with_nulls(lake: Lake) -> None:
     rows = [{"n": n, "id": None if n % 3 == 0 else n} for n in range(10, 0, -1)]
     lake.load(rows, table_name="t", columns=columns)
     (task,) = lake.table("t").scan().plan_files()
-    ids = pq.read_table(task.file.file_path.removeprefix("file://"))["id"].to_pylist()
+    ids = read_file(lake, task.file.file_path)["id"].to_pylist()
     (field,) = lake.table("t").sort_order().fields
     assert field.null_order == NullOrder.NULLS_FIRST
     assert ids == [None, None, None, 1, 2, 4, 5, 7, 8, 10]

@@ -102,6 +102,7 @@ def test_a_key_in_several_files_of_one_load_is_one_row(lake: Lake, sort: bool) -
     assert len(lake.values("orders__tags", "value")) == 10
 
 
+@pytest.mark.also_on_rest
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_merge_is_one_snapshot_of_every_table(lake: Lake, strategy: str) -> None:
     """Nobody sees half a merge of a table."""
@@ -110,6 +111,7 @@ def test_a_merge_is_one_snapshot_of_every_table(lake: Lake, strategy: str) -> No
     assert lake.snapshots("orders") == lake.snapshots("orders__tags") == 2
 
 
+@pytest.mark.also_on_rest
 def test_a_merge_reads_and_rewrites_only_files_that_hold_its_keys(lake: Lake) -> None:
     """Data files without an incoming key stay in the table as they are."""
     for start in (0, 100, 200):
@@ -121,6 +123,7 @@ def test_a_merge_reads_and_rewrites_only_files_that_hold_its_keys(lake: Lake) ->
     assert len(lake.rows("orders")) == 30
 
 
+@pytest.mark.also_on_rest(all_cases=True)
 @pytest.mark.parametrize("layout", ["partition", "sort"])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_laid_out_table_is_merged_into(lake: Lake, strategy: str, layout: str) -> None:

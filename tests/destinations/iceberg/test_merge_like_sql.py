@@ -233,6 +233,7 @@ KEYS: dict[str, Callable[[int], Any]] = {
 }
 
 
+@pytest.mark.also_on_rest(all_cases=True)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_merge_leaves_what_dlt_s_sql_destination_leaves(name: str, same_as_sql: Compare) -> None:
     """After every load the rows, and the rows nested in them, equal those in DuckDB."""

@@ -83,6 +83,7 @@ def plain(rows: list[Row]) -> list[Row]:
     ]  # fmt: skip
 
 
+@pytest.mark.also_on_rest
 @pytest.mark.usefixtures("orders")
 def test_pyiceberg_reads_the_rows(lake: Lake) -> None:
     """All rows, as they were loaded."""
@@ -91,6 +92,7 @@ def test_pyiceberg_reads_the_rows(lake: Lake) -> None:
     assert sorted(few.to_arrow()["id"].to_pylist()) == [4, 6, 8]
 
 
+@pytest.mark.also_on_rest(all_cases=True)
 @pytest.mark.usefixtures("orders")
 def test_polars_reads_the_rows(lake: Lake) -> None:
     """Polars opens the table by itself, filters included."""
@@ -100,6 +102,7 @@ def test_polars_reads_the_rows(lake: Lake) -> None:
     assert sorted(few["id"].to_list()) == [4, 6, 8]
 
 
+@pytest.mark.also_on_rest(all_cases=True)
 @pytest.mark.usefixtures("orders")
 def test_daft_reads_the_rows(lake: Lake) -> None:
     """Daft opens the table by itself, filters included."""
@@ -175,6 +178,7 @@ def test_duckdb_s_own_iceberg_reader_reads_the_rows(
     assert seqs == list(range(1, len(seqs) + 1))
 
 
+@pytest.mark.also_on_rest(all_cases=True)
 def test_a_dataset_gives_relations_arrow_and_data_frames(orders: dlt.Pipeline) -> None:
     """The same rows in each of dlt's forms, whole and in chunks."""
     relation = orders.dataset().orders
@@ -188,6 +192,7 @@ def test_a_dataset_gives_relations_arrow_and_data_frames(orders: dlt.Pipeline) -
     assert relation.where("id", "gt", 6).arrow().num_rows == 2
 
 
+@pytest.mark.also_on_rest
 def test_a_dataset_counts_joins_and_aggregates(orders: dlt.Pipeline) -> None:
     """Any SQL of DuckDB's, over as many tables as it names and a table as often as it likes."""
     dataset = orders.dataset()

@@ -68,6 +68,7 @@ def test_drop_data_keeps_the_columns(lake: Lake) -> None:
     assert cursor(lake) == 1
 
 
+@pytest.mark.also_on_rest(all_cases=True)
 @pytest.mark.parametrize("refresh", ["drop_sources", "drop_resources", "drop_data"])
 def test_each_table_is_refreshed_in_one_snapshot(lake: Lake, refresh: Any) -> None:
     """Nobody sees a dropped table that is not loaded again yet."""
@@ -102,6 +103,7 @@ def test_drop_resources_leaves_other_resources(lake: Lake) -> None:
     assert len(lake.rows("orders")) == 1
 
 
+@pytest.mark.also_on_rest(all_cases=True)
 @pytest.mark.parametrize("refresh", ["drop_sources", "drop_resources"])
 def test_a_dropped_column_may_come_back_with_another_type(lake: Lake, refresh: Any) -> None:
     """A refresh is how an incompatible change of a source is taken over."""
@@ -125,6 +127,7 @@ def test_a_table_dropped_without_rows_is_loaded_afresh(lake: Lake, refresh: Any)
     assert [r["v"] for r in lake.rows("orders")] == ["text", "more"]
 
 
+@pytest.mark.also_on_rest
 def test_a_refresh_of_a_merged_table(lake: Lake) -> None:
     """Rows that the merge would have kept are gone."""
 
@@ -143,6 +146,7 @@ def test_a_refresh_of_a_dataset_that_is_not_there(lake: Lake) -> None:
     assert lake.values("orders", "at") == [1, 2]
 
 
+@pytest.mark.also_on_rest
 def test_a_table_that_somebody_dropped_is_made_anew(lake: Lake) -> None:
     """What was published stays gone, and new rows make a new table."""
     lake.load(shop(FIRST))

@@ -59,6 +59,7 @@ BY_CITY = (
 )
 
 
+@pytest.mark.also_on_rest
 def test_versions_follow_one_another(same_as_sql: Compare) -> None:
     """A changed row retires its version, an absent one retires, one that returns is valid anew."""
     same_as_sql(lambda: versions(*CHANGES), "customers")
@@ -70,6 +71,7 @@ def test_active_versions_may_end_at_a_given_moment(same_as_sql: Compare) -> None
     same_as_sql(lambda: versions(*CHANGES, strategy=strategy), "customers")
 
 
+@pytest.mark.also_on_rest(all_cases=True)
 def test_nested_rows_belong_to_their_version(same_as_sql: Compare) -> None:
     """A change in a list makes a new version, which has its own nested rows."""
     same_as_sql(lambda: versions(*NESTED), "customers")

@@ -64,6 +64,7 @@ DLT_TYPES: list[tuple[str, dict[str, Any], list[Any], IcebergType]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.also_on_rest(all_cases=True)
 @pytest.mark.parametrize(
     ("data_type", "hints", "values", "expected"),
     DLT_TYPES,
@@ -80,6 +81,7 @@ def test_a_dlt_type_comes_back_equal(
     assert [r["v"] for r in lake.rows("t")] == [*values, None]
 
 
+@pytest.mark.also_on_rest
 def test_every_type_in_one_row(lake: Lake) -> None:
     """Without hints dlt finds the types itself."""
     row = {

@@ -66,6 +66,7 @@ def test_a_bound_may_have_another_zone_or_none(lake: Lake) -> None:
     assert lake.values("hours", "at") == [moments[0], moments[3]]
 
 
+@pytest.mark.also_on_rest
 def test_a_backfill_may_be_run_again(lake: Lake) -> None:
     """The same window gives the same rows; with fewer rows the others are gone."""
     lake.load(hours([{"at": n, "v": 0} for n in range(10)]))
@@ -76,6 +77,7 @@ def test_a_backfill_may_be_run_again(lake: Lake) -> None:
     assert [r["at"] for r in lake.rows("hours")] == [0, 1, 2, 4, 6, 7, 8, 9]
 
 
+@pytest.mark.also_on_rest(all_cases=True)
 @pytest.mark.parametrize("shape", ["a list", "a generator", "arrow"])
 def test_an_empty_window_is_emptied(lake: Lake, shape: str) -> None:
     """A source that finds nothing in the window leaves nothing there, in one snapshot."""
@@ -115,6 +117,7 @@ def test_a_row_outside_the_window_is_refused(lake: Lake, outside: int | None) ->
     assert lake.values("hours", "at") == list(range(10))
 
 
+@pytest.mark.also_on_rest
 def test_nested_rows_go_and_come_with_their_roots(lake: Lake) -> None:
     """No nested row is left without its root, two levels deep, or doubled."""
 

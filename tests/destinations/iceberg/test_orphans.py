@@ -1,0 +1,125 @@
+"""The orphan sweep deletes what nothing refers to, and nothing else."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from floe_ingestion_defs.destinations.iceberg import maintenance
+from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.iceberg.maintenance import remove_orphans
+
+if TYPE_CHECKING:
+    from tests.destinations.iceberg.conftest import Lake
+
+NOW = timedelta(0)
+
+
+@pytest.fixture
+def sweep_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the sweep delete files that were just written, as a test cannot wait for a day."""
+    monkeypatch.setattr(maintenance, "COMMIT_WITHIN_SECONDS", 0)
+
+
+def leave_orphan(lake: Lake, table: str, name: str = "left-behind.parquet") -> str:
+    """A file below the table that nothing refers to."""
+    loaded = lake.table(table)
+    path = f"{loaded.location()}/data/{name}"
+    with loaded.io.new_output(path).create() as stream:
+        stream.write(b"left behind")
+    return path
+
+
+def exists(lake: Lake, path: str) -> bool:
+    return bool(lake.table("orders").io.new_input(path).exists())
+
+
+@pytest.mark.also_on_rest
+@pytest.mark.usefixtures("sweep_anything")
+def test_orphans_are_listed_then_deleted(lake: Lake) -> None:
+    """The tables read as before, and a second sweep finds nothing."""
+    for n in range(3):
+        lake.load([{"id": n}, {"id": n + 1}], table_name="orders", primary_key="id")
+    orphan = leave_orphan(lake, "orders")
+    dataset = Dataset(lake.catalog, lake.dataset)
+    assert [file.path for file in remove_orphans(dataset, NOW)] == [orphan]
+    assert exists(lake, orphan)
+    assert [file.path for file in remove_orphans(dataset, NOW, dry_run=False)] == [orphan]
+    assert not exists(lake, orphan)
+    assert remove_orphans(dataset, NOW) == []
+    assert lake.values("orders", "id") == [0, 1, 1, 2, 2, 3]
+    lake.load([{"id": 9}], table_name="orders")
+    assert len(lake.rows("orders")) == 7
+
+
+@pytest.mark.usefixtures("sweep_anything")
+@pytest.mark.parametrize("kind", ["branch", "tag"])
+def test_files_of_branches_and_tags_are_spared(lake: Lake, kind: str) -> None:
+    """What `main` has left behind may be what somebody keeps on purpose."""
+    lake.load([{"id": 1}], table_name="orders")
+    table = lake.table("orders")
+    snapshot = table.current_snapshot()
+    assert snapshot is not None
+    with table.manage_snapshots() as manage:
+        create = manage.create_branch if kind == "branch" else manage.create_tag
+        create(snapshot.snapshot_id, "kept")
+    lake.load([{"id": 2}], table_name="orders", write_disposition="replace")
+    table = lake.table("orders")
+    assert remove_orphans(Dataset(lake.catalog, lake.dataset), NOW, dry_run=False) == []
+    kept = lake.table("orders").scan(snapshot_id=snapshot.snapshot_id).to_arrow()
+    assert kept["id"].to_pylist() == [1]
+
+
+@pytest.mark.usefixtures("sweep_anything")
+def test_files_of_expired_snapshots_are_orphans(lake: Lake) -> None:
+    """pyiceberg's expiry forgets snapshots and leaves their files, which the sweep then finds."""
+    lake.load([{"id": 1}], table_name="orders")
+    table = lake.table("orders")
+    (gone,) = [task.file.file_path for task in table.scan().plan_files()]
+    first = table.current_snapshot()
+    assert first is not None
+    lake.load([{"id": 2}], table_name="orders", write_disposition="replace")
+    lake.table("orders").maintenance.expire_snapshots().by_id(first.snapshot_id).commit()
+    swept = {
+        f.path for f in remove_orphans(Dataset(lake.catalog, lake.dataset), NOW, dry_run=False)
+    }
+    assert {gone, first.manifest_list} <= swept
+    assert lake.values("orders", "id") == [2]
+
+
+def test_young_files_are_spared(lake: Lake) -> None:
+    """They may belong to a load that is about to commit."""
+    lake.load([{"id": 1}], table_name="orders")
+    orphan = leave_orphan(lake, "orders")
+    dataset = Dataset(lake.catalog, lake.dataset)
+    assert remove_orphans(dataset, timedelta(minutes=1)) == []
+    time.sleep(0.05)
+    assert [file.path for file in remove_orphans(dataset, timedelta(milliseconds=40))] == [orphan]
+
+
+def test_a_sweep_that_could_delete_a_load_s_files_is_refused(lake: Lake) -> None:
+    """A load may commit what it wrote up to a day before."""
+    lake.load([{"id": 1}], table_name="orders")
+    with pytest.raises(ValueError, match="24 hours"):
+        remove_orphans(Dataset(lake.catalog, lake.dataset), timedelta(hours=23), dry_run=False)
+
+
+@pytest.mark.also_on_rest(all_cases=True)
+@pytest.mark.usefixtures("sweep_anything")
+def test_a_dataset_is_loaded_and_swept_through_fsspec(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where PyArrow's own S3 client hangs, `py-io-impl` is the known way out."""
+    monkeypatch.setenv("PYICEBERG_CATALOG__FLOE__PY_IO_IMPL", "pyiceberg.io.fsspec.FsspecFileIO")
+    for rows in ([{"id": 1, "tags": ["a"]}, {"id": 2}], [{"id": 2, "tags": ["b"]}]):
+        lake.load(rows, table_name="orders", primary_key="id", write_disposition="merge")
+    assert type(lake.table("orders").io).__name__ == "FsspecFileIO"
+    assert lake.values("orders", "id") == [1, 2]
+    assert lake.values("orders__tags", "value") == ["a", "b"]
+    orphan = leave_orphan(lake, "orders")
+    swept = remove_orphans(Dataset(lake.catalog, lake.dataset), NOW, dry_run=False)
+    assert orphan in {file.path for file in swept}
+    assert lake.values("orders", "id") == [1, 2]
