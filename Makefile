@@ -14,18 +14,35 @@ FLOE_HOME ?= .floe
 export RUNTIME__DLTHUB_TELEMETRY := false
 export DAGSTER_DISABLE_TELEMETRY := true
 
-.PHONY: help venv demo dev test test-all test-ui chromium new-source new-project lint bench clean-demo
+.PHONY: help venv test test-all test-ui chromium new-source new-project lint bench
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(INSTALLED) ## make .venv and install into it
+
+# The worked example begins; `make remove-example` takes everything out to where it ends.
+.PHONY: demo dev clean-demo remove-example
 
 demo: $(INSTALLED) ## load New York's flights of 2013 into Iceberg, three runs, no server needed
 	@$(BIN)/python -m dlt_sources.nyc_flights.demo
 
 dev: $(INSTALLED) ## open the Dagster UI on what the demo loaded
 	@$(BIN)/python -m dlt_sources.nyc_flights.dev
+
+clean-demo: ## remove everything that demo and dev made
+	@cd -- "$(FLOE_HOME)" 2>/dev/null || { echo "$(FLOE_HOME) does not exist: nothing to remove"; exit 0; }; \
+	rm -rf -- catalog.db* warehouse dagster outside_world; \
+	echo "Removed what demo and dev made in $(FLOE_HOME)"
+
+remove-example: $(INSTALLED) ## take the flights out of a copy of this repository, for sources of your own
+	@$(BIN)/python -m dlt_sources.nyc_flights.remove
+#: .PHONY: dev
+#:
+#: dev: $(INSTALLED) ## open the Dagster UI
+#: 	@mkdir -p "$(FLOE_HOME)/dagster"
+#: 	@DAGSTER_HOME="$$(cd "$(FLOE_HOME)/dagster" && pwd)" $(BIN)/dagster dev -w workspace.yaml
+# The worked example ends.
 
 test: $(INSTALLED) chromium ## run the tests, two files at a time
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not all_cases"
@@ -63,11 +80,6 @@ lint: $(INSTALLED) ## ruff, mypy, the layers
 
 bench: $(INSTALLED) ## measure this project against stock dlt; some of it: make bench CASES="merge-20k growth"
 	@$(BIN)/python -m benchmarks $(CASES)
-
-clean-demo: ## remove everything that demo and dev made
-	@cd -- "$(FLOE_HOME)" 2>/dev/null || { echo "$(FLOE_HOME) does not exist: nothing to remove"; exit 0; }; \
-	rm -rf -- catalog.db* warehouse dagster outside_world; \
-	echo "Removed what demo and dev made in $(FLOE_HOME)"
 
 # Installed again only when the requirements changed. The interpreter is python3 if it fits, else the
 # newest that does; with PYTHON=… it is that one or none.

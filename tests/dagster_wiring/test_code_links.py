@@ -64,7 +64,8 @@ def test_code_outside_the_repository_is_not_linked_into_it(definitions: dg.Defin
 
 
 @pytest.mark.parametrize(
-    ("module", "files"), [("dlt_sources.nyc_flights.landing", ["landing.py"]), ("nowhere", [])]
+    ("module", "files"),
+    [("floe_ingestion_defs.scaffold.new_source", ["new_source.py"]), ("nowhere", [])],
 )
 def test_a_source_that_people_wrote_refers_to_its_file(
     module: str, files: list[str], monkeypatch: pytest.MonkeyPatch
