@@ -8,6 +8,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LOWEST = ("dlt", "pyiceberg")
+# dlt lets a merge be narrowed by an SQL condition since 1.31.
+WITHOUT = ("tests/destinations/iceberg/test_merge.py::test_a_merge_by_an_sql_condition_is_refused",)
 
 
 def lowest(requirement: str) -> str:
@@ -46,7 +48,8 @@ def test_the_destination_works_on_the_lowest_versions_that_are_admitted(tmp_path
     for name in LOWEST:
         wanted = next(r for r in requirements() if re.match(name, r))
         assert f"\n{name}=={wanted.rpartition('==')[2]}\n" in f"\n{freeze}\n"
+    pytest_options = ["-q", "-m", "not all_cases", *(f"--deselect={test}" for test in WITHOUT)]
     tests = subprocess.run(
-        [python, "-m", "pytest", "-q", "-m", "not all_cases", "tests/destinations"], cwd=ROOT
+        [python, "-m", "pytest", *pytest_options, "tests/destinations"], cwd=ROOT
     )
     assert tests.returncode == 0

@@ -8,10 +8,12 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,6 +22,10 @@ TESTS = Path(__file__).resolve().parents[1]
 SECONDS = 120.0
 
 _context = multiprocessing.get_context("forkserver")
+
+# Starting a process asks all others for their exit codes. Each can be read once: where two threads
+# read the same one, the second makes a 255 of it.
+_exit_codes = threading.Lock()
 
 
 def start_warm_process() -> None:
@@ -50,12 +56,12 @@ class Child:
 
     def wait(self, seconds: float = SECONDS) -> int:
         """Its exit code, negative for the signal that killed it; it is killed when time is up."""
-        self.process.join(seconds)
-        if self.process.exitcode is None:
+        if not wait([self.process.sentinel], seconds):
             self.process.kill()
-            self.process.join()
+            wait([self.process.sentinel])
             raise AssertionError(f"no end after {seconds} s: {self.tail()}")
-        return int(self.process.exitcode)
+        with _exit_codes:
+            return int(self.process.exitcode)
 
     def result(self, seconds: float = SECONDS) -> Any:
         """What its function returned.
@@ -88,7 +94,8 @@ def start(
     process = _context.Process(
         target=_main, args=(function, arguments, dict(environment), log, result), daemon=True
     )
-    process.start()
+    with _exit_codes:
+        process.start()
     return Child(process, log, result)
 
 

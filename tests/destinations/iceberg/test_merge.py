@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import dlt
 import pytest
-from dlt.common.schema import typing
 
 from floe_ingestion_defs.destinations.iceberg.errors import AuditFailed, InvalidHint
 
@@ -184,7 +183,6 @@ def test_an_empty_merge_changes_nothing(lake: Lake) -> None:
     assert lake.snapshots("orders") == 1
 
 
-@pytest.mark.skipif(not hasattr(typing, "TSourceFilterDict"), reason="dlt has them since 1.31")
 @pytest.mark.parametrize("hint", ["source_filter", "destination_scope"])
 def test_a_merge_by_an_sql_condition_is_refused(lake: Lake, hint: str) -> None:
     """dlt lets a merge be narrowed in SQL; to ignore that would replace other rows."""
