@@ -7,6 +7,7 @@ from dagster_dlt import dlt_assets
 from dagster_dlt.dlt_event_iterator import DltEventType
 
 from floe_ingestion_defs.dagster_wiring.code_links import reference_factory
+from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
 from floe_ingestion_defs.dagster_wiring.options import LoadOptions
 from floe_ingestion_defs.dagster_wiring.resources import FloeDltResource
 from floe_ingestion_defs.dagster_wiring.translator import CodeReference, FloeDltTranslator
@@ -31,6 +32,7 @@ def create_ingestion_assets(
     Raises:
         PipelineConfigurationError: A source's settings for Dagster are wrong.
     """
+    confine_to_branch()
     references = code_references or {}
     return [
         _create_source_assets(

@@ -4,9 +4,13 @@ The one reader of `DAGSTER_CLOUD_*`; whoever behaves differently in a branch ask
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Literal
+
+from floe_ingestion_defs.destinations.iceberg.confinement import BRANCH_VARIABLE
 
 DeploymentKind = Literal["local", "production", "branch"]
 
@@ -16,7 +20,8 @@ class Deployment:
     """The deployment that a code location runs in.
 
     Attributes:
-        kind: `local` wherever Dagster+ has said nothing, which holds for self-hosting too.
+        kind: `local` wherever Dagster+ has said nothing, which holds for self-hosting too; `branch`
+            also where `FLOE_BRANCH` is set.
         name: Name of the deployment; `local` for the local one.
         pull_request_id: Number of the pull request of a branch deployment, if it has one.
         git_branch: Branch that was deployed.
@@ -37,6 +42,25 @@ class Deployment:
     def is_branch(self) -> bool:
         """Whether this is a pull request's deployment, which leaves production's tables alone."""
         return self.kind == "branch"
+
+    @property
+    def branch(self) -> str | None:
+        """What `FLOE_BRANCH` says of this deployment, None where it is none of a branch.
+
+        It is the pull request's number where there is one, such as `pr_123@acme/ingestion`; other
+        names are cut, and told apart by a hash.
+        """
+        if not self.is_branch:
+            return None
+        number = self.pull_request_id
+        if number and re.fullmatch("[0-9]+", number):
+            name = f"pr_{number}"
+        else:
+            named = number or self.git_branch or self.name
+            words = re.sub(r"[^a-z0-9]+", "_", named.lower())[:24].strip("_")
+            digest = blake2b(named.encode(), digest_size=4).hexdigest()
+            name = "_".join(part for part in ("branch", words, digest) if part)
+        return f"{name}@{self.git_repository}" if self.git_repository else name
 
     @property
     def git_revision(self) -> str | None:
@@ -60,7 +84,7 @@ def read_deployment(environment: Mapping[str, str] | None = None) -> Deployment:
 
     name = value("DEPLOYMENT_NAME")
     kind: DeploymentKind = "local"
-    if value("IS_BRANCH_DEPLOYMENT") == "1":
+    if value("IS_BRANCH_DEPLOYMENT") == "1" or variables.get(BRANCH_VARIABLE):
         kind = "branch"
     elif name is not None:
         kind = "production"
@@ -73,3 +97,15 @@ def read_deployment(environment: Mapping[str, str] | None = None) -> Deployment:
         git_repository=value("GIT_REPO"),
         git_url=value("GIT_URL"),
     )
+
+
+def confine_to_branch() -> None:
+    """Keep this process, and those that it starts, to the tables of its branch, if it has one.
+
+    The destination knows nothing of Dagster+, so it is told in the environment, which reaches
+    every pipeline of the location, also one that somebody wrote by hand. What `FLOE_BRANCH` says
+    already stays.
+    """
+    branch = read_deployment().branch
+    if branch and not os.environ.get(BRANCH_VARIABLE):
+        os.environ[BRANCH_VARIABLE] = branch

@@ -10,6 +10,7 @@ from floe_ingestion_defs.contracts import CompiledArtifacts
 from floe_ingestion_defs.dagster_wiring.assets import create_ingestion_assets
 from floe_ingestion_defs.dagster_wiring.checks import FRESHNESS, create_source_checks
 from floe_ingestion_defs.dagster_wiring.code_links import link_code_to_git
+from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
 from floe_ingestion_defs.dagster_wiring.resources import DLT_RESOURCE, RESOURCE_KEY, start_plugin
 from floe_ingestion_defs.dagster_wiring.schedules import (
     create_freshness_schedule,
@@ -108,6 +109,7 @@ def load_location(package: Path) -> dg.Definitions:
     Raises:
         PipelineConfigurationError: Two sources get in each other's way.
     """
+    confine_to_branch()
     loaded = dg.load_from_defs_folder(path_within_project=package)
     require_distinct_sources(loaded)
     location = dg.Definitions.merge(loaded, create_shared_definitions(loaded))

@@ -16,6 +16,7 @@ from floe_ingestion_defs.contracts import (
     PluginType,
     ResolvedPlugins,
 )
+from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
 from floe_ingestion_defs.dagster_wiring.loads import SourceRun
 from floe_ingestion_defs.dagster_wiring.translator import (
     FloeDltTranslator,
@@ -106,6 +107,7 @@ def start_plugin(ref: PluginRef) -> DltIngestionPlugin:
         PluginError: There is no such plugin, there are two, or it refuses the configuration.
         ImportError: The plugin lacks an extra; says which to install.
     """
+    confine_to_branch()
     plugin = PluginRegistry().create(PluginType.INGESTION, ref)
     if not isinstance(plugin, DltIngestionPlugin):
         raise PluginIncompatibleError(

@@ -25,7 +25,7 @@ class ResourceSpec:
 
     Args:
         name: Name of the dlt resource.
-        table: Full name of its table, `namespace.table`.
+        table: Full name of its table, `namespace.table`; in a branch deployment, the branch's.
         write_mode: `append`, `replace` or `merge`.
         merge_strategy: How a merge treats rows of one key; None where it is no merge.
         primary_key: Columns that identify a row.
@@ -92,10 +92,18 @@ def _spec(source: IngestionSourceConfig, name: str) -> ResourceSpec:
         settings.setdefault("merge_strategy", _default_strategy(settings))
     return ResourceSpec(
         name=name,
-        table=table.replace("{resource}", _as_identifier(name)),
+        table=_own_table(table.replace("{resource}", _as_identifier(name))),
         given=frozenset(given),
         **settings,
     )
+
+
+def _own_table(table: str) -> str:
+    """The table to load: in a branch deployment, that of the branch's own namespace."""
+    from floe_ingestion_defs.destinations.iceberg.confinement import branch_namespace
+
+    namespace, dot, name = table.partition(".")
+    return f"{branch_namespace(namespace)}{dot}{name}"
 
 
 _SETTINGS = frozenset(

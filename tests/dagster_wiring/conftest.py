@@ -14,6 +14,12 @@ Load = Callable[..., dg.ExecuteInProcessResult]
 
 
 @pytest.fixture(autouse=True)
+def _no_branch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A location that is loaded for a branch confines its process, which is the next test's too."""
+    monkeypatch.setenv("FLOE_BRANCH", "")
+
+
+@pytest.fixture(autouse=True)
 def _no_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
     monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")

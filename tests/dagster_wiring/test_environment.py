@@ -1,6 +1,14 @@
+import os
+import sqlite3
+from typing import Any
+
+import dagster as dg
 import pytest
 
 from floe_ingestion_defs.dagster_wiring import read_deployment
+from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
+from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
+from floe_ingestion_defs.destinations.iceberg.confinement import current_branch
 
 BRANCH = {
     "DAGSTER_CLOUD_DEPLOYMENT_NAME": "a1b2c3",
@@ -49,3 +57,55 @@ def test_the_process_s_own_environment_is_read_by_default(monkeypatch: pytest.Mo
         monkeypatch.setenv(name, value)
 
     assert read_deployment().is_branch
+
+
+def test_a_branch_s_tables_are_named_after_its_pull_request() -> None:
+    """By the number, which is short, and the repository, of which each has a pull request 123."""
+    assert read_deployment(BRANCH).branch == "pr_123@acme/ingestion"
+    assert read_deployment({}).branch is None
+    assert read_deployment({"DAGSTER_CLOUD_DEPLOYMENT_NAME": "prod"}).branch is None
+
+
+def test_branches_without_a_pull_request_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names that are alike once they are cut, or once only letters and digits remain."""
+    names = set()
+    for git_branch in ("add-weather", "add_weather", "add-" + "x" * 60, "add-" + "x" * 61, "Ä"):
+        without = {**BRANCH, "DAGSTER_CLOUD_PULL_REQUEST_ID": ""}
+        branch = read_deployment({**without, "DAGSTER_CLOUD_GIT_BRANCH": git_branch}).branch
+        monkeypatch.setenv("FLOE_BRANCH", str(branch))
+        current = current_branch()
+        assert current is not None
+        names.add(current.name)
+    assert len(names) == 5
+
+
+def test_floe_branch_alone_makes_a_branch() -> None:
+    """Whoever hosts Dagster themselves has branches, too."""
+    assert read_deployment({"FLOE_BRANCH": "pr_7"}).is_branch
+
+
+def test_a_process_is_confined_where_it_serves_a_branch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And where it is confined already, by whoever started it, that stays."""
+    confine_to_branch()
+    assert current_branch() is None
+    for name, value in BRANCH.items():
+        monkeypatch.setenv(name, value)
+    confine_to_branch()
+    assert os.environ["FLOE_BRANCH"] == "pr_123@acme/ingestion"
+    monkeypatch.setenv("FLOE_BRANCH", "mine")
+    confine_to_branch()
+    assert os.environ["FLOE_BRANCH"] == "mine"
+
+
+def test_a_branch_s_assets_are_loaded_into_its_own_tables(
+    load: Any, database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same configuration; the asset says which table it is, and production has none."""
+    for name, value in BRANCH.items():
+        monkeypatch.setenv(name, value)
+    result = load()
+    event = result.asset_materializations_for_node("load_shop")[0]
+    catalog = open_catalog()
+    assert event.metadata["dagster/row_count"] == dg.MetadataValue.int(3)
+    assert catalog.load_table("bronze__pr_123.shop_orders").scan().to_arrow().num_rows == 3
+    assert not catalog.namespace_exists("bronze")

@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from floe_ingestion_defs.destinations.iceberg.confinement import confine
+
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
@@ -83,8 +85,13 @@ def open_catalog(
         overrides: Catalog properties that take precedence over it.
 
     Returns:
-        A catalog of whichever type the configuration names.
+        A catalog of whichever type the configuration names. In a branch deployment it refuses
+        every change outside of the branch's own namespaces.
     """
+    return confine(_open_catalog(name, overrides))
+
+
+def _open_catalog(name: str, overrides: Mapping[str, Any] | None) -> Catalog:
     from pyiceberg.catalog import load_catalog
 
     properties = catalog_properties(name, overrides or {})

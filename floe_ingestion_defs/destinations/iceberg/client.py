@@ -40,6 +40,7 @@ from dlt.load.exceptions import LoadPackageAborted
 
 from floe_ingestion_defs.destinations.iceberg.audit import ReplaceGuard
 from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
+from floe_ingestion_defs.destinations.iceberg.confinement import require_own
 from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.iceberg.errors import FailedJobs, InvalidHint, LoadRefused
 from floe_ingestion_defs.destinations.iceberg.load import open_dataset, run_load
@@ -83,8 +84,14 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The dataset that the client loads into; opens the catalog."""
+        """The dataset that the client loads into; opens the catalog.
+
+        Raises:
+            DatasetRefused: This is a branch deployment, and the dataset is not its own.
+        """
         config = self.config
+        name = config.normalize_dataset_name(self.schema)
+        require_own(name)
         overrides = {
             "type": config.catalog_type,
             "uri": config.catalog_uri,
@@ -92,7 +99,7 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
             **(config.catalog_properties or {}),
         }
         catalog = open_catalog(config.catalog_name, overrides)
-        return Dataset(catalog, config.normalize_dataset_name(self.schema))
+        return Dataset(catalog, name)
 
     @cached_property
     def sql_client(self) -> IcebergSqlClient:  # type: ignore[override]

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import nullcontext
-from typing import Annotated, Any
+from copy import copy
+from typing import TYPE_CHECKING, Annotated, Any
 
 from dlt.common.configuration import NotResolved, configspec
 from dlt.common.destination.client import DestinationClientDwhConfiguration
 from dlt.common.typing import TSecretStrValue
 
 from floe_ingestion_defs.destinations.iceberg.catalog import DEFAULT_CATALOG_NAME
+from floe_ingestion_defs.destinations.iceberg.confinement import current_branch
+
+if TYPE_CHECKING:
+    from dlt.common.schema import Schema
 
 
 @configspec
@@ -43,6 +48,17 @@ class IcebergClientConfiguration(DestinationClientDwhConfiguration):
         default=nullcontext, repr=False, compare=False
     )
     """Gives the context manager that a phase runs in: `stage`, `audit`, `commit`, `publish`."""
+
+    def normalize_dataset_name(self, schema: Schema) -> str:
+        """The namespace; the two underscores of a branch's stay, which dlt would make one of."""
+        branch = current_branch()
+        if branch is None or not branch.owns(self.dataset_name or ""):
+            return super().normalize_dataset_name(schema)
+        suffix = f"__{branch.name}"
+        production = copy(self)
+        production.dataset_name = self.dataset_name.removesuffix(suffix)
+        named = DestinationClientDwhConfiguration.normalize_dataset_name(production, schema)
+        return named + suffix
 
     def data_location(self) -> str | None:
         """The catalog, as lineage names it; holds no secret."""

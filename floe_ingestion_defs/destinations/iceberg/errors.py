@@ -26,6 +26,10 @@ class CommitContention(DestinationTransientException):
     """A table was so busy that no commit succeeded within the time limit."""
 
 
+class DatasetRefused(DestinationTerminalException):
+    """A branch deployment asked for what is not its own. Nothing happened."""
+
+
 class LoadRefused(Exception):
     """A load was refused before its commit, and the same package would be refused again.
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from floe_ingestion_defs.destinations.iceberg.commits import commit_certainly
+from floe_ingestion_defs.destinations.iceberg.confinement import require_own
 from floe_ingestion_defs.destinations.iceberg.errors import IncompatibleSchema
 from floe_ingestion_defs.destinations.iceberg.intent import TableIntent
 from floe_ingestion_defs.destinations.iceberg.load import COMMIT_WITHIN_SECONDS
@@ -58,7 +59,10 @@ def remove_orphans(
 
     Raises:
         ValueError: Files would be deleted that a load still under way may be about to commit.
+        DatasetRefused: This is a branch deployment, and the dataset is not its own.
     """
+    if not dry_run:
+        require_own(dataset.name)
     if not dry_run and older_than < timedelta(seconds=COMMIT_WITHIN_SECONDS):
         raise ValueError(
             f"older_than is {older_than}; a load may commit files that it wrote up to "
