@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
-from floe_ingestion_defs.destinations.iceberg.confinement import BRANCH_VARIABLE
+from floe_ingestion_defs.branch import BRANCH_VARIABLE
 
 DeploymentKind = Literal["local", "production", "branch"]
 

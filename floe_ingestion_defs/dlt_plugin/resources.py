@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from floe_ingestion_defs.branch import branch_namespace
 from floe_ingestion_defs.dlt_plugin.columns import ColumnConfig
 from floe_ingestion_defs.dlt_plugin.source_options import rest_resources, source_resource_names
 
@@ -100,8 +101,6 @@ def _spec(source: IngestionSourceConfig, name: str) -> ResourceSpec:
 
 def _own_table(table: str) -> str:
     """The table to load: in a branch deployment, that of the branch's own namespace."""
-    from floe_ingestion_defs.destinations.iceberg.confinement import branch_namespace
-
     namespace, dot, name = table.partition(".")
     return f"{branch_namespace(namespace)}{dot}{name}"
 

@@ -5,10 +5,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from floe_ingestion_defs.branch import current_branch
 from floe_ingestion_defs.dagster_wiring import read_deployment
 from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
 from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
-from floe_ingestion_defs.destinations.iceberg.confinement import current_branch
 
 BRANCH = {
     "DAGSTER_CLOUD_DEPLOYMENT_NAME": "a1b2c3",

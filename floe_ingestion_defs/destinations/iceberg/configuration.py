@@ -11,8 +11,8 @@ from dlt.common.configuration import NotResolved, configspec
 from dlt.common.destination.client import DestinationClientDwhConfiguration
 from dlt.common.typing import TSecretStrValue
 
+from floe_ingestion_defs.branch import current_branch
 from floe_ingestion_defs.destinations.iceberg.catalog import DEFAULT_CATALOG_NAME
-from floe_ingestion_defs.destinations.iceberg.confinement import current_branch
 
 if TYPE_CHECKING:
     from dlt.common.schema import Schema
