@@ -1,9 +1,12 @@
+import json
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
 from benchmarks.case import Case, find_cases
 from benchmarks.measure import Measurement
+from benchmarks.page_server import serving
 from benchmarks.report import FLOE, STOCK, Row, at_least, at_most
 from benchmarks.results import BEGIN, END, markdown, store, stored, write_page
 
@@ -59,3 +62,20 @@ def test_a_page_without_a_place_for_the_figures_is_an_error(tmp_path: Path) -> N
     with pytest.raises(ValueError, match="no place"):
         write_page(page, "")
     assert page.read_text() == "nothing\n"
+
+
+def test_the_page_server_serves_all_pages_as_often_as_it_is_told(tmp_path: Path) -> None:
+    """In the order of their numbers, each with a link to the next, the last page alone besides."""
+    for number in range(11):
+        (tmp_path / f"{number}.json").write_text(f'[{{"n": {number}}}]')
+    with serving(tmp_path, 2) as server:
+        found, path = [], "/flights"
+        while path:
+            with urlopen(server.url + path) as answer:
+                page = json.load(answer)
+            found += [row["n"] for row in page["data"]]
+            path = page["next"]
+        with urlopen(f"{server.url}/last") as answer:
+            assert json.load(answer) == {"data": [{"n": 10}], "next": None}
+        assert server.cpu_seconds() > 0
+    assert found == [*range(11), *range(11)]

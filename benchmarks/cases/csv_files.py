@@ -1,0 +1,68 @@
+"""A year of flights as twelve CSV files: 336,776 rows, and four times as many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks import flights
+from benchmarks.case import Case
+from benchmarks.measure import Measurement
+from benchmarks.report import FLOE, STOCK, Row, at_least, at_most, ratio
+from benchmarks.runner import Bench
+from benchmarks.sources import expect_rows, load_with_plugin, load_with_stock
+
+TABLE = "flights"
+
+
+def compare(bench: Bench) -> list[Row]:
+    """The whole run."""
+    floe = bench.measure("csv-files", load_files)
+    stock = bench.measure("csv-files", load_files_stock)
+    target = at_least(5, floe.whole_seconds, stock.whole_seconds)
+    return [Row(f"{flights.ROWS:,} flights from CSV files", {FLOE: floe, STOCK: stock}, [target])]
+
+
+def grow(bench: Bench) -> list[Row]:
+    """The memory of four times the rows."""
+    found = {times: bench.measure("csv-files", load_files, 1, times=times) for times in (1, 4)}
+    growth = found[4].peak_bytes / found[1].peak_bytes
+    target = at_most(1.2, growth, f"peak, of that of {flights.ROWS:,}", ratio)
+    measured = {FLOE: found[4], f"{FLOE}, a quarter": found[1]}
+    return [Row(f"{4 * flights.ROWS:,} flights from CSV files", measured, [target])]
+
+
+def load_files(home: Path, cache: Path, times: int = 1) -> Measurement:
+    """Loads all files through the plugin."""
+
+    def files(folder: Path) -> dict[str, Any]:
+        return {
+            "bucket_url": str(folder),
+            "file_glob": "*.csv",
+            "format": "csv",
+            "null_values": ["", flights.MISSING],
+        }
+
+    source = {
+        "source_type": "filesystem",
+        "source_config": files(flights.csv_folder(cache, times)),
+    }
+    measured = load_with_plugin(home, TABLE, source, files(flights.few_csv_folder(cache)))
+    expect_rows(home, TABLE, flights.ROWS * times)
+    return measured
+
+
+def load_files_stock(home: Path, cache: Path) -> Measurement:
+    """Loads all files with dlt's `filesystem` and `read_csv`."""
+    from dlt.sources.filesystem import filesystem, read_csv
+
+    def resource(folder: Path) -> Any:
+        return filesystem(bucket_url=folder.as_uri(), file_glob="*.csv") | read_csv()
+
+    few = flights.few_csv_folder(cache)
+    measured = load_with_stock(home, TABLE, resource, flights.csv_folder(cache, 1), few)
+    expect_rows(home, TABLE, flights.ROWS)
+    return measured
+
+
+CASES = [Case("csv-files", compare, "Sources"), Case("csv-files-4x", grow, "Sources")]

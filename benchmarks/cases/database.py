@@ -1,0 +1,118 @@
+"""All orders of a PostgreSQL database: 1.5 million rows, and four times as many."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks import tpch
+from benchmarks.case import Case
+from benchmarks.measure import Measurement
+from benchmarks.memory import peak_bytes
+from benchmarks.orders_database import FEW, TABLE, serving_orders
+from benchmarks.report import FLOE, STOCK, Row, at_most, ratio
+from benchmarks.runner import Bench
+from benchmarks.sources import expect_rows, load_with_plugin, load_with_stock
+
+CONNECTORX = f"{STOCK}, ConnectorX"
+PARQUET = {"connectorx": "ConnectorX into a Parquet file", "adbc": "ADBC into a Parquet file"}
+
+
+def compare(bench: Bench) -> list[Row]:
+    """The whole run, beside stock dlt's and beside the least that can be done with the rows."""
+    with serving_orders(bench, 1) as url:
+        floe = bench.measure("database", load_orders, url=url)
+        best = bench.measure("database", load_orders_stock, url=url, backend="connectorx")
+        # A minute, and far from any target.
+        stock = bench.measure("database", load_orders_stock, 1, url=url, backend="sqlalchemy")
+        files = {
+            name: bench.measure("database", write_parquet, url=url, reader=reader)
+            for reader, name in PARQUET.items()
+        }
+    measured = {FLOE: floe, CONNECTORX: best, STOCK: stock, **files}
+    targets = [
+        at_most(1.6, floe.whole_seconds / found.whole_seconds, f"whole run, of {name}", ratio)
+        for name, found in files.items()
+    ]
+    note = "stock dlt with its default backend is measured once; ADBC leaves numerics as text."
+    return [Row("1.5 M orders from PostgreSQL", measured, targets, note)]
+
+
+def grow(bench: Bench) -> list[Row]:
+    """The memory of four times the rows."""
+    found = {}
+    for scale in (1, 4):
+        with serving_orders(bench, scale) as url:
+            found[scale] = bench.measure("database", load_orders, 1, url=url, scale=scale)
+    growth = found[4].peak_bytes / found[1].peak_bytes
+    target = at_most(1.2, growth, "peak, of that of 1.5 M", ratio)
+    measured = {FLOE: found[4], f"{FLOE}, 1.5 M": found[1]}
+    return [Row("6 M orders from PostgreSQL", measured, [target])]
+
+
+def load_orders(home: Path, cache: Path, url: str, scale: int = 1) -> Measurement:
+    """Loads the table through the plugin, with what it does unless it is told otherwise."""
+    source = {
+        "source_type": "sql_database",
+        "source_config": {"table_names": [TABLE]},
+        "credentials": url,
+        "resources": {},
+    }
+    measured = load_with_plugin(home, TABLE, source, {"table_names": [FEW]})
+    expect_rows(home, TABLE, tpch.ORDERS * scale)
+    return measured
+
+
+def load_orders_stock(home: Path, cache: Path, url: str, backend: Any) -> Measurement:
+    """Loads the table with dlt's `sql_table`."""
+    from dlt.sources.sql_database import sql_table
+
+    def resource(table: str) -> Any:
+        # ConnectorX does not know SQLAlchemy's names of drivers.
+        more = {"backend_kwargs": {"conn": url}} if backend == "connectorx" else {}
+        driver = url.replace("postgresql://", "postgresql+psycopg2://")
+        return sql_table(driver, table, backend=backend, **more)
+
+    measured = load_with_stock(home, TABLE, resource, TABLE, FEW)
+    expect_rows(home, TABLE, tpch.ORDERS)
+    return measured
+
+
+def write_parquet(home: Path, cache: Path, url: str, reader: str) -> Measurement:
+    """Reads the rows as one statement and writes them as one file, with nothing around it."""
+    write = {"connectorx": _write_with_connectorx, "adbc": _write_with_adbc}[reader]
+    write(url, FEW, home / "few.parquet")
+    started = time.perf_counter()
+    rows = write(url, TABLE, home / "all.parquet")
+    seconds = time.perf_counter() - started
+    if rows != tpch.ORDERS:
+        raise AssertionError(f"{rows} rows in the Parquet file")
+    return Measurement(None, seconds, peak_bytes())
+
+
+def _write_with_connectorx(url: str, table: str, path: Path) -> int:
+    import connectorx
+    import pyarrow.parquet as pq
+
+    rows = connectorx.read_sql(url, f"select * from {table}", return_type="arrow")
+    pq.write_table(rows, path)
+    return int(rows.num_rows)
+
+
+def _write_with_adbc(url: str, table: str, path: Path) -> int:
+    import pyarrow.parquet as pq
+    from adbc_driver_postgresql import dbapi
+
+    count = 0
+    with dbapi.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute(f"select * from {table}")
+        reader = cursor.fetch_record_batch()
+        with pq.ParquetWriter(path, reader.schema) as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+                count += batch.num_rows
+    return count
+
+
+CASES = [Case("postgres", compare, "Sources"), Case("postgres-4x", grow, "Sources")]

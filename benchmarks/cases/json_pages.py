@@ -1,0 +1,90 @@
+"""A year of flights as pages of JSON over HTTP: 336,776 rows, and four times as many."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks import flights
+from benchmarks.case import Case
+from benchmarks.measure import Measurement
+from benchmarks.page_server import PageServer, serving
+from benchmarks.report import FLOE, STOCK, Row, at_least, at_most, ratio
+from benchmarks.runner import Bench
+from benchmarks.sources import expect_rows, load_with_plugin, load_with_stock
+
+TABLE = "flights"
+
+
+def compare(bench: Bench) -> list[Row]:
+    """The whole run, less what the server takes of it."""
+    with serving(flights.page_folder(bench.cache), 1) as server:
+        address = {"url": server.url, "pid": server.pid}
+        floe = bench.measure("json-pages", load_pages, **address)
+        stock = bench.measure("json-pages", load_pages_stock, **address)
+    target = at_least(2.5, floe.whole_seconds, stock.whole_seconds)
+    served = [f"{side.extra['server_seconds']:.2f} s" for side in (floe, stock) if side.extra]
+    note = f"the server's own processor time, {' and '.join(served)}, is taken off the whole run."
+    work = f"{flights.ROWS:,} flights from pages of JSON"
+    return [Row(work, {FLOE: floe, STOCK: stock}, [target], note)]
+
+
+def grow(bench: Bench) -> list[Row]:
+    """The memory of four times the rows."""
+    found = {}
+    for times in (1, 4):
+        with serving(flights.page_folder(bench.cache), times) as server:
+            address = {"url": server.url, "pid": server.pid}
+            found[times] = bench.measure("json-pages", load_pages, 1, **address, times=times)
+    growth = found[4].peak_bytes / found[1].peak_bytes
+    target = at_most(1.2, growth, f"peak, of that of {flights.ROWS:,}", ratio)
+    measured = {FLOE: found[4], f"{FLOE}, a quarter": found[1]}
+    return [Row(f"{4 * flights.ROWS:,} flights from pages of JSON", measured, [target])]
+
+
+def load_pages(home: Path, cache: Path, url: str, pid: int, times: int = 1) -> Measurement:
+    """Loads all pages through the plugin, with what it does unless it is told otherwise."""
+    server = PageServer(url, pid)
+    before = server.cpu_seconds()
+    source = {"source_type": "rest_api", "source_config": _api(url, "flights")}
+    measured = load_with_plugin(home, TABLE, source, _api(url, "last"))
+    expect_rows(home, TABLE, flights.ROWS * times)
+    return _without_server(measured, server.cpu_seconds() - before)
+
+
+def load_pages_stock(home: Path, cache: Path, url: str, pid: int) -> Measurement:
+    """Loads all pages with dlt's `rest_api`."""
+    from dlt.sources.rest_api import rest_api_resources
+
+    def resource(path: str) -> Any:
+        config: Any = _api(url, path)
+        return rest_api_resources(config)[0]
+
+    server = PageServer(url, pid)
+    before = server.cpu_seconds()
+    measured = load_with_stock(home, TABLE, resource, "flights", "last")
+    expect_rows(home, TABLE, flights.ROWS)
+    return _without_server(measured, server.cpu_seconds() - before)
+
+
+def _without_server(measured: Measurement, seconds: float) -> Measurement:
+    return replace(
+        measured,
+        whole_seconds=measured.whole_seconds - seconds,
+        extra={"server_seconds": seconds},
+    )
+
+
+def _api(url: str, path: str) -> dict[str, Any]:
+    endpoint = {"path": path, "data_selector": "data"}
+    return {
+        "client": {
+            "base_url": url,
+            "paginator": {"type": "json_link", "next_url_path": "next"},
+        },
+        "resources": [{"name": TABLE, "endpoint": endpoint}],
+    }
+
+
+CASES = [Case("json-pages", compare, "Sources"), Case("json-pages-4x", grow, "Sources")]

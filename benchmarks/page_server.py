@@ -1,0 +1,90 @@
+"""An HTTP server for pages that lie ready: `python -m benchmarks.page_server FOLDER TIMES`.
+
+It answers `/flights?page=N` with an object of the rows and a link to the next page, goes over the
+folder as many times as it is told, and gives the last page alone at `/last`. As a process of its
+own, it lets what it costs be told from what the client costs.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+
+@dataclass(frozen=True)
+class PageServer:
+    """A running server.
+
+    Attributes:
+        url: What paths are appended to.
+        pid: Its process.
+    """
+
+    url: str
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """The processor time that it has taken so far."""
+        import psutil
+
+        taken = psutil.Process(self.pid).cpu_times()
+        return float(taken.user + taken.system)
+
+
+@contextmanager
+def serving(folder: Path, times: int) -> Iterator[PageServer]:
+    """Serves the pages of a folder for as long as the block lasts."""
+    command = [sys.executable, "-m", __name__, str(folder), str(times)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            port = process.stdout.readline().strip() if process.stdout else ""
+            if not port:
+                raise RuntimeError("the page server did not start")
+            yield PageServer(f"http://127.0.0.1:{port}", process.pid)
+        finally:
+            process.terminate()
+
+
+def main(folder: str, times: str) -> None:
+    """Reads the pages, says on which port it listens, and serves."""
+    files = sorted(Path(folder).iterdir(), key=lambda path: int(path.stem))
+    pages = [path.read_bytes() for path in files]
+    count = len(pages) * int(times)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        # A head and a body in one packet each would wait for each other's acknowledgement.
+        wbufsize = -1
+        disable_nagle_algorithm = True
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            address = urlsplit(self.path)
+            number = int(parse_qs(address.query).get("page", ["0"])[0])
+            if address.path == "/last":
+                number = count - 1
+            following = f'"/flights?page={number + 1}"' if number + 1 < count else "null"
+            rows, end = pages[number % len(pages)], f', "next": {following}}}'.encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(b'{"data": ') + len(rows) + len(end)))
+            self.end_headers()
+            self.wfile.write(b'{"data": ')
+            self.wfile.write(rows)
+            self.wfile.write(end)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    print(server.server_port, flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,76 @@
+"""A source loaded whole, by this project's plugin or by stock dlt, after a small load of its kind.
+
+The small load imports what each side imports as it goes, which no measurement should have in it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import Measurement, run
+from benchmarks.memory import peak_bytes
+from benchmarks.sides import DATASET, catalog_properties, hints, make_pipeline, row_count
+
+# Phases of a load that stock dlt has no names for; together they are its load step.
+LOAD_STEP = ("stage", "audit", "commit", "publish")
+
+
+def load_with_plugin(home: Path, table: str, source: dict[str, Any], small: Any) -> Measurement:
+    """Loads a source of this project's configuration into `table`.
+
+    Args:
+        home: The catalog.
+        table: Name of the table.
+        source: The source, all but its name and its table.
+        small: The `source_config` of a small source of the same kind.
+    """
+    _load(home / "small", table, {**source, "source_config": small})
+    started = time.perf_counter()
+    phases = _load(home, table, source)
+    return Measurement(
+        load_seconds=sum(phases.get(phase, 0) for phase in LOAD_STEP),
+        whole_seconds=time.perf_counter() - started,
+        peak_bytes=peak_bytes(),
+    )
+
+
+def _load(home: Path, table: str, source: dict[str, Any]) -> dict[str, float]:
+    from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
+
+    (home / "warehouse").mkdir(parents=True, exist_ok=True)
+    named = {**source, "name": table, "destination_table": f"{DATASET}.{table}"}
+    catalog = {"catalog_name": "bench", **catalog_properties(home)}
+    plugin = DltIngestionPlugin({"sources": [named], "catalog_config": catalog})
+    plugin.startup()
+    return plugin.load(plugin.create_pipeline(plugin.source(table))).phase_seconds
+
+
+def load_with_stock(
+    home: Path, table: str, resource: Callable[[Any], Any], whole: Any, small: Any
+) -> Measurement:
+    """Loads a resource of dlt's own into `table`.
+
+    Args:
+        home: The catalog.
+        table: Name of the table.
+        resource: Makes the resource of what it reads.
+        whole: What to read.
+        small: Little of the same kind, to be read before.
+    """
+
+    def load(place: Path, what: Any) -> Measurement:
+        made = resource(what)
+        made.apply_hints(table_name=table, write_disposition="append", **hints("stock"))
+        return run(make_pipeline("stock", place, table), made)
+
+    load(home / "small", small)
+    return load(home, whole)
+
+
+def expect_rows(home: Path, table: str, rows: int) -> None:
+    """Raises AssertionError where a table does not hold so many rows."""
+    if (found := row_count(home, table)) != rows:
+        raise AssertionError(f"{found} rows in {table}, of {rows}")
