@@ -195,8 +195,8 @@ def _first_of_each(
         order = "descending" if sort[1] == "desc" else "ascending"
         ranked = pc.sort_indices(
             pa.table({"value": rows[sort[0]], "row": position}),
+            # Nulls are at the end, where nothing else is said.
             sort_keys=[("value", order), ("row", "descending")],
-            null_placement="at_end",
         )
         rank = pa.array(range(rows.num_rows), pa.int64())
         by_row = rank.take(pc.sort_indices(ranked))

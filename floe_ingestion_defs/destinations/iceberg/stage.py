@@ -189,7 +189,7 @@ class _Splitter:
     def _write_held(self, piece: _Piece) -> None:
         rows = pa.Table.from_batches(piece.held)
         if self._sort_keys:
-            rows = rows.sort_by(self._sort_keys, null_placement=_null_placement(self._metadata))
+            rows = rows.sort_by(self._sort_keys)
         if piece.writer is None:
             piece.writer = parquet_writer(piece.local, self._metadata, rows)
         piece.writer.write_table(rows)
@@ -205,14 +205,8 @@ class _Splitter:
         self._done.append(piece)
 
 
-def _null_placement(metadata: TableMetadata) -> str:
-    """Where nulls go; Arrow has one answer for all keys, so it is the first key's."""
-    order = metadata.sort_order_by_id(metadata.default_sort_order_id)
-    first = order.fields[0] if order and order.fields else None
-    return "at_start" if first and first.null_order == NullOrder.NULLS_FIRST else "at_end"
-
-
-def _sort_keys(metadata: TableMetadata) -> list[tuple[str, str]]:
+def _sort_keys(metadata: TableMetadata) -> list[tuple[str, str, str]]:
+    """Return column, direction and place of the nulls of each key of the table's sort order."""
     order = metadata.sort_order_by_id(metadata.default_sort_order_id)
     if order is None:
         return []
@@ -221,6 +215,7 @@ def _sort_keys(metadata: TableMetadata) -> list[tuple[str, str]]:
         (
             schema.find_field(f.source_id).name,
             "ascending" if f.direction.name == "ASC" else "descending",
+            "at_start" if f.null_order == NullOrder.NULLS_FIRST else "at_end",
         )
         for f in order.fields
     ]
