@@ -89,16 +89,17 @@ def _admit_short_forms(schema: dict[str, Any]) -> dict[str, Any]:
     """Describe a schema and what the models take in its place.
 
     A template may stand for every value, nothing for what is left out, one text for a list of
-    texts, a type's name for a column. It is said by `if`, not by `anyOf`: of an `anyOf` that
-    fails, people learn only that nothing fits.
+    texts, a type's name for a column, `true` or `false` for a check. It is said by `if`, not by
+    `anyOf`: of an `anyOf` that fails, people learn only that nothing fits.
     """
     outside = {key: schema[key] for key in _ANNOTATIONS if key in schema}
     inside = {key: value for key, value in schema.items() if key not in _ANNOTATIONS}
     short: list[dict[str, Any]] = [_TEMPLATE]
-    options = [_admit_short_forms(option) for option in inside.get("anyOf", [])]
+    options = inside.get("anyOf", [])
     if options:
-        short += [option for option in options if option == _NULL]
-        options = [option for option in options if option != _NULL]
+        of_a_mapping = any("properties" in option for option in options)
+        short += [option for option in options if _is_short(option, of_a_mapping=of_a_mapping)]
+        options = [_admit_short_forms(option) for option in options if option not in short]
         inside = options[0] if len(options) == 1 else {**inside, "anyOf": options}
     else:
         inside = _admit_below(inside)
@@ -109,6 +110,11 @@ def _admit_short_forms(schema: dict[str, Any]) -> dict[str, Any]:
     if inside in ({}, _NULL) or inside == {"type": "string"}:
         return {**outside, **inside}
     return {**outside, "if": {"anyOf": short}, "else": inside}
+
+
+def _is_short(option: dict[str, Any], *, of_a_mapping: bool) -> bool:
+    """Whether an option stands for another: nothing, or `true` and `false` for a mapping."""
+    return option == _NULL or (of_a_mapping and option.get("type") == "boolean")
 
 
 def _admit_below(schema: dict[str, Any]) -> dict[str, Any]:

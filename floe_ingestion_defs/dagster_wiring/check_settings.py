@@ -220,26 +220,29 @@ def _true_is_the_default(value: Any) -> Any:
     return None if value is False else value
 
 
-_SWITCH = BeforeValidator(_true_is_the_default)
+def _switch(check: type[Check], on_or_off: Any = bool) -> BeforeValidator:
+    """Let `true` and `false` stand for a check, also in the JSON schema that editors read."""
+    return BeforeValidator(_true_is_the_default, json_schema_input_type=check | on_or_off | None)
 
 
 class CheckSettings(Settings):
     """The checks of an asset."""
 
-    schema_contract: Annotated[SchemaContractCheck | None, _SWITCH] = Field(
+    schema_contract: Annotated[SchemaContractCheck | None, _switch(SchemaContractCheck)] = Field(
         default=SchemaContractCheck(),
         description="Whether the table has the columns that were declared. On by default.",
     )
-    freshness: Annotated[FreshnessCheck | None, _SWITCH] = Field(
+    # No age is too old for every table, so `true` alone says nothing.
+    freshness: Annotated[FreshnessCheck | None, _switch(FreshnessCheck, Literal[False])] = Field(
         default=None, description="Whether the table is recent enough."
     )
-    unique_key: Annotated[UniqueKeyCheck | None, _SWITCH] = Field(
+    unique_key: Annotated[UniqueKeyCheck | None, _switch(UniqueKeyCheck)] = Field(
         default=None, description="Whether every key is there once."
     )
-    not_null: Annotated[NotNullCheck | None, _SWITCH] = Field(
+    not_null: Annotated[NotNullCheck | None, _switch(NotNullCheck)] = Field(
         default=None, description="Whether columns that must have a value have one."
     )
-    row_count_change: Annotated[RowCountChangeCheck | None, _SWITCH] = Field(
+    row_count_change: Annotated[RowCountChangeCheck | None, _switch(RowCountChangeCheck)] = Field(
         default=None, description="Whether the number of rows changed by no more than plausible."
     )
 

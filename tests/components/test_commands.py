@@ -17,7 +17,7 @@ registry_modules = ["floe_ingestion_defs.components"]
 """
 
 
-def run(*command: str, cwd: Path) -> str:
+def run(*command: str, cwd: Path, fails: bool = False) -> str:
     """Run a command of this environment, and return what it says."""
     environment = {
         **os.environ,
@@ -30,7 +30,7 @@ def run(*command: str, cwd: Path) -> str:
     done = subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert (done.returncode != 0) == fails, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
@@ -42,6 +42,7 @@ def run(*command: str, cwd: Path) -> str:
             "All code locations passed validation",
         ),
         (["dg", "check", "defs"], "All definitions loaded successfully"),
+        (["dg", "check", "yaml"], "All component YAML validated successfully"),
     ],
 )
 def test_dagster_s_own_commands_find_nothing_wrong(command: list[str], said: str) -> None:
@@ -49,8 +50,9 @@ def test_dagster_s_own_commands_find_nothing_wrong(command: list[str], said: str
     assert said in run(*command, cwd=REPOSITORY)
 
 
-def test_a_scaffolded_source_is_a_good_one(tmp_path: Path) -> None:
-    """Whoever begins with `dg scaffold` begins with a file that loads, and edits it."""
+@pytest.fixture
+def acme(tmp_path: Path) -> Path:
+    """A project with one source, as `dg scaffold` writes it."""
     (tmp_path / "pyproject.toml").write_text(PYPROJECT)
     for folder in (tmp_path / "acme", tmp_path / "acme" / "defs"):
         folder.mkdir()
@@ -58,10 +60,31 @@ def test_a_scaffolded_source_is_a_good_one(tmp_path: Path) -> None:
     (tmp_path / "acme" / "definitions.py").write_text(
         (REPOSITORY / "floe_ingestion_defs" / "definitions.py").read_text()
     )
-
     component = "floe_ingestion_defs.components.IngestionComponent"
     run("dg", "scaffold", "defs", component, "web_shop", cwd=tmp_path)
+    return tmp_path
 
-    assert "All definitions loaded successfully" in run("dg", "check", "defs", cwd=tmp_path)
-    listed = run("dg", "list", "defs", "--json", cwd=tmp_path)
-    assert "ingestion__web_shop__web_shop" in listed
+
+def test_a_scaffolded_source_is_a_good_one_and_a_wrong_one_is_found(acme: Path) -> None:
+    """Whoever begins with `dg scaffold` begins with a file that loads, and edits it.
+
+    What is wrong then is said with file, line and field: a field that does not exist by the
+    schema, a value that cannot be by the location.
+    """
+    assert "validated successfully" in run("dg", "check", "yaml", cwd=acme)
+    listed = run("dg", "list", "defs", "--json", cwd=acme)
+    for name in ("ingestion__web_shop__web_shop", "ingestion__web_shop_schedule"):
+        assert name in listed
+
+    file = acme / "acme" / "defs" / "web_shop" / "defs.yaml"
+    text = file.read_text()
+    (line,) = [n for n, text in enumerate(text.splitlines(), 1) if text.strip().startswith("cron:")]
+    file.write_text(text.replace("cron:", "corn:"))
+
+    said = run("dg", "check", "yaml", cwd=acme, fails=True)
+    assert f"defs.yaml:{line}" in said
+    assert "'corn' was unexpected" in said
+    file.write_text(text.replace("15 6 * * *", "daily"))
+    said = run("dg", "check", "defs", cwd=acme, fails=True)
+    assert f"defs.yaml:{line}: source 'web_shop'" in said
+    assert "orchestration.cron" in said
