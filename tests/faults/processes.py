@@ -28,9 +28,13 @@ _context = multiprocessing.get_context("forkserver")
 _exit_codes = threading.Lock()
 
 
-def start_warm_process() -> None:
-    """Starts the process that the children fork from, if it does not run yet."""
-    _context.set_forkserver_preload(["faults.warm"])
+def start_warm_process(*modules: str) -> None:
+    """Starts the process that the children fork from, if it does not run yet.
+
+    Args:
+        modules: What it imports beside what every load needs.
+    """
+    _context.set_forkserver_preload(["faults.warm", *modules])
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(TESTS), *([before] if before else [])])
     try:
