@@ -2,7 +2,6 @@
 
 import logging
 import os
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,7 +117,6 @@ def keep_quiet() -> None:
     """
     os.environ["RUNTIME__LOG_LEVEL"] = "ERROR"  # dlt's
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 
 def load_job() -> dg.JobDefinition:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from floe_ingestion_defs.components.scaffolder import IngestionScaffolder
 from floe_ingestion_defs.components.schema import IngestionAttributes
 from floe_ingestion_defs.components.templates import render_templates
+from floe_ingestion_defs.dagster_wiring.beta import used_knowingly
 from floe_ingestion_defs.dagster_wiring.location import build_ingestion_definitions
 from floe_ingestion_defs.dagster_wiring.observed_tables import (
     ObservedTable,
@@ -132,6 +133,7 @@ def _position(tree: SourcePositionTree | None, path: KeyPath) -> str:
     return f"{position}: "
 
 
+@used_knowingly("LocalFileCodeReference")
 def _reference(tree: SourcePositionTree, path: KeyPath) -> CodeReference:
     position, _ = tree.lookup_closest_and_path(path, None)
     return dg.LocalFileCodeReference(file_path=position.filename, line_number=position.start.line)

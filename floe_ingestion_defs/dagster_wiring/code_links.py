@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from floe_ingestion_defs.dagster_wiring.beta import used_knowingly
 from floe_ingestion_defs.dagster_wiring.environment import Deployment, read_deployment
 from floe_ingestion_defs.dagster_wiring.translator import CodeReference
 from floe_ingestion_defs.dlt_plugin import IngestionSourceConfig
@@ -12,6 +13,12 @@ from floe_ingestion_defs.dlt_plugin import IngestionSourceConfig
 _METADATA_KEY = "dagster/code_references"
 
 
+@used_knowingly(
+    "Definitions.map_asset_specs",
+    "Definitions.map_resolved_asset_specs",
+    "CodeReferencesMetadataValue",
+    "UrlCodeReference",
+)
 def link_code_to_git(
     definitions: dg.Definitions, root: Path, deployment: Deployment | None = None
 ) -> dg.Definitions:
@@ -40,6 +47,7 @@ def link_code_to_git(
     return definitions.map_asset_specs(func=link)
 
 
+@used_knowingly("LocalFileCodeReference")
 def reference_factory(source: IngestionSourceConfig) -> tuple[CodeReference, ...]:
     """Refer to the Python file that a source of type `python` is written in; else to nothing.
 

@@ -8,6 +8,7 @@ import dagster as dg
 
 from floe_ingestion_defs.contracts import CompiledArtifacts
 from floe_ingestion_defs.dagster_wiring.assets import create_ingestion_assets
+from floe_ingestion_defs.dagster_wiring.beta import expect_converted_checks
 from floe_ingestion_defs.dagster_wiring.checks import FRESHNESS, create_source_checks
 from floe_ingestion_defs.dagster_wiring.code_links import link_code_to_git
 from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
@@ -110,6 +111,7 @@ def load_location(package: Path) -> dg.Definitions:
         PipelineConfigurationError: Two sources get in each other's way.
     """
     confine_to_branch()
+    expect_converted_checks()
     loaded = dg.load_from_defs_folder(path_within_project=package)
     require_distinct_sources(loaded)
     location = dg.Definitions.merge(loaded, create_shared_definitions(loaded))

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import dagster as dg
 from pydantic import Field, field_validator
 
+from floe_ingestion_defs.dagster_wiring.beta import used_knowingly
 from floe_ingestion_defs.dagster_wiring.environment import read_deployment
 from floe_ingestion_defs.dagster_wiring.setting_types import (
     AssetKeyText,
@@ -82,6 +83,7 @@ def create_observed_definitions(
     )
 
 
+@used_knowingly("multi_observable_source_asset")
 def _create_asset(plugin: DltIngestionPlugin, table: ObservedTable) -> dg.AssetsDefinition:
     spec = dg.AssetSpec(
         table.asset_key,

@@ -7,6 +7,7 @@ from dagster_dlt import DagsterDltTranslator
 from dagster_dlt.constants import META_KEY_TRANSLATOR
 from dagster_dlt.translator import DltResourceTranslatorData
 
+from floe_ingestion_defs.dagster_wiring.beta import used_knowingly
 from floe_ingestion_defs.dagster_wiring.partitions import PARTITIONED_TAG
 from floe_ingestion_defs.dagster_wiring.settings import OrchestrationSettings, read_settings
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionSourceConfig, ResourceSpec
@@ -52,6 +53,7 @@ class FloeDltTranslator(DagsterDltTranslator):
         self.resources = {spec.name: spec for spec in self.plugin.list_resources(self.source)}
         self.settings = read_settings(self.source, tuple(self.resources.values()))
 
+    @used_knowingly("CodeReferencesMetadataValue")
     def get_asset_spec(self, data: DltResourceTranslatorData) -> dg.AssetSpec:
         """Describe the asset of one resource, from the configuration alone.
 

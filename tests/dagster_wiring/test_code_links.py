@@ -13,6 +13,8 @@ from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
 ROOT = Path("/srv/acme")
 
+pytestmark = pytest.mark.filterwarnings("ignore:Class `LocalFileCodeReference`")
+
 
 @pytest.fixture
 def definitions(shop: dict[str, object]) -> dg.Definitions:

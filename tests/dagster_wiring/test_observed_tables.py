@@ -32,7 +32,7 @@ def observed() -> dg.Definitions:
 def look(definitions: dg.Definitions, cursor: str | None) -> Any:
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_sensor_context(instance=instance, cursor=cursor)
-        return definitions.get_sensor_def("snapshots__silver__prices").evaluate_tick(context)
+        return definitions.resolve_sensor_def("snapshots__silver__prices").evaluate_tick(context)
 
 
 def test_a_new_snapshot_of_a_table_is_observed_once(
@@ -74,7 +74,7 @@ def test_assets_downstream_run_when_the_table_has_changed(
         before = dg.evaluate_automation_conditions(definitions, instance)
         prices.append(pa.table({"id": [1]}))
         context = dg.build_sensor_context(instance=instance)
-        sensor = definitions.get_sensor_def("snapshots__silver__prices")
+        sensor = definitions.resolve_sensor_def("snapshots__silver__prices")
         for event in sensor.evaluate_tick(context).asset_events:
             instance.report_runless_asset_event(event)
         after = dg.evaluate_automation_conditions(definitions, instance, cursor=before.cursor)

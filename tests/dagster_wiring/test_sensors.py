@@ -37,7 +37,7 @@ def look(landing: Path) -> Look:
         "orchestration": {"new_files_every": "1m"},
     }
     definitions = build_ingestion_definitions(DltIngestionPlugin({"sources": [source]}))
-    sensor = definitions.get_sensor_def("ingestion__files_new_files")
+    sensor = definitions.resolve_sensor_def("ingestion__files_new_files")
     cursor: list[str | None] = [None]
 
     def evaluate() -> Any:
@@ -139,7 +139,7 @@ def run_and_tell(definitions: dg.Definitions, job: str, instance: dg.DagsterInst
         dagster_instance=instance,
         dagster_run=result.dagster_run,
     ).for_run_failure()
-    return definitions.get_sensor_def("ingestion_failures")(context)
+    return definitions.resolve_sensor_def("ingestion_failures")(context)
 
 
 @pytest.fixture
