@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot
 
 _REJECTED = ("reason or column", "what", "number")
+_QUARANTINED = ("file", "reason")
+_LONGEST_TABLE = 100
 # What a load with nothing new leaves out takes no time, and is plotted as that.
 _PHASES = ("extract", "normalize", "stage", "audit", "commit", "publish")
 _CHANGES = ("column", "change", "before", "after")
@@ -91,10 +93,17 @@ class LoadedTable:
         return {name: _cursor(value) for name, value in stood.items() if value is not None}
 
     def _describe_rejected(self) -> dict[str, Any]:
-        """Return what the schema contract kept out, which must not go unseen."""
+        """Return what was kept out, which must not go unseen."""
         rejected = self.result.resources[self.spec.name].rejected
         described: dict[str, Any] = {"rows_rejected": rejected.rows}
-        if rejected:
+        if rejected.files:
+            shown = list(rejected.files.items())[:_LONGEST_TABLE]
+            described["files_quarantined"] = len(rejected.files)
+            described["quarantined"] = dg.MetadataValue.table(
+                [dg.TableRecord(dict(zip(_QUARANTINED, found, strict=True))) for found in shown],
+                dg.TableSchema([dg.TableColumn(name) for name in _QUARANTINED]),
+            )
+        if rejected.rows or rejected.values_by_column:
             rows = [(reason, "rows", n) for reason, n in rejected.rows_by_reason.items()]
             values = [(column, "values", n) for column, n in rejected.values_by_column.items()]
             described["rejected"] = dg.MetadataValue.table(

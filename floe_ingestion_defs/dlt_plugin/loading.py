@@ -176,7 +176,7 @@ def _load_whole(
         result.duration_seconds = time.monotonic() - started
         count_load(attributes, result.rows_loaded, result.bytes_written, result.duration_seconds)
         _describe(span, result)
-    _log_contracts(log, result)
+    _log_schema_and_rejections(log, result)
     log.info(
         "load finished",
         rows_loaded=result.rows_loaded,
@@ -186,11 +186,13 @@ def _load_whole(
     return result
 
 
-def _log_contracts(log: Any, result: LoadResult) -> None:
+def _log_schema_and_rejections(log: Any, result: LoadResult) -> None:
     for table, columns in result.schema_changes.items():
         log.info("the schema evolved", changed_table=table, columns=columns)
     for resource in result.resources.values():
-        if resource.rejected:
+        for file, reason in resource.rejected.files.items():
+            log.error("a file was set aside", resource=resource.resource, file=file, reason=reason)
+        if resource.rejected.rows or resource.rejected.values_by_column:
             log.error(
                 "the schema contract kept data out",
                 resource=resource.resource,

@@ -181,7 +181,7 @@ def build_source(
         source: The source, resolved.
         options: Its options.
         specs: The chosen resources.
-        rejections: Where what a resource's contract refuses is counted, by its name.
+        rejections: Where is counted what is kept out of a resource's table, by its name.
         request: The window and the limit of the load.
 
     Raises:
@@ -191,7 +191,7 @@ def build_source(
     from floe_ingestion_defs.dlt_plugin.row_versions import version_rows
 
     request.check(specs)
-    resources = SOURCE_TYPES[source.source_type].build(source, options, specs, request)
+    resources = SOURCE_TYPES[source.source_type].build(source, options, specs, request, rejections)
     by_name = {spec.name: spec for spec in specs}
     for resource in resources:
         if resource.name in by_name:

@@ -24,7 +24,7 @@ class ResourceResult:
             where the table has none.
         previous_snapshot_id: Snapshot before the load; equal to `snapshot_id` where nothing
             changed.
-        rejected: What its schema contract kept out.
+        rejected: What was kept out, by the schema contract or because a file cannot be read.
         cursor_before: Stored cursor that the load went on from; None where there was none.
         cursor_after: Stored cursor that the next load goes on from; the same one where the load
             found nothing newer, or was of a window.

@@ -1,6 +1,7 @@
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -170,6 +171,32 @@ def test_what_a_contract_keeps_out_is_counted_with_its_reason(
     (rejected,) = [record.data for record in orders["rejected"]]
     assert "note" in rejected["reason or column"]
     assert (rejected["what"], rejected["number"]) == ("rows", 1)
+
+
+def test_a_file_that_was_set_aside_is_shown_with_its_reason(
+    load: Load, shop: dict[str, Any], tmp_path: Path
+) -> None:
+    """The load succeeds without it, so it must not go unseen."""
+    (tmp_path / "1.csv").write_text("id\n1\n")
+    (tmp_path / "2.csv").write_text("id\n1,2\n")
+    shop.update(
+        source_type="filesystem",
+        source_config={
+            "bucket_url": str(tmp_path),
+            "file_glob": "*.csv",
+            "format": "csv",
+            "resource_name": "orders",
+            "unreadable_files": "quarantine",
+        },
+        write_mode="append",
+        cursor_field=None,
+    )
+
+    orders = metadata_of(load(), ORDERS)
+
+    assert (orders["rows_loaded"], orders["files_quarantined"]) == (1, 1)
+    (file,) = [record.data for record in orders["quarantined"]]
+    assert file == {"file": "2.csv", "reason": "2.csv: line 2: Expected 1 columns, got 2"}
 
 
 def test_a_materialization_says_where_the_cursor_stood_and_stands(

@@ -3,6 +3,8 @@
 import gzip
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -257,12 +259,60 @@ def test_another_encoding_and_delimiter_are_read(
     assert rows("bronze.items") == [{"id": 1, "name": "Zürich"}]
 
 
-def test_text_that_is_not_utf8_is_refused_with_the_way_out(
-    files: Source, landing: Path, load: Load
+@pytest.mark.parametrize(
+    ("data", "options", "columns", "says"),
+    [
+        (b"id,name\n1,Z\xc3\xbcrich\n2,Z\xfcrich\n", {}, {}, "line 3: column 'name'"),
+        (b"id,name\n1,Z\xc3\xbcrich\n2,Z\xfcrich\n", {}, {"name": "text"}, "line 3"),
+        (b"id,n\xfcmber\n1,2\n", {}, {}, "line 1"),
+        (b'{"id": 1}\n{"id": 2, "name": "Z\xfcrich"}\n', {"format": "jsonl"}, {}, "line 2"),
+    ],
+)
+def test_text_in_another_encoding_than_the_rest_is_refused_with_line_and_way_out(
+    files: Source,
+    landing: Path,
+    load: Load,
+    data: bytes,
+    options: dict[str, Any],
+    columns: dict[str, Any],
+    says: str,
 ) -> None:
-    (landing / "a.csv").write_bytes("id,name\n1,Zürich\n".encode("latin-1"))
-    with pytest.raises(SourceReadError, match=r"a\.csv.*encoding"):
+    (landing / "a.csv").write_bytes(data)
+    with pytest.raises(SourceReadError, match=r"UTF-?8.*encoding") as failed:
+        load({**configured(files, **options), "columns": columns})
+    assert f"a.csv: {says}" in str(failed.value)
+
+
+def test_files_of_several_encodings_are_loaded_by_a_source_each(
+    files: Source, landing: Path, load: Load, rows: Rows
+) -> None:
+    (landing / "a.csv").write_bytes("\ufeffid,name\n1,Zürich\n".encode())
+    (landing / "b.latin").write_bytes("id,name\n2,Zürich\n".encode("latin-1"))
+    (landing / "c.wide").write_bytes("id,name\n3,Zürich\n".encode("utf-16"))
+    load(files)
+    for glob, encoding in (("*.latin", "latin-1"), ("*.wide", "utf-16")):
+        other = {**files, "name": encoding.replace("-", "")}
+        load(configured(other, file_glob=glob, encoding=encoding))
+    assert rows("bronze.items") == [{"id": id_, "name": "Zürich"} for id_ in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('id,name\n1,x\n2,"open\n3,y\n', "line 3.*newlines_in_values"),
+        ("id,name\r1,x\r2,y\r", "line 1.*carriage return.*newlines_in_values"),
+    ],
+)
+def test_a_file_of_which_rows_would_get_lost_is_refused(
+    files: Source, landing: Path, load: Load, rows: Rows, text: str, says: str
+) -> None:
+    """An open quote swallows lines, and text without line feeds looks like a header alone."""
+    (landing / "a.csv").write_bytes(text.encode())
+    with pytest.raises(SourceReadError, match=says):
         load(files)
+    (landing / "a.csv").write_bytes(text.replace('"open', '"open"').encode())
+    load(configured(files, newlines_in_values=True))
+    assert [row["id"] for row in rows("bronze.items")][:2] == [1, 2]
 
 
 def test_values_with_line_ends_are_read_where_they_are_announced(
@@ -308,11 +358,34 @@ def test_json_lines_are_read_with_nested_values_as_json(
     assert (first["share"], second["share"], second["name"]) == (1.0, 0.5, "y")
 
 
+def test_nested_values_are_json_in_every_file_and_every_load(
+    files: Source, landing: Path, load: Load, rows: Rows
+) -> None:
+    """Also where the table, or an earlier file, says that the column is text."""
+    lines = configured(files, file_glob="*.jsonl", format="jsonl")
+    (landing / "a.jsonl").write_text('{"id": 1, "tags": ["a"]}\n')
+    (landing / "b.jsonl").write_text('{"id": 2, "tags": {"b": 1}}\n')
+    load(lines)
+    (landing / "c.jsonl").write_text('{"id": 3, "tags": ["c"]}\n{"id": 4, "tags": "d"}\n')
+    (landing / "d.jsonl").write_text('{"id": 5, "tags": 7}\n')
+    load(lines)
+    tags = {row["id"]: row["tags"] for row in rows("bronze.items")}
+    assert tags == {1: '["a"]', 2: '{"b":1}', 3: '["c"]', 4: "d", 5: "7"}
+
+
 def test_a_broken_json_line_fails_with_its_name_and_the_line(
     files: Source, landing: Path, load: Load
 ) -> None:
     (landing / "a.jsonl").write_text('{"id": 1}\n\n{"id": \n')
     with pytest.raises(SourceReadError, match=r"a\.jsonl: line 3"):
+        load(configured(files, file_glob="*.jsonl", format="jsonl"))
+
+
+def test_a_json_line_that_is_no_object_fails_with_its_line(
+    files: Source, landing: Path, load: Load
+) -> None:
+    (landing / "a.jsonl").write_text('{"id": 1}\n[1, 2]\n')
+    with pytest.raises(SourceReadError, match=r"a\.jsonl: line 2: no JSON object"):
         load(configured(files, file_glob="*.jsonl", format="jsonl"))
 
 
@@ -383,17 +456,131 @@ def test_a_folder_without_files_loads_nothing(files: Source, load: Load) -> None
     assert result.resources["items"].total_rows == 0
 
 
-def test_ten_thousand_small_files_are_remembered_in_little_state(landing: Path) -> None:
-    from fsspec.implementations.local import LocalFileSystem
+def test_ten_thousand_files_are_remembered_in_little_state() -> None:
+    from floe_ingestion_defs.dlt_plugin.sources.file_listing import ListedFile, LoadedFiles
 
-    from floe_ingestion_defs.dlt_plugin.sources.file_listing import LoadedFiles, list_files
-
-    for number in range(10_000):
-        (landing / f"{number}.csv").touch()
+    files = [ListedFile(str(n), f"/landing/{n}", n.to_bytes(8)) for n in range(10_000)]
     state: dict[str, Any] = {}
     loaded = LoadedFiles(state)
-    listed = list_files(LocalFileSystem(), str(landing), "*.csv")
-    assert len(list(loaded.select_new(listed))) == 10_000
+    for file in loaded.select_new(files):
+        loaded.finish(file)
     loaded.remember()
     assert len(json.dumps(state)) < 110_000
-    assert list(LoadedFiles(state).select_new(listed)) == []
+    assert list(LoadedFiles(state).select_new(files)) == []
+
+
+@pytest.fixture
+def setting_aside(files: Source) -> Source:
+    """The landing folder's files, of which those that cannot be read are set aside."""
+    return configured(files, unreadable_files="quarantine")
+
+
+def test_an_unreadable_file_is_set_aside_and_nothing_of_it_is_loaded(
+    setting_aside: Source,
+    landing: Path,
+    load: Load,
+    rows: Rows,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Also not the blocks before the line that is broken; the files beside it are loaded."""
+    (landing / "a.csv").write_text("id,name\n1,x\n")
+    lines = "".join(f"{number},name {number}\n" for number in range(10_000))
+    (landing / "b.csv").write_text(f"id,name\n{lines}1,2,3\n")
+    (landing / "c.csv").write_bytes("id,name\n2,Zürich\n".encode("latin-1"))
+    (landing / "d.csv").write_text("id,name\n3,z\n")
+    result = load(configured(setting_aside, block_size=65536))
+    assert result.success
+    assert rows("bronze.items") == [{"id": 1, "name": "x"}, {"id": 3, "name": "z"}]
+    assert result.resources["items"].rejected.files == {
+        "b.csv": "b.csv: line 10002: Expected 2 columns, got 3",
+        "c.csv": "c.csv: line 2: column 'name': text that is not UTF-8; "
+        "set source_config.encoding, such as latin-1",
+    }
+    assert "a file was set aside" in capsys.readouterr().out
+
+
+def test_a_file_that_was_set_aside_is_tried_again_until_it_can_be_read(
+    setting_aside: Source, landing: Path, load: Load, rows: Rows
+) -> None:
+    """It stays listed, and is loaded whole, once, when it was corrected."""
+    (landing / "a.csv").write_text("id,amount\n1,10\n")
+    load(setting_aside)
+    (landing / "b.csv").write_text("id,amount\n2,20\n3\n")
+    for _ in range(2):
+        again = load(setting_aside)
+        assert again.load_ids == []
+        assert list(again.resources["items"].rejected.files) == ["b.csv"]
+    (landing / "b.csv").write_text("id,amount\n2,20\n3,30\n")
+    done = load(setting_aside)
+    assert (done.rows_loaded, done.resources["items"].rejected.files) == (2, {})
+    assert load(setting_aside).rows_loaded == 0
+    assert [row["amount"] for row in rows("bronze.items")] == [10, 20, 30]
+
+
+def test_types_of_a_file_that_was_set_aside_are_not_those_of_the_table(
+    setting_aside: Source, landing: Path, load: Load, table: Callable[[str], pa.Table]
+) -> None:
+    (landing / "a.csv").write_text("id,amount\none,lots\n2\n")
+    lines = "".join(f"{number},name {number}\n" for number in range(10_000))
+    (landing / "b.csv").write_text(f"id,amount\n{lines}1,2,3\n")
+    (landing / "c.csv").write_text("id,amount\n1,10\n")
+    load(configured(setting_aside, block_size=65536))
+    assert table("bronze.items").schema.field("id").type == pa.int64()
+    assert table("bronze.items")["amount"].to_pylist() == [10]
+
+
+def test_a_large_file_is_checked_whole_without_being_held_in_memory(
+    setting_aside: Source,
+    landing: Path,
+    load: Load,
+    rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is read twice: once to see that it can be read, and once to load it."""
+    from floe_ingestion_defs.dlt_plugin.sources import file_readers
+
+    monkeypatch.setattr(file_readers, "_HELD_BYTES", 100_000)
+    lines = [f"{number},name {number}\n" for number in range(20_000)]
+    (landing / "a.csv").write_text("id,name\n" + "".join(lines))
+    (landing / "b.csv").write_text("id,name\n" + "".join(lines) + "1,2,3\n")
+    result = load(configured(setting_aside, block_size=65536))
+    assert result.rows_loaded == 20_000
+    assert list(result.resources["items"].rejected.files) == ["b.csv"]
+
+
+MANY_FILES = """
+import json, os, resource, sys, time
+from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
+
+files, out = json.loads(sys.argv[1]), {}
+for name, number in (("few", 200), ("many", 10_000)):
+    os.mkdir(name)
+    for file in range(number):
+        with open(f"{name}/{file}.jsonl", "w") as landed:
+            landed.write(json.dumps({"id": file, "name": f"name {file}"}))
+    files["name"], files["destination_table"] = name, f"bronze.{name}"
+    files["source_config"]["bucket_url"] = name
+    plugin = DltIngestionPlugin({"sources": [files]})
+    rows = plugin.load(plugin.create_pipeline(plugin.source(name))).rows_loaded
+    out[name] = rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps(out))
+"""
+
+
+def test_ten_thousand_small_files_take_no_more_memory_than_two_hundred(
+    files: Source, landing: Path, tmp_path: Path, table: Callable[[str], pa.Table]
+) -> None:
+    lines = configured(files, file_glob="*.jsonl", format="jsonl")
+    done = subprocess.run(
+        [sys.executable, "-c", MANY_FILES, json.dumps(lines)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (few, before), (many, after) = json.loads(done.stdout.splitlines()[-1]).values()
+    assert (few, many) == (200, 10_000)
+    assert after - before < 60, f"{before:.0f} MB, then {after:.0f} MB"
+    assert table("bronze.many")["id"].to_pylist() == list(range(10_000))

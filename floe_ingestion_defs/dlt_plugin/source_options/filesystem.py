@@ -42,6 +42,11 @@ class FilesystemOptions(SourceOptions):
         description="Read only files that are new or changed since the last load; left out, "
         "that is so unless write_mode is replace.",
     )
+    unreadable_files: Literal["fail", "quarantine"] = Field(
+        default="fail",
+        description="What a file that cannot be read does: fail the load, or be set aside, listed "
+        "in the result and tried again by the next load.",
+    )
     compression: Literal["auto", "none", "gzip", "zstd"] = Field(
         default="auto", description="Compression of csv and jsonl files; auto goes by the name."
     )

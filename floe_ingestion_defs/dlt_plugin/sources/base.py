@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
     from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
+    from floe_ingestion_defs.dlt_plugin.rejections import Rejections
     from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
 
 
@@ -24,6 +25,7 @@ class SourceType(Protocol):
         options: Any,
         specs: Sequence[ResourceSpec],
         request: LoadRequest,
+        rejections: Mapping[str, Rejections],
     ) -> list[DltResource]:
         """Make the dlt resources that extract `specs`; common hints are applied by the caller.
 
@@ -32,6 +34,7 @@ class SourceType(Protocol):
             options: `source_config` as the model of this source type.
             specs: Resources to extract.
             request: The window and the limit of the load.
+            rejections: Where is noted what cannot be loaded, by resource.
         """
 
     def check(self, source: IngestionSourceConfig, options: Any, timeout: float) -> None:

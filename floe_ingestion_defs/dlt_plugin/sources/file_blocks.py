@@ -19,6 +19,7 @@ from floe_ingestion_defs.dlt_plugin.sources.file_listing import ListedFile
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
+UTF8_MARK = b"\xef\xbb\xbf"
 _SUFFIXES = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 
 
@@ -101,5 +102,18 @@ def line_of_row(block: Block, row: int) -> int:
     for offset, line in enumerate(block.data.split(b"\n")):
         seen += bool(line.strip(b"\r"))
         if seen == row:
+            return block.first_line + offset
+    return block.first_line
+
+
+def rows_in(block: Block) -> int:
+    """Count the lines of a block that are not empty, each of which holds a row."""
+    return sum(bool(line.strip(b"\r")) for line in block.data.split(b"\n"))
+
+
+def line_with_open_quote(block: Block, quote: bytes) -> int:
+    """Give the number of the first line, counted from 1, that opens a quote without closing it."""
+    for offset, line in enumerate(block.data.split(b"\n")):
+        if line.count(quote) % 2:
             return block.first_line + offset
     return block.first_line

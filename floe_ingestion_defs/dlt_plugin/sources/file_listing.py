@@ -71,13 +71,10 @@ class LoadedFiles:
         self._listed: set[bytes] = set()
 
     def select_new(self, files: Iterable[ListedFile]) -> Iterator[ListedFile]:
-        """Yield the files that were not loaded as they are now; each counts as loaded after it."""
+        """Give the files that were not loaded as they are now."""
         files = list(files)
         self._listed = {file.fingerprint for file in files}
-        for file in files:
-            if file.fingerprint not in self._known:
-                yield file
-                self.finish(file)
+        return (file for file in files if file.fingerprint not in self._known)
 
     def finish(self, file: ListedFile) -> None:
         """Count a file as loaded."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from floe_ingestion_defs.dlt_plugin.cursor_values import as_declared
+from floe_ingestion_defs.dlt_plugin.errors import ErrorCategory, SourceReadError
 from floe_ingestion_defs.dlt_plugin.incremental import cursor_for
 from floe_ingestion_defs.dlt_plugin.source_options.filesystem import FilesystemOptions
 
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 
     from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
     from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
+    from floe_ingestion_defs.dlt_plugin.rejections import Rejections
     from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
+    from floe_ingestion_defs.dlt_plugin.sources.file_listing import ListedFile
+
+_ITEM_ROWS = 10_000
 
 
 class FilesystemSource:
@@ -31,6 +36,7 @@ class FilesystemSource:
         options: FilesystemOptions,
         specs: Sequence[ResourceSpec],
         request: LoadRequest,
+        rejections: Mapping[str, Rejections],
     ) -> list[DltResource]:
         """Make the one resource of the source."""
         import dlt
@@ -40,7 +46,7 @@ class FilesystemSource:
             # A backfill looks for the window's rows wherever they are.
             only_new = _only_new_files(options, spec) and not request.is_window
             resource = dlt.resource(_read_files, name=spec.name)(
-                source, options, spec, only_new, request.limit
+                source, options, spec, only_new, request.limit, rejections[spec.name]
             )
             cursor = cursor_for(spec, request, partial(_typed, spec=spec))
             if cursor is not None:
@@ -110,13 +116,13 @@ def _read_files(
     spec: ResourceSpec,
     only_new_files: bool,
     limit: int | None,
+    rejections: Rejections,
 ) -> Iterator[pa.Table]:
     import dlt
-    import pyarrow as pa
 
     from floe_ingestion_defs.dlt_plugin.hints import column_hints
     from floe_ingestion_defs.dlt_plugin.sources.file_listing import LoadedFiles, list_files
-    from floe_ingestion_defs.dlt_plugin.sources.file_readers import read_file
+    from floe_ingestion_defs.dlt_plugin.sources.file_readers import FileReader
     from floe_ingestion_defs.dlt_plugin.sources.known_types import KnownTypes
 
     schema = dlt.current.source_schema()
@@ -125,22 +131,55 @@ def _read_files(
     judged = spec.schema_contract != "evolve" and any(c.get("data_type") for c in known.values())
     types = KnownTypes(column_hints(spec), known, schema.naming, lenient=judged)
     fs = _open_filesystem(source, options)
+    reader = FileReader(fs, options, types)
     files = list_files(fs, options.bucket_url, options.file_glob)
     loaded = LoadedFiles(dlt.current.resource_state() if only_new_files else {})
-    rows = 0
-    try:
+
+    def tables() -> Iterator[pa.Table]:
+        rows = 0
         for file in loaded.select_new(files):
-            for table in read_file(fs, file, options, types):
-                if options.file_name_column:
-                    name = pa.scalar(file.name, pa.string())
-                    table = table.append_column(
-                        options.file_name_column, pa.repeat(name, table.num_rows)
-                    )
+            read = reader.read if options.unreadable_files == "fail" else reader.read_whole
+            try:
+                found = read(file)
+            except SourceReadError as error:
+                if error.category is ErrorCategory.TRANSIENT:
+                    raise
+                rejections.files[file.name] = error.message
+                continue
+            for table in found:
                 rows += table.num_rows
-                yield table
+                yield _with_file_name(table, file, options)
+            loaded.finish(file)
+            # A file counts as a whole, so the limit is looked at only between files.
             if limit is not None and rows >= limit:
-                # This file is read, and the next one is not begun: a file counts as a whole.
-                loaded.finish(file)
                 return
+
+    try:
+        yield from _gather(tables())
     finally:
         loaded.remember()
+
+
+def _with_file_name(table: pa.Table, file: ListedFile, options: FilesystemOptions) -> pa.Table:
+    import pyarrow as pa
+
+    if not options.file_name_column:
+        return table
+    names = pa.repeat(pa.scalar(file.name, pa.string()), table.num_rows)
+    return table.append_column(options.file_name_column, names)
+
+
+def _gather(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Put small tables together: an item costs dlt a millisecond, whatever is in it."""
+    import pyarrow as pa
+
+    gathered: list[pa.Table] = []
+    rows = 0
+    for table in tables:
+        if gathered and (rows >= _ITEM_ROWS or not table.schema.equals(gathered[0].schema)):
+            yield pa.concat_tables(gathered)
+            gathered, rows = [], 0
+        gathered.append(table)
+        rows += table.num_rows
+    if gathered:
+        yield pa.concat_tables(gathered)

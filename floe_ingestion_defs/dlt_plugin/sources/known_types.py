@@ -12,6 +12,8 @@ from floe_ingestion_defs.dlt_plugin.sources.arrow_types import arrow_type
 if TYPE_CHECKING:
     from dlt.common.normalizers.naming import NamingConvention
 
+Learned = tuple[dict[str, pa.DataType], frozenset[str]]
+
 
 class KnownTypes:
     """Arrow types by column: declared ones, those of the table, and those of earlier files.
@@ -45,6 +47,7 @@ class KnownTypes:
             if (kind := arrow_type(column)) is not None
         }
         self._names: dict[str, str] = {}
+        self._nested: frozenset[str] = frozenset()
 
     def of(self, names: Iterable[str]) -> dict[str, pa.DataType]:
         """Give the types of those of the named columns whose type is known."""
@@ -55,9 +58,14 @@ class KnownTypes:
         """List the columns whose type is known, by every name that they were met under."""
         return [*self._types, *(name for name in self._names if name not in self._types)]
 
-    def is_json(self, name: str) -> bool:
-        """Whether a column's text is a nested value."""
-        return self._columns.get(self._key(name), {}).get("data_type") == "json"
+    def is_nested(self, name: str) -> bool:
+        """Whether a column's text is, or may be, a nested value."""
+        key = self._key(name)
+        return key in self._nested or self._columns.get(key, {}).get("data_type") == "json"
+
+    def learn_nested(self, name: str) -> None:
+        """Take over that a column of text holds nested values, too."""
+        self._nested |= {self._key(name)}
 
     def learn(self, table: pa.Table) -> pa.Table:
         """Take over the types of columns met for the first time; gives the table back."""
@@ -65,6 +73,14 @@ class KnownTypes:
             if not pa.types.is_null(field.type):
                 self._types.setdefault(self._key(field.name), field.type)
         return table
+
+    def copy(self) -> Learned:
+        """Give what was learned so far, for `restore`."""
+        return dict(self._types), self._nested
+
+    def restore(self, learned: Learned) -> None:
+        """Forget what was learned since a `copy`."""
+        self._types, self._nested = dict(learned[0]), learned[1]
 
     def _key(self, name: str) -> str:
         key = self._names.get(name)

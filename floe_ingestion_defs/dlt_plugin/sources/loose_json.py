@@ -20,12 +20,17 @@ def parse_loosely(block: Block, types: KnownTypes) -> pa.Table:
     """
     from dlt.common.json import json
 
-    rows: list[dict[str, Any]] = [
-        json.loadb(line) for line in block.data.split(b"\n") if line.strip()
-    ]
-    if not all(isinstance(row, dict) for row in rows):
-        msg = "a line is no JSON object"
-        raise ValueError(msg)
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(block.data.split(b"\n"), block.first_line):
+        if line.strip():
+            try:
+                row = json.loadb(line)
+            except ValueError:
+                row = None
+            if not isinstance(row, dict):
+                msg = f"line {number}: no JSON object"
+                raise ValueError(msg)
+            rows.append(row)
     names = list(dict.fromkeys(name for row in rows for name in row))
     wanted = types.of(names)
     columns = {}

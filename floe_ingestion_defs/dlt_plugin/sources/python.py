@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
     from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
+    from floe_ingestion_defs.dlt_plugin.rejections import Rejections
     from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
 
 
@@ -29,6 +30,7 @@ class PythonSource:
         options: PythonOptions,
         specs: Sequence[ResourceSpec],
         request: LoadRequest,
+        rejections: Mapping[str, Rejections],
     ) -> list[DltResource]:
         """Call the factory, and pick the resources that the configuration names."""
         found = {resource.name: resource for resource in _resources_of(_call(options))}

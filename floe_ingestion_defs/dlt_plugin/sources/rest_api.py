@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
     from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
+    from floe_ingestion_defs.dlt_plugin.rejections import Rejections
     from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
 
 _PORTS = {"http": 80, "https": 443}
@@ -38,6 +39,7 @@ class RestApiSource:
         options: RestApiOptions,
         specs: Sequence[ResourceSpec],
         request: LoadRequest,
+        rejections: Mapping[str, Rejections],
     ) -> list[DltResource]:
         """Make all resources of the API: one may need another that is not loaded itself."""
         from dlt.sources.rest_api import rest_api_resources

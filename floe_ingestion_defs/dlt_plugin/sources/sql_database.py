@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
     from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
+    from floe_ingestion_defs.dlt_plugin.rejections import Rejections
     from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
 
 
@@ -35,6 +36,7 @@ class SqlDatabaseSource:
         options: SqlDatabaseOptions,
         specs: Sequence[ResourceSpec],
         request: LoadRequest,
+        rejections: Mapping[str, Rejections],
     ) -> list[DltResource]:
         """Make a resource of each table."""
         from dlt.sources.sql_database import sql_table
