@@ -7,6 +7,8 @@ ways give a table the same columns, dlt's `_dlt_id` and `_dlt_load_id` among the
 
 from __future__ import annotations
 
+from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import dlt
@@ -72,20 +74,8 @@ class PagesToArrow(ItemTransform[Any]):
             return item
 
     def _table(self, rows: list[Any]) -> pa.Table:
-        columns: dict[str, list[Any]] = {}
-        for position, row in enumerate(rows):
-            if not isinstance(row, dict):
-                raise _NotFlat
-            for name, value in row.items():
-                values = columns.get(name)
-                if values is None:
-                    values = columns[name] = [None] * position
-                elif len(values) < position:
-                    values.extend([None] * (position - len(values)))
-                values.append(value)
         arrays: dict[str, pa.Array] = {}
-        for name, values in columns.items():
-            values.extend([None] * (len(rows) - len(values)))
+        for name, values in _columns(rows).items():
             key = self._key(name)
             if key in arrays or key.startswith("_dlt_"):
                 raise _NotFlat
@@ -144,6 +134,21 @@ class PagesToArrow(ItemTransform[Any]):
         key = list(self._spec.primary_key)
         own = {self._key(name): name for name in rows[0]}
         return [get_row_hash({name: row[own[name]] for name in key}, key) for row in rows]
+
+
+def _columns(rows: list[Any]) -> dict[str, list[Any]]:
+    """Give the values of each field of the rows; None where a row lacks it."""
+    if not all(isinstance(row, dict) for row in rows):
+        raise _NotFlat
+    first = rows[0]
+    if all(len(row) == len(first) for row in rows):
+        try:
+            # Of all rows of most pages, and twice as fast.
+            return {name: list(map(itemgetter(name), rows)) for name in first}
+        except KeyError:
+            pass
+    names = dict.fromkeys(chain.from_iterable(rows))
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
 def read_flat_pages_as_arrow(resource: DltResource, spec: ResourceSpec) -> None:

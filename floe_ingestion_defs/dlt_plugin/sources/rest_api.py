@@ -84,6 +84,10 @@ class RestApiSource:
 
 
 def _client(source: IngestionSourceConfig, client: dict[str, Any]) -> dict[str, Any]:
+    from floe_ingestion_defs.dlt_plugin.sources.json_answers import make_session
+
+    if client.get("session") is None:
+        client = {**client, "session": make_session()}
     if source.credentials is None or client.get("auth") is not None:
         return client
     credentials = source.credentials
