@@ -51,8 +51,8 @@ class AssetSettings(Settings):
         default=0,
         ge=0,
         le=100,
-        description="Rows of the table to show with every load. Default: none, for rows may be "
-        "personal data, and Dagster keeps what it shows.",
+        description="Rows of the table to show with every load, where `show_values` of the source "
+        "allows it. Default: none, for rows may be personal, and Dagster keeps what it shows.",
     )
 
 
@@ -200,6 +200,15 @@ def read_settings(
             raise PipelineConfigurationError(
                 f"source {source.name!r}: orchestration.resources.{name} is about a resource that "
                 f"the source does not have; {right}",
+                source_name=source.name,
+            )
+    for resource in resources:
+        rows = block.orchestration.for_resource(resource.name).preview_rows
+        if rows and not resource.show_values:
+            raise PipelineConfigurationError(
+                f"source {source.name!r}: preview_rows of resource {resource.name!r} is {rows}, "
+                "and its values may not be shown; set show_values: true on the source or in its "
+                "resources, outside of orchestration, or leave preview_rows out",
                 source_name=source.name,
             )
     return block.orchestration

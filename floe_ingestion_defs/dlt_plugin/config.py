@@ -96,6 +96,11 @@ class ResourceConfig(BaseModel):
         description="Whether rows that discard_row refuses are kept, with the reason, in the table "
         "{table}__rejected.",
     )
+    show_values: bool | None = Field(
+        default=None,
+        description="Whether values of the data may be shown, in errors and in previews; they may "
+        "be personal, and logs and Dagster's database keep them. They are not by default.",
+    )
     description: str | None = Field(default=None, description="What the table holds, for people.")
 
     @field_validator("primary_key", "merge_key", "partition_by", mode="before")

@@ -8,8 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from floe_ingestion_defs.dlt_plugin.contracts import KnownTable, StrictMode, contract_violation
-from floe_ingestion_defs.dlt_plugin.rejections import Rejections
+from floe_ingestion_defs.dlt_plugin.contracts import Contract
 from floe_ingestion_defs.dlt_plugin.sources.arrow_types import (
     ColumnTypeMismatch,
     arrow_type,
@@ -17,21 +16,17 @@ from floe_ingestion_defs.dlt_plugin.sources.arrow_types import (
 )
 
 
-def admit_table(
-    table: pa.Table, known: KnownTable, mode: StrictMode, rejections: Rejections, *, keep: bool
-) -> tuple[pa.Table, list[tuple[str, Any]]]:
+def admit_table(table: pa.Table, contract: Contract) -> tuple[pa.Table, list[tuple[str, Any]]]:
     """Give the rows that are admitted, and, where they are kept, those refused with the reason.
 
     Args:
         table: Rows as the source gave them.
-        known: What was agreed on.
-        mode: What happens to the rest.
-        rejections: Where it is counted.
-        keep: Whether refused rows are wanted.
+        contract: What holds for them.
 
     Raises:
         SchemaContractViolation: Something does not fit, and the mode is `freeze`.
     """
+    known = contract.known
     fields, columns = [], []
     # Reasons by row, the first found; most tables have none.
     reasons: dict[int, str] = {}
@@ -41,12 +36,12 @@ def admit_table(
         if key.startswith("_dlt_"):
             wanted = field.type
         elif agreed is None:
-            _judge_new_column(field, column, key, known, mode, rejections, reasons)
+            _judge_new_column(field, column, key, contract, reasons)
             continue
         else:
             wanted = arrow_type(agreed) or field.type
         if field.type != wanted:
-            column = _judge_type(field, column, wanted, key, known, mode, rejections, reasons)
+            column = _judge_type(field, column, wanted, key, contract, reasons)
             field = field.with_type(wanted)
         fields.append(field)
         columns.append(column)
@@ -54,9 +49,9 @@ def admit_table(
     if not reasons:
         return admitted, []
     for reason in reasons.values():
-        rejections.refuse_rows(reason)
+        contract.rejections.refuse_rows(reason)
     bad = sorted(reasons)
-    refused = table.take(bad).to_pylist() if keep else []
+    refused = table.take(bad).to_pylist() if contract.keep else []
     mask = pa.array([position not in reasons for position in range(table.num_rows)])
     return admitted.filter(mask), [
         (reasons[position], row) for position, row in zip(bad, refused, strict=False)
@@ -67,18 +62,17 @@ def _judge_new_column(
     field: pa.Field,
     column: pa.ChunkedArray,
     key: str,
-    known: KnownTable,
-    mode: StrictMode,
-    rejections: Rejections,
+    contract: Contract,
     reasons: dict[int, str],
 ) -> None:
     values = len(column) - column.null_count
     if not values:
         return
-    if mode == "freeze":
-        raise contract_violation(known.name, key, None, _data_type(field.type))
-    if mode == "discard_value":
-        rejections.refuse_values(key, values)
+    if contract.mode == "freeze":
+        first = column.drop_null()[0].as_py()
+        raise contract.violation(key, None, _data_type(field.type), first)
+    if contract.mode == "discard_value":
+        contract.rejections.refuse_values(key, values)
         return
     for position in pc.indices_nonzero(pc.is_valid(column)).to_pylist():
         reasons.setdefault(position, f"column {key} is new")
@@ -89,21 +83,20 @@ def _judge_type(
     column: pa.ChunkedArray,
     wanted: pa.DataType,
     key: str,
-    known: KnownTable,
-    mode: StrictMode,
-    rejections: Rejections,
+    contract: Contract,
     reasons: dict[int, str],
 ) -> pa.ChunkedArray:
     try:
         return cast_column(field, column, wanted)
     except ColumnTypeMismatch:
-        expected = known.columns[key]["data_type"]
+        expected = contract.known.columns[key]["data_type"]
         found = _data_type(field.type)
-    if mode == "freeze":
-        raise contract_violation(known.name, key, expected, found)
-    bad = list(_misfits(field, column, wanted, 0))
-    if mode == "discard_value":
-        rejections.refuse_values(key, len(bad))
+    misfits_found = _misfits(field, column, wanted, 0)
+    if contract.mode == "freeze":
+        raise contract.violation(key, expected, found, column[next(misfits_found)].as_py())
+    bad = list(misfits_found)
+    if contract.mode == "discard_value":
+        contract.rejections.refuse_values(key, len(bad))
     else:
         for position in bad:
             reasons.setdefault(position, f"column {key} is {expected}, not {found}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import dlt
 import pyarrow as pa
@@ -16,7 +16,12 @@ from dlt.extract.items_transform import ItemTransform
 
 from floe_ingestion_defs.dlt_plugin.contract_arrow import admit_table
 from floe_ingestion_defs.dlt_plugin.contract_rows import admit_rows
-from floe_ingestion_defs.dlt_plugin.contracts import REJECTED_SUFFIX, KnownTable
+from floe_ingestion_defs.dlt_plugin.contracts import (
+    REJECTED_SUFFIX,
+    Contract,
+    KnownTable,
+    StrictMode,
+)
 
 if TYPE_CHECKING:
     from dlt.extract import DltResource
@@ -40,46 +45,37 @@ class ContractGate(ItemTransform[Any]):
         super().__init__(lambda item: item)
         self._spec = spec
         self._rejections = rejections
-        self._known: KnownTable | None = None
+        self._contract: Contract | None = None
 
     def __call__(self, item: Any, meta: Any = None) -> Any:
         """Return what is admitted of an item, which may be nothing."""
         if item is None or (isinstance(item, list) and not item) or _for_another_table(meta):
             return item
-        if self._known is None:
-            # The schema changes while the load goes on; what counts is how it was before.
-            self._known = KnownTable(dlt.current.source_schema(), self._spec.table_name)
-        if not self._known:
+        if self._contract is None:
+            self._contract = self._agreed_before()
+        if not self._contract.known:
             # The first load of a table that nobody declared: it is what agrees on the columns.
             return item
         items = item if isinstance(item, list) else [item]
         if isinstance(items[0], (pa.Table, pa.RecordBatch)):
-            admitted, refused = self._admit_tables(items, self._known)
+            admitted, refused = _admit_tables(items, self._contract)
         elif isinstance(items[0], dict):
-            admitted, refused = admit_rows(items, self._known, self._mode, self._rejections)
+            admitted, refused = admit_rows(items, self._contract)
         else:
             return item
         if not (refused and self._spec.quarantine):
             return admitted or None
         return self._with_refused(admitted, refused)
 
-    @property
-    def _mode(self) -> Any:
-        return self._spec.schema_contract
-
-    def _admit_tables(
-        self, items: Sequence[Any], known: KnownTable
-    ) -> tuple[list[pa.Table], list[Any]]:
-        tables, refused = [], []
-        for item in items:
-            table = item if isinstance(item, pa.Table) else pa.Table.from_batches([item])
-            admitted, rows = admit_table(
-                table, known, self._mode, self._rejections, keep=self._spec.quarantine
-            )
-            if admitted.num_rows:
-                tables.append(admitted)
-            refused += rows
-        return tables, refused
+    def _agreed_before(self) -> Contract:
+        """Give the contract; the schema changes while the load goes on, and it does not."""
+        return Contract(
+            KnownTable(dlt.current.source_schema(), self._spec.table_name),
+            cast("StrictMode", self._spec.schema_contract),
+            self._rejections,
+            self._spec.quarantine,
+            self._spec.show_values,
+        )
 
     def _with_refused(self, admitted: list[Any], refused: list[tuple[str, Any]]) -> Iterator[Any]:
         if admitted:
@@ -99,6 +95,17 @@ class ContractGate(ItemTransform[Any]):
             ),
             create_table_variant=True,
         )
+
+
+def _admit_tables(items: Sequence[Any], contract: Contract) -> tuple[list[pa.Table], list[Any]]:
+    tables, refused = [], []
+    for item in items:
+        table = item if isinstance(item, pa.Table) else pa.Table.from_batches([item])
+        admitted, rows = admit_table(table, contract)
+        if admitted.num_rows:
+            tables.append(admitted)
+        refused += rows
+    return tables, refused
 
 
 def _for_another_table(meta: Any) -> bool:

@@ -8,9 +8,11 @@ by more than their names.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from floe_ingestion_defs.dlt_plugin.errors import SchemaContractViolation
+from floe_ingestion_defs.dlt_plugin.rejections import Rejections
 
 if TYPE_CHECKING:
     from dlt.common.schema import Schema
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 # What the table of refused rows is called, after the table that refused them.
 REJECTED_SUFFIX = "__rejected"
+_LONGEST_VALUE = 100
 StrictMode = Literal["freeze", "discard_row", "discard_value"]
 
 
@@ -35,7 +38,12 @@ def contract_settings(mode: str) -> TSchemaContractDict:
 
 
 def contract_violation(
-    table: str, column: str, expected: str | None, found: str | None, **about: str
+    table: str,
+    column: str,
+    expected: str | None,
+    found: str | None,
+    value: str | None = None,
+    **about: str,
 ) -> SchemaContractViolation:
     """Make the error that says what does not fit, and the ways out.
 
@@ -44,11 +52,14 @@ def contract_violation(
         column: Column that does not fit; empty where the table itself is new.
         expected: dlt's data type of the column; None where the column is new.
         found: dlt's data type of what came, as far as known.
+        value: The value that came, where it may be shown.
         **about: Source, table and pipeline, as every `IngestionError` takes them.
     """
-    came = f"{found} came" if found else "other values came"
+    came = f"{found or 'other values'} came"
+    if value is not None:
+        came += f", such as {value}"
     if column and expected is None:
-        of_type = f" ({found})" if found else ""
+        of_type = f" ({came})" if found or value is not None else ""
         what = f"column {column!r}{of_type} of table {table!r} is new, and its columns are frozen"
     elif column:
         what = f"column {column!r} of table {table!r} is {expected}, and {came}"
@@ -59,8 +70,14 @@ def contract_violation(
         "schema_contract: evolve. Nothing was loaded"
     )
     return SchemaContractViolation(
-        msg, table=table, column=column, expected=expected, found=found, **about
+        msg, table=table, column=column, expected=expected, found=found, value=value, **about
     )
+
+
+def shown_value(value: Any) -> str:
+    """Give a value as an error shows it."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
 class KnownTable:
@@ -101,3 +118,29 @@ class KnownTable:
     def is_nested(self, key: str) -> bool:
         """Whether a column's values are spread over further columns or tables, which dlt checks."""
         return key in self._inside
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What holds for the rows of one table during one load.
+
+    Args:
+        known: What was agreed on.
+        mode: What happens to the rest.
+        rejections: Where it is counted.
+        keep: Whether refused rows are kept.
+        show_values: Whether an error may hold the value that does not fit.
+    """
+
+    known: KnownTable
+    mode: StrictMode
+    rejections: Rejections
+    keep: bool = False
+    show_values: bool = False
+
+    def violation(
+        self, column: str, expected: str | None, found: str | None, value: Any
+    ) -> SchemaContractViolation:
+        """Make the error about a value that does not fit; see `contract_violation`."""
+        shown = shown_value(value) if self.show_values else None
+        return contract_violation(self.known.name, column, expected, found, shown)

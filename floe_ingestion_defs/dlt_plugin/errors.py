@@ -115,6 +115,7 @@ class SchemaContractViolation(IngestionError):
         column: Column that does not fit; empty where the table itself is new.
         expected: Type that the contract names, where it names one.
         found: Type that came.
+        value: The first value that does not fit, shortened; only where `show_values` allows it.
         source_name: Name of the configured source.
         source_type: Kind of source.
         destination_table: `namespace.table` that was to be loaded.
@@ -129,6 +130,7 @@ class SchemaContractViolation(IngestionError):
         column: str = "",
         expected: str | None = None,
         found: str | None = None,
+        value: str | None = None,
         source_name: str = "",
         source_type: str = "",
         destination_table: str = "",
@@ -145,3 +147,4 @@ class SchemaContractViolation(IngestionError):
         self.column = column
         self.expected = expected
         self.found = found
+        self.value = value

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from floe_ingestion_defs.dlt_plugin.categories import categorize_error, error_chain
-from floe_ingestion_defs.dlt_plugin.contracts import contract_violation
+from floe_ingestion_defs.dlt_plugin.contracts import contract_violation, shown_value
 from floe_ingestion_defs.dlt_plugin.errors import (
     DestinationWriteError,
     ErrorCategory,
@@ -22,6 +22,7 @@ from floe_ingestion_defs.dlt_plugin.errors import (
     SourceReadError,
 )
 from floe_ingestion_defs.dlt_plugin.extras import install_command
+from floe_ingestion_defs.dlt_plugin.resources import resource_specs
 
 if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
@@ -44,7 +45,9 @@ def raise_as_ingestion_error(
     """
     ours = as_ingestion_error(error, source, redactor, step)
     text = "".join(traceback.format_exception(error))
-    raise ours from (None if redactor.finds_secret(text) or ours is error else error)
+    # What dlt says of a violated contract holds values of the row.
+    says_too_much = redactor.finds_secret(text) or isinstance(ours, SchemaContractViolation)
+    raise ours from (None if says_too_much or ours is error else error)
 
 
 def as_ingestion_error(
@@ -63,12 +66,14 @@ def as_ingestion_error(
     if known is not None:
         known.message = redactor.clean(known.message)
         known.args = (known.message,)
+        if isinstance(known, SchemaContractViolation) and known.value is not None:
+            known.value = redactor.clean(known.value)
         for name, value in about.items():
             setattr(known, name, getattr(known, name) or value)
         ours = known
     else:
         step = next((inner.step for inner in chain if hasattr(inner, "step")), step)
-        ours = _made_for(chain, category, step, redactor, about)
+        ours = _made_for(chain, category, step, redactor, source, about)
     ours.category = category
     return ours
 
@@ -78,12 +83,13 @@ def _made_for(
     category: ErrorCategory,
     step: str,
     redactor: Redactor,
+    source: IngestionSourceConfig,
     about: dict[str, str],
 ) -> IngestionError:
     for inner in chain:
         names = {kind.__name__ for kind in type(inner).__mro__}
         if "DataValidationError" in names:
-            return _contract_violation(inner, about)
+            return _contract_violation(inner, source, about)
         if "IncompatibleSchema" in names:
             return _incompatible(inner, about)
     message = redactor.clean(_message(chain, for_catalog=step in _DESTINATION_STEPS))
@@ -96,11 +102,26 @@ def _made_for(
     return SourceReadError(message, **about)
 
 
-def _contract_violation(error: Any, about: dict[str, str]) -> SchemaContractViolation:
+def _contract_violation(
+    error: Any, source: IngestionSourceConfig, about: dict[str, str]
+) -> SchemaContractViolation:
     table = str(error.table_name or "")
     column = str(error.column_name or "")
     known = ((error.table_schema or {}).get("columns") or {}).get(column, {})
-    return contract_violation(table, column, known.get("data_type"), None, **about)
+    value = None
+    item = error.data_item
+    if _shows_values(source, table) and isinstance(item, Mapping) and column in item:
+        value = shown_value(item[column])
+    return contract_violation(table, column, known.get("data_type"), None, value, **about)
+
+
+def _shows_values(source: IngestionSourceConfig, table: str) -> bool:
+    """Whether values of a table, or of the one that it is nested in, may be shown."""
+    return any(
+        spec.show_values
+        for spec in resource_specs(source)
+        if table == spec.table_name or table.startswith(f"{spec.table_name}__")
+    )
 
 
 def _incompatible(error: Any, about: dict[str, str]) -> SchemaContractViolation:

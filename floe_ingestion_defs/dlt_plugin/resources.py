@@ -38,6 +38,7 @@ class ResourceSpec:
         partition_by: Columns, or transforms such as `month(time_hour)`.
         columns: Declared columns by name.
         quarantine: Whether rows that the contract refuses are kept in a table of their own.
+        show_values: Whether errors and previews may show values of the data.
         description: What the table holds.
         given: Names of the settings that the configuration gives; the others are defaults, which
             leave alone what a source says about itself.
@@ -56,6 +57,7 @@ class ResourceSpec:
     partition_by: tuple[str, ...] = ()
     columns: Mapping[str, ColumnConfig] = field(default_factory=dict)
     quarantine: bool = False
+    show_values: bool = False
     description: str | None = None
     given: frozenset[str] = frozenset()
 
@@ -119,6 +121,7 @@ _SETTINGS = frozenset(
         "partition_by",
         "columns",
         "quarantine",
+        "show_values",
         "description",
     }
 )

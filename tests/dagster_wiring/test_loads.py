@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
+from floe_ingestion_defs.dlt_plugin import PipelineConfigurationError
 
 ORDERS = dg.AssetKey("ingestion__shop__orders")
 CUSTOMERS = dg.AssetKey("ingestion__shop__customers")
@@ -145,6 +147,9 @@ def test_a_column_that_a_load_adds_is_shown(load: Load, database: sqlite3.Connec
 def test_rows_are_shown_only_where_somebody_asked_for_it(load: Load, shop: dict[str, Any]) -> None:
     """Rows may be personal data, and Dagster keeps its event log."""
     shop["orchestration"] = {"resources": {"orders": {"preview_rows": 2}}}
+    with pytest.raises(PipelineConfigurationError, match=r"'orders' is 2.*show_values: true"):
+        load()
+    shop["resources"] = {"orders": {"show_values": True}}
 
     result = load()
 

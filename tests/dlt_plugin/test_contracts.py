@@ -1,5 +1,6 @@
 """Schema contracts mean the same for rows from files, databases and APIs."""
 
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -139,8 +140,28 @@ def test_freeze_names_the_type_that_came(agreed: Any, load: Load, rows: Rows) ->
         load(source)
     error = failed.value
     assert (error.column, error.expected, error.found) == ("amount", "bigint", "text")
+    assert error.value is None
     assert "lots" not in str(error)
     assert rows("bronze.items") == [{"id": 1, "amount": 10}]
+
+
+@pytest.mark.parametrize(
+    ("row", "value", "says"),
+    [
+        ({"id": 4, "amount": "lots"}, "'lots'", "is bigint, and text came, such as 'lots';"),
+        ({"id": 4, "more": "x" * 200}, f"'{'x' * 99}…", "(text came, such as 'xx"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_shown_where_that_is_allowed(
+    agreed: Any, load: Load, row: dict[str, Any], value: str, says: str
+) -> None:
+    source, give = agreed
+    source |= {"schema_contract": "freeze", "show_values": True}
+    give([row])
+    with pytest.raises(SchemaContractViolation) as failed:
+        load(source)
+    assert failed.value.value == value
+    assert says in str(failed.value)
 
 
 def test_discard_row_counts_what_it_left_out(agreed: Any, load: Load, rows: Rows) -> None:
@@ -231,3 +252,20 @@ def test_nested_tables_are_held_to_the_contract(
     with pytest.raises(SchemaContractViolation, match="'labels'"):
         load(items)
     assert len(rows("bronze.items__tags")) == 2
+
+
+def test_what_dlt_says_of_a_violation_is_shown_only_where_that_is_allowed(
+    items: Source, load: Load, api: Any
+) -> None:
+    """Its own error names the row by the values of its key, which may be somebody's address."""
+    items |= {"schema_contract": "freeze", "primary_key": "id"}
+    api.rows = [{"id": "ada@example.com", "tags": [{"name": "a"}]}]
+    load(items)
+    api.rows = [{"id": "grace@example.com", "tags": [{"name": "b", "colour": "dark red"}]}]
+    for shown in (False, True):
+        items["show_values"] = shown
+        with pytest.raises(SchemaContractViolation) as failed:
+            load(items)
+        text = "".join(traceback.format_exception(failed.value))
+        assert ("'dark red'" in text) is shown
+        assert "grace@example.com" not in text

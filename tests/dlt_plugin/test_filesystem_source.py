@@ -243,6 +243,21 @@ def test_an_error_about_a_file_shows_none_of_its_values(
     assert "secret-value" not in str(failed.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("id,amount\n1,lots\n", "line 2: column 'amount': .* invalid value 'lots'"),
+        ("id,amount\n1,2,3\n", "line 2: Expected 2 columns, got 3: 1,2,3"),
+    ],
+)
+def test_an_error_about_a_file_shows_values_where_that_is_allowed(
+    files: Source, landing: Path, load: Load, text: str, says: str
+) -> None:
+    (landing / "a.csv").write_text(text)
+    with pytest.raises(SourceReadError, match=says):
+        load({**files, "columns": {"amount": "bigint"}, "show_values": True})
+
+
 def test_empty_files_hold_no_rows(files: Source, landing: Path, load: Load) -> None:
     (landing / "a.csv").write_text("")
     (landing / "b.csv").write_text("id,name\n")

@@ -131,7 +131,7 @@ def _read_files(
     judged = spec.schema_contract != "evolve" and any(c.get("data_type") for c in known.values())
     types = KnownTypes(column_hints(spec), known, schema.naming, lenient=judged)
     fs = _open_filesystem(source, options)
-    reader = FileReader(fs, options, types)
+    reader = FileReader(fs, options, types, spec.show_values)
     files = list_files(fs, options.bucket_url, options.file_glob)
     loaded = LoadedFiles(dlt.current.resource_state() if only_new_files else {})
 
