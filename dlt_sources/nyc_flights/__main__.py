@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dlt_sources.nyc_flights import settings
+from dlt_sources.nyc_flights.analysts import NothingLoadedError, write_delays
 from dlt_sources.nyc_flights.original import OriginalDataMissingError
 from dlt_sources.nyc_flights.world import OutsideWorld
 
@@ -27,8 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _land(world, options.through)
         if options.command == "serve":
             return _serve(world, options.port)
+        if options.command == "analyse":
+            return _analyse()
         return _show(world)
-    except (OriginalDataMissingError, OSError) as error:
+    except (OriginalDataMissingError, NothingLoadedError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
@@ -51,6 +54,7 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     serve = commands.add_parser("serve", help="serve the weather until Ctrl-C")
     serve.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
+    commands.add_parser("analyse", help="let analysts write silver.delays from the flights")
     commands.add_parser("status", help="say what there is")
     return parser
 
@@ -67,6 +71,14 @@ def _show(world: OutsideWorld) -> int:
     if months:
         for table, rows in world.count_rows().items():
             print(f"  {table:<9}{rows:>9,}")
+    return 0
+
+
+def _analyse() -> int:
+    # What only this command needs takes a second to import.
+    from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
+
+    print(f"silver.delays: {write_delays(open_catalog())} rows, of an airport's months")
     return 0
 
 

@@ -90,7 +90,7 @@ def build_table(runs: Sequence["DemoRun"], width: int) -> Table:
             str(last.snapshot_id),
             f"{sum(load.seconds for load in loads if load):.1f}",
         )
-    table.caption = "seconds: all runs; assets of one source are loaded together and show the same"
+    table.caption = "seconds: all runs; assets that are loaded together show the same"
     table.caption_justify = "left"
     return table
 

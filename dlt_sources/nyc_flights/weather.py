@@ -43,21 +43,25 @@ class Weather:
         landed = self._landed_months()
         return [o for o in self._observations if o["month"] in landed]
 
-    def page(self, *, since: datetime | None, number: int, size: int) -> Page:
+    def page(
+        self, *, since: datetime | None, until: datetime | None = None, number: int, size: int
+    ) -> Page:
         """Reads one page.
 
         Args:
             since: Only observations of this `time_hour` or a later one.
+            until: Only observations of an earlier `time_hour` than this.
             number: Which page, from 1.
             size: Observations a page.
         """
         known = self.known()
         first = bisect_left(known, since, key=_moment) if since else 0
+        end = max(bisect_left(known, until, key=_moment), first) if until else len(known)
         start = first + (number - 1) * size
         return Page(
-            observations=known[start : start + size],
-            total=len(known) - first,
-            is_last=start + size >= len(known),
+            observations=known[start : min(start + size, end)],
+            total=end - first,
+            is_last=start + size >= end,
         )
 
 

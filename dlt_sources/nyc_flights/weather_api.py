@@ -21,7 +21,7 @@ from dlt_sources.nyc_flights.weather import Weather
 
 logger = logging.getLogger(__name__)
 
-_PARAMETERS = ("since", "page", "page_size")
+_PARAMETERS = ("since", "until", "page", "page_size")
 # Past the year's end for every page size, and small enough to count with.
 _LARGEST_PAGE = 1_000_000
 
@@ -98,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _weather_page(self, query: str) -> dict[str, Any]:
         parameters = _parse_query(query)
-        since = _read_since(parameters.get("since"))
+        since, until = (_read_moment(parameters, name) for name in ("since", "until"))
         number = _read_count(parameters, "page", default=1, largest=_LARGEST_PAGE)
         size = _read_count(
             parameters,
@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
             default=settings.DEFAULT_PAGE_SIZE,
             largest=settings.LARGEST_PAGE_SIZE,
         )
-        page = self.server.weather.page(since=since, number=number, size=size)
+        page = self.server.weather.page(since=since, until=until, number=number, size=size)
         following = {**parameters, "page": number + 1, "page_size": size}
         return {
             "data": page.observations,
@@ -153,15 +153,16 @@ def _read_count(parameters: Mapping[str, str], name: str, *, default: int, large
     return int(text)
 
 
-def _read_since(text: str | None) -> datetime | None:
-    """Reads `since`; a time without a zone is UTC."""
+def _read_moment(parameters: Mapping[str, str], name: str) -> datetime | None:
+    """Reads `since` or `until`; a time without a zone is UTC."""
+    text = parameters.get(name)
     if text is None:
         return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise BadParameterError(
-            f"since={text!r} is not an ISO 8601 time such as 2013-07-01T04:00:00Z "
+            f"{name}={text!r} is not an ISO 8601 time such as 2013-07-01T04:00:00Z "
             "(a `+` must be written %2B in a URL)"
         ) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

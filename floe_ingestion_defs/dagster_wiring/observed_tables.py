@@ -51,6 +51,10 @@ class ObservedTable(Settings):
         description="Who answers for the data: e-mail addresses, or teams as 'team:data'.",
     )
     tags: dict[str, str] = Field(default_factory=dict, description="Tags of the asset.")
+    deps: OneOrMore[AssetKeyText] = Field(
+        default=(),
+        description="Keys of the assets that the table is made of, parts separated by '/'.",
+    )
 
     @field_validator("table")
     @classmethod
@@ -91,6 +95,7 @@ def _create_asset(plugin: DltIngestionPlugin, table: ObservedTable) -> dg.Assets
         group_name=table.group_name,
         owners=table.owners,
         tags=table.tags,
+        deps=[dg.AssetKey.from_user_string(key) for key in table.deps],
         kinds={STORAGE_KIND},
         metadata={"dagster/table_name": table.table, "dagster/storage_kind": STORAGE_KIND},
     )

@@ -1,6 +1,7 @@
 import http.client
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,7 +11,7 @@ import requests
 from dlt_sources.nyc_flights import OutsideWorld, settings
 
 
-def _pages(url: str, **parameters: str | int) -> Iterator[dict[str, Any]]:
+def _pages(url: str, **parameters: str | int | None) -> Iterator[dict[str, Any]]:
     following: str | None = (
         requests.Request("GET", f"{url}/weather", params=parameters).prepare().url
     )
@@ -92,6 +93,32 @@ def test_since_is_inclusive_and_understood_in_every_form_of_iso_8601(
     assert pages[0]["total"] == 3
 
 
+def test_until_is_exclusive_so_that_months_follow_each_other_without_overlap(
+    weather_url: str,
+) -> None:
+    """Whoever reads window by window reads every observation once."""
+    january = "2013-01-01T05:00:00Z"
+    bounds = [january, "2013-02-01T05:00:00Z", "2013-02-01T06:00:00Z", None]
+    read = [
+        [
+            (observation["origin"], observation["time_hour"])
+            for page in _pages(weather_url, since=since, until=until)
+            for observation in page["data"]
+        ]
+        for since, until in pairwise(bounds)
+    ]
+    (whole,) = {page["total"] for page in _pages(weather_url, since=january)}
+    assert {hour for _, hour in read[1]} == {bounds[1]}
+    assert len({key for keys in read for key in keys}) == sum(map(len, read)) == whole
+
+
+def test_a_window_without_observations_is_an_empty_last_page(weather_url: str) -> None:
+    """Also one that ends before it begins."""
+    for since, until in (("2014-01-01", "2015-01-01"), ("2013-03-01", "2013-02-01")):
+        (page,) = _pages(weather_url, since=since, until=until)
+        assert (page["data"], page["total"]) == ([], 0)
+
+
 def test_a_page_is_as_long_as_asked_for_and_never_longer_than_the_bound(weather_url: str) -> None:
     """The default is 1,000, the bound 5,000; a page past the end is empty and the last."""
     default = next(_pages(weather_url))
@@ -116,6 +143,7 @@ def test_a_page_is_as_long_as_asked_for_and_never_longer_than_the_bound(weather_
         ("since=yesterday", "since"),
         ("since=2013-13-01T00:00:00Z", "since"),
         ("since=2013-12-30T23:00:00+00:00", "%2B"),
+        ("until=tomorrow", "until"),
         ("since=2013-01-01&since=2013-01-02", "since"),
         ("sinse=2013-01-01", "sinse"),
         ("nonsense", "nonsense"),
