@@ -29,6 +29,19 @@ PAGES: dict[str, list[dict[str, Any]]] = {
     "odd names": [{"id": 1, "Some Name": "x", "otherName": 1}],
     "nested": [{"id": 1, "tags": ["a", "b"]}, {"id": 2, "inside": {"x": 1}}],
     "nested later": [{"id": 1, "n": 1}, {"id": 2, "n": 2}, {"id": 3, "n": 3, "tags": ["a"]}],
+    "objects": [
+        {"id": 1, "Inner Part": {"x": 1, "Deep One": {"at": "2024-01-01T10:00:00Z", "no": None}}},
+        {"id": 2, "Inner Part": None},
+        {"id": 3, "Inner Part": {"x": 3, "y": 0.5}, "empty": {}},
+        {"id": 4, "Inner Part": {"Deep One": {"at": None}}, "late": {"z": True}},
+    ],
+    "an object with a list": [{"id": 1, "a": {"x": 1}}, {"id": 2, "a": {"x": 2, "tags": ["t"]}}],
+    "an object later": [{"id": 1, "a": 1}, {"id": 2, "a": 2}, {"id": 3, "a": {"x": 1}}],
+    "an object in a page of numbers": [{"id": 1, "a": {"x": 1}}, {"id": 2, "a": 2}],
+    "an object named as a field": [{"id": 1, "a": {"b": 1}, "a__b": 2}],
+    "a deep object": [{"id": 1, "a" * 40: {"b" * 40: {"c" * 40: 1}}}],
+    "a list in a list of objects": [{"id": 1, "a": [{"b": [{"c": 1}], "d": 2}]}],
+    "no name": [{"id": 1, "": 1, " ": {"": 2}}],
     "another type later": [{"id": 1, "n": 1}, {"id": 2, "n": 2}, {"id": 3, "n": "three"}],
     "a float later": [{"id": 1, "n": 1}, {"id": 2, "n": 2}, {"id": 3, "n": 3.5}],
     "a float later in a page": [{"id": 1, "n": 1}, {"id": 2, "n": 2.5}],
@@ -53,8 +66,11 @@ def everything(tables: set[str], table: Callable[[str], pa.Table]) -> dict[str, 
     return found
 
 
-@pytest.mark.parametrize("write_mode", ["append", "merge"])
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    ("page", "write_mode"),
+    [(page, "append") for page in PAGES]
+    + [(page, "merge") for page in ("plain", "nested", "objects", "another type later")],
+)
 def test_both_ways_make_the_same_tables(
     items: Source,
     load: Load,

@@ -124,7 +124,7 @@ class RestApiOptions(SourceOptions):
     )
     flat_pages_as_arrow: bool = Field(
         default=True,
-        description="Whether pages without nested values skip dlt's row-by-row normalization.",
+        description="Whether pages without lists in their rows skip dlt's own normalization.",
     )
 
 

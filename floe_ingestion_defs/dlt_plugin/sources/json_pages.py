@@ -1,8 +1,9 @@
-"""Turns pages of flat JSON rows into Arrow tables, which dlt need not normalize row by row.
+"""Turns pages of JSON rows into Arrow tables, which dlt need not normalize row by row.
 
-A page that is not flat, or has a value that its column's type does not take as it is, goes dlt's
-own way as it came: nested values become tables and odd ones variant columns, as dlt does it. Both
-ways give a table the same columns, dlt's `_dlt_id` and `_dlt_load_id` among them.
+Objects in a row become columns of their own, `address__city`, as dlt does it. A page with lists, or
+with a value that its column's type does not take as it is, goes dlt's own way as it came: lists
+become tables and odd values variant columns. Both ways give a table the same columns, dlt's
+`_dlt_id` and `_dlt_load_id` among them.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import dlt
 import pyarrow as pa
 from dlt.common.normalizers.json.helpers import get_row_hash
+from dlt.common.normalizers.json.relational import DataItemNormalizer
 from dlt.common.schema.detections import is_iso_timestamp
 from dlt.common.schema.utils import dlt_id_column, dlt_load_id_column
 from dlt.common.utils import many_uniq_ids_base64
 from dlt.extract.items_transform import ItemTransform
 
 from floe_ingestion_defs.dlt_plugin.sources.arrow_types import (
-    ColumnTypeMismatch,
     arrow_type,
     cast_column,
 )
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
 
 _ID_BYTES = 10
+_EMPTY = DataItemNormalizer.EMPTY_KEY_IDENTIFIER
 _ZONED = pa.timestamp("us", "UTC")
 # Text that is cast as a whole; anything else in the page sends it dlt's way.
 _FROM_TEXT = (pa.types.is_timestamp, pa.types.is_date, pa.types.is_time)
@@ -46,17 +48,19 @@ class PagesToArrow(ItemTransform[Any]):
 
     Args:
         spec: The resource.
+        flatten: Whether objects in a row are made into columns.
     """
 
     # After the cursor and the contract, which go through dicts.
     placement_affinity: ClassVar[float] = 3
 
-    def __init__(self, spec: ResourceSpec) -> None:
+    def __init__(self, spec: ResourceSpec, *, flatten: bool) -> None:
         super().__init__(lambda item: item)
         self._spec = spec
+        self._flatten = flatten
         self._schema: Schema | None = None
         self._types: dict[str, pa.DataType] = {}
-        self._names: dict[str, str] = {}
+        self._names: dict[tuple[str, ...], str] = {}
 
     def __call__(self, item: Any, meta: Any = None) -> Any:
         """Return a page as an Arrow table, or as it came."""
@@ -70,18 +74,12 @@ class PagesToArrow(ItemTransform[Any]):
                     self._types[name] = kind
         try:
             return self._table(item)
-        except (_NotFlat, ColumnTypeMismatch, pa.ArrowException, OverflowError, KeyError):
+        except (_NotFlat, pa.ArrowException, ValueError, OverflowError, KeyError):
             return item
 
     def _table(self, rows: list[Any]) -> pa.Table:
         arrays: dict[str, pa.Array] = {}
-        for name, values in _columns(rows).items():
-            key = self._key(name)
-            if key in arrays or key.startswith("_dlt_"):
-                raise _NotFlat
-            array = self._array(key, values)
-            if array is not None:
-                arrays[key] = array
+        self._collect(arrays, rows)
         # Only now: a page that goes dlt's way must not have decided anything.
         self._types |= {key: array.type for key, array in arrays.items()}
         arrays["_dlt_load_id"] = pa.repeat(dlt.current.load_package_state()["load_id"], len(rows))
@@ -93,20 +91,39 @@ class PagesToArrow(ItemTransform[Any]):
         ]
         return pa.Table.from_arrays(list(arrays.values()), schema=pa.schema(fields))
 
-    def _key(self, name: str) -> str:
-        key = self._names.get(name)
-        if key is None and self._schema is not None:
-            key = self._schema.naming.normalize_identifier(name)
-            self._names[name] = key
-        return key or name
+    def _collect(
+        self, arrays: dict[str, pa.Array], rows: list[Any], path: tuple[str, ...] = ()
+    ) -> None:
+        """Add the columns of the rows, which are those of a page or the objects in one field."""
+        for name, values in _columns(rows).items():
+            key = self._key(*path, name)
+            first = next((value for value in values if value is not None), None)
+            if first is None:
+                continue
+            if isinstance(first, dict):
+                if not self._flatten or key in self._types:
+                    raise _NotFlat
+                objects = [{} if value is None else value for value in values]
+                self._collect(arrays, objects, (*path, name))
+                continue
+            if key in arrays or key.startswith("_dlt_"):
+                raise _NotFlat
+            arrays[key] = self._array(key, values, first)
 
-    def _array(self, key: str, values: list[Any]) -> pa.Array | None:
-        """Give the values of a column in its type; None where there are none."""
+    def _key(self, *names: str) -> str:
+        """Give the column's name that dlt makes of a field's, after those of objects around it."""
+        key = self._names.get(names)
+        if key is None and self._schema is not None:
+            naming = self._schema.naming
+            parts = (naming.normalize_path(name) if name.strip() else _EMPTY for name in names)
+            key = self._names[names] = naming.shorten_fragments(*parts)
+        return key or names[-1]
+
+    def _array(self, key: str, values: list[Any], first: Any) -> pa.Array:
+        """Give the values of a column in its type; the first of them is there for the type."""
         # Always inferred first: Arrow would cut 3.5 down to 3 where it is told to expect integers.
         found = pa.array(values)
-        if pa.types.is_null(found.type):
-            return None
-        wanted = self._types.get(key) or self._type_by_first_value(found, values)
+        wanted = self._types.get(key) or _type_by_first_value(found, first)
         if found.type == wanted:
             return found
         if pa.types.is_string(found.type) and any(matches(wanted) for matches in _FROM_TEXT):
@@ -116,17 +133,6 @@ class PagesToArrow(ItemTransform[Any]):
             return found.cast(wanted)
         raise _NotFlat
 
-    def _type_by_first_value(self, found: pa.Array, values: list[Any]) -> pa.DataType:
-        """Give the type of a new column; dlt goes by its first value."""
-        first = next(value for value in values if value is not None)
-        if isinstance(first, str) and is_iso_timestamp(str, first):
-            return _ZONED
-        if isinstance(first, int) and pa.types.is_floating(found.type):
-            raise _NotFlat
-        if found.type not in (pa.int64(), pa.float64(), pa.bool_(), pa.string()):
-            raise _NotFlat
-        return found.type
-
     def _row_ids(self, rows: list[dict[str, Any]]) -> list[str]:
         if self._spec.merge_strategy != "upsert":
             return many_uniq_ids_base64(len(rows), _ID_BYTES)
@@ -134,6 +140,17 @@ class PagesToArrow(ItemTransform[Any]):
         key = list(self._spec.primary_key)
         own = {self._key(name): name for name in rows[0]}
         return [get_row_hash({name: row[own[name]] for name in key}, key) for row in rows]
+
+
+def _type_by_first_value(found: pa.Array, first: Any) -> pa.DataType:
+    """Give the type of a new column; dlt goes by its first value."""
+    if isinstance(first, str) and is_iso_timestamp(str, first):
+        return _ZONED
+    if isinstance(first, int) and pa.types.is_floating(found.type):
+        raise _NotFlat
+    if found.type not in (pa.int64(), pa.float64(), pa.bool_(), pa.string()):
+        raise _NotFlat
+    return found.type
 
 
 def _columns(rows: list[Any]) -> dict[str, list[Any]]:
@@ -159,4 +176,6 @@ def read_flat_pages_as_arrow(resource: DltResource, spec: ResourceSpec) -> None:
     if spec.merge_strategy == "scd2":
         return
     resource.apply_hints(columns={"_dlt_load_id": dlt_load_id_column(), "_dlt_id": dlt_id_column()})
-    resource.add_step(PagesToArrow(spec))
+    # How deep objects are taken apart, and what a contract has to say of what is in them, is dlt's.
+    flatten = resource.max_table_nesting is None and spec.schema_contract == "evolve"
+    resource.add_step(PagesToArrow(spec, flatten=flatten))
