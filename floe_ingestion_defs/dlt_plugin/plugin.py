@@ -35,6 +35,7 @@ from floe_ingestion_defs.dlt_plugin.extras import check_extras
 from floe_ingestion_defs.dlt_plugin.failures import raise_as_ingestion_error
 from floe_ingestion_defs.dlt_plugin.health import check_health
 from floe_ingestion_defs.dlt_plugin.load_request import WHOLE, LoadRequest
+from floe_ingestion_defs.dlt_plugin.logs import configure_logs
 from floe_ingestion_defs.dlt_plugin.phases import PhaseClock
 from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 from floe_ingestion_defs.dlt_plugin.preparation import (
@@ -68,7 +69,8 @@ class DltIngestionPlugin(IngestionPlugin):
             configuration comes with `create_pipeline` and the catalog from the environment.
 
     Raises:
-        PipelineConfigurationError: The configuration is wrong; says where, and what is right.
+        PipelineConfigurationError: The configuration is wrong; says where, and what is right. Or
+            the environment asks for a format of logs that there is not.
 
     Example:
         >>> plugin = DltIngestionPlugin()
@@ -85,6 +87,7 @@ class DltIngestionPlugin(IngestionPlugin):
     """
 
     def __init__(self, config: DltIngestionConfig | Mapping[str, Any] | None = None) -> None:
+        configure_logs()
         self._config = _validated(config)
 
     @property
