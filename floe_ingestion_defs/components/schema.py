@@ -5,7 +5,7 @@ takes any list here, and the JSON schema says what belongs into it: the plugin's
 source, with Dagster's settings in the place of `orchestration`.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -62,6 +62,9 @@ class IngestionAttributes(BaseModel):
     catalog_config: dict[str, Any] = Field(
         default_factory=dict,
         description=DltIngestionConfig.model_fields["catalog_config"].description,
+    )
+    branch_tables: Literal["clone", "empty"] = Field(
+        default="clone", description=DltIngestionConfig.model_fields["branch_tables"].description
     )
     retry_config: Annotated[dict[str, Any], _DescribedBy(RetryConfig)] = Field(
         default_factory=dict, description="How failed loads are tried again by the plugin."

@@ -27,6 +27,7 @@ SourceTypeName = Literal["filesystem", "sql_database", "rest_api", "python"]
 WriteMode = Literal["append", "replace", "merge"]
 MergeStrategy = Literal["delete-insert", "upsert", "insert-only", "scd2"]
 SchemaContract = Literal["evolve", "freeze", "discard_row", "discard_value"]
+BranchTables = Literal["clone", "empty"]
 KeyColumns = tuple[str, ...]
 
 # Inputs stay out of error texts: a misplaced password must not reach a log.
@@ -200,6 +201,11 @@ class DltIngestionConfig(BaseModel):
     )
     retry_config: RetryConfig = Field(
         default_factory=RetryConfig, description="How failed loads are tried again."
+    )
+    branch_tables: BranchTables = Field(
+        default="clone",
+        description="What a branch deployment begins with: clone, production's tables and cursors "
+        "without a copy of their data, where the catalog can; or empty, none.",
     )
 
     @model_validator(mode="after")

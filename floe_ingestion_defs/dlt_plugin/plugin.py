@@ -223,6 +223,7 @@ class DltIngestionPlugin(IngestionPlugin):
         resolved, options = resolve_source(source)
         specs = choose_resources(resolved, resources)
         destination = self.get_destination_config(self._config.catalog_config)
+        destination["branch_tables"] = self._config.branch_tables
         reach_source(resolved, options, redactor)
         phases = PhaseClock(redactor)
         rejections = {spec.name: Rejections() for spec in specs}

@@ -6,9 +6,10 @@ import dagster as dg
 import pytest
 
 from floe_ingestion_defs.branch import current_branch
-from floe_ingestion_defs.dagster_wiring import read_deployment
+from floe_ingestion_defs.dagster_wiring import build_ingestion_definitions, read_deployment
 from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
 from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
+from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
 BRANCH = {
     "DAGSTER_CLOUD_DEPLOYMENT_NAME": "a1b2c3",
@@ -109,3 +110,27 @@ def test_a_branch_s_assets_are_loaded_into_its_own_tables(
     assert event.metadata["dagster/row_count"] == dg.MetadataValue.int(3)
     assert catalog.load_table("bronze__pr_123.shop_orders").scan().to_arrow().num_rows == 3
     assert not catalog.namespace_exists("bronze")
+
+
+@pytest.mark.parametrize(("branch_tables", "loaded"), [("clone", 1), ("empty", 4)])
+def test_a_branch_goes_on_where_production_stands_unless_it_is_to_be_empty(
+    load: Any,
+    shop: dict[str, Any],
+    database: sqlite3.Connection,
+    branch_tables: str,
+    loaded: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its first load reads what is new for production, too, and the table has all of it."""
+    load()
+    with database:
+        database.execute("insert into orders values (4, 1.0, '2026-01-04')")
+    for name, value in BRANCH.items():
+        monkeypatch.setenv(name, value)
+    plugin = DltIngestionPlugin({"sources": [shop], "branch_tables": branch_tables})
+    job = build_ingestion_definitions(plugin).resolve_job_def("ingestion__shop")
+    result = job.execute_in_process(asset_selection=[dg.AssetKey("ingestion__shop__orders")])
+    (event,) = result.asset_materializations_for_node("load_shop")
+    assert event.metadata["rows_loaded"] == dg.MetadataValue.int(loaded)
+    assert open_catalog().load_table("bronze__pr_123.shop_orders").scan().to_arrow().num_rows == 4
+    assert open_catalog().load_table("bronze.shop_orders").scan().to_arrow().num_rows == 3

@@ -276,3 +276,10 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
     assert done.stdout.strip() == str(
         ["bronze.items", "bronze.items", "bronze.shop_customers", "bronze.shop_orders"]
     )
+
+
+def test_what_a_branch_begins_with_is_clone_or_empty() -> None:
+    """One word for all sources; anything else is refused with both."""
+    assert DltIngestionConfig().branch_tables == "clone"
+    with pytest.raises(ValidationError, match="'clone' or 'empty'"):
+        DltIngestionConfig.model_validate({"branch_tables": "copy"})

@@ -38,8 +38,10 @@ from dlt.common.versioned_state import json_decode_state
 from dlt.destinations.sql_client import WithSqlClient
 from dlt.load.exceptions import LoadPackageAborted
 
+from floe_ingestion_defs.branch import current_branch
 from floe_ingestion_defs.destinations.iceberg.audit import ReplaceGuard
 from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
+from floe_ingestion_defs.destinations.iceberg.clone import set_up_branch
 from floe_ingestion_defs.destinations.iceberg.confinement import require_own
 from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.iceberg.errors import FailedJobs, InvalidHint, LoadRefused
@@ -84,7 +86,7 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The dataset that the client loads into; opens the catalog.
+        """The dataset that the client loads into; opens the catalog, and begins a branch.
 
         Raises:
             DatasetRefused: This is a branch deployment, and the dataset is not its own.
@@ -99,7 +101,10 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
             **(config.catalog_properties or {}),
         }
         catalog = open_catalog(config.catalog_name, overrides)
-        return Dataset(catalog, name)
+        dataset = Dataset(catalog, name)
+        if branch := current_branch():
+            set_up_branch(dataset, branch, config.branch_tables)
+        return dataset
 
     @cached_property
     def sql_client(self) -> IcebergSqlClient:  # type: ignore[override]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from contextlib import nullcontext
 from copy import copy
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from dlt.common.configuration import NotResolved, configspec
 from dlt.common.destination.client import DestinationClientDwhConfiguration
@@ -42,6 +42,8 @@ class IcebergClientConfiguration(DestinationClientDwhConfiguration):
     """Further pyiceberg catalog properties, such as `s3.endpoint`; they may hold secrets."""
     replace_min_share: float | None = None
     """Refuse to replace a table with fewer than this share of its present rows, 0 to 1."""
+    branch_tables: Literal["clone", "empty"] = "clone"
+    """What a branch deployment begins with: production's tables where the catalog can, or none."""
     audits: Annotated[Any, NotResolved()] = dataclasses.field(default=(), repr=False, compare=False)
     """Callables that read staged tables and yield findings; one finding ends the load."""
     around_phase: Annotated[Any, NotResolved()] = dataclasses.field(

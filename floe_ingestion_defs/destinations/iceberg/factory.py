@@ -15,6 +15,7 @@ from floe_ingestion_defs.destinations.iceberg.configuration import IcebergClient
 if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.iceberg.audit import Audit
     from floe_ingestion_defs.destinations.iceberg.client import IcebergClient
+    from floe_ingestion_defs.destinations.iceberg.clone import BranchTables
     from floe_ingestion_defs.destinations.iceberg.package import AroundPhase
 
 # A file is a unit of parallel upload, and of what a later merge must rewrite.
@@ -41,6 +42,7 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
         audits: Sequence[Audit] = (),
         around_phase: AroundPhase | None = None,
         replace_min_share: float | None = None,
+        branch_tables: BranchTables | None = None,
         destination_name: str | None = None,
         environment: str | None = None,
         **kwargs: Any,
@@ -57,6 +59,8 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
             around_phase: Gives the context manager that a phase of a load runs in, by its name:
                 `stage`, `audit`, `commit` or `publish`; for spans, clocks and the like.
             replace_min_share: Refuse to replace a table with fewer than this share of its rows.
+            branch_tables: What a branch deployment begins with: `clone` for production's tables
+                without a copy of their data, where the catalog can; `empty` for none.
             destination_name: dlt's name for this configuration of the destination.
             environment: dlt's environment.
             kwargs: dlt's destination capabilities and further configuration fields.
@@ -82,6 +86,7 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
             catalog_uri=catalog_uri,
             warehouse=warehouse,
             replace_min_share=replace_min_share,
+            branch_tables=branch_tables,
             destination_name=destination_name,
             environment=environment,
             **kwargs,

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 LOADS_TABLE = "_dlt_loads"
 
-_PROPERTIES = {
+LOG_PROPERTIES = {
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
     "commit.manifest-merge.enabled": "true",
@@ -80,15 +80,16 @@ class LoadLog:
             return view
         from pyiceberg.exceptions import TableAlreadyExistsError
 
-        self._ensure_namespace()
+        self.ensure_namespace()
         with suppress(TableAlreadyExistsError):  # Somebody may create it in between.
-            self.catalog.create_table(self.identifier, schema=LOG_SCHEMA, properties=_PROPERTIES)
+            self.catalog.create_table(self.identifier, schema=LOG_SCHEMA, properties=LOG_PROPERTIES)
         for _ in attempts(f"Creating {'.'.join(self.identifier)}", deadline_seconds=10):
             if view := self.read():
                 return view
         raise AssertionError("unreachable")
 
-    def _ensure_namespace(self) -> None:
+    def ensure_namespace(self) -> None:
+        """Makes the namespace if it is not there, whoever else is making it just now."""
         if self.catalog.namespace_exists(self._namespace):
             return
         try:
@@ -138,22 +139,28 @@ class LoadLog:
     def compact_if_due(self, view: LogView) -> bool:
         """Rewrites the log into one file once it has many.
 
-        A settled load's intent is never read again, and of the states only each pipeline's newest,
-        so the others are left out; dlt's own columns stay for every load.
-
         Returns:
             Whether the log was compacted.
         """
         if not is_due(view.table):
             return False
-        rows = view.table.scan().to_arrow().sort_by("seq").select(LOG_SCHEMA.names)
-        rows = rows.cast(LOG_SCHEMA)
-        has_state = rows.filter(pc.field("state_version").is_valid())
-        newest = has_state.group_by("pipeline_name").aggregate([("seq", "max")])["seq_max"]
-        keep_state = pc.is_in(rows["seq"], value_set=newest.combine_chunks())
-        keep_intent = pc.greater(rows["seq"], view.settled_seq)
-        for name, keep in (("state", keep_state), ("intent", keep_intent)):
-            kept = pc.if_else(keep, rows[name], pa.scalar(None, pa.string()))
-            rows = rows.set_column(rows.schema.get_field_index(name), LOG_SCHEMA.field(name), kept)
         # Also as a property, since the newest row's own record may be among the older ones.
-        return rewrite(view.table, rows, {SETTLED_PROPERTY: str(view.settled_seq)})
+        return rewrite(view.table, slim(view), {SETTLED_PROPERTY: str(view.settled_seq)})
+
+
+def slim(view: LogView) -> pa.Table:
+    """The rows of a log with all that is ever read of them again.
+
+    A settled load's intent is not, and of the states only each pipeline's newest is; dlt's own
+    columns stay for every load.
+    """
+    rows = view.table.scan().to_arrow().sort_by("seq").select(LOG_SCHEMA.names)
+    rows = rows.cast(LOG_SCHEMA)
+    has_state = rows.filter(pc.field("state_version").is_valid())
+    newest = has_state.group_by("pipeline_name").aggregate([("seq", "max")])["seq_max"]
+    keep_state = pc.is_in(rows["seq"], value_set=newest.combine_chunks())
+    keep_intent = pc.greater(rows["seq"], view.settled_seq)
+    for name, keep in (("state", keep_state), ("intent", keep_intent)):
+        kept = pc.if_else(keep, rows[name], pa.scalar(None, pa.string()))
+        rows = rows.set_column(rows.schema.get_field_index(name), LOG_SCHEMA.field(name), kept)
+    return rows

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from floe_ingestion_defs.destinations.iceberg.clone import CLONE_PROPERTY
 from floe_ingestion_defs.destinations.iceberg.commits import commit_certainly
 from floe_ingestion_defs.destinations.iceberg.confinement import require_own
 from floe_ingestion_defs.destinations.iceberg.errors import IncompatibleSchema
@@ -115,16 +116,21 @@ def _locations(
     died before it created its table left its files there.
     """
     for table in tables.values():
-        for location in {
-            table.location(),
+        locations = {
             table.properties.get("write.data.path", table.location()),
             table.properties.get("write.metadata.path", table.location()),
-        }:
+        }
+        # A clone's own location is that of production's table: what is there is not ours to sweep.
+        if CLONE_PROPERTY not in table.properties:
+            locations.add(table.location())
+        for location in locations:
             yield location.rstrip("/") + "/", table
     log = tables.get(dataset.log.identifier[-1])
     if unknown and log is not None:
         parent = log.location().rstrip("/").rsplit("/", 1)[0] + "/"
-        if all(table.location().startswith(parent) for table in tables.values()):
+        # Where catalogs have no folder for a namespace, others' tables are there, too.
+        is_ours = parent.rsplit("/", 2)[1].startswith(dataset.namespace[-1])
+        if is_ours and all(table.location().startswith(parent) for table in tables.values()):
             yield parent, log
 
 

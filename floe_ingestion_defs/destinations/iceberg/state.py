@@ -65,16 +65,26 @@ def rebase_state(
     merged = {**after, "sources": _nested(committed)}
     # Every working directory that knows an older state must take this one for newer.
     merged["_state_version"] = max(after["_state_version"], base["_state_version"] + 1)
-    merged["_version_hash"] = generate_state_version_hash(
-        cast(Any, {k: v for k, v in merged.items() if k != "_local"})
+    return _with_state(document, merged)
+
+
+def move_state(document: TPipelineStateDoc, dataset_name: str) -> TPipelineStateDoc:
+    """The state document for another dataset: dlt would go on in the one that it names."""
+    state: State = decompress_state(document["state"])
+    return _with_state(document, {**state, "dataset_name": dataset_name})
+
+
+def _with_state(document: TPipelineStateDoc, state: State) -> TPipelineStateDoc:
+    state["_version_hash"] = generate_state_version_hash(
+        cast(Any, {k: v for k, v in state.items() if k != "_local"})
     )
     return cast(
         "TPipelineStateDoc",
         {
             **document,
-            "state": compress_state(cast(Any, merged)),
-            "version": merged["_state_version"],
-            "version_hash": merged["_version_hash"],
+            "state": compress_state(cast(Any, state)),
+            "version": state["_state_version"],
+            "version_hash": state["_version_hash"],
         },
     )
 
