@@ -9,6 +9,7 @@ import dagster as dg
 from floe_ingestion_defs.contracts import CompiledArtifacts
 from floe_ingestion_defs.dagster_wiring.assets import create_ingestion_assets
 from floe_ingestion_defs.dagster_wiring.beta import expect_converted_checks
+from floe_ingestion_defs.dagster_wiring.branch_job import create_drop_job
 from floe_ingestion_defs.dagster_wiring.checks import FRESHNESS, create_source_checks
 from floe_ingestion_defs.dagster_wiring.code_links import link_code_to_git
 from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
@@ -146,8 +147,9 @@ def create_shared_definitions(loaded: dg.Definitions) -> dg.Definitions:
         loaded: The definitions of the sources.
 
     Returns:
-        The resource, the job `ingestion` over all sources, the sensor that reports failed runs,
-        and the schedule of the freshness checks where there are any.
+        The resource, the job `ingestion` over all sources, the one that drops a branch's tables,
+        the sensor that reports failed runs, and the schedule of the freshness checks where there
+        are any.
     """
     translators = _translators(loaded)
     fresh = [
@@ -158,7 +160,7 @@ def create_shared_definitions(loaded: dg.Definitions) -> dg.Definitions:
     ]
     by_themselves = any(each.settings.default_status == "running" for each in translators)
     return dg.Definitions(
-        jobs=[create_ingestion_job()],
+        jobs=[create_ingestion_job(), create_drop_job(each.plugin for each in translators)],
         schedules=[create_freshness_schedule(fresh, running=by_themselves)] if fresh else [],
         sensors=[create_failure_sensor(translators)],
         resources={RESOURCE_KEY: DLT_RESOURCE},

@@ -8,6 +8,7 @@ import pytest
 from floe_ingestion_defs.branch import current_branch
 from floe_ingestion_defs.dagster_wiring import build_ingestion_definitions, read_deployment
 from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
+from floe_ingestion_defs.dagster_wiring.location import create_shared_definitions
 from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
@@ -133,4 +134,29 @@ def test_a_branch_goes_on_where_production_stands_unless_it_is_to_be_empty(
     (event,) = result.asset_materializations_for_node("load_shop")
     assert event.metadata["rows_loaded"] == dg.MetadataValue.int(loaded)
     assert open_catalog().load_table("bronze__pr_123.shop_orders").scan().to_arrow().num_rows == 4
+    assert open_catalog().load_table("bronze.shop_orders").scan().to_arrow().num_rows == 3
+
+
+def test_the_job_that_drops_a_branch_s_tables_runs_in_the_branch_only(
+    load: Any, shop: dict[str, Any], database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The location has it everywhere; production's run of it fails, and says why."""
+    load()
+
+    def drop_job() -> dg.JobDefinition:
+        built = build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]}))
+        location = dg.Definitions.merge(built, create_shared_definitions(built))
+        return location.resolve_job_def("drop_branch_tables")
+
+    refused = drop_job().execute_in_process(raise_on_error=False)
+    (failure,) = refused.filter_events(lambda event: event.is_step_failure)
+    assert "Only a branch's tables are dropped" in str(failure.step_failure_data)
+    for name, value in BRANCH.items():
+        monkeypatch.setenv(name, value)
+    job = drop_job()
+    plugin = DltIngestionPlugin({"sources": [shop]})
+    plugin.load(plugin.create_pipeline(plugin.source("shop")))
+    assert open_catalog().namespace_exists("bronze__pr_123")
+    assert job.execute_in_process().success
+    assert not open_catalog().namespace_exists("bronze__pr_123")
     assert open_catalog().load_table("bronze.shop_orders").scan().to_arrow().num_rows == 3

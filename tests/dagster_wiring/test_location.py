@@ -47,6 +47,7 @@ def test_a_platform_file_gives_the_definitions_that_yaml_gives(shop: dict[str, A
     assert [s.name for s in compiled.schedule_defs] == [s.name for s in built.schedule_defs]
     assert {job.name for job in compiled.get_all_jobs()} == {
         *(job.name for job in built.get_all_jobs()),
+        "drop_branch_tables",
         "ingestion",
     }
 

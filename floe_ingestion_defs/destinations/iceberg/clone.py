@@ -68,11 +68,22 @@ BranchTables = Literal["clone", "empty"]
 
 BRANCH_PROPERTY = "floe.branch"
 CLONE_PROPERTY = "floe.cloned-by-log"
+PROBE_PREFIX = "floe_probe_"
 _PLAN_PROPERTY = "floe.tables-to-clone"
 
 # For each of production's tables, its metadata file and the seq that it is published through, None
 # where it is no table of production's log.
 Plan = dict[str, tuple[str, int | None]]
+
+
+def own_locations(table: Table) -> set[str]:
+    """The folders that hold a table's files and no other table's.
+
+    A clone's own location is that of production's table: what is there is not the clone's.
+    """
+    paths = {table.properties.get(f"write.{kind}.path") for kind in ("data", "metadata")}
+    own = {path for path in paths if path}
+    return own if CLONE_PROPERTY in table.properties else {*own, table.location()}
 
 
 def set_up_branch(dataset: Dataset, branch: Branch, tables: BranchTables) -> None:
@@ -253,7 +264,7 @@ def _obstacle_to_cloning(dataset: Dataset) -> str | None:
     from pyiceberg.exceptions import BadRequestError, ForbiddenError, NoSuchTableError
     from pyiceberg.exceptions import ValidationException as Invalid
 
-    name, catalog = f"floe_probe_{uuid4().hex[:10]}", dataset.catalog
+    name, catalog = f"{PROBE_PREFIX}{uuid4().hex[:10]}", dataset.catalog
     original = catalog.create_table(dataset.identifier(name), pa.schema([("x", pa.int64())]))
     copy, path = f"{name}_clone", f"{original.location()}/clone"
     try:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from floe_ingestion_defs.destinations.iceberg.clone import CLONE_PROPERTY
+from floe_ingestion_defs.destinations.iceberg.clone import own_locations
 from floe_ingestion_defs.destinations.iceberg.commits import commit_certainly
 from floe_ingestion_defs.destinations.iceberg.confinement import require_own
 from floe_ingestion_defs.destinations.iceberg.errors import IncompatibleSchema
@@ -116,14 +116,7 @@ def _locations(
     died before it created its table left its files there.
     """
     for table in tables.values():
-        locations = {
-            table.properties.get("write.data.path", table.location()),
-            table.properties.get("write.metadata.path", table.location()),
-        }
-        # A clone's own location is that of production's table: what is there is not ours to sweep.
-        if CLONE_PROPERTY not in table.properties:
-            locations.add(table.location())
-        for location in locations:
+        for location in own_locations(table):
             yield location.rstrip("/") + "/", table
     log = tables.get(dataset.log.identifier[-1])
     if unknown and log is not None:

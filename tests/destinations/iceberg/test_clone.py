@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlt
+import pyarrow as pa
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 from servers.fixtures import make_stack
@@ -20,6 +21,7 @@ from servers.stack import Stack
 from floe_ingestion_defs.branch import branch_namespace
 from floe_ingestion_defs.destinations.iceberg import clone, compaction, maintenance
 from floe_ingestion_defs.destinations.iceberg import load as loads
+from floe_ingestion_defs.destinations.iceberg.branch_end import drop_branch
 from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.iceberg.errors import DatasetRefused
 
@@ -174,11 +176,19 @@ def test_production_is_the_same_after_a_branch_was_used_evolved_swept_and_droppe
         assert len(branch.table("_dlt_loads").inspect.data_files()) < 4
         assert len(branch.table("_dlt_pipeline_state").inspect.data_files()) < 4
 
-    def drop() -> None:
+    def forget() -> None:
         drop_storage(branch)
         assert not branch.catalog.namespace_exists(branch.dataset)
+        branch.load(shop(6))
+        assert branch.values("events", "id") == [1, 2, 3, 4, 5, 6]
 
-    for step in (use, evolve, expire, sweep, delete, compact, drop):
+    def drop() -> None:
+        branch.load([{"id": 1}], table_name="own")
+        assert drop_branch(branch.catalog) == [branch.dataset]
+        assert not branch.catalog.namespace_exists(branch.dataset)
+        assert drop_branch(branch.catalog) == []
+
+    for step in (use, evolve, expire, sweep, delete, compact, forget, drop):
         step()
         assert (world.files(), world.pointers()) == before[:2], step.__name__
     world.leave_branch()
@@ -329,6 +339,46 @@ def test_two_repositories_do_not_share_a_branch(world: World) -> None:
     assert branch.values("events", "id") == [1, 2, 3]
 
 
+def test_the_files_of_a_dropped_branch_are_gone(world: World) -> None:
+    """Those of its clones and those of its own tables; what it forgot before is nobody's."""
+    world.production.load(shop(2))
+    branch = world.enter_branch()
+    branch.load(shop(3))
+    branch.load([{"id": 1}], table_name="own")
+    folder = world.stack.folder / "floe" / "warehouse"
+    assert list(folder.rglob("*__pr_123*/**/*.parquet"))
+    drop_branch(branch.catalog)
+    left = [path for path in folder.rglob("*__pr_123*/**/*") if path.is_file()]
+    assert left == []
+    world.leave_branch()
+    assert world.production.values("events", "id") == [1, 2]
+
+
+def test_only_a_branch_s_own_namespaces_are_dropped(world: World) -> None:
+    """Neither production's, nor another branch's, nor one that is only named like its own."""
+    world.production.load(shop(2))
+    with pytest.raises(DatasetRefused, match="Only a branch's tables are dropped"):
+        drop_branch(world.production.catalog)
+    other = world.enter_branch("pr_12")
+    other.load(shop(3))
+    mine = world.enter_branch("pr_123@acme/shop")
+    mine.load(shop(4))
+    before = world.files(), world.pointers()
+    world.enter_branch("pr_123@acme/other")
+    with pytest.raises(DatasetRefused, match="but by pr_123@acme/shop"):
+        drop_branch(mine.catalog)
+    assert mine.values("events", "id") == [1, 2, 3, 4]
+    world.enter_branch("pr_123@acme/shop")
+    assert drop_branch(mine.catalog) == [mine.dataset]
+    assert other.values("events", "id") == [1, 2, 3]
+    assert (world.files(), world.pointers()) == before
+    mine.catalog.create_namespace("silver__pr_123")
+    mine.catalog.create_table("silver__pr_123.prices", pa.schema([("x", pa.int64())]))
+    with pytest.raises(DatasetRefused, match="but by nobody"):
+        drop_branch(mine.catalog)
+    assert mine.catalog.table_exists("silver__pr_123.prices")
+
+
 @pytest.mark.rest
 def test_where_a_clone_cannot_be_dropped_alone_a_branch_begins_empty(
     request: pytest.FixtureRequest,
@@ -349,6 +399,7 @@ def test_where_a_clone_cannot_be_dropped_alone_a_branch_begins_empty(
     assert "cannot clone" in caplog.text
     assert extracted == [1, 2, 3]
     assert branch.tables() == {"events", "orders", "orders__lines", "codes"}
-    drop_storage(branch)
+    assert drop_branch(branch.catalog) == [branch.dataset]
+    assert not branch.catalog.namespace_exists(branch.dataset)
     assert world.pointers() == before
     assert world.production.values("events", "id") == [1, 2]

@@ -1,0 +1,48 @@
+"""The job `drop_branch_tables`, which the workflow runs when a pull request closes."""
+
+from collections.abc import Iterable
+
+import dagster as dg
+
+from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
+
+DROP_JOB = "drop_branch_tables"
+
+
+def create_drop_job(plugins: Iterable[DltIngestionPlugin]) -> dg.JobDefinition:
+    """Make the job that drops the tables of a branch, and refuses wherever there is none.
+
+    Args:
+        plugins: Those of all sources, whose configurations say which catalogs there are.
+    """
+    configs = []
+    for plugin in plugins:
+        if plugin.config.catalog_config not in configs:
+            configs.append(plugin.config.catalog_config)
+
+    @dg.op(name="drop_tables_of_this_branch")
+    def drop(context: dg.OpExecutionContext) -> None:
+        # Arrow and pyiceberg take a second or two to import, which loading a location must not.
+        from floe_ingestion_defs.destinations.iceberg.branch_end import drop_branch
+        from floe_ingestion_defs.destinations.iceberg.errors import DatasetRefused
+        from floe_ingestion_defs.dlt_plugin.destination_config import (
+            destination_config,
+            open_configured_catalog,
+        )
+
+        for config in configs or [{}]:
+            try:
+                dropped = drop_branch(open_configured_catalog(destination_config(config)))
+            except DatasetRefused as refused:
+                raise dg.Failure(str(refused), allow_retries=False) from refused
+            context.log.info(f"dropped: {', '.join(dropped) or 'nothing, there was nothing'}")
+
+    @dg.job(
+        name=DROP_JOB,
+        description="Drop the tables of this branch deployment, once its pull request is closed; "
+        "refuses in every other deployment.",
+    )
+    def drop_branch_tables() -> None:
+        drop()
+
+    return drop_branch_tables
