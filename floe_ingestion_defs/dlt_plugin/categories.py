@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from floe_ingestion_defs.dlt_plugin.errors import (
@@ -157,9 +159,21 @@ def retry_after_seconds(error: BaseException) -> float | None:
     for inner in error_chain(error):
         headers: Any = getattr(getattr(inner, "response", None), "headers", None)
         value = None if headers is None else headers.get("Retry-After")
-        if isinstance(value, str) and value.strip().isdigit():
-            return float(value)
+        if isinstance(value, str) and (seconds := _seconds_until(value.strip())) is not None:
+            return seconds
     return None
+
+
+def _seconds_until(value: str) -> float | None:
+    """Read a `Retry-After`, which is seconds or a date: RFC 9110, section 10.2.3."""
+    if value.isdigit():
+        return float(value)
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return max(0.0, (date - datetime.now(UTC)).total_seconds())
 
 
 def _is_catalogs(error: BaseException) -> bool:

@@ -58,7 +58,7 @@ def as_ingestion_error(
     about = {
         "source_name": source.name,
         "source_type": source.source_type,
-        "destination_table": source.destination_table,
+        "destination_table": _table_in(chain, source),
         "pipeline_name": source.name,
     }
     category = categorize_error(error)
@@ -76,6 +76,13 @@ def as_ingestion_error(
         ours = _made_for(chain, category, step, redactor, source, about)
     ours.category = category
     return ours
+
+
+def _table_in(chain: Sequence[BaseException], source: IngestionSourceConfig) -> str:
+    """Give the table of the resource that failed, or what the source says of its tables."""
+    failed = {getattr(error, "pipe_name", None) for error in chain}
+    tables = [spec.table for spec in resource_specs(source) if spec.name in failed]
+    return tables[0] if tables else source.destination_table
 
 
 def _made_for(
@@ -97,6 +104,9 @@ def _made_for(
         return DestinationWriteError(message, **about)
     if any(_is_configuration(inner) for inner in chain):
         return PipelineConfigurationError(message, **about)
+    # By name: requests takes simplejson's where that is installed.
+    if any(type(inner).__name__ == "JSONDecodeError" for inner in chain):
+        return SourceReadError(f"the source's answer is no JSON: {message}", **about)
     if category is ErrorCategory.TRANSIENT or any(_is_connection(inner) for inner in chain):
         return SourceConnectionError(message, **about)
     return SourceReadError(message, **about)
