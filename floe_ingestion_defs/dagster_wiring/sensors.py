@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import dagster as dg
@@ -102,13 +103,13 @@ def create_failure_sensor(translators: Iterable[FloeDltTranslator]) -> dg.Sensor
     Args:
         translators: Those of all sources, whose secrets are struck out of what is sent.
     """
+    from floe_ingestion_defs.dlt_plugin.destination_config import environment_of
     from floe_ingestion_defs.dlt_plugin.redaction import redactor_for
 
-    configured = [
-        value
-        for translator in translators
-        for value in (translator.source.source_config, translator.source.credentials)
-    ]
+    configured: list[Any] = []
+    for translator in translators:
+        catalog = translator.plugin.config.catalog_config
+        configured += [translator.source.source_config, translator.source.credentials, catalog]
     running = bool(os.environ.get(WEBHOOK_VARIABLE)) and not read_deployment().is_branch
 
     @dg.run_failure_sensor(
@@ -123,7 +124,10 @@ def create_failure_sensor(translators: Iterable[FloeDltTranslator]) -> dg.Sensor
         if not url:
             return dg.SkipReason(f"{WEBHOOK_VARIABLE} is not set.")
         text = json.dumps(describe_failed_run(context))
-        _post(url, redactor_for(*configured, {"webhook": url}).clean(text))
+        redactor = redactor_for(
+            *configured, environment_of({}), {"secret": urlsplit(url).path.strip("/")}
+        )
+        _post(url, redactor.clean(text))
         return None
 
     return tell_webhook

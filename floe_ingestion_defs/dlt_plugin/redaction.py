@@ -21,6 +21,9 @@ _SECRET_KEYS = re.compile(
     r"pass|pwd|secret|token|credential|api.?key|access.?key|private|auth|signature|sas|cookie",
     re.IGNORECASE,
 )
+# pyiceberg's property for a header, and those headers that say nothing secret.
+_HEADER = "header."
+_ORDINARY_HEADER = re.compile(r"accept|content-|user-agent|x-iceberg-|x-client-", re.IGNORECASE)
 # user:password@ of a URL, and the query of one, which is where API keys are sent.
 _URL_USER = re.compile(r"(?P<scheme>[a-zA-Z][\w+.-]*://)[^\s/@'\"]*:[^\s/@'\"]*@")
 _URL_QUERY = re.compile(r"(?P<url>\b\w+://[^\s?'\"]+|\burl: /[^\s?'\"]*)\?[^\s'\")]+")
@@ -104,11 +107,19 @@ def _secrets_in(value: Any, *, is_secret: bool) -> Iterator[str]:
             yield value.partition(":")[2]  # Of an OAuth2 credential, id:secret.
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            secret = is_secret or _SECRET_KEYS.search(str(key)) is not None
-            yield from _secrets_in(item, is_secret=secret)
+            if str(key).lower() == "headers" and isinstance(item, Mapping):
+                item = {f"{_HEADER}{name}": header for name, header in item.items()}
+            yield from _secrets_in(item, is_secret=is_secret or _names_secret(str(key)))
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _secrets_in(item, is_secret=is_secret)
+
+
+def _names_secret(key: str) -> bool:
+    """Whether a setting's name says that it is a secret; a header is one unless it is known."""
+    if key.lower().startswith(_HEADER):
+        return _ORDINARY_HEADER.match(key[len(_HEADER) :]) is None
+    return _SECRET_KEYS.search(key) is not None
 
 
 def _forms(secret: str) -> tuple[str, ...]:
