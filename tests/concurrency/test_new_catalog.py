@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
 from servers.postgres import Postgres
-from servers.stack import postgres_stack
+from servers.stack import Stack, postgres_stack, sqlite_stack
 
 from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
 
 AT_ONCE = 12
 
 
-def test_a_new_catalog_in_postgresql_can_be_opened_by_several_at_once(
-    postgres: Postgres, tmp_path: Path
-) -> None:
-    """pyiceberg creates its tables in it; whoever comes second is not told that they exist."""
+def open_several_at_once(new_stack: Callable[[], Stack]) -> None:
     for _ in range(3):
-        stack = postgres_stack(postgres, tmp_path)
+        stack = new_stack()
         barrier = Barrier(AT_ONCE)
 
         def open_it(barrier: Barrier = barrier, properties=stack.properties) -> list[object]:
@@ -32,3 +30,16 @@ def test_a_new_catalog_in_postgresql_can_be_opened_by_several_at_once(
         with ThreadPoolExecutor(AT_ONCE) as pool:
             opened = [pool.submit(open_it) for _ in range(AT_ONCE)]
             assert [one.result() for one in opened] == [[]] * AT_ONCE
+
+
+def test_a_new_catalog_in_postgresql_can_be_opened_by_several_at_once(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    """pyiceberg creates its tables in it; whoever comes second is not told that they exist."""
+    open_several_at_once(lambda: postgres_stack(postgres, tmp_path))
+
+
+def test_a_new_catalog_in_sqlite_can_be_opened_by_several_at_once(tmp_path: Path) -> None:
+    """The same on the embedded catalog, whose folder is not there yet."""
+    folders = (tmp_path / str(number) for number in range(3))
+    open_several_at_once(lambda: sqlite_stack(next(folders)))

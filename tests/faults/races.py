@@ -109,6 +109,17 @@ def make_otherwise(namespace: str, table: str, column: str) -> None:
     catalog.create_table((namespace, table), present.set(present.get_field_index(column), number))
 
 
+def delete_staged_files(namespace: str, table: str) -> None:
+    """Deletes the files that a committed load which is not published yet has for a table."""
+    dataset = Dataset(open_catalog(), namespace)
+    view = dataset.log.read()
+    assert view is not None
+    for load in view.unsettled():
+        for intent in load.intent.tables:
+            for file in intent.files if intent.table == table else ():
+                view.table.io.delete(file.path)
+
+
 def release(namespace: str, table: str) -> int:
     """Moves the rows that block a table aside."""
     return release_blocked(Dataset(open_catalog(), namespace), table)

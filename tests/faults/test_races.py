@@ -248,6 +248,41 @@ def test_a_table_changed_incompatibly_after_the_commit_is_blocked_alone_until_it
     assert ids(found, "events__blocked") == [3, 4, 5]
 
 
+def test_a_nested_table_that_is_blocked_holds_its_root_back(case: Case, tmp_path: Path) -> None:
+    """What leaves it is decided by the root's rows as they were before."""
+    case.start(loads.run_before, "merge", case.namespace, case.work).result()
+    died = case.start(loads.run_and_die_when, AFTER_COMMIT, "merge", case.namespace, case.work)
+    assert died.was_killed()
+    case.start(races.make_otherwise, case.namespace, "users__tags", "tag").result()
+    opened = case.start(races.open_under, None, case.namespace, tmp_path / "opening")
+    opened.result()
+    assert "cannot be published" in opened.tail()
+    found: Contents = case.start(read_contents, case.namespace).result()
+    assert ids(found, "users") == [1, 2, 3]
+    assert case.start(races.release, case.namespace, "users__tags").result() == 4
+    assert ids(contents(case), "users") == [1, 2, 3, 4]
+
+
+def test_a_staged_file_that_somebody_deleted_blocks_its_table_alone(
+    case: Case, tmp_path: Path
+) -> None:
+    """Whoever opens the dataset is told, and all other tables are loaded."""
+    case.start(loads.run_before, "three tables", case.namespace, case.work).result()
+    died = case.start(
+        loads.run_and_die_when, AFTER_COMMIT, "three tables", case.namespace, case.work
+    )
+    assert died.was_killed()
+    case.start(races.delete_staged_files, case.namespace, "events").result()
+    opened = case.start(races.open_under, None, case.namespace, tmp_path / "opening")
+    opened.result()
+    assert "cannot be published to" in opened.tail()
+    found: Contents = case.start(read_contents, case.namespace).result()
+    assert not found.settled
+    assert ids(found) == [1, 2]
+    assert found.tables["countries"] == [{"code": "x"}, {"code": "y"}]
+    assert ids(found, "users") == [1, 2, 3, 4]
+
+
 @pytest.mark.parametrize("when", ["staging", "publishing"])
 def test_a_disk_that_is_full_ends_the_load_and_the_next_run_loads_it(when: str, case: Case) -> None:
     """No file may grow: nothing is half there, and with space again the load is there once."""

@@ -38,10 +38,13 @@ def floe_home() -> Path:
 def embedded_catalog_properties() -> dict[str, str]:
     """The properties of the catalog that is used where none is configured."""
     home = floe_home()
+    warehouse = str(home / "warehouse")
     return {
         "type": "sql",
         "uri": f"sqlite:///{home / 'catalog.db'}",
-        "warehouse": (home / "warehouse").as_uri(),
+        # pyiceberg takes the path of a URI as it is: `%20` would be part of a folder's name, and
+        # what follows a `#` none of the path.
+        "warehouse": warehouse if "#" in warehouse else f"file://{warehouse}",
     }
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlparse
+from urllib.parse import urlparse
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -83,9 +83,10 @@ def upload(io: FileIO, local: Path, path: str) -> None:
 
 
 def _local_path(path: str) -> Path | None:
+    # The path of a URI is taken as it is, as pyiceberg's FileIOs do: no `%20` becomes a space.
     url = urlparse(path)
     if url.scheme == "file":
-        return Path(unquote(url.path))
+        return Path(url.path)
     return None if url.scheme else Path(path)
 
 
@@ -269,12 +270,12 @@ def describe(
     source = io.new_input(path)
     with source.open() as stream:
         footer = pq.read_metadata(stream)
-    schema = metadata.schema()
-    statistics = data_file_statistics_from_parquet_metadata(
-        parquet_metadata=footer,
-        stats_columns=compute_statistics_plan(schema, metadata.properties),
-        parquet_column_mapping=parquet_path_to_id_mapping(schema),
-    )
+    try:
+        statistics = _statistics(footer, metadata.schema(), metadata.properties)
+    except UnicodeEncodeError:
+        # pyiceberg 0.12 counts U+D7FF up to a surrogate, which is no text, for an upper bound.
+        without_bounds = {"write.metadata.metrics.default": "counts"}
+        statistics = _statistics(footer, metadata.schema(), without_bounds)
     return DataFile.from_args(
         content=DataFileContent.DATA,
         file_path=path,
@@ -285,8 +286,18 @@ def describe(
         spec_id=metadata.default_spec_id,
         equality_ids=None,
         key_metadata=None,
-        **statistics.to_serialized_dict(),
+        **statistics,
     )
+
+
+def _statistics(
+    footer: pq.FileMetaData, schema: Schema, properties: Mapping[str, str]
+) -> dict[str, Any]:
+    return data_file_statistics_from_parquet_metadata(
+        parquet_metadata=footer,
+        stats_columns=compute_statistics_plan(schema, dict(properties)),
+        parquet_column_mapping=parquet_path_to_id_mapping(schema),
+    ).to_serialized_dict()
 
 
 def staged_data_file(metadata: TableMetadata, io: FileIO, staged: StagedFile) -> DataFile:

@@ -84,6 +84,10 @@ class IncompatibleSchema(DestinationTerminalException, LoadRefused):
         )
 
 
+class UnpublishableRows(DestinationTerminalException):
+    """The rows of a committed load cannot be brought into a table, however often it is tried."""
+
+
 class TableBlocked(DestinationTerminalException):
     """A committed load cannot be published to a table that was changed since its audit."""
 

@@ -40,7 +40,11 @@ from floe_ingestion_defs.destinations.iceberg.layout import (
 )
 from floe_ingestion_defs.destinations.iceberg.log_view import Load
 from floe_ingestion_defs.destinations.iceberg.package import Package, Phases
-from floe_ingestion_defs.destinations.iceberg.plan import TablePlan, plan_load
+from floe_ingestion_defs.destinations.iceberg.plan import (
+    TablePlan,
+    plan_load,
+    refuse_nested_keys,
+)
 from floe_ingestion_defs.destinations.iceberg.publish import (
     ensure_fits,
     is_dropped,
@@ -66,8 +70,7 @@ logger = logging.getLogger(__name__)
 
 # A load that took longer refuses to commit, so that the orphan sweep, whose age is longer, never
 # deletes a file that a commit is about to name.
-COMMIT_WITHIN_SECONDS = 24 * 3600.0
-
+COMMIT_WITHIN_SECONDS = 23 * 3600.0
 
 # Loads that overlap without end still have their progress recorded this often.
 RECORD_SETTLED_AFTER = 8
@@ -88,7 +91,7 @@ def run_load(
             published to the others.
     """
     phases = phases or Phases()
-    started = time.monotonic()
+    started = time.time()
     view = dataset.log.read_or_create()
     load = view.find(package.load_uid)
     if load is None:
@@ -125,6 +128,7 @@ def _stage_table(
     name = dataset.qualified(plan.table)
     file_schemas = [pq.read_schema(job) for job in plan.jobs]
     incoming = staged_schema(name, plan.columns, file_schemas)
+    refuse_nested_keys(name, plan.keys, incoming)
     transaction: Transaction
     location = None
     if current is None:
@@ -221,7 +225,8 @@ def commit(
         package: The load package.
         staged: Its staged tables.
         view: The log when staging began.
-        started: When staging began, in the seconds of `time.monotonic`.
+        started: When staging began, in the seconds of `time.time`: the sweep goes by the same
+            clock, which runs on while a machine sleeps.
 
     Returns:
         The load, and the log with it.
@@ -239,7 +244,7 @@ def commit(
         view = dataset.log.read_or_create(view)
         if done := view.find(package.load_uid):
             return done, view
-        if time.monotonic() - started > COMMIT_WITHIN_SECONDS:
+        if time.time() - started > COMMIT_WITHIN_SECONDS:
             raise LoadExpired(
                 f"Load {package.load_id} was staged more than {COMMIT_WITHIN_SECONDS / 3600:.0f} "
                 "hours ago, and its files may be swept as orphans. Run the pipeline again."
@@ -259,10 +264,15 @@ def _refuse_what_no_longer_fits(
 
     A load that is committed and does not fit would block its table until somebody repairs it.
     """
-    overtaking = [intent for load in view.after(fitted_through) for intent in load.intent.tables]
+    loads = view.after(fitted_through)
+    overtaking = [intent for load in loads for intent in load.intent.tables]
+    # A settled load's intent is gone once the log was compacted.
+    is_unknown = any(not load.intent.tables for load in loads)
     for table in staged:
         own = table.intent
-        if any(i.table == own.table and i.iceberg_schema != own.iceberg_schema for i in overtaking):
+        if is_unknown or any(
+            i.table == own.table and i.iceberg_schema != own.iceberg_schema for i in overtaking
+        ):
             ensure_fits(dataset, view.unsettled(), own)
 
 

@@ -117,7 +117,9 @@ class _Kept(Generic[T]):
 
     def get(self, path: str, read: Callable[[], T]) -> T:
         """What was read of a file, read now if it was not kept."""
-        value = self._held.pop(path) if path in self._held else read()
+        value = self._held.pop(path, None)
+        if value is None:  # Or another thread has just taken it.
+            value = read()
         self._held[path] = value  # The last in the dict is the last that was used.
         if len(self._held) > self._most:
             self._held.popitem(last=False)

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from floe_ingestion_defs.destinations.iceberg.clone import own_locations
 from floe_ingestion_defs.destinations.iceberg.commits import commit_certainly
 from floe_ingestion_defs.destinations.iceberg.confinement import require_own
-from floe_ingestion_defs.destinations.iceberg.errors import IncompatibleSchema
+from floe_ingestion_defs.destinations.iceberg.errors import (
+    IncompatibleSchema,
+    UnpublishableRows,
+)
 from floe_ingestion_defs.destinations.iceberg.intent import TableIntent
-from floe_ingestion_defs.destinations.iceberg.load import COMMIT_WITHIN_SECONDS
 from floe_ingestion_defs.destinations.iceberg.publish import (
     LOG_PROPERTY,
     MARK_PROPERTY,
@@ -36,9 +38,13 @@ logger = logging.getLogger(__name__)
 
 BLOCKED_SUFFIX = "__blocked"
 
+# An hour more than what a load has from its first staged file to its commit.
+DELETE_AFTER_SECONDS = 24 * 3600.0
+
 # What a load stages is named by its uid, which is how files of a table that was never created are
-# told from files that are none of ours.
-_STAGED_NAME = re.compile(r"/[0-9a-f]{32}-[^/]+\.parquet$")
+# told from files that are none of ours. A namespace below this one may have its tables below ours,
+# one level deeper; the folders of zeros and ones are those of Iceberg's layout for object stores.
+_STAGED_BELOW = re.compile(r"[^/]+/data/([01]+/)*[0-9a-f]{32}-[^/]+\.parquet")
 
 
 def remove_orphans(
@@ -64,10 +70,10 @@ def remove_orphans(
     """
     if not dry_run:
         require_own(dataset.name)
-    if not dry_run and older_than < timedelta(seconds=COMMIT_WITHIN_SECONDS):
+    if not dry_run and older_than < timedelta(seconds=DELETE_AFTER_SECONDS):
         raise ValueError(
-            f"older_than is {older_than}; a load may commit files that it wrote up to "
-            f"{COMMIT_WITHIN_SECONDS / 3600:.0f} hours ago, so give at least that."
+            f"older_than is {older_than}; a load may be about to commit younger files than "
+            f"{DELETE_AFTER_SECONDS / 3600:.0f} hours, so give at least that."
         )
     # In this order: a load that is committed later has younger files, and one that is published
     # later is spared as unpublished.
@@ -78,8 +84,7 @@ def remove_orphans(
     tables = _tables(dataset)
     stored = {
         same_file_key(file.path): file
-        for location, table in _locations(dataset, tables)
-        for file in list_files(table.io, location)
+        for file in _stored_files(dataset, tables)
         if file.modified < written_before
     }
     for table in _tables(dataset).values():
@@ -89,11 +94,7 @@ def remove_orphans(
         for intent in load.intent.tables:
             for staged in intent.files:
                 stored.pop(same_file_key(staged.path), None)
-    known = tuple(location for location, _ in _locations(dataset, tables, unknown=False))
-    orphans = sorted(
-        (f for f in stored.values() if f.path.startswith(known) or _STAGED_NAME.search(f.path)),
-        key=lambda file: file.path,
-    )
+    orphans = sorted(stored.values(), key=lambda file: file.path)
     if not dry_run:
         io = view.table.io
         for file in orphans:
@@ -107,24 +108,29 @@ def _tables(dataset: Dataset) -> dict[str, Table]:
     return {name: table for name, table in loaded if table is not None}
 
 
-def _locations(
-    dataset: Dataset, tables: dict[str, Table], *, unknown: bool = True
-) -> Iterator[tuple[str, Table]]:
-    """Where the dataset's files are, each with a table whose FileIO reads there.
+def _stored_files(dataset: Dataset, tables: dict[str, Table]) -> Iterator[StoredFile]:
+    """The files in the folders of the tables, and what was staged for tables that are not there.
 
-    With `unknown`, also the folder that holds all tables, if they have one in common: a load that
-    died before it created its table left its files there.
+    A load that died before it created its table left its files beside the others', if they have a
+    folder in common.
     """
     for table in tables.values():
-        for location in own_locations(table):
-            yield location.rstrip("/") + "/", table
+        for place in own_locations(table):
+            if place != table.location():
+                yield from list_files(table.io, place.rstrip("/") + "/")
+                continue
+            for folder in ("data", "metadata"):
+                yield from list_files(table.io, f"{place.rstrip('/')}/{folder}/")
     log = tables.get(dataset.log.identifier[-1])
-    if unknown and log is not None:
-        parent = log.location().rstrip("/").rsplit("/", 1)[0] + "/"
-        # Where catalogs have no folder for a namespace, others' tables are there, too.
-        is_ours = parent.rsplit("/", 2)[1].startswith(dataset.namespace[-1])
-        if is_ours and all(table.location().startswith(parent) for table in tables.values()):
-            yield parent, log
+    if log is None:
+        return
+    parent = log.location().rstrip("/").rsplit("/", 1)[0] + "/"
+    # Where catalogs have no folder for a namespace, others' tables are there, too.
+    is_ours = parent.rsplit("/", 2)[1].startswith(dataset.namespace[-1])
+    if is_ours and all(table.location().startswith(parent) for table in tables.values()):
+        for file in list_files(log.io, parent):
+            if _STAGED_BELOW.fullmatch(file.path.removeprefix(parent)):
+                yield file
 
 
 def _referenced(table: Table) -> Iterator[str]:
@@ -167,7 +173,7 @@ def release_blocked(dataset: Dataset, table: str) -> int:
         try:
             publish_table(dataset, view.uuid, load, intent)
             continue  # It fits after all, the earlier ones being out of its way.
-        except IncompatibleSchema as error:
+        except (IncompatibleSchema, UnpublishableRows) as error:
             logger.warning("Moving %s rows of %s aside: %s", intent.rows, table, error)
         publish_table(dataset, view.uuid, load, _aside(intent))
         _move_mark(dataset, view.uuid, table, load.seq)

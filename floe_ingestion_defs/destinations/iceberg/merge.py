@@ -89,6 +89,8 @@ class KeySet:
             column = self.rows[name]
             lower, upper = (pa.scalar(bound, column.type) for bound in bounds)
             within = pc.and_(pc.greater_equal(column, lower), pc.less_equal(column, upper))
+            if pa.types.is_floating(column.type):
+                within = pc.or_(within, pc.is_nan(column))  # No bounds are about a NaN.
             candidates = within if candidates is None else pc.and_(candidates, within)
         return len(self) > 0 if candidates is None else bool(pc.any(candidates).as_py())
 

@@ -35,6 +35,7 @@ from floe_ingestion_defs.destinations.iceberg.layout import layout_of
 
 if TYPE_CHECKING:
     from dlt.common.schema.typing import TColumnSchema, TTableSchema
+    from pyiceberg.schema import Schema
 
     from floe_ingestion_defs.destinations.iceberg.package import Package
 
@@ -65,8 +66,8 @@ def plan_load(package: Package) -> list[TablePlan]:
     """The plans of all tables that the package touches, with or without rows for them."""
     tables = package.schema.tables
     # A root that loses rows takes its nested tables along, those without rows included.
-    touched = set(package.jobs)
-    for name in package.jobs:
+    touched = {*package.jobs, *_tables_with_windows(package)}
+    for name in list(touched):
         root = _root_name(package, name)
         if _disposition(package, package.prepare_table(root)) != "append":
             chain = get_nested_tables(tables, root)
@@ -85,6 +86,21 @@ def plan_load(package: Package) -> list[TablePlan]:
             )
         )
     return plans
+
+
+def _tables_with_windows(package: Package) -> list[str]:
+    """The root tables of resources with a window, those without rows included.
+
+    A resource that names a table for each row may have none for one of them this time.
+    """
+    normalize = package.schema.naming.normalize_identifier
+    return [
+        _name(table)
+        for table in package.schema.tables.values()
+        if (window := package.windows.get(str(table.get("resource"))))
+        and has_table_seen_data(table)
+        and normalize(window.column) in table["columns"]
+    ]
 
 
 def _plan_table(package: Package, name: str) -> TablePlan:
@@ -152,6 +168,22 @@ def _keys(table: TTableSchema) -> Keys:
         hard_delete=get_first_column_name_with_prop(table, "hard_delete"),
         dedup_sort=get_dedup_sort_tuple(table),
     )
+
+
+def refuse_nested_keys(table: str, keys: Keys, schema: Schema) -> None:
+    """Refuses to tell rows apart by a list or a struct, of which no two can be compared.
+
+    Raises:
+        InvalidHint: A key, or the column that decides between rows of one key, is nested.
+    """
+    sort = keys.dedup_sort[:1] if keys.dedup_sort else ()
+    deciding = {*keys.primary_key, *keys.merge_key, *sort}
+    for column in schema.fields:
+        if column.name in deciding and not column.field_type.is_primitive:
+            raise InvalidHint(
+                f"Column `{column.name}` of table `{table}` is `{column.field_type}`, and a merge "
+                "is to tell rows apart by it. Choose a column that is neither a list nor a struct."
+            )
 
 
 def _nesting(package: Package, table: TTableSchema, root: TTableSchema) -> Nesting:

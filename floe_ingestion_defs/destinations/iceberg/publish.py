@@ -20,7 +20,10 @@ from floe_ingestion_defs.destinations.iceberg.commits import (
     commit_certainly,
     create_table_transaction,
 )
-from floe_ingestion_defs.destinations.iceberg.errors import IncompatibleSchema
+from floe_ingestion_defs.destinations.iceberg.errors import (
+    IncompatibleSchema,
+    UnpublishableRows,
+)
 from floe_ingestion_defs.destinations.iceberg.layout import (
     DEFAULT_PROPERTIES,
     partition_spec,
@@ -43,6 +46,11 @@ MARK_PROPERTY = "dlt.published-seq"
 DROPPED_PROPERTY = "dlt.dropped-seq"
 LOAD_ID_SUMMARY = "dlt.load-id"
 LOAD_UID_SUMMARY = "dlt.load-uid"
+
+
+# What goes wrong in the same way each time, and must not keep other tables from their rows: values
+# that do not fit or cannot be compared, a staged file that somebody deleted.
+_AS_BEFORE = (ValueError, TypeError, LookupError, NotImplementedError, FileNotFoundError)
 
 
 def mark_of(table: Table | None, log_uuid: str) -> int:
@@ -80,6 +88,8 @@ def publish(
         audit, each with its error. Later loads leave such a table alone.
     """
     blocked: dict[str, Exception] = {}
+    # A root must not get ahead of what is nested in it, nor that ahead of its root.
+    blocked_roots: set[str] = set()
     loads = list(loads)
     if tables is not None:
         tables = _with_nested(loads, tables)
@@ -88,12 +98,13 @@ def publish(
             root = intent.nesting.root if intent.nesting else intent.table
             if tables is not None and intent.table not in tables:
                 continue
-            if intent.table in blocked or root in blocked:
+            if root in blocked_roots:
                 continue
             try:
                 publish_table(dataset, log_uuid, load, intent)
-            except IncompatibleSchema as error:
+            except (IncompatibleSchema, UnpublishableRows) as error:
                 blocked[intent.table] = error
+                blocked_roots.add(root)
                 logger.error(
                     "Load %s is committed and cannot be published to %s: %s",
                     load.load_id,
@@ -119,6 +130,7 @@ def publish_table(dataset: Dataset, log_uuid: str, load: Load, intent: TableInte
 
     Raises:
         IncompatibleSchema: The table was changed since the load was audited.
+        UnpublishableRows: The load's rows cannot be brought into the table.
         CommitContention: Other writers won every attempt within the time limit.
     """
 
@@ -144,7 +156,10 @@ def _commit(
     _set_properties(transaction, log_uuid, load, intent, table)
     metadata, io = transaction.table_metadata, transaction._table.io
     state = TableState(metadata, io, is_empty=table is None)
-    change = compute_change(state, intent, lambda: _root_before(dataset, load, intent))
+    try:
+        change = compute_change(state, intent, lambda: _root_before(dataset, load, intent))
+    except _AS_BEFORE as error:
+        raise UnpublishableRows(f"{type(error).__name__}: {error}") from error
     if change.added or change.removed:
         summary = {LOAD_ID_SUMMARY: load.load_id, LOAD_UID_SUMMARY: load.load_uid}
         add_snapshot(transaction, change.added, change.removed, summary)

@@ -60,9 +60,11 @@ def rebase_state(
             committed[cell] = is_now[cell]
         else:
             committed.pop(cell, None)
-    if committed == is_now and after["_state_version"] > base["_state_version"]:
+    schemas = _schema_names(before, after, base)
+    unmerged = committed == is_now and schemas == set(after.get("schema_names", ()))
+    if unmerged and after["_state_version"] > base["_state_version"]:
         return document
-    merged = {**after, "sources": _nested(committed)}
+    merged = {**after, "sources": _nested(committed), "schema_names": sorted(schemas)}
     # Every working directory that knows an older state must take this one for newer.
     merged["_state_version"] = max(after["_state_version"], base["_state_version"] + 1)
     return _with_state(document, merged)
@@ -87,6 +89,16 @@ def _with_state(document: TPipelineStateDoc, state: State) -> TPipelineStateDoc:
             "version_hash": state["_version_hash"],
         },
     )
+
+
+def _schema_names(before: State, after: State, base: State) -> set[str]:
+    """The committed schemas of the pipeline, with those that the load added or dropped.
+
+    The next run restores the schemas that the state names, and by them it knows which tables are
+    nested in one that it merges.
+    """
+    was, is_now, committed = (set(s.get("schema_names", ())) for s in (before, after, base))
+    return (committed | (is_now - was)) - (was - is_now)
 
 
 def _cells(state: State) -> dict[Cell, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlparse
+from urllib.parse import urlparse
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO
@@ -83,5 +83,5 @@ def same_file_key(path: str) -> str:
     """
     url = urlparse(path)
     if url.scheme in ("", "file"):
-        return str(Path(unquote(url.path) if url.scheme else path).absolute())
+        return str(Path(url.path if url.scheme else path).absolute())
     return f"{url.netloc}{url.path}"

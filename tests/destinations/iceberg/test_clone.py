@@ -86,7 +86,7 @@ def world(stack: Stack, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> World:
 
 @pytest.fixture
 def sweep_anything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maintenance, "COMMIT_WITHIN_SECONDS", 0)
+    monkeypatch.setattr(maintenance, "DELETE_AFTER_SECONDS", 0)
 
 
 def shop(last: int, extracted: list[int] | None = None, *, price: int = 1) -> Any:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from floe_ingestion_defs.destinations import iceberg
+from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.iceberg.maintenance import remove_orphans
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,3 +94,21 @@ def test_the_catalog_comes_from_dlt_s_configuration(
     monkeypatch.setenv("DESTINATION__ICEBERG__WAREHOUSE", (tmp_path / "dlt_lake").as_uri())
     lake.load([{"id": 1}], table_name="t")
     assert any((tmp_path / "dlt_lake").rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("name", ["with spaces", "größe", "a#b"])
+def test_the_embedded_catalog_may_be_in_a_folder_of_any_name(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Its files are where `FLOE_HOME` says, and a sweep knows them."""
+    monkeypatch.setenv("FLOE_HOME", str(tmp_path / name))
+    for n in range(2):
+        lake.load(
+            [{"id": n, "tags": ["a"]}],
+            table_name="t",
+            primary_key="id",
+            write_disposition="merge",
+        )
+    assert lake.values("t", "id") == [0, 1]
+    assert list((tmp_path / name / "warehouse").rglob("t/data/*.parquet"))
+    assert remove_orphans(Dataset(lake.catalog, lake.dataset), timedelta(0)) == []

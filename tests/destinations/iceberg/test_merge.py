@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import dlt
+import pyarrow as pa
 import pytest
 
 from floe_ingestion_defs.destinations.iceberg.errors import AuditFailed, InvalidHint
@@ -196,8 +199,6 @@ def test_a_merge_by_an_sql_condition_is_refused(lake: Lake, hint: str) -> None:
 
 def test_a_key_is_widened_with_its_column(lake: Lake) -> None:
     """An int key merges with the long keys of a later load."""
-    import pyarrow as pa
-
     small = pa.table({"id": pa.array([1, 2], pa.int32()), "v": ["a", "b"]})
     large = pa.table({"id": pa.array([2, 2**40], pa.int64()), "v": ["B", "c"]})
     for rows in (small, large):
@@ -207,3 +208,65 @@ def test_a_key_is_widened_with_its_column(lake: Lake) -> None:
         {"id": 2**40, "v": "c"},
         {"id": 2, "v": "B"},
     ]
+
+
+KEYS: dict[str, list[Any]] = {
+    "not a number": [float("nan")],
+    "infinities": [float("inf"), -float("inf")],
+    "empty text": [""],
+    "text that is longer than a statistic": ["é" * 40, "é" * 41],
+    "text that is longer than Parquet's statistics": ["x" * 5000, "x" * 5001],
+    "text of the last code points": ["\U0010ffff" * 20],
+    "text before the surrogates": ["a" * 15 + "\ud7ff" + "b"],
+    "text with a zero": ["a\0b", "a"],
+    "bytes": [b"\xff" * 20, b""],
+    "decimals": [Decimal("1.10"), Decimal("-20000000000000.00")],
+    "dates": [date(1960, 1, 1), date(2020, 1, 1)],
+    "moments": [datetime(1960, 1, 1, tzinfo=UTC), datetime(2020, 1, 1, 1, 1, 1, 123456, UTC)],
+    "times": [time(1), time(2)],
+    "truths": [True, False],
+}
+
+
+@pytest.mark.parametrize("composite", [False, True], ids=["single", "composite"])
+def test_a_key_of_any_type_finds_its_row(lake: Lake, composite: bool) -> None:
+    """However its column's statistics are cut, a file that holds the key is read."""
+
+    def load(version: int) -> None:
+        lake.load(
+            [
+                dlt.resource(
+                    pa.table(
+                        {"k": keys, "part": [0] * len(keys), "version": [version] * len(keys)}
+                    ),
+                    name=kind.replace(" ", "_"),
+                    primary_key=["k", "part"] if composite else "k",
+                    write_disposition="merge",
+                )
+                for kind, keys in KEYS.items()
+            ]
+        )
+
+    for version in range(3):
+        load(version)
+    for kind, keys in KEYS.items():
+        table = dlt.Schema("any").naming.normalize_table_identifier(kind.replace(" ", "_"))
+        assert lake.values(table, "version") == [2] * len(keys), kind
+
+
+def test_a_key_without_statistics_in_some_row_groups_finds_its_row(lake: Lake) -> None:
+    """Parquet leaves them out where a value is too long, of one row group and not of the next."""
+    rows = pa.table({"k": [f"{n:07}" + "y" * 5000 * (n == 150_000) for n in range(200_000)]})
+    for part in (rows, rows.slice(149_990, 20)):
+        lake.load(part, table_name="orders", write_disposition="merge", primary_key="k")
+    assert lake.table("orders").scan().to_arrow().num_rows == 200_000
+
+
+@pytest.mark.parametrize("key", [[[1], [2]], [{"a": 1}, {"a": 2}]], ids=["list", "struct"])
+def test_a_nested_key_is_refused_before_anything_is_committed(lake: Lake, key: Any) -> None:
+    """No two can be compared, and a load that is committed blocks its table until it can be."""
+    rows = pa.table({"k": key})
+    error = lake.refused(rows, table_name="orders", write_disposition="merge", primary_key="k")
+    assert isinstance(error, InvalidHint)
+    assert "`k`" in str(error)
+    assert lake.tables() == set()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
+from dlt.pipeline.exceptions import PipelineStepFailed
 
 from floe_ingestion_defs.destinations.iceberg import maintenance
 from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
@@ -21,7 +23,7 @@ NOW = timedelta(0)
 @pytest.fixture
 def sweep_anything(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets the sweep delete files that were just written, as a test cannot wait for a day."""
-    monkeypatch.setattr(maintenance, "COMMIT_WITHIN_SECONDS", 0)
+    monkeypatch.setattr(maintenance, "DELETE_AFTER_SECONDS", 0)
 
 
 def leave_orphan(lake: Lake, table: str, name: str = "left-behind.parquet") -> str:
@@ -123,3 +125,40 @@ def test_a_dataset_is_loaded_and_swept_through_fsspec(
     swept = remove_orphans(Dataset(lake.catalog, lake.dataset), NOW, dry_run=False)
     assert orphan in {file.path for file in swept}
     assert lake.values("orders", "id") == [1, 2]
+
+
+@pytest.mark.usefixtures("sweep_anything")
+def test_tables_of_a_namespace_below_are_spared(lake: Lake) -> None:
+    """Catalogs that keep them in a folder below ours would have the sweep find their files."""
+    lake.load([{"id": 1}], table_name="orders")
+    orders = lake.table("orders")
+    lake.catalog.create_namespace("lake.sub")
+    folder = orders.location().removesuffix("orders") + "sub/orders"
+    below = lake.catalog.create_table("lake.sub.orders", orders.schema(), location=folder)
+    below.append(orders.scan().to_arrow())
+    staged = f"{folder}/data/{uuid4().hex}-0a1b2c3d-orders-1.0.parquet"
+    with below.io.new_output(staged).create() as stream:
+        stream.write(b"about to be committed")
+    assert remove_orphans(Dataset(lake.catalog, lake.dataset), NOW, dry_run=False) == []
+    assert below.io.new_input(staged).exists()
+    assert below.scan().to_arrow().num_rows == 1
+
+
+@pytest.mark.also_on_rest
+@pytest.mark.usefixtures("sweep_anything")
+def test_what_was_staged_for_a_table_that_never_came_to_be_is_swept(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A load that died before its commit left its files beside those of the other tables."""
+    lake.load([{"id": 1}], table_name="orders")
+
+    def die(_: object) -> None:
+        raise RuntimeError("died")
+
+    with pytest.raises(PipelineStepFailed):
+        lake.load([{"id": 2}], table_name="never", options={"audits": [die]})
+    dataset = Dataset(lake.catalog, lake.dataset)
+    swept = [file.path for file in remove_orphans(dataset, NOW, dry_run=False)]
+    assert any("/data/" in path and "-never-" in path for path in swept)
+    assert remove_orphans(dataset, NOW) == []
+    assert lake.values("orders", "id") == [1]

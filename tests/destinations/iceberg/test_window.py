@@ -208,3 +208,16 @@ def test_a_bound_of_another_type_is_refused(lake: Lake) -> None:
     error = lake.refused(window_of([{"at": 1}], "last week", "today"))
     assert isinstance(error, InvalidHint)
     assert "'last week'" in str(error)
+
+
+def test_a_window_is_of_all_tables_of_its_resource(lake: Lake) -> None:
+    """A resource that names a table for each row may have none for one of them this time."""
+
+    def load(rows: list[Row]) -> None:
+        kinds = dlt.resource(rows, name="kinds", table_name=lambda row: row["kind"])
+        lake.load(iceberg_window(kinds, "at", 0, 10))
+
+    load([{"kind": "a", "at": 1}, {"kind": "b", "at": 2}])
+    load([{"kind": "a", "at": 3}])
+    assert lake.values("a", "at") == [3]
+    assert lake.rows("b") == []
