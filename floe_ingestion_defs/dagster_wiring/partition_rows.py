@@ -27,7 +27,7 @@ def count_partition_rows(table: "Table", column: str, start: Any, end: Any) -> i
     from floe_ingestion_defs.destinations.iceberg.intent import Window
     from floe_ingestion_defs.destinations.iceberg.merge import TableState, matching_rows
 
-    name = NamingConvention().normalize_identifier(column)
+    name = NamingConvention().normalize_path(column)
     kind = arrow_schema(table.metadata).field(name).type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return None

@@ -90,7 +90,7 @@ class KnownTable:
 
     def __init__(self, schema: Schema, table: str) -> None:
         self.name = table
-        self._normalize = schema.naming.normalize_identifier
+        self._normalize = schema.naming.normalize_path
         self._names: dict[str, str] = {}
         known = schema.tables.get(table, {}).get("columns", {})
         self.columns: dict[str, Mapping[str, Any]] = {

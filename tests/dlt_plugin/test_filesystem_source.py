@@ -36,6 +36,16 @@ def test_a_file_is_loaded_once(files: Source, landing: Path, load: Load, rows: R
     assert rows("bronze.items") == [{"id": 1, "name": "x"}, {"id": 2, "name": "y"}]
 
 
+def test_the_type_of_a_column_with_two_underscores_is_remembered(
+    files: Source, landing: Path, load: Load, rows: Rows
+) -> None:
+    (landing / "a.csv").write_text("id,part__code\n1,x\n")
+    load(files)
+    (landing / "b.csv").write_text("id,part__code\n2,007\n")
+    load(files)
+    assert [row["part__code"] for row in rows("bronze.items")] == ["x", "007"]
+
+
 def test_a_file_that_lands_late_with_an_old_time_is_loaded(
     files: Source, landing: Path, load: Load
 ) -> None:

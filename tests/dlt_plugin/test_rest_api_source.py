@@ -193,3 +193,28 @@ def test_broken_json_fails_and_leaves_nothing(
     with pytest.raises(Exception, match="items"):
         load(items)
     assert tables() == set()
+
+
+def test_a_column_from_within_an_object_can_be_declared_and_partitioned_by(
+    items: Source, load: Load, api: Any, rows: Rows
+) -> None:
+    """By the name that dlt gives it, which has two underscores, under a contract too."""
+    from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
+
+    source = {
+        **items,
+        "columns": {"id": "bigint", "address__city": "text"},
+        "partition_by": ["address__city"],
+        "schema_contract": "freeze",
+    }
+    api.rows = [{"id": 1, "address": {"city": "Oslo"}}]
+    load(source)
+    api.rows = [{"id": 2, "address": {"city": "Bergen"}}, {"id": 3, "address__city": "Oslo"}]
+    load(source)
+    assert {(row["id"], row["address__city"]) for row in rows("bronze.items")} == {
+        (1, "Oslo"),
+        (2, "Bergen"),
+        (3, "Oslo"),
+    }
+    files = open_catalog().load_table("bronze.items").scan().plan_files()
+    assert {file.file.partition[0] for file in files} == {"Oslo", "Bergen"}

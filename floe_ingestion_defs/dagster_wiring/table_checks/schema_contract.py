@@ -86,7 +86,7 @@ def _summarize(spec: ResourceSpec, differences: list[dict[str, str]], passed: bo
 
 def _differences(table: "TableMetadata", spec: ResourceSpec) -> Iterator[dict[str, str]]:
     present = {field.name: field.field_type for field in table.schema().fields}
-    normalize = NamingConvention().normalize_identifier
+    normalize = NamingConvention().normalize_path
     declared = {normalize(name): column for name, column in spec.columns.items()}
     for name, column in declared.items():
         if name not in present:

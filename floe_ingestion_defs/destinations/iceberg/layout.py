@@ -50,7 +50,7 @@ def layout_of(table: TTableSchema, naming: NamingConvention) -> intent.Layout:
 
 
 def _partition_field(described: dict[str, Any], naming: NamingConvention) -> intent.PartitionField:
-    source = naming.normalize_identifier(described["source_column"])
+    source = naming.normalize_path(described["source_column"])
     transform, parameter = described["transform"], described.get("param_value")
     # The names that pyiceberg gives, and with it stock dlt.
     short = "trunc" if transform == "truncate" else transform

@@ -257,7 +257,7 @@ def _window(
     if table.get("parent"):
         return None
     window = package.windows[cast(str, table["resource"])]
-    column = package.schema.naming.normalize_identifier(window.column)
+    column = package.schema.naming.normalize_path(window.column)
     if not columns.keys() - {package.schema.naming.normalize_identifier(c) for c in _DLT_COLUMNS}:
         return None  # No load brought a row yet, so there is none to replace.
     if column not in columns:

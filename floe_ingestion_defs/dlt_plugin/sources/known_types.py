@@ -34,7 +34,7 @@ class KnownTypes:
         lenient: bool = False,
     ) -> None:
         self.lenient = lenient
-        self._normalize = naming.normalize_identifier
+        self._normalize = naming.normalize_path
         self._columns: dict[str, Mapping[str, Any]] = dict(table)
         self._columns |= {
             self._normalize(name): column
