@@ -281,6 +281,10 @@ def test_a_staged_file_that_somebody_deleted_blocks_its_table_alone(
     assert ids(found) == [1, 2]
     assert found.tables["countries"] == [{"code": "x"}, {"code": "y"}]
     assert ids(found, "users") == [1, 2, 3, 4]
+    releasing = case.start(races.release, case.namespace, "events")
+    assert releasing.result() == 0
+    assert "3 rows of events are lost with" in releasing.tail()
+    assert ids(contents(case)) == [1, 2]
 
 
 @pytest.mark.parametrize("when", ["staging", "publishing"])

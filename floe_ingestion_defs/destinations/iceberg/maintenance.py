@@ -30,6 +30,7 @@ from floe_ingestion_defs.destinations.iceberg.storage_listing import (
 )
 
 if TYPE_CHECKING:
+    from pyiceberg.io import FileIO
     from pyiceberg.table import Table
 
     from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
@@ -157,7 +158,9 @@ def release_blocked(dataset: Dataset, table: str) -> int:
     """Moves the rows that block a table to `{table}__blocked`, and the table's mark past them.
 
     A committed load blocks a table that was changed, since the load's audit, to something that its
-    rows do not fit. Nothing is lost: the rows stand in the other table as they were extracted.
+    rows do not fit. Nothing is lost: the rows stand in the other table as they were extracted. A
+    load blocks its table too if somebody deleted one of its staged files; then what is left of it
+    is moved, and the lost file is named in an error of the log.
 
     Returns:
         The number of rows that were moved.
@@ -174,20 +177,24 @@ def release_blocked(dataset: Dataset, table: str) -> int:
             publish_table(dataset, view.uuid, load, intent)
             continue  # It fits after all, the earlier ones being out of its way.
         except (IncompatibleSchema, UnpublishableRows) as error:
-            logger.warning("Moving %s rows of %s aside: %s", intent.rows, table, error)
-        publish_table(dataset, view.uuid, load, _aside(intent))
+            logger.warning("Moving the rows of %s aside: %s", table, error)
+        aside = _aside(intent, view.table.io)
+        publish_table(dataset, view.uuid, load, aside)
         _move_mark(dataset, view.uuid, table, load.seq)
-        moved += intent.rows
+        moved += aside.rows
     if view is not None:
         recover(dataset, view)
     return moved
 
 
-def _aside(intent: TableIntent) -> TableIntent:
+def _aside(intent: TableIntent, io: FileIO) -> TableIntent:
+    files = tuple(staged for staged in intent.files if io.new_input(staged.path).exists())
+    for lost in set(intent.files).difference(files):
+        logger.error("%s rows of %s are lost with %s", lost.rows, intent.table, lost.path)
     return TableIntent(
         table=intent.table + BLOCKED_SUFFIX,
         disposition="append",
-        files=intent.files,
+        files=files,
         iceberg_schema=intent.iceberg_schema,
     )
 
