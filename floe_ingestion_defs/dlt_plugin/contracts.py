@@ -1,14 +1,13 @@
 """Schema contracts: what happens to columns and types that nobody agreed on.
 
-dlt's own contract is set as well, and holds for nested tables; at the table itself a gate of ours
-stands before it (`contract_gate`), because dlt drops without counting, and compares Arrow's types
-by more than their names.
+dlt's own contract is set as well; a gate of ours stands before it (`contract_gate`), because dlt
+drops without counting, and compares Arrow's types by more than their names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from floe_ingestion_defs.dlt_plugin.errors import SchemaContractViolation
@@ -96,14 +95,9 @@ class KnownTable:
         self.columns: dict[str, Mapping[str, Any]] = {
             name: column for name, column in known.items() if column.get("data_type")
         }
-        self._inside = {
-            *(name.partition("__")[0] for name in self.columns if "__" in name),
-            *(
-                name.removeprefix(f"{table}__").partition("__")[0]
-                for name in schema.tables
-                if name.startswith(f"{table}__")
-            ),
-        }
+        self._schema = schema
+        self._inside: dict[str, bool] = {}
+        self._tables: dict[str, KnownTable | None] = {}
 
     def __bool__(self) -> bool:
         return bool(self.columns)
@@ -115,9 +109,21 @@ class KnownTable:
             key = self._names[name] = self._normalize(name)
         return key
 
-    def is_nested(self, key: str) -> bool:
-        """Whether a column's values are spread over further columns or tables, which dlt checks."""
-        return key in self._inside
+    def has_inside(self, key: str) -> bool:
+        """Whether a dict's values are spread over further columns, or tables."""
+        if key not in self._inside:
+            tables = (name.removeprefix(f"{self.name}__") for name in self._schema.tables)
+            self._inside[key] = any(
+                name.startswith(f"{key}__") for name in (*self.columns, *tables)
+            )
+        return self._inside[key]
+
+    def table_inside(self, key: str) -> KnownTable | None:
+        """Give the table of a list's items; None where there is none yet."""
+        if key not in self._tables:
+            found = KnownTable(self._schema, f"{self.name}__{key}")
+            self._tables[key] = found if found else None
+        return self._tables[key]
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,7 @@ class Contract:
         rejections: Where it is counted.
         keep: Whether refused rows are kept.
         show_values: Whether an error may hold the value that does not fit.
+        nested: Whether the rows are items of lists in the rows of another table.
     """
 
     known: KnownTable
@@ -137,6 +144,16 @@ class Contract:
     rejections: Rejections
     keep: bool = False
     show_values: bool = False
+    nested: bool = False
+
+    def inside(self, key: str) -> Contract | None:
+        """Give what holds for the items of a list; None where its table is not known yet."""
+        table = self.known.table_inside(key)
+        return None if table is None else replace(self, known=table, nested=True)
+
+    def name_of(self, key: str) -> str:
+        """Name a column, with its table where that is not the resource's own."""
+        return f"{self.known.name}.{key}" if self.nested else key
 
     def violation(
         self, column: str, expected: str | None, found: str | None, value: Any

@@ -254,6 +254,79 @@ def test_nested_tables_are_held_to_the_contract(
     assert len(rows("bronze.items__tags")) == 2
 
 
+NESTED = [
+    {"id": 1, "who": {"name": "Ada"}, "tags": [{"name": "a", "by": [{"id": 1}]}], "marks": [1, 2]},
+]
+NESTED_MIXED = [
+    {"id": 2, "who": {"name": "Bob", "age": 7}, "tags": [], "marks": []},
+    {"id": 3, "who": {}, "tags": [{"name": "b", "colour": "red"}, {"name": "c"}], "marks": [3]},
+    {"id": 4, "tags": [{"name": "d", "by": [{"id": 5}, {"id": "who?"}]}], "labels": []},
+    {"id": 5, "labels": ["new"], "marks": ["three", 4]},
+    {"id": 6, "marks": ["six", 6]},
+]
+
+
+@pytest.fixture
+def nested(items: Source, load: Load, api: Any) -> Source:
+    """A source whose table has a column from a dict, and three tables from lists, by now."""
+    api.page_size = 100
+    api.rows = NESTED
+    load(items)
+    api.rows = NESTED_MIXED
+    return items
+
+
+def test_discard_value_counts_what_it_left_out_of_nested_values(
+    nested: Source, load: Load, rows: Rows
+) -> None:
+    nested["schema_contract"] = "discard_value"
+    result = load(nested)
+    assert dict(result.resources["items"].rejected.values_by_column) == {
+        "who__age": 1,
+        "items__tags.colour": 1,
+        "items__tags__by.id": 1,
+        "labels": 1,
+        "items__marks.value": 2,
+    }
+    assert result.table_rows == {
+        "items": 5,
+        "items__tags": 3,
+        "items__tags__by": 2,
+        "items__marks": 3,
+    }
+    assert [row["name"] for row in rows("bronze.items__tags")] == ["a", "b", "c", "d"]
+    assert [row["who__name"] for row in rows("bronze.items")] == [
+        "Ada",
+        "Bob",
+        None,
+        None,
+        None,
+        None,
+    ]
+
+
+def test_discard_row_counts_and_keeps_nested_rows(nested: Source, load: Load, rows: Rows) -> None:
+    """A nested row that does not fit is refused alone; a row that does not, with all in it."""
+    import json
+
+    nested |= {"schema_contract": "discard_row", "quarantine": True}
+    result = load(nested)
+    rejected = result.resources["items"].rejected
+    assert dict(rejected.rows_by_reason) == {
+        "column who__age is new": 1,
+        "column items__tags.colour is new": 1,
+        "column items__tags__by.id is bigint, not text": 1,
+        "column labels is new": 1,
+        "column items__marks.value is bigint, not text": 1,
+    }
+    assert result.table_rows["items"] == 3
+    assert [row["id"] for row in rows("bronze.items")] == [1, 3, 4, 6]
+    assert sorted(row["value"] for row in rows("bronze.items__marks")) == [1, 2, 3, 6]
+    kept = {row["reason"]: json.loads(row["row"]) for row in rows("bronze.items__rejected")}
+    assert len(kept) == 5
+    assert kept["column items__tags.colour is new"] == {"name": "b", "colour": "red"}
+
+
 def test_what_dlt_says_of_a_violation_is_shown_only_where_that_is_allowed(
     items: Source, load: Load, api: Any
 ) -> None:
