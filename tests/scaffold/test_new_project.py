@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from dagster_cloud_cli.config.models import load_dagster_cloud_yaml
-from pyiceberg.catalog import load_catalog
+from deployment.console import read_commands
+from pyiceberg.catalog import Catalog, load_catalog
 
 from floe_ingestion_defs.scaffold.new_project import compatible_versions, make_project
 
@@ -59,14 +60,31 @@ def test_a_new_project_loads_its_first_source(environment: Any, project: Path) -
     assert "All code locations passed validation" in validated
     load = ("asset", "materialize", "--select", "ingestion__shop__items")
     environment.run("dagster", *load, "-m", "acme_ingestion.definitions", cwd=project)
-    home = environment.home / "floe"
-    catalog = load_catalog(
-        "floe", type="sql", uri=f"sqlite:///{home}/catalog.db", warehouse=f"file://{home}/warehouse"
-    )
+    catalog = open_tables(environment.home / "floe")
     rows = catalog.load_table("bronze.shop_items").scan().to_arrow().sort_by("id")
     assert rows.select(["id", "name"]).to_pylist() == [
         {"id": number, "name": f"item {number}"} for number in (1, 2, 3)
     ]
+
+
+def test_a_branch_of_a_new_project_loads_and_is_dropped(environment: Any, project: Path) -> None:
+    """The commands of the page, in their order; the branch's tables are there in between."""
+    commands, _ = read_commands(ROOT / "docs" / "branch-deployments.md")
+    (project / ".venv").symlink_to(environment.folder)
+    (environment.folder / "bin" / "bash").symlink_to("/bin/bash")
+    catalog = open_tables(environment.home / "floe")
+    there = []
+    for command in commands:
+        environment.run("bash", "-ec", command, cwd=project)
+        there.append(catalog.namespace_exists("bronze__pr_123"))
+    assert there == [True, False]
+    assert catalog.table_exists("bronze.shop_items")
+
+
+def open_tables(home: Path) -> Catalog:
+    return load_catalog(
+        "floe", type="sql", uri=f"sqlite:///{home}/catalog.db", warehouse=f"file://{home}/warehouse"
+    )
 
 
 def test_a_new_project_passes_its_own_tests(environment: Any, project: Path) -> None:
