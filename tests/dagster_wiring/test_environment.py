@@ -1,12 +1,18 @@
 import os
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from floe_ingestion_defs.branch import current_branch
-from floe_ingestion_defs.dagster_wiring import build_ingestion_definitions, read_deployment
+from floe_ingestion_defs.dagster_wiring import (
+    ObservedTable,
+    build_ingestion_definitions,
+    create_observed_definitions,
+    read_deployment,
+)
 from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
 from floe_ingestion_defs.dagster_wiring.location import create_shared_definitions
 from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
@@ -160,3 +166,37 @@ def test_the_job_that_drops_a_branch_s_tables_runs_in_the_branch_only(
     assert job.execute_in_process().success
     assert not open_catalog().namespace_exists("bronze__pr_123")
     assert open_catalog().load_table("bronze.shop_orders").scan().to_arrow().num_rows == 3
+
+
+@pytest.mark.parametrize(("environment", "running"), [({}, True), (BRANCH, False)])
+def test_whatever_would_run_by_itself_is_off_in_a_branch(
+    environment: dict[str, str], running: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every schedule and every sensor of a location in which all are configured to run."""
+    for name, value in {**environment, "FLOE_FAILURE_WEBHOOK_URL": "http://127.0.0.1/"}.items():
+        monkeypatch.setenv(name, value)
+    by_itself = {"default_status": "running", "checks": {"freshness": {"fail_after": "1h"}}}
+    files = {
+        "source_type": "filesystem",
+        "source_config": {"bucket_url": str(tmp_path), "file_glob": "*.csv", "format": "csv"},
+    }
+    sources = [
+        {
+            **files,
+            "name": name,
+            "destination_table": f"bronze.{name}",
+            "orchestration": {**by_itself, **trigger},
+        }
+        for name, trigger in (("daily", {"cron": "5 6 * * *"}), ("new", {"new_files_every": "1m"}))
+    ]
+    plugin = DltIngestionPlugin({"sources": sources})
+    observed = ObservedTable(table="silver.prices", default_status="running")
+    loaded = dg.Definitions.merge(
+        build_ingestion_definitions(plugin), create_observed_definitions(plugin, [observed])
+    )
+    location = dg.Definitions.merge(loaded, create_shared_definitions(loaded))
+    repository = location.get_repository_def()
+    found = {each.name: each.default_status.value for each in repository.schedule_defs}
+    found |= {each.name: each.default_status.value for each in repository.sensor_defs}
+    assert len(found) == 5
+    assert set(found.values()) == {"RUNNING" if running else "STOPPED"}

@@ -7,11 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from floe_ingestion_defs.branch import BRANCH_VARIABLE, Branch, current_branch
-from floe_ingestion_defs.destinations.iceberg.clone import (
-    BRANCH_PROPERTY,
-    PROBE_PREFIX,
-    own_locations,
-)
+from floe_ingestion_defs.destinations.iceberg.clone import BRANCH_PROPERTY
+from floe_ingestion_defs.destinations.iceberg.clone_tables import PROBE_PREFIX, own_locations
 from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.iceberg.errors import DatasetRefused
 from floe_ingestion_defs.destinations.iceberg.storage_listing import list_files

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
@@ -18,8 +18,12 @@ from uuid import uuid4
 
 import pyarrow as pa
 
+from floe_ingestion_defs.destinations.iceberg.clone_tables import (
+    obstacle_to_cloning,
+    part_from_production,
+    register,
+)
 from floe_ingestion_defs.destinations.iceberg.commits import (
-    COMMIT_DEADLINE_SECONDS,
     CommitOutcomeUnknown,
     add_snapshot,
     attempts,
@@ -35,7 +39,6 @@ from floe_ingestion_defs.destinations.iceberg.data_files import (
 from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.iceberg.errors import (
     CommitConflict,
-    CommitContention,
     DatasetRefused,
 )
 from floe_ingestion_defs.destinations.iceberg.intent import LoadIntent
@@ -55,7 +58,6 @@ from floe_ingestion_defs.destinations.iceberg.state import (
     encode_document,
     move_state,
 )
-from floe_ingestion_defs.destinations.iceberg.storage_listing import list_files
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -67,23 +69,12 @@ logger = logging.getLogger(__name__)
 BranchTables = Literal["clone", "empty"]
 
 BRANCH_PROPERTY = "floe.branch"
-CLONE_PROPERTY = "floe.cloned-by-log"
-PROBE_PREFIX = "floe_probe_"
 _PLAN_PROPERTY = "floe.tables-to-clone"
+_TABLES_AT_ONCE = 8
 
 # For each of production's tables, its metadata file and the seq that it is published through, None
 # where it is no table of production's log.
 Plan = dict[str, tuple[str, int | None]]
-
-
-def own_locations(table: Table) -> set[str]:
-    """The folders that hold a table's files and no other table's.
-
-    A clone's own location is that of production's table: what is there is not the clone's.
-    """
-    paths = {table.properties.get(f"write.{kind}.path") for kind in ("data", "metadata")}
-    own = {path for path in paths if path}
-    return own if CLONE_PROPERTY in table.properties else {*own, table.location()}
 
 
 def set_up_branch(dataset: Dataset, branch: Branch, tables: BranchTables) -> None:
@@ -112,7 +103,7 @@ def _begin(dataset: Dataset, branch: Branch, tables: BranchTables) -> Table:
     """Creates the branch's log; where it holds loads of production's, with the plan of tables."""
     dataset.log.ensure_namespace()
     production = _production_of(dataset, branch) if tables == "clone" else None
-    if production and (obstacle := _obstacle_to_cloning(dataset)):
+    if production and (obstacle := obstacle_to_cloning(dataset)):
         logger.warning(
             "Branch %s begins with empty tables in %s: the catalog cannot clone those of %s (%s)",
             branch.name,
@@ -204,10 +195,16 @@ def _carry_out(dataset: Dataset, log: Table) -> None:
     """Registers the tables of the plan that are not there yet, and strikes the plan out."""
     log_uuid = str(log.metadata.table_uuid)
     plan: Plan = json.loads(log.properties[_PLAN_PROPERTY])
-    for name, (metadata_location, mark) in plan.items():
-        _register(dataset, name, metadata_location)
+
+    def clone(name: str) -> None:
+        metadata_location, mark = plan[name]
+        register(dataset, name, metadata_location)
         marks = {} if mark is None else {LOG_PROPERTY: log_uuid, MARK_PROPERTY: str(mark)}
-        _part_from_production(dataset, name, f"{log.location()}/clones/{name}", log_uuid, marks)
+        part_from_production(dataset, name, f"{log.location()}/clones/{name}", log_uuid, marks)
+
+    # Nearly all of it is waiting for the catalog.
+    with ThreadPoolExecutor(_TABLES_AT_ONCE) as threads:
+        list(threads.map(clone, plan))
 
     def strike_out() -> None:
         table = load_table(dataset.catalog, dataset.log.identifier)
@@ -216,88 +213,3 @@ def _carry_out(dataset: Dataset, log: Table) -> None:
                 transaction.remove_properties(_PLAN_PROPERTY)
 
     commit_certainly(f"Completing {dataset.name}", strike_out)
-
-
-def _register(dataset: Dataset, name: str, metadata_location: str) -> None:
-    from pyiceberg.exceptions import TableAlreadyExistsError
-
-    if dataset.load_table(name) is None:
-        with suppress(TableAlreadyExistsError):
-            dataset.catalog.register_table(dataset.identifier(name), metadata_location)
-
-
-def _part_from_production(
-    dataset: Dataset,
-    name: str,
-    path: str,
-    log_uuid: str,
-    marks: dict[str, str],
-    deadline_seconds: float = COMMIT_DEADLINE_SECONDS,
-) -> None:
-    """Gives a clone paths of its own, and keeps every tool from deleting what it refers to."""
-
-    def attempt() -> None:
-        table = dataset.load_table(name)
-        if table is None or table.properties.get(CLONE_PROPERTY) == log_uuid:
-            return
-        with table.transaction() as transaction:
-            transaction.set_properties(
-                {
-                    "write.data.path": f"{path}/data",
-                    "write.metadata.path": f"{path}/metadata",
-                    "write.metadata.delete-after-commit.enabled": "false",
-                    # Iceberg's own word for files that are shared: no engine purges or sweeps.
-                    "gc.enabled": "false",
-                    CLONE_PROPERTY: log_uuid,
-                    **marks,
-                }
-            )
-
-    commit_certainly(f"Cloning {dataset.qualified(name)}", attempt, deadline_seconds)
-
-
-def _obstacle_to_cloning(dataset: Dataset) -> str | None:
-    """Tries on a table of no content what a clone goes through; None if it can be done.
-
-    Only answers that are about the catalog count: one that is out of order raises.
-    """
-    from pyiceberg.exceptions import BadRequestError, ForbiddenError, NoSuchTableError
-    from pyiceberg.exceptions import ValidationException as Invalid
-
-    name, catalog = f"{PROBE_PREFIX}{uuid4().hex[:10]}", dataset.catalog
-    original = catalog.create_table(dataset.identifier(name), pa.schema([("x", pa.int64())]))
-    copy, path = f"{name}_clone", f"{original.location()}/clone"
-    try:
-        for part in (False, True):
-            _register(dataset, copy, original.metadata_location)
-            if part:
-                _part_from_production(dataset, copy, path, name, {}, deadline_seconds=5)
-            if not _drop_certainly(dataset, copy):
-                return "a table that was registered cannot be dropped"
-            if not original.io.new_input(original.metadata_location).exists():
-                return "dropping a table deletes files that another one has, too"
-        return None
-    except (BadRequestError, ForbiddenError, NotImplementedError, Invalid) as refusal:
-        return f"{type(refusal).__name__}: {refusal}"
-    except CommitContention:  # Nobody else knows the table.
-        return "a table that was registered takes no commit"
-    finally:
-        for left in (name, copy):
-            with suppress(NoSuchTableError):
-                catalog.drop_table(dataset.identifier(left))
-        for file in list(list_files(original.io, original.location())):
-            original.io.delete(file.path)
-
-
-def _drop_certainly(dataset: Dataset, name: str) -> bool:
-    """Drops a table; False where the catalog says time and again that it has failed to."""
-    from pyiceberg.exceptions import ServerError
-
-    for wait in (0.2, 1.0, None):
-        try:
-            dataset.catalog.drop_table(dataset.identifier(name))
-            return True
-        except ServerError:
-            if wait is not None:
-                time.sleep(wait)
-    return False

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from floe_ingestion_defs.destinations.iceberg.clone import own_locations
+from floe_ingestion_defs.destinations.iceberg.clone_tables import own_locations
 from floe_ingestion_defs.destinations.iceberg.commits import commit_certainly
 from floe_ingestion_defs.destinations.iceberg.confinement import require_own
 from floe_ingestion_defs.destinations.iceberg.errors import (

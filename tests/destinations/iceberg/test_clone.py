@@ -238,7 +238,7 @@ def test_a_load_that_production_has_not_published_is_published_in_each(world: Wo
     assert world.production.values("fresh", "id") == [1]
 
 
-@pytest.mark.parametrize("boundary", ["_register", "_part_from_production"])
+@pytest.mark.parametrize("boundary", ["register", "part_from_production"])
 def test_a_clone_that_died_on_its_way_is_completed_by_the_next_opener(
     boundary: str, world: World
 ) -> None:
