@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import dlt
 import pyarrow as pa
 import pytest
+from dlt.common.versioned_state import decompress_state
 from dlt.pipeline.exceptions import PipelineStepFailed
 from servers.fixtures import make_stack
 from servers.stack import Stack
@@ -24,6 +25,7 @@ from floe_ingestion_defs.destinations.iceberg import load as loads
 from floe_ingestion_defs.destinations.iceberg.branch_end import drop_branch
 from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.iceberg.errors import DatasetRefused
+from floe_ingestion_defs.destinations.iceberg.state import decode_document
 
 if TYPE_CHECKING:
     from tests.destinations.iceberg.conftest import Lake
@@ -307,6 +309,46 @@ def test_a_clone_says_of_itself_that_its_files_are_shared(world: World) -> None:
         assert path.startswith(log.location())
     assert table.metadata_location.startswith(log.location())
     assert log.properties["floe.branch"] == "pr_123"
+
+
+def test_a_branch_whose_files_production_has_swept_is_dropped_and_made_anew(
+    world: World, sweep_anything: None
+) -> None:
+    """What the docs say of production's expiry: the clone is broken, and nothing else is."""
+    world.production.load(shop(2))
+    branch = world.enter_branch()
+    branch.load(shop(3).with_resources("events"))
+    world.leave_branch()
+    world.production.load(shop(4))
+    for name in world.production.tables():
+        table = world.production.table(name)
+        table.maintenance.expire_snapshots().older_than(datetime.now(UTC)).commit()
+    dataset = Dataset(world.production.catalog, world.production.dataset)
+    assert maintenance.remove_orphans(dataset, timedelta(0), dry_run=False)
+    before = world.files(), world.pointers(), world.rows()
+    world.enter_branch()
+    with pytest.raises(FileNotFoundError):
+        branch.rows("codes")
+    assert drop_branch(branch.catalog) == [branch.dataset]
+    branch.load(shop(5))
+    assert branch.values("codes", "code") == ["c5"]
+    assert branch.values("events", "id") == [1, 2, 3, 4, 5]
+    assert (world.files(), world.pointers()) == before[:2]
+    world.leave_branch()
+    assert world.rows() == before[2]
+
+
+def test_the_state_that_comes_along_names_the_branch_s_dataset(world: World) -> None:
+    """dlt has let a restored state decide where a pipeline loads: its issue 3680."""
+    world.production.load(shop(2))
+    branch = world.enter_branch()
+    branch.pipeline().sync_destination()
+    for lake in (branch, world.production):
+        view = Dataset(lake.catalog, lake.dataset).log.read()
+        load = view.newest_state("shop") if view else None
+        assert load is not None
+        state = decompress_state(decode_document(load.state or "")["state"])
+        assert state["dataset_name"] == lake.dataset
 
 
 def test_an_empty_branch_is_asked_for(world: World) -> None:
