@@ -1,5 +1,6 @@
 """Flat JSON pages that skip dlt's normalizer make the same tables as those that do not."""
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from floe_ingestion_defs.dlt_plugin import LoadResult
 Source = dict[str, Any]
 Load = Callable[..., LoadResult]
 
+SEEDS = [*range(2), *(pytest.param(seed, marks=pytest.mark.all_cases) for seed in range(2, 30))]
 PAGES: dict[str, list[dict[str, Any]]] = {
     "plain": [
         {"id": 1, "name": "a", "share": 0.5, "yes": True, "nothing": None},
@@ -45,6 +47,14 @@ PAGES: dict[str, list[dict[str, Any]]] = {
     "another type later": [{"id": 1, "n": 1}, {"id": 2, "n": 2}, {"id": 3, "n": "three"}],
     "a float later": [{"id": 1, "n": 1}, {"id": 2, "n": 2}, {"id": 3, "n": 3.5}],
     "a float later in a page": [{"id": 1, "n": 1}, {"id": 2, "n": 2.5}],
+    "a type that a nested page decides": [
+        {"id": 1, "at": "2024-01-01T10:00:00Z", "tags": ["a"], "n": 1, "in": {"at": 1.5}},
+        {"id": 2},
+        {"id": 3, "at": "a", "n": 1, "in": {"at": 2.5}},
+        {"id": 4, "at": "b", "n": 2},
+        {"id": 5, "n": 2.5},
+        {"id": 6, "n": 3.5, "in": {"at": "b"}},
+    ],
     "numbers for text": [{"id": 1, "n": "x"}, {"id": 2, "n": "y"}, {"id": 3, "n": 3}],
     "no rows": [],
 }
@@ -66,38 +76,94 @@ def everything(tables: set[str], table: Callable[[str], pa.Table]) -> dict[str, 
     return found
 
 
+@pytest.fixture
+def tables_of_both_ways(
+    items: Source,
+    load: Load,
+    api: Any,
+    table: Callable[[str], pa.Table],
+    tables: Callable[[], set[str]],
+) -> Callable[..., list[dict[str, Any]]]:
+    """Loads rows by pages of two, load after load, both ways, and gives what each made of them."""
+
+    def load_both_ways(loads: list[list[dict[str, Any]]], write_mode: str) -> list[dict[str, Any]]:
+        found = []
+        for way in ("fast", "slow"):
+            options = {**items["source_config"], "flat_pages_as_arrow": way == "fast"}
+            source = {
+                **items,
+                "source_config": options,
+                "name": way,
+                "destination_table": f"{way}.items",
+                "write_mode": write_mode,
+                "primary_key": "id",
+            }
+            for rows in loads:
+                api.rows = rows
+                load(source)
+            found.append(everything({t for t in tables() if t.startswith(f"{way}.")}, table))
+        return found
+
+    return load_both_ways
+
+
 @pytest.mark.parametrize(
     ("page", "write_mode"),
     [(page, "append") for page in PAGES]
     + [(page, "merge") for page in ("plain", "nested", "objects", "another type later")],
 )
 def test_both_ways_make_the_same_tables(
-    items: Source,
-    load: Load,
-    api: Any,
-    table: Callable[[str], pa.Table],
-    tables: Callable[[], set[str]],
-    page: str,
-    write_mode: str,
+    tables_of_both_ways: Callable[..., list[dict[str, Any]]], page: str, write_mode: str
 ) -> None:
-    api.rows = PAGES[page]
-    for way in (True, False):
-        options = {**items["source_config"], "flat_pages_as_arrow": way}
-        source = {
-            **items,
-            "source_config": options,
-            "name": f"way_{way}".lower(),
-            "destination_table": f"way_{way}.items".lower(),
-            "write_mode": write_mode,
-            "primary_key": "id",
-        }
-        load(source)
-        load(source)
-    arrow, dicts = (
-        everything({name for name in tables() if name.startswith(f"way_{way}")}, table)
-        for way in ("true", "false")
-    )
+    arrow, dicts = tables_of_both_ways([PAGES[page]] * 2, write_mode)
     assert arrow == dicts
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_both_ways_make_the_same_tables_of_random_pages(
+    tables_of_both_ways: Callable[..., list[dict[str, Any]]], seed: int
+) -> None:
+    """Of rows whose fields come and go, change their type now and then, and hold one another."""
+    choose = random.Random(seed)
+    print(f"seed {seed}")
+    ids = iter(range(1000))
+    loads = [
+        [{"id": next(ids), **an_object(choose, 2)} for _ in range(choose.randrange(2, 12))]
+        for _ in range(2)
+    ]
+    arrow, dicts = tables_of_both_ways(loads, choose.choice(["append", "merge"]))
+    assert arrow == dicts
+
+
+def an_object(choose: random.Random, depth: int) -> dict[str, Any]:
+    """Some of ten fields, each mostly with a value of its own kind."""
+    fields = choose.sample(range(10), choose.randrange(1, 8))
+    return {f"Field {n}": a_value(choose, n, depth) for n in fields if n < 7 or depth}
+
+
+def a_value(choose: random.Random, kind: int, depth: int) -> Any:
+    if choose.random() < 0.1:
+        return None
+    if choose.random() < 0.03:
+        kind = choose.randrange(10)
+    match kind:
+        case 0:
+            return choose.randrange(-(2**31), 2**31)
+        case 1:
+            return choose.choice([0.5, 1e10, -2.25])
+        case 2:
+            return choose.random() < 0.5
+        case 3:
+            return f"2024-01-{choose.randrange(10, 30)}T10:00:00Z"
+        case 4:
+            return f"2024-01-{choose.randrange(10, 30)}"
+        case 5 | 6:
+            return choose.choice(["a", "", "æ", "7", "NaN"])
+        case 7 | 8:
+            return an_object(choose, depth - 1) if depth else {}
+        case _:
+            few = range(choose.randrange(3))
+            return [{"n": n, **an_object(choose, 0)} if choose.random() < 0.5 else n for n in few]
 
 
 def test_the_id_of_a_merged_row_is_the_one_that_dlt_gives_it(

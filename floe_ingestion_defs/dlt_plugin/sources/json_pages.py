@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from itertools import chain
 from operator import itemgetter
+from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import dlt
@@ -37,6 +38,11 @@ _EMPTY = DataItemNormalizer.EMPTY_KEY_IDENTIFIER
 _ZONED = pa.timestamp("us", "UTC")
 # Text that is cast as a whole; anything else in the page sends it dlt's way.
 _FROM_TEXT = (pa.types.is_timestamp, pa.types.is_date, pa.types.is_time)
+
+
+# A type that no value has: pages with the column go dlt's way.
+_UNDECIDED = pa.null()
+_BY_PYTHON_TYPE = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
 class _NotFlat(Exception):
@@ -75,12 +81,13 @@ class PagesToArrow(ItemTransform[Any]):
         try:
             return self._table(item)
         except (_NotFlat, pa.ArrowException, ValueError, OverflowError, KeyError):
+            self._learn(item)
             return item
 
     def _table(self, rows: list[Any]) -> pa.Table:
         arrays: dict[str, pa.Array] = {}
         self._collect(arrays, rows)
-        # Only now: a page that goes dlt's way must not have decided anything.
+        # Only now: a page that goes dlt's way must not have decided anything by itself.
         self._types |= {key: array.type for key, array in arrays.items()}
         arrays["_dlt_load_id"] = pa.repeat(dlt.current.load_package_state()["load_id"], len(rows))
         arrays["_dlt_id"] = pa.array(self._row_ids(rows))
@@ -110,6 +117,20 @@ class PagesToArrow(ItemTransform[Any]):
                 raise _NotFlat
             arrays[key] = self._array(key, values, first)
 
+    def _learn(self, rows: list[Any], path: tuple[str, ...] = ()) -> None:
+        """Note the types that dlt will give new columns of a page that goes its way.
+
+        dlt normalizes the page after all others were extracted, so it cannot be asked.
+        """
+        for name, values in _columns([row for row in rows if isinstance(row, dict)]).items():
+            key = self._key(*path, name)
+            if not self._flatten and any(isinstance(value, (dict, list)) for value in values):
+                self._types.setdefault(key, _UNDECIDED)
+            self._learn([value for value in values if isinstance(value, dict)], (*path, name))
+            first = next((v for v in values if not isinstance(v, (dict, list, NoneType))), None)
+            if first is not None:
+                self._types.setdefault(key, _type_by_first_value(first))
+
     def _key(self, *names: str) -> str:
         """Give the column's name that dlt makes of a field's, after those of objects around it."""
         key = self._names.get(names)
@@ -123,7 +144,7 @@ class PagesToArrow(ItemTransform[Any]):
         """Give the values of a column in its type; the first of them is there for the type."""
         # Always inferred first: Arrow would cut 3.5 down to 3 where it is told to expect integers.
         found = pa.array(values)
-        wanted = self._types.get(key) or _type_by_first_value(found, first)
+        wanted = self._types.get(key) or _type_by_first_value(first)
         if found.type == wanted:
             return found
         if pa.types.is_string(found.type) and any(matches(wanted) for matches in _FROM_TEXT):
@@ -142,21 +163,19 @@ class PagesToArrow(ItemTransform[Any]):
         return [get_row_hash({name: row[own[name]] for name in key}, key) for row in rows]
 
 
-def _type_by_first_value(found: pa.Array, first: Any) -> pa.DataType:
+def _type_by_first_value(first: Any) -> pa.DataType:
     """Give the type of a new column; dlt goes by its first value."""
     if isinstance(first, str) and is_iso_timestamp(str, first):
         return _ZONED
-    if isinstance(first, int) and pa.types.is_floating(found.type):
-        raise _NotFlat
-    if found.type not in (pa.int64(), pa.float64(), pa.bool_(), pa.string()):
-        raise _NotFlat
-    return found.type
+    return _BY_PYTHON_TYPE.get(type(first), _UNDECIDED)
 
 
 def _columns(rows: list[Any]) -> dict[str, list[Any]]:
     """Give the values of each field of the rows; None where a row lacks it."""
     if not all(isinstance(row, dict) for row in rows):
         raise _NotFlat
+    if not rows:
+        return {}
     first = rows[0]
     if all(len(row) == len(first) for row in rows):
         try:
