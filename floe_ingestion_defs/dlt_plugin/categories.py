@@ -101,6 +101,19 @@ _DRIVER_TEXTS = (
     ("access denied", ErrorCategory.PERMANENT),
     ("permission denied", ErrorCategory.PERMANENT),
 )
+# What libpq says in the middle of a stream of ADBC's, which hands on the text and no code.
+_STREAM = "[libpq]"
+_GONE_AWAY = (
+    "terminating connection",
+    "server closed the connection",
+    "no connection to the server",
+    "could not receive data",
+    "ssl syscall error",
+    "ssl connection has been closed",
+    "the database system is",
+    "conflict with recovery",
+    "deadlock detected",
+)
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
 
 
@@ -200,6 +213,9 @@ def _category(error: BaseException) -> ErrorCategory | None:
         return ErrorCategory.TRANSIENT
     if isinstance(error, OSError) and error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
         return ErrorCategory.TRANSIENT
+    if isinstance(error, OSError) and _STREAM in str(error):
+        text = str(error).lower()
+        return ErrorCategory.TRANSIENT if any(part in text for part in _GONE_AWAY) else None
     code = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
     if isinstance(code, str) and (code == _SQLSTATE_DENIED or code[:2] in _SQLSTATE):
         return _SQLSTATE.get(code[:2]) if code != _SQLSTATE_DENIED else ErrorCategory.PERMANENT

@@ -123,6 +123,22 @@ def test_a_sqlstate_decides(code: str, category: ErrorCategory) -> None:
     assert categorize_error(error) is category
 
 
+@pytest.mark.parametrize(
+    ("text", "category"),
+    [
+        ("FATAL:  terminating connection due to administrator command", TRANSIENT),
+        ("server closed the connection unexpectedly", TRANSIENT),
+        ("ERROR:  division by zero", PERMANENT),
+    ],
+)
+def test_a_stream_that_breaks_off_is_understood_by_its_text(
+    text: str, category: ErrorCategory
+) -> None:
+    """ADBC's streams raise what Arrow makes of an error: no code, no class of its own."""
+    error = OSError(f"[libpq] Execution error [PGRES_FATAL_ERROR]: {text}")
+    assert categorize_error(error) is category
+
+
 def test_a_real_drivers_error_is_understood(tmp_path: Path) -> None:
     engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/no/such/folder.db")
     with pytest.raises(sqlalchemy.exc.OperationalError) as failed:

@@ -1,6 +1,7 @@
 """A real PostgreSQL: every type comes over, fast way or slow, and its errors are understood."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -149,6 +150,48 @@ def test_a_database_that_is_not_there_is_a_wrong_configuration(things: Source, l
     with pytest.raises(SourceConnectionError, match="no_such_database") as failed:
         load({**things, "credentials": url})
     assert failed.value.category is ErrorCategory.CONFIGURATION
+
+
+@pytest.mark.parametrize("backend", ["adbc", "pyarrow"])
+def test_a_database_that_goes_away_in_mid_load_is_a_passing_failure(
+    execute: Execute,
+    things: Source,
+    load: Load,
+    rows: Callable[[str], list[dict[str, Any]]],
+    tables: Callable[[], set[str]],
+    backend: str,
+) -> None:
+    """As when it is restarted; nothing became visible, and the next load gets everything."""
+    execute("CREATE VIEW slow AS SELECT n, pg_sleep(0.02)::text FROM generate_series(1, 400) n")
+    slow = configured(things, table_names=["slow"], backend=backend)
+    slow["destination_table"] = "bronze.slow"
+
+    ended = threading.Event()
+
+    def end_the_query() -> None:
+        end = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
+            "current_database() AND pid <> pg_backend_pid() AND state = 'active' "
+            "AND now() - query_start > '1s'"
+        )
+        while not ended.wait(0.2):
+            execute(end)
+
+    ending = threading.Thread(target=end_the_query, daemon=True)
+    ending.start()
+    try:
+        with pytest.raises(IngestionError) as failed:
+            load(slow)
+    finally:
+        ended.set()
+        ending.join(10)
+    assert isinstance(failed.value, SourceConnectionError), failed.value
+    assert failed.value.category is ErrorCategory.TRANSIENT
+    assert tables() == set()
+    execute(
+        "CREATE OR REPLACE VIEW slow AS SELECT n, ''::text AS pg_sleep FROM generate_series(1, 4) n"
+    )
+    assert load(slow).rows_loaded == 4
 
 
 def test_adbc_is_refused_for_other_databases(shop: Source, load: Load) -> None:
