@@ -1,12 +1,14 @@
-"""Every source in the documentation's YAML is one that the plugin takes."""
+"""The documentation's YAML is what the plugin takes, and no setting is left out of the pages."""
 
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
-from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
+from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionSourceConfig, RetryConfig
+from floe_ingestion_defs.dlt_plugin.source_options import OPTIONS_MODELS
 
 DOCS = Path(__file__).parents[2] / "docs"
 YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -23,6 +25,20 @@ def test_an_example_is_a_valid_configuration(text: str) -> None:
     plugin = DltIngestionPlugin(yaml.safe_load(text))
     for source in plugin.config.sources:
         assert plugin.list_resources(source)
+
+
+@pytest.mark.parametrize(
+    ("page", "model"),
+    [
+        ("sources", IngestionSourceConfig),
+        ("sources", RetryConfig),
+        *((f"source-{name.replace('_', '-')}", model) for name, model in OPTIONS_MODELS.items()),
+    ],
+)
+def test_every_setting_stands_on_its_page(page: str, model: type[BaseModel]) -> None:
+    text = (DOCS / f"{page}.md").read_text()
+    names = {field.alias or name for name, field in model.model_fields.items()}
+    assert not {name for name in names if not re.search(rf"\b{name}\b[`:]", text)}
 
 
 def test_every_source_type_has_a_page() -> None:
