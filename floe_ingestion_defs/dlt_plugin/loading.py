@@ -26,7 +26,7 @@ from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 from floe_ingestion_defs.dlt_plugin.results import LoadResult, ResourceResult
 from floe_ingestion_defs.dlt_plugin.retry import retrying
 from floe_ingestion_defs.dlt_plugin.stored_cursors import read_cursors
-from floe_ingestion_defs.dlt_plugin.table_state import read_table_state
+from floe_ingestion_defs.dlt_plugin.table_state import TableState, read_table_state
 from floe_ingestion_defs.dlt_plugin.tracing import traced
 
 if TYPE_CHECKING:
@@ -214,9 +214,9 @@ def _result(load: _Load) -> LoadResult:
         phase_seconds=dict(load.current.phases.seconds),
     )
     cursors_after = load.cursors()
-    catalog = open_configured_catalog(load.current.destination)
+    states = _table_states(load.current, load_ids)
     for spec in load.current.resources:
-        state = read_table_state(catalog, spec.table, load_ids)
+        state = states.get(spec.table, TableState(None, None, None))
         result.resources[spec.name] = ResourceResult(
             resource=spec.name,
             table=spec.table,
@@ -229,6 +229,23 @@ def _result(load: _Load) -> LoadResult:
             cursor_after=cursors_after.get(spec.name),
         )
     return result
+
+
+def _table_states(pipeline: IngestionPipeline, load_ids: list[str]) -> dict[str, TableState]:
+    """Read where the tables stand; a load that is committed does not fail for want of that."""
+    try:
+        catalog = open_configured_catalog(pipeline.destination)
+        return {
+            spec.table: read_table_state(catalog, spec.table, load_ids)
+            for spec in pipeline.resources
+        }
+    except Exception as error:  # whatever the catalog raises: the load itself is done
+        _LOG.warning(
+            "the load is done, and its tables could not be looked at",
+            source=pipeline.name,
+            error=f"{type(error).__name__}: {pipeline.redactor.clean(str(error))}",
+        )
+        return {}
 
 
 def _rows_by_table(normalized: NormalizeInfo | None) -> dict[str, int]:

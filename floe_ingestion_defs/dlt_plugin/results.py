@@ -19,7 +19,7 @@ class ResourceResult:
         rows_loaded: Rows of the table itself that this load extracted; rows of nested tables
             are not among them.
         total_rows: Rows of the table after the load, as its snapshot summary says; None where it
-            says nothing.
+            says nothing, or the catalog went away after the commit.
         snapshot_id: Snapshot that the load made, or the current one where it made none; None
             where the table has none.
         previous_snapshot_id: Snapshot before the load; equal to `snapshot_id` where nothing

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
 from floe_ingestion_defs.dlt_plugin import ErrorCategory, LoadResult, SchemaContractViolation
 
 Source = dict[str, Any]
@@ -209,6 +210,12 @@ def test_refused_rows_are_kept_where_that_is_asked_for(
         "column amount is bigint, not text": 4,
     }
     assert "kept data out" in capsys.readouterr().err
+    # They are of one load, and so of one commit: neither is there without the other.
+    catalog = open_catalog()
+    loads = [catalog.load_table(f"bronze.{name}").current_snapshot() for name in result.table_rows]
+    assert len(loads) == 2
+    uids = {str(load.summary["dlt.load-uid"]) for load in loads if load and load.summary}
+    assert len(uids) == 1
 
 
 def test_a_load_tells_how_the_schema_evolved(

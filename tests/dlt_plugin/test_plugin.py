@@ -18,6 +18,7 @@ from floe_ingestion_defs.dlt_plugin import (
     LoadResult,
     PipelineConfigurationError,
     SourceConnectionError,
+    loading,
 )
 
 Source = dict[str, Any]
@@ -144,6 +145,35 @@ def test_a_failed_load_ends_in_a_result_and_never_raises(
     (error,) = result.errors
     assert error.startswith("PERMANENT SourceReadError: b.csv: line 2")
     assert tables() == set()
+
+
+def test_a_load_that_is_done_does_not_fail_for_a_catalog_that_goes_away_after_it(
+    files: Source,
+    landed: Path,
+    load: Callable[[Source], LoadResult],
+    rows: Rows,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The result lacks what the catalog would have said, and nothing is loaded again."""
+    load(files)
+    (landed / "b.csv").write_text("id,name\n3,z\n")
+    catalog, away = home / "catalog.db", home / "catalog.away"
+    opened = loading.open_configured_catalog
+
+    def open_what_is_left(destination: Any) -> Any:
+        catalog.rename(away)
+        catalog.write_text("no database any more")
+        return opened(destination)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(loading, "open_configured_catalog", open_what_is_left)
+        done = load(files)
+    away.replace(catalog)
+    assert (done.success, done.rows_loaded) == (True, 1)
+    assert (done.resources["items"].total_rows, done.resources["items"].snapshot_id) == (None, None)
+    assert load(files).rows_loaded == 0
+    assert len(rows("bronze.items")) == 3
 
 
 def test_a_result_tells_snapshots_and_totals_of_each_table(
