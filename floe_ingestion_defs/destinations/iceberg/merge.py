@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyiceberg.conversions import from_bytes
 from pyiceberg.table import DataScan
-from pyiceberg.types import DoubleType, FloatType, IntegerType, LongType, PrimitiveType
+from pyiceberg.types import PrimitiveType
 
 from floe_ingestion_defs.destinations.iceberg.data_files import arrow_schema, read_data_file
+from floe_ingestion_defs.destinations.iceberg.partitions import decode_value
 from floe_ingestion_defs.destinations.iceberg.stage import read_staged
 
 if TYPE_CHECKING:
@@ -101,14 +101,7 @@ def _bounds(file: DataFile, metadata: TableMetadata, column: str) -> tuple[objec
     upper = (file.upper_bounds or {}).get(field_.field_id)
     if lower is None or upper is None or not isinstance(field_.field_type, PrimitiveType):
         return None
-    return _decoded(field_.field_type, lower), _decoded(field_.field_type, upper)
-
-
-def _decoded(column_type: PrimitiveType, bound: bytes) -> object:
-    # A file that is older than its column's promotion has bounds of the narrow type, which
-    # pyiceberg knows since 0.12.
-    narrow = {LongType: IntegerType(), DoubleType: FloatType()}.get(type(column_type))
-    return from_bytes(narrow if narrow and len(bound) == 4 else column_type, bound)
+    return decode_value(field_.field_type, lower), decode_value(field_.field_type, upper)
 
 
 @dataclass

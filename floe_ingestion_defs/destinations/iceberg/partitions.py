@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyiceberg.conversions import from_bytes, to_bytes
 from pyiceberg.transforms import BucketTransform
 from pyiceberg.typedef import Record
-from pyiceberg.types import DecimalType
+from pyiceberg.types import DecimalType, DoubleType, FloatType, IntegerType, LongType
 
 if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
@@ -91,10 +91,20 @@ def decode_partition(metadata: TableMetadata, encoded: Iterable[str | None]) -> 
     """The partition record of what `encode_partition` made."""
     return Record(
         *(
-            None if value is None else from_bytes(result_type, bytes.fromhex(value))
+            None if value is None else decode_value(result_type, bytes.fromhex(value))
             for result_type, value in zip(_partition_types(metadata), encoded, strict=True)
         )
     )
+
+
+def decode_value(value_type: PrimitiveType, value: bytes) -> Any:
+    """The value of an Iceberg single-value serialization.
+
+    What was written before its column was promoted has the narrow type, which pyiceberg knows
+    since 0.12.
+    """
+    narrow = {LongType: IntegerType(), DoubleType: FloatType()}.get(type(value_type))
+    return from_bytes(narrow if narrow and len(value) == 4 else value_type, value)
 
 
 def _partition_types(metadata: TableMetadata) -> list[PrimitiveType]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import dlt
+import pyarrow as pa
 import pytest
 
 from floe_ingestion_defs.destinations.iceberg import compaction
@@ -62,3 +63,30 @@ def test_a_load_is_refused_that_no_longer_fits_though_the_log_has_forgotten_why(
     assert isinstance(error, IncompatibleSchema)
     lake.load([{"id": 10}], table_name="orders")
     assert lake.values("orders", "id") == [1, 2, 10]
+
+
+@pytest.mark.parametrize("kind", ["whole", "fraction"])
+def test_a_column_that_partitions_may_be_widened_while_a_load_is_under_way(
+    lake: Lake, kind: str
+) -> None:
+    """The partitions of what was staged are written down in the narrow type."""
+    narrow, wide = {
+        "whole": (pa.int32(), pa.int64()),
+        "fraction": (pa.float32(), pa.float64()),
+    }[kind]
+
+    def rows(column_type: pa.DataType, first: int) -> Any:
+        table = pa.table({"at": pa.array([first, first + 1], column_type), "id": [first, first]})
+        return dlt.resource(table, name="orders", columns={"at": {"partition": True}})
+
+    lake.load(rows(narrow, 0))
+
+    def others(staged: Any) -> Iterator[Any]:
+        if staged.intent.table == "orders":
+            lake.load(rows(wide, 2), pipeline="other")
+        yield from ()
+
+    lake.load(rows(narrow, 4), options={"audits": [others]})
+    assert lake.values("orders", "at") == [0, 1, 2, 3, 4, 5]
+    tasks = lake.table("orders").scan().plan_files()
+    assert sorted(task.file.partition[0] for task in tasks) == [0, 1, 2, 3, 4, 5]
