@@ -91,8 +91,15 @@ class SourceRun:
             rows = result.resources[spec.name].rows_loaded
             self.context.log.info(f"{spec.table}: {rows} rows loaded")
             preview_rows = self.translator.settings.for_resource(spec.name).preview_rows
-            loaded = LoadedTable(spec, result, tables[spec.table], preview_rows, window)
+            loaded = LoadedTable(
+                spec, result, tables[spec.table], preview_rows, window, self._count_partitions()
+            )
             yield dg.MaterializeResult(asset_key=key, metadata=loaded.describe())
+
+    def _count_partitions(self) -> int:
+        context = self.context
+        partitioned = context.has_partition_key or context.has_partition_key_range
+        return len(context.partition_keys) if partitioned else 0
 
     def _arguments(self) -> dict[str, Any]:
         """Return the arguments of the load: those of the partition, else of the Launchpad.

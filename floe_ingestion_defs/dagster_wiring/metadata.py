@@ -39,6 +39,7 @@ class LoadedTable:
             data and Dagster keeps its event log.
         window: First value of the window that the load was of, and the first one after it; None
             for an incremental load.
+        partitions: How many partitions the load was of.
     """
 
     spec: ResourceSpec
@@ -46,6 +47,7 @@ class LoadedTable:
     table: "Table | None" = None
     preview_rows: int = 0
     window: tuple[Any, Any] | None = None
+    partitions: int = 0
 
     def describe(self) -> dict[str, Any]:
         """Return the metadata of the materialization.
@@ -54,28 +56,34 @@ class LoadedTable:
         the load had nothing to add; only a table without any snapshot has none.
         """
         loaded, seconds = self.result.resources[self.spec.name], self.result.phase_seconds
-        numbers = {
-            "dagster/row_count": loaded.total_rows,
-            "dagster/partition_row_count": self._rows_of_window(),
+        rows = {
             "rows_loaded": loaded.rows_loaded,
-            "duration_seconds": round(float(self.result.duration_seconds), 3),
-            **{f"{phase}_seconds": round(seconds.get(phase, 0.0), 3) for phase in _PHASES},
+            "dagster/row_count": loaded.total_rows,
+            self._name_of_window_rows(): self._rows_of_window(),
         }
         snapshots = {
             "snapshot_id": loaded.snapshot_id,
             "previous_snapshot_id": loaded.previous_snapshot_id,
         }
+        # In the order in which people look at it: the UI keeps it.
         return {
-            "dagster/table_name": self.spec.table,
-            "dagster/storage_kind": STORAGE_KIND,
-            **{name: number for name, number in numbers.items() if number is not None},
+            **{name: number for name, number in rows.items() if number is not None},
+            **self._describe_rejected(),
+            **self._describe_written(),
+            **self._describe_cursor(),
+            "duration_seconds": round(float(self.result.duration_seconds), 3),
+            **{f"{phase}_seconds": round(seconds.get(phase, 0.0), 3) for phase in _PHASES},
             # Texts, for a plot of identifiers over time means nothing.
             **{name: str(number) for name, number in snapshots.items() if number is not None},
-            **self._describe_cursor(),
-            **self._describe_rejected(),
             **({"load_id": ", ".join(self.result.load_ids)} if self.result.load_ids else {}),
             **self._describe_table(),
+            "dagster/table_name": self.spec.table,
+            "dagster/storage_kind": STORAGE_KIND,
         }
+
+    def _name_of_window_rows(self) -> str:
+        # Dagster shows what a run of several partitions says on each of them.
+        return "rows_in_range" if self.partitions > 1 else "dagster/partition_row_count"
 
     def _rows_of_window(self) -> int | None:
         """Return how many rows the table has in the window of the load."""
@@ -115,7 +123,8 @@ class LoadedTable:
             )
         return described
 
-    def _describe_table(self) -> dict[str, Any]:
+    def _describe_written(self) -> dict[str, Any]:
+        """Return what the load's snapshot brought; nothing where there is no table yet."""
         loaded = self.result.resources[self.spec.name]
         if self.table is None:
             return {}
@@ -123,10 +132,8 @@ class LoadedTable:
         snapshot = _snapshot(self.table, loaded.snapshot_id) if wrote else None
         changes = list(_schema_changes(self.table, snapshot))
         described: dict[str, Any] = {
-            "dagster/uri": self.table.location(),
-            "dagster/column_schema": _column_schema(self.table, self.spec),
-            "bytes_added": _count(snapshot, "added-files-size"),
             "files_added": _count(snapshot, "added-data-files"),
+            "bytes_added": _count(snapshot, "added-files-size"),
             "schema_changes": len(changes),
         }
         if changes:
@@ -134,9 +141,18 @@ class LoadedTable:
                 [dg.TableRecord(dict(zip(_CHANGES, change, strict=True))) for change in changes],
                 dg.TableSchema([dg.TableColumn(name) for name in _CHANGES]),
             )
-        if self.preview_rows:
-            described["preview"] = _preview(self.table, self.preview_rows)
         return described
+
+    def _describe_table(self) -> dict[str, Any]:
+        """Return where the table is, its columns, and rows of it where somebody asked for them."""
+        if self.table is None:
+            return {}
+        preview = {"preview": _preview(self.table, self.preview_rows)} if self.preview_rows else {}
+        return {
+            **preview,
+            "dagster/uri": self.table.location(),
+            "dagster/column_schema": _column_schema(self.table, self.spec),
+        }
 
 
 def _cursor(value: Any) -> Any:

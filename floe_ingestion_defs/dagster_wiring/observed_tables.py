@@ -154,7 +154,8 @@ def _read_snapshot(plugin: DltIngestionPlugin, table: ObservedTable) -> dict[str
     rows = snapshot.summary.get("total-records") if snapshot.summary else None
     return {
         "dagster/uri": found.location(),
-        "snapshot_id": snapshot.snapshot_id,
+        # A text, for a plot of identifiers over time means nothing.
+        "snapshot_id": str(snapshot.snapshot_id),
         "committed_at": dg.MetadataValue.timestamp(snapshot.timestamp_ms / 1000),
         **({} if rows is None else {"dagster/row_count": int(rows)}),
     }

@@ -27,6 +27,15 @@ def metadata_of(result: dg.ExecuteInProcessResult, key: dg.AssetKey) -> dict[str
     }
 
 
+def test_what_people_look_at_first_comes_first(load: Load) -> None:
+    """The UI keeps the order; what never changes, and what is about the machine, is at the end."""
+    names = list(metadata_of(load(), ORDERS))
+
+    assert names[:3] == ["rows_loaded", "dagster/row_count", "rows_rejected"]
+    assert names.index("files_added") < names.index("duration_seconds") < names.index("load_id")
+    assert names[-2:] == ["dagster/table_name", "dagster/storage_kind"]
+
+
 def test_a_run_loads_every_resource_and_says_what_it_did(load: Load) -> None:
     """Rows, totals and time of each table are numbers, so they are plotted; identifiers are not."""
     result = load()

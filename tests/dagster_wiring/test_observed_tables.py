@@ -49,6 +49,8 @@ def test_a_new_snapshot_of_a_table_is_observed_once(
     (observation,) = first.asset_events
     assert observation.asset_key == KEY
     assert observation.metadata["dagster/row_count"].value == 2
+    # A number would be plotted.
+    assert isinstance(observation.metadata["snapshot_id"].value, str)
     assert second.asset_events == []
     assert [event.metadata["dagster/row_count"].value for event in third.asset_events] == [3]
 

@@ -116,13 +116,17 @@ def test_a_backfill_of_a_range_is_one_run_where_it_is_so_configured(
     """The window is then that of the whole range, and the table gets one snapshot."""
     visits["orchestration"] = {"partitions": {**DAILY, "backfill": "range"}}
 
-    load(
+    result = load(
         tags={
             "dagster/asset_partition_range_start": "2026-01-02",
             "dagster/asset_partition_range_end": "2026-01-04",
         }
     )
 
+    # Each of the three partitions shows what the run says, which is about all of them.
+    for event in result.get_asset_materialization_events():
+        assert event.materialization.metadata["rows_in_range"].value == 6
+        assert "dagster/partition_row_count" not in event.materialization.metadata
     assert loaded_ids() == [2, 3, 4, 5, 6, 7]
     assert len(open_catalog().load_table("bronze.shop_visits").snapshots()) == 1
 
