@@ -4,8 +4,9 @@ A check runs after its asset in every load, and alone when somebody asks. It rea
 finds out what a table is like whoever wrote it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -13,6 +14,9 @@ from floe_ingestion_defs.dagster_wiring.check_settings import Check
 from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator
 from floe_ingestion_defs.dlt_plugin import ResourceSpec, SchemaContractViolation
 from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
+
+if TYPE_CHECKING:
+    from floe_ingestion_defs.dagster_wiring.table_checks.finding import Finding
 
 SCHEMA_CONTRACT = "schema_contract"
 FRESHNESS = "freshness"
@@ -30,12 +34,10 @@ def create_source_checks(
     Raises:
         PipelineConfigurationError: A check does not fit its resource.
     """
-    configured: dict[dg.AssetCheckKey, Check] = {}
-    specs = []
-    for key, name in resource_by_key.items():
-        for check_name, check in translator.settings.for_resource(name).checks.configured():
-            specs.append(_create_spec(translator, key, name, check_name, check))
-            configured[specs[-1].key] = check
+    specs = [
+        _create_spec(translator, key.asset_key, resource_by_key[key.asset_key], key.name, check)
+        for key, check in configured_checks(translator, resource_by_key).items()
+    ]
     if not specs:
         return None
 
@@ -46,21 +48,56 @@ def create_source_checks(
         op_tags=translator.settings.op_tags,
     )
     def check_tables(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        # Arrow and pyiceberg take a second or two to import, which loading a location must not.
-        from floe_ingestion_defs.dagster_wiring.table_checks.evaluation import evaluate
-        from floe_ingestion_defs.dagster_wiring.tables import load_tables
-
-        now = datetime.now(UTC)
-        keys = sorted(context.selected_asset_check_keys)
-        resource_of = {key: translator.resources[resource_by_key[key.asset_key]] for key in keys}
-        tables = load_tables(translator.plugin, (spec.table for spec in resource_of.values()))
-        for key in keys:
-            check, resource = configured[key], resource_of[key]
-            last_load = last_materialization(context.instance, key.asset_key)
-            finding = evaluate(check, tables[resource.table], resource, last_load, now)
+        keys = context.selected_asset_check_keys
+        for key, check, finding in evaluate_checks(
+            translator, resource_by_key, keys, context.instance
+        ):
             yield finding.as_result(key, check.severity)
 
     return check_tables
+
+
+def configured_checks(
+    translator: FloeDltTranslator, resource_by_key: Mapping[dg.AssetKey, str]
+) -> dict[dg.AssetCheckKey, Check]:
+    """Return the checks of a source's assets, as configured.
+
+    Args:
+        translator: The source's translator.
+        resource_by_key: The source's assets, with the resource behind each.
+    """
+    return {
+        dg.AssetCheckKey(key, check_name): check
+        for key, name in resource_by_key.items()
+        for check_name, check in translator.settings.for_resource(name).checks.configured()
+    }
+
+
+def evaluate_checks(
+    translator: FloeDltTranslator,
+    resource_by_key: Mapping[dg.AssetKey, str],
+    keys: Iterable[dg.AssetCheckKey],
+    instance: dg.DagsterInstance,
+) -> "Iterator[tuple[dg.AssetCheckKey, Check, Finding]]":
+    """Look at the tables of a source as they are now.
+
+    Args:
+        translator: The source's translator.
+        resource_by_key: The source's assets, with the resource behind each.
+        keys: The checks that are asked for.
+        instance: Dagster's instance, which knows when a load with nothing new was.
+    """
+    # Arrow and pyiceberg take a second or two to import, which loading a location must not.
+    from floe_ingestion_defs.dagster_wiring.table_checks.evaluation import evaluate
+    from floe_ingestion_defs.dagster_wiring.tables import load_tables
+
+    configured, now = configured_checks(translator, resource_by_key), datetime.now(UTC)
+    resource_of = {key: translator.resources[resource_by_key[key.asset_key]] for key in keys}
+    tables = load_tables(translator.plugin, (spec.table for spec in resource_of.values()))
+    for key, resource in sorted(resource_of.items()):
+        last_load = last_materialization(instance, key.asset_key)
+        finding = evaluate(configured[key], tables[resource.table], resource, last_load, now)
+        yield key, configured[key], finding
 
 
 def _create_spec(

@@ -8,6 +8,7 @@ import dagster as dg
 
 from floe_ingestion_defs.dagster_wiring.audits import BlockingChecks
 from floe_ingestion_defs.dagster_wiring.checks import describe_violation
+from floe_ingestion_defs.dagster_wiring.checks_of_failures import describe_unaffected
 from floe_ingestion_defs.dagster_wiring.failures import (
     FailedLoad,
     describe_failure,
@@ -44,22 +45,31 @@ class SourceRun:
             dagster.Failure: A load failed; what others loaded was yielded before.
             dagster.RetryRequested: The step is to be run again.
         """
-        failed = []
+        failed: list[FailedLoad] = []
+        told: set[dg.AssetCheckKey] = set()
         loads = list(self._loads())
         for resources in loads:
             blocking = BlockingChecks(self.translator, resources)
             try:
                 yield from self._load(resources, blocking)
             except IngestionError as error:
-                yield from blocking.describe_refused()
-                if isinstance(error, SchemaContractViolation):
-                    yield from describe_violation(self.translator, resources, error)
+                for broken in self._describe_broken(resources, blocking, error):
+                    told.add(broken.asset_check_key)
+                    yield broken
                 tables = tuple(spec.table for spec in resources.values())
                 failed.append(FailedLoad(error, tables))
         if failed:
             errors = [load.error for load in failed]
             raise_for_retry(self.context, self.translator.settings.retries, errors)
+            yield from describe_unaffected(self.context, self.translator, told)
             raise describe_failure(failed, partial=len(failed) < len(loads)) from errors[0]
+
+    def _describe_broken(
+        self, resources: Resources, blocking: BlockingChecks, error: IngestionError
+    ) -> Iterator[dg.AssetCheckEvaluation]:
+        yield from blocking.describe_refused()
+        if isinstance(error, SchemaContractViolation):
+            yield from describe_violation(self.translator, resources, error)
 
     def _loads(self) -> Iterator[Resources]:
         """Yield what is loaded together: all of it, or one resource at a time."""

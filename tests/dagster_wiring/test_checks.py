@@ -179,6 +179,53 @@ def test_a_frozen_contract_that_is_violated_shows_as_a_failed_check(
     assert open_catalog().load_table("bronze.shop_orders").scan().to_arrow().num_rows == 3
 
 
+def test_a_load_that_fails_leaves_the_other_checks_as_they_are(
+    load: Load, shop: dict[str, Any], database: sqlite3.Connection, instance: dg.DagsterInstance
+) -> None:
+    """All of them red would hide the one that is; they are about the table, which did not change.
+
+    With `isolation: resource`, what a neighbour loaded is looked at although the step failed.
+    """
+    checks = {"unique_key": True, "not_null": True, "row_count_change": True}
+    shop.update(schema_contract="freeze", isolation="resource")
+    shop["orchestration"] = {"checks": checks}
+    load()
+    database.execute("alter table orders add column note text")
+    database.execute("insert into orders values (4, 1.0, '2026-01-04', 'gift')")
+    database.execute("insert into customers values (3, '2026-01-03')")
+    database.commit()
+
+    result = load(raise_on_error=False)
+
+    history = instance.event_log_storage.get_asset_check_execution_history
+    shown = {
+        (key, name): history(dg.AssetCheckKey(key, name), limit=1)[0]
+        for key in (ORDERS, CUSTOMERS)
+        for name in ("schema_contract", *checks)
+    }
+    assert {record.run_id for record in shown.values()} == {result.run_id}
+    red = [of for of, record in shown.items() if record.status.value != "SUCCEEDED"]
+    assert red == [(ORDERS, "schema_contract")]
+    changed = evaluations_of(result)[CUSTOMERS, "row_count_change"].metadata
+    assert (changed["rows_before"].value, changed["rows"].value) == (2, 3)
+
+
+def test_a_table_that_cannot_be_looked_at_does_not_hide_why_the_load_failed(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the catalog is gone, the load's failure is the news."""
+    load()
+    monkeypatch.setenv("PYICEBERG_CATALOG__FLOE__URI", "sqlite:////proc/nowhere/catalog.db")
+
+    result = load(raise_on_error=False)
+
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    data = failure.step_failure_data.user_failure_data
+    assert data is not None
+    assert data.metadata["source"].value == "shop"
+    assert list(result.get_asset_check_evaluations()) == []
+
+
 PEOPLE = """
 import dlt
 
