@@ -50,7 +50,7 @@ def running_dagster(
 
     Args:
         home: An empty folder, to become DAGSTER_HOME.
-        location: The Python file of the code location.
+        location: The Python file of the code location, or a workspace.yaml.
         environment: What the location and its runs find in the environment.
 
     Raises:
@@ -58,7 +58,8 @@ def running_dagster(
     """
     (home / "dagster.yaml").write_text(_INSTANCE)
     port, log = free_port(), home / "dagster.log"
-    command = [sys.executable, "-m", "dagster", "dev", "-f", str(location), "--port", str(port)]
+    kind = "-w" if location.suffix == ".yaml" else "-f"
+    command = [sys.executable, "-m", "dagster", "dev", kind, str(location), "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, "--live-data-poll-rate", _POLL_MILLISECONDS],

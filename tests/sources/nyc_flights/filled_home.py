@@ -1,0 +1,83 @@
+"""The worked example's home, filled for the pictures: as `make demo` does, and some more."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from dlt_sources.nyc_flights.analysts import write_delays
+from dlt_sources.nyc_flights.landing import file_of_month
+from dlt_sources.nyc_flights.local_instance import prepare_local_instance
+from dlt_sources.nyc_flights.world import OutsideWorld
+from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
+
+LOADED = "ingestion"
+HISTORY = "ingestion__nyc_weather_history"
+FLIGHTS = "ingestion__nyc_flights"
+
+
+@contextmanager
+def serving_the_world() -> Iterator[dict[str, str]]:
+    """Serves the outside world below FLOE_HOME, with the environment that the location needs."""
+    prepare_local_instance()
+    with OutsideWorld().serve() as environment:
+        os.environ.update(environment)
+        yield environment
+
+
+def load_months(months: int) -> None:
+    """Loads as the demo does, and the weather's history but for its last months.
+
+    Args:
+        months: How many months land, half of them before the first load.
+    """
+    from floe_ingestion_defs.definitions import defs
+
+    world, location = OutsideWorld(), defs()
+    with dg.DagsterInstance.get() as instance:
+        for through in (months // 2, months, months):
+            world.land(through=through)
+            run(location, LOADED, instance)
+        last = max(months * 3 // 4, 1)
+        ranges = {"start": "2013-01-01", "end": f"2013-{last:02}-01"}
+        tags = {f"dagster/asset_partition_range_{name}": key for name, key in ranges.items()}
+        run(location, HISTORY, instance, tags)
+        write_delays(open_catalog())
+        context = dg.build_sensor_context(
+            instance=instance, repository_def=location.get_repository_def()
+        )
+        observed = location.resolve_sensor_def("snapshots__silver__delays").evaluate_tick(context)
+        for event in observed.asset_events:
+            instance.report_runless_asset_event(event)
+
+
+def break_the_contract() -> None:
+    """Lets a file with one more column land, and loads: nothing of it is published."""
+    from floe_ingestion_defs.definitions import defs
+
+    landing = OutsideWorld().landing
+    header, row, *_ = file_of_month(landing, 1).read_text().splitlines()
+    landed = landing / "flights-2014-01.csv"
+    landed.write_text(f"{header},gate\n{row.replace('2013', '2014')},C12\n")
+    with dg.DagsterInstance.get() as instance:
+        run(defs(), FLIGHTS, instance, succeeds=False)
+
+
+def run(
+    location: dg.Definitions,
+    job: str,
+    instance: dg.DagsterInstance,
+    tags: dict[str, str] | None = None,
+    *,
+    succeeds: bool = True,
+) -> None:
+    result = location.resolve_job_def(job).execute_in_process(
+        instance=instance,
+        tags=tags,
+        raise_on_error=False,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+    assert result.success == succeeds, f"{job} ended otherwise than expected"

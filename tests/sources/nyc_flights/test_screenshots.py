@@ -1,0 +1,34 @@
+"""`make screenshots`: every tab of an asset is opened, and shows what it should."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+IMAGES = ROOT / "docs" / "images"
+PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+LARGEST_BYTES = 200_000
+
+
+@pytest.mark.timeout(600)
+def test_the_pictures_can_be_taken_again(tmp_path: Path) -> None:
+    """Of less data, here; each waits for what it is about, and fails where that does not come."""
+    command = [sys.executable, "-m", "sources.nyc_flights.screenshots", tmp_path, "--months", "4"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    taken = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert taken.returncode == 0, taken.stdout + taken.stderr
+    pictures = sorted(tmp_path.glob("*.png"))
+    assert [picture.name for picture in pictures] == sorted(p.name for p in IMAGES.iterdir())
+    assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in pictures)
+
+
+def test_every_picture_stands_in_a_document_and_is_small() -> None:
+    """None is left over, and a clone stays quick."""
+    text = "\n".join(page.read_text() for page in PAGES)
+    for picture in IMAGES.iterdir():
+        assert f"images/{picture.name})" in text
+        assert picture.stat().st_size <= LARGEST_BYTES
