@@ -22,13 +22,16 @@ help: ## list the targets
 venv: $(INSTALLED) ## make .venv and install into it
 
 # The worked example begins; `make remove-example` takes everything out to where it ends.
-.PHONY: demo dev clean-demo remove-example
+.PHONY: demo dev screenshots clean-demo remove-example
 
 demo: $(INSTALLED) ## load New York's flights of 2013 into Iceberg, three runs, no server needed
 	@$(BIN)/python -m dlt_sources.nyc_flights.demo
 
-dev: $(INSTALLED) ## open the Dagster UI on what the demo loaded
-	@$(BIN)/python -m dlt_sources.nyc_flights.dev
+dev: $(INSTALLED) ## open the Dagster UI on what the demo loaded; on a port of your own: make dev PORT=3001
+	@$(BIN)/python -m dlt_sources.nyc_flights.dev $(if $(PORT),--port $(PORT))
+
+screenshots: $(INSTALLED) chromium ## take the pictures in docs/images again
+	@PYTHONPATH=tests $(BIN)/python -m sources.nyc_flights.screenshots docs/images
 
 clean-demo: ## remove everything that demo and dev made
 	@cd -- "$(FLOE_HOME)" 2>/dev/null || { echo "$(FLOE_HOME) does not exist: nothing to remove"; exit 0; }; \

@@ -46,13 +46,14 @@ def test_dev_opens_a_ui_that_materializes_every_asset_and_ends_with_all_its_chil
     tmp_path: Path, ending: signal.Signals
 ) -> None:
     """Everything is loaded from workspace.yaml, its world is served, and nothing is left."""
-    port = _free_port()
-    process = psutil.Popen(
-        [sys.executable, "-m", "dlt_sources.nyc_flights.dev", "--port", str(port)],
-        env={**os.environ, "FLOE_HOME": str(tmp_path), "DAGSTER_HOME": "/nowhere"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    port, said = _free_port(), tmp_path / "said"
+    with said.open("w") as output:
+        process = psutil.Popen(
+            [sys.executable, "-m", "dlt_sources.nyc_flights.dev", "--port", str(port)],
+            env={**os.environ, "FLOE_HOME": str(tmp_path), "DAGSTER_HOME": "/nowhere"},
+            stdout=output,
+            stderr=subprocess.DEVNULL,
+        )
     children: list[psutil.Process] = []
     try:
         location = _wait_for(lambda: _read_location(port, process))
@@ -72,6 +73,27 @@ def test_dev_opens_a_ui_that_materializes_every_asset_and_ends_with_all_its_chil
     assert run["status"] == "SUCCESS"
     assert _keys(run["assetMaterializations"]) == KEYS
     assert (tmp_path / "dagster" / "dagster.yaml").exists()
+    assert f"The UI is at http://127.0.0.1:{port};" in said.read_text()
+
+
+def test_dev_says_why_the_ui_cannot_be_opened_and_what_to_do(tmp_path: Path) -> None:
+    """A port that is taken ends it at once, before anything was started."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "dlt_sources.nyc_flights.dev", "--port", str(port)],
+            env={**os.environ, "FLOE_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert f"another program listens on port {port}" in done.stderr
+    assert "make dev PORT=" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def _materialize_everything(port: int, repository: str) -> dict[str, Any]:
