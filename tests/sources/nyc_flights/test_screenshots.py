@@ -13,6 +13,7 @@ PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
 LARGEST_BYTES = 200_000
 
 
+@pytest.mark.all_cases
 @pytest.mark.timeout(600)
 def test_the_pictures_can_be_taken_again(tmp_path: Path) -> None:
     """Of less data, here; each waits for what it is about, and fails where that does not come."""
