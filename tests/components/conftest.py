@@ -34,11 +34,11 @@ def load_location(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[L
     """Loads a project that has our `definitions.py` and the `defs.yaml` files that are given.
 
     Each argument is a folder below `defs/`; what is given is the YAML of its `attributes:`, or
-    the whole file where it names a type.
+    the whole file where it names a type. `files` are others below `defs/`, by their paths.
     """
     module = f"project_{uuid4().hex}"
 
-    def load(**folders: str) -> dg.Definitions:
+    def load(files: dict[str, str] | None = None, **folders: str) -> dg.Definitions:
         package = tmp_path / module
         (package / "defs").mkdir(parents=True)
         (tmp_path / "pyproject.toml").write_text(PYPROJECT.format(module=module))
@@ -48,6 +48,8 @@ def load_location(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[L
         for name, text in folders.items():
             (package / "defs" / name).mkdir()
             (package / "defs" / name / "defs.yaml").write_text(text)
+        for file, text in (files or {}).items():
+            (package / "defs" / file).write_text(text)
         monkeypatch.syspath_prepend(str(tmp_path))
         loaded = importlib.import_module(f"{module}.definitions").defs()
         assert isinstance(loaded, dg.Definitions)

@@ -214,6 +214,33 @@ def test_a_template_may_stand_for_a_number_or_a_list(
     }
 
 
+def test_a_template_may_use_variables_of_the_project_s_own(load_location: LoadLocation) -> None:
+    """Dagster's `template_vars`: values and functions in a module beside the file."""
+    variables = dedent(
+        """\
+        import dagster as dg
+
+        @dg.template_var
+        def namespace():
+            return "silver"
+
+        @dg.template_var
+        def daily():
+            return lambda hour: f"0 {hour} * * *"
+        """
+    )
+    text = SHOP.replace("bronze.shop_{resource}", "'{{ namespace }}.shop_{resource}'")
+    text = text.replace("15 6 * * *", "'{{ daily(4) }}'")
+    text = text.replace("attributes:", "template_vars_module: .variables\n\nattributes:", 1)
+
+    definitions = load_location(files={"shop/variables.py": variables}, shop=text)
+
+    tables = {spec.metadata["dagster/table_name"] for spec in definitions.resolve_all_asset_specs()}
+    assert tables == {"silver.shop_orders", "silver.shop_customers"}
+    (schedule,) = definitions.get_repository_def().schedule_defs
+    assert schedule.cron_schedule == "0 4 * * *"
+
+
 def test_a_template_with_an_unset_variable_stops_the_location(load_location: LoadLocation) -> None:
     """Dagster renders it as None without a word, and a table would be called None."""
     assert "LAKE_NAMESPACE is not set" in failure_of(

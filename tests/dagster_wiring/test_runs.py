@@ -82,6 +82,25 @@ def test_a_refresh_from_the_launchpad_loads_everything_again(
     assert orders["dagster/row_count"].value == 2
 
 
+def test_a_limit_from_the_launchpad_loads_a_few_rows_to_try_a_source_out(
+    load: Load, database: sqlite3.Connection
+) -> None:
+    """Of each asset; the next run goes on where it stopped, so nothing is lost by trying."""
+    database.executemany(
+        "insert into orders values (?, 1.0, ?)",
+        [(n, f"2026-02-{n // 1000 + 1:02}") for n in range(4, 20_000)],
+    )
+    database.commit()
+
+    assert load(run_config={"ops": {"load_shop": {"config": {"limit": 5}}}}).success
+    tried = open_catalog().load_table("bronze.shop_orders").scan().to_arrow().num_rows
+    assert load().success
+
+    rows = open_catalog().load_table("bronze.shop_orders").scan().to_arrow()
+    assert 0 < tried < 20_000
+    assert sorted(rows["id"].to_pylist()) == list(range(1, 20_000))
+
+
 def test_an_isolated_resource_does_not_keep_the_others_back(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:

@@ -1,5 +1,7 @@
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -170,6 +172,33 @@ def test_freshness_is_looked_at_also_where_nothing_is_loaded(
     job = dg.Definitions.merge(loaded, shared).resolve_job_def("ingestion_freshness")
     assert schedule.default_status == status
     assert [node.name for node in job.nodes] == ["check_shop"]
+
+
+def test_the_schedule_of_freshness_finds_a_source_that_silently_stopped(
+    shop: dict[str, Any], database: sqlite3.Connection, instance: dg.DagsterInstance
+) -> None:
+    """Its tick asks for a run that looks at every table and loads none."""
+    shop["columns"] = {"updated_at": "timestamp"}
+    shop["orchestration"] = {"checks": {"freshness": {"clock": "cursor", "fail_after": "1d"}}}
+    loaded = build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]}))
+    location = dg.Definitions.merge(loaded, create_shared_definitions(loaded))
+    location.resolve_job_def("ingestion__shop").execute_in_process(instance=instance)
+    context = dg.build_schedule_context(
+        instance=instance,
+        scheduled_execution_time=datetime(2026, 3, 1, 4, 15, tzinfo=UTC),
+        repository_def=location.get_repository_def(),
+    )
+    schedule = location.get_repository_def().get_schedule_def("ingestion_freshness_schedule")
+
+    (request,) = schedule.evaluate_tick(context).run_requests
+    result = location.resolve_job_def("ingestion_freshness").execute_in_process(
+        instance=instance, raise_on_error=False, tags=request.tags
+    )
+
+    found = [(each.check_name, each.passed) for each in result.get_asset_check_evaluations()]
+    assert request.tags["floe/cause"] == "freshness"
+    assert found == [("freshness", False)] * 2
+    assert result.get_asset_materialization_events() == []
 
 
 def test_without_freshness_checks_there_is_no_schedule_for_them(make_plugin: MakePlugin) -> None:
