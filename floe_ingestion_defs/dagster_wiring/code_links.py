@@ -1,12 +1,12 @@
 """Code references that open in a browser, where a deployment knows its repository."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import dagster as dg
 
 from floe_ingestion_defs.dagster_wiring.beta import used_knowingly
 from floe_ingestion_defs.dagster_wiring.environment import Deployment, read_deployment
+from floe_ingestion_defs.dagster_wiring.source_code import find_factory
 from floe_ingestion_defs.dagster_wiring.translator import CodeReference
 from floe_ingestion_defs.dlt_plugin import IngestionSourceConfig
 
@@ -56,21 +56,11 @@ def reference_factory(source: IngestionSourceConfig) -> tuple[CodeReference, ...
     Args:
         source: The source, as configured.
     """
-    module, separator, function = str(source.source_config.get("factory", "")).partition(":")
-    if source.source_type != "python" or not separator:
-        return ()
-    # Of a whole dotted name, find_spec would import the packages around the module.
-    package, *inner = module.split(".")
-    found = find_spec(package)
+    found = find_factory(source)
     if found is None:
-        # That the module is absent is for the load to say, with what to do about it.
         return ()
-    for folder in found.submodule_search_locations or ():
-        path = Path(folder, *inner)
-        for file in (path.with_suffix(".py"), path / "__init__.py"):
-            if file.is_file():
-                return (dg.LocalFileCodeReference(file_path=str(file), label=function),)
-    return ()
+    file, function = found
+    return (dg.LocalFileCodeReference(file_path=str(file), label=function),)
 
 
 def _tree_url(deployment: Deployment) -> str | None:

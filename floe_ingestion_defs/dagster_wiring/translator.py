@@ -10,6 +10,7 @@ from dagster_dlt.translator import DltResourceTranslatorData
 from floe_ingestion_defs.dagster_wiring.beta import used_knowingly
 from floe_ingestion_defs.dagster_wiring.partitions import PARTITIONED_TAG
 from floe_ingestion_defs.dagster_wiring.settings import OrchestrationSettings, read_settings
+from floe_ingestion_defs.dagster_wiring.source_code import describe_resources
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionSourceConfig, ResourceSpec
 
 SOURCE_TAG = "floe/source"
@@ -41,6 +42,7 @@ class FloeDltTranslator(DagsterDltTranslator):
         code_references: Where people find what they would edit, such as the source's YAML.
         resources: What the plugin knows of each resource from configuration alone, by name.
         settings: The source's validated `orchestration:`.
+        docstrings: What the code of a source of type `python` says of its resources, by name.
     """
 
     plugin: DltIngestionPlugin
@@ -48,10 +50,12 @@ class FloeDltTranslator(DagsterDltTranslator):
     code_references: tuple[CodeReference, ...] = ()
     resources: dict[str, ResourceSpec] = field(init=False)
     settings: OrchestrationSettings = field(init=False)
+    docstrings: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.resources = {spec.name: spec for spec in self.plugin.list_resources(self.source)}
         self.settings = read_settings(self.source, tuple(self.resources.values()))
+        self.docstrings = describe_resources(self.source)
 
     @used_knowingly("CodeReferencesMetadataValue")
     def get_asset_spec(self, data: DltResourceTranslatorData) -> dg.AssetSpec:
@@ -75,7 +79,7 @@ class FloeDltTranslator(DagsterDltTranslator):
         freshness = settings.checks.freshness
         return dg.AssetSpec(
             key=self.asset_key(resource.name),
-            description=resource.description or self.source.description,
+            description=self._describe(resource),
             group_name=settings.group_name or self.source.name,
             owners=settings.owners,
             tags={
@@ -89,6 +93,13 @@ class FloeDltTranslator(DagsterDltTranslator):
             freshness_policy=freshness.policy() if freshness else None,
             automation_condition=self.settings.condition(),
         )
+
+    def _describe(self, resource: ResourceSpec) -> str | None:
+        """Return what is said of one resource, rather than of the whole source."""
+        own = self.source.resources.get(resource.name)
+        if own is not None and own.description:
+            return own.description
+        return self.docstrings.get(resource.name) or resource.description
 
     @property
     def loader(self) -> DltIngestionPlugin:

@@ -1,0 +1,98 @@
+"""What stands in the code of a source of type `python` describes its assets."""
+
+import sys
+from pathlib import Path
+from textwrap import dedent
+from uuid import uuid4
+
+import pytest
+
+from floe_ingestion_defs.dagster_wiring import create_ingestion_assets
+from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
+
+CODE = '''
+    """Nobody imports this while a location loads."""
+    import dlt
+
+    raise RuntimeError("imported")
+
+
+    @dlt.source
+    def source():
+        """What the shop sells."""
+
+        @dlt.resource(name="line_items", write_disposition="append")
+        def read_items():
+            """One row for every item
+            that was ordered.
+
+            Yields:
+                Rows.
+            """
+            yield []
+
+        @dlt.resource
+        def customers():
+            """Who ordered."""
+            yield []
+
+        @dlt.transformer(data_from=customers)
+        def addresses(customer):
+            yield []
+
+        def helper():
+            """No resource."""
+
+        return read_items, customers, addresses
+'''
+
+
+def descriptions(folder: Path, code: str, **source: object) -> dict[str, str | None]:
+    """The descriptions of the assets of a source that is written in a package of its own."""
+    package = f"shop_{uuid4().hex}"
+    (folder / package).mkdir()
+    (folder / package / "__init__.py").write_text(dedent(code))
+    names = ["line_items", "customers", "addresses", "helper"]
+    configured = {
+        "name": "shop",
+        "description": "The shop.",
+        "source_type": "python",
+        "source_config": {"factory": f"{package}:source", "resource_names": names},
+        "destination_table": "bronze.{resource}",
+        **source,
+    }
+    (assets,) = create_ingestion_assets(DltIngestionPlugin({"sources": [configured]}))
+    assert package not in sys.modules
+    return {
+        spec.key.to_user_string().removeprefix("ingestion__shop__"): spec.description
+        for spec in assets.specs
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def test_a_resource_s_docstring_describes_its_asset(folder: Path) -> None:
+    """Its first paragraph does, under the resource's name; the code is not imported for it."""
+    assert descriptions(folder, CODE) == {
+        "line_items": "One row for every item that was ordered.",
+        "customers": "Who ordered.",
+        "addresses": "The shop.",
+        "helper": "The shop.",
+    }
+
+
+def test_what_the_configuration_says_wins(folder: Path) -> None:
+    """Whoever writes a description there wants it to be seen."""
+    own = {"customers": {"description": "People."}}
+
+    assert descriptions(folder, CODE, resources=own)["customers"] == "People."
+
+
+@pytest.mark.parametrize("code", ["def (", "\0"])
+def test_code_that_cannot_be_read_is_for_the_load_to_report(folder: Path, code: str) -> None:
+    """The location shows its assets all the same."""
+    assert set(descriptions(folder, code).values()) == {"The shop."}
