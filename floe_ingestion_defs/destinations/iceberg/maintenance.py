@@ -84,8 +84,8 @@ def remove_orphans(
         return []
     tables = _tables(dataset)
     stored = {
-        same_file_key(file.path): file
-        for file in _stored_files(dataset, tables)
+        same_file_key(file.path): (file, io)
+        for file, io in _stored_files(dataset, tables)
         if file.modified < written_before
     }
     for table in _tables(dataset).values():
@@ -95,12 +95,11 @@ def remove_orphans(
         for intent in load.intent.tables:
             for staged in intent.files:
                 stored.pop(same_file_key(staged.path), None)
-    orphans = sorted(stored.values(), key=lambda file: file.path)
+    orphans = sorted(stored.values(), key=lambda found: found[0].path)
     if not dry_run:
-        io = view.table.io
-        for file in orphans:
+        for file, io in orphans:
             io.delete(file.path)
-    return orphans
+    return [file for file, _ in orphans]
 
 
 def _tables(dataset: Dataset) -> dict[str, Table]:
@@ -109,8 +108,13 @@ def _tables(dataset: Dataset) -> dict[str, Table]:
     return {name: table for name, table in loaded if table is not None}
 
 
-def _stored_files(dataset: Dataset, tables: dict[str, Table]) -> Iterator[StoredFile]:
+def _stored_files(
+    dataset: Dataset, tables: dict[str, Table]
+) -> Iterator[tuple[StoredFile, FileIO]]:
     """The files in the folders of the tables, and what was staged for tables that are not there.
+
+    Each comes with the FileIO that may delete it: the credentials that a catalog hands out are for
+    one table.
 
     A load that died before it created its table left its files beside the others', if they have a
     folder in common.
@@ -118,10 +122,11 @@ def _stored_files(dataset: Dataset, tables: dict[str, Table]) -> Iterator[Stored
     for table in tables.values():
         for place in own_locations(table):
             if place != table.location():
-                yield from list_files(table.io, place.rstrip("/") + "/")
-                continue
-            for folder in ("data", "metadata"):
-                yield from list_files(table.io, f"{place.rstrip('/')}/{folder}/")
+                folders = [place.rstrip("/") + "/"]
+            else:
+                folders = [f"{place.rstrip('/')}/{name}/" for name in ("data", "metadata")]
+            for folder in folders:
+                yield from ((file, table.io) for file in list_files(table.io, folder))
     log = tables.get(dataset.log.identifier[-1])
     if log is None:
         return
@@ -129,9 +134,14 @@ def _stored_files(dataset: Dataset, tables: dict[str, Table]) -> Iterator[Stored
     # Where catalogs have no folder for a namespace, others' tables are there, too.
     is_ours = parent.rsplit("/", 2)[1].startswith(dataset.namespace[-1])
     if is_ours and all(table.location().startswith(parent) for table in tables.values()):
-        for file in list_files(log.io, parent):
+        try:
+            beside = list(list_files(log.io, parent))
+        except OSError as error:
+            logger.warning("Orphans beside the tables are not looked for in %s: %s", parent, error)
+            return
+        for file in beside:
             if _STAGED_BELOW.fullmatch(file.path.removeprefix(parent)):
-                yield file
+                yield file, log.io
 
 
 def _referenced(table: Table) -> Iterator[str]:
@@ -178,7 +188,7 @@ def release_blocked(dataset: Dataset, table: str) -> int:
             continue  # It fits after all, the earlier ones being out of its way.
         except (IncompatibleSchema, UnpublishableRows) as error:
             logger.warning("Moving the rows of %s aside: %s", table, error)
-        aside = _aside(intent, view.table.io)
+        aside = _aside(intent, (dataset.load_table(table) or view.table).io)
         publish_table(dataset, view.uuid, load, aside)
         _move_mark(dataset, view.uuid, table, load.seq)
         moved += aside.rows

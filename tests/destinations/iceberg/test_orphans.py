@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
+from pyiceberg.io.pyarrow import PyArrowFileIO
 
-from floe_ingestion_defs.destinations.iceberg import maintenance
+from floe_ingestion_defs.destinations.iceberg import commits, maintenance
 from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.iceberg.maintenance import remove_orphans
 
@@ -162,3 +163,39 @@ def test_what_was_staged_for_a_table_that_never_came_to_be_is_swept(
     assert any("/data/" in path and "-never-" in path for path in swept)
     assert remove_orphans(dataset, NOW) == []
     assert lake.values("orders", "id") == [1]
+
+
+@pytest.mark.usefixtures("sweep_anything")
+def test_a_table_s_credentials_are_for_its_own_files(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A catalog that hands them out gives each table some that open no other folder."""
+    lake.load([{"id": 1}], table_name="orders")
+    orphan = leave_orphan(lake, "orders")
+    delete, listing = PyArrowFileIO.delete, maintenance.list_files
+
+    def own_only(io: Any, path: str) -> None:
+        if io.folder not in path:
+            raise PermissionError(f"{io.folder} is not the folder of {path}")
+
+    def load_table(self: Dataset, name: str) -> Any:
+        table = commits.load_table(self.catalog, self.identifier(name))
+        if table is not None:
+            table.io.folder = f"/{name}/"
+        return table
+
+    def delete_own(self: Any, path: Any) -> None:
+        own_only(self, path)
+        delete(self, path)
+
+    def list_own(io: Any, path: str) -> Any:
+        own_only(io, path)
+        return listing(io, path)
+
+    monkeypatch.setattr(Dataset, "load_table", load_table)
+    monkeypatch.setattr(PyArrowFileIO, "delete", delete_own)
+    monkeypatch.setattr(maintenance, "list_files", list_own)
+    dataset = Dataset(lake.catalog, lake.dataset)
+    assert [file.path for file in remove_orphans(dataset, NOW, dry_run=False)] == [orphan]
+    assert not exists(lake, orphan)
+    assert "Orphans beside the tables are not looked for" in caplog.text
