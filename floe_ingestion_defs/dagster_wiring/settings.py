@@ -84,7 +84,7 @@ class OrchestrationSettings(AssetSettings):
     automation_condition: Literal["eager", "on_cron", "on_missing"] | None = Field(
         default=None,
         description="Let Dagster's automation load the assets instead of a schedule: when assets "
-        "upstream changed, at `cron` once those are up to date, or while there is no table.",
+        "upstream changed, at `cron` once those are up to date, or while they were never loaded.",
     )
     new_files_every: Duration | None = Field(
         default=None,
@@ -145,7 +145,7 @@ class OrchestrationSettings(AssetSettings):
         if self.automation_condition == "eager":
             return dg.AutomationCondition.eager()
         if self.automation_condition == "on_missing":
-            return dg.AutomationCondition.on_missing()
+            return _never_loaded()
         if self.automation_condition == "on_cron" and self.cron is not None:
             return dg.AutomationCondition.on_cron(self.cron, self.cron_timezone)
         return None
@@ -164,6 +164,21 @@ class OrchestrationSettings(AssetSettings):
         values["tags"] = {**self.tags, **own.tags}
         values["checks"] = self.checks.overridden_by(own.checks)
         return AssetSettings.model_construct(**values)
+
+
+def _never_loaded() -> dg.AutomationCondition[Any]:
+    """Return the condition that holds while an asset, or a partition of it, was never loaded.
+
+    Dagster's own `on_missing` asks only for partitions that are added after it was deployed, so a
+    new source would wait for ever. A load that failed waits for a person.
+    """
+    condition = dg.AutomationCondition
+    return (
+        condition.missing()
+        & ~condition.in_progress()
+        & ~condition.execution_failed()
+        & ~condition.any_deps_missing()
+    ).with_label("never_loaded")
 
 
 class _SourceBlock(Settings):

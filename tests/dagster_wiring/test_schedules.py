@@ -113,7 +113,6 @@ def test_the_job_ingestion_loads_every_source_and_nothing_else(make_plugin: Make
     ("orchestration", "condition"),
     [
         ({"automation_condition": "eager"}, dg.AutomationCondition.eager()),
-        ({"automation_condition": "on_missing"}, dg.AutomationCondition.on_missing()),
         (
             {"automation_condition": "on_cron", "cron": "5 * * * *", "cron_timezone": "Asia/Tokyo"},
             dg.AutomationCondition.on_cron("5 * * * *", "Asia/Tokyo"),
@@ -131,6 +130,43 @@ def test_automation_takes_the_place_of_a_schedule(
     conditions = [spec.automation_condition for spec in definitions.resolve_all_asset_specs()]
     assert conditions == [condition, condition]
     assert list(definitions.get_repository_def().schedule_defs) == []
+
+
+def test_on_missing_loads_what_was_never_loaded_and_has_not_failed(
+    shop: dict[str, Any], database: sqlite3.Connection, instance: dg.DagsterInstance
+) -> None:
+    """Also where it was missing before anybody asked, which Dagster's condition passes over."""
+    shop["orchestration"] = {"automation_condition": "on_missing"}
+    definitions = build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]}))
+    job = definitions.resolve_job_def("ingestion__shop")
+    orders, customers = (
+        dg.AssetKey(f"ingestion__shop__{name}") for name in ("orders", "customers")
+    )
+    cursor: Any = None
+
+    def requested() -> set[dg.AssetKey]:
+        nonlocal cursor
+        result = dg.evaluate_automation_conditions(definitions, instance, cursor=cursor)
+        cursor = result.cursor
+        return {key for key in (orders, customers) if result.get_num_requested(key)}
+
+    assert requested() == {orders, customers}
+    job.execute_in_process(instance=instance, asset_selection=[orders])
+    assert requested() == {customers}
+    database.execute("drop table customers")
+    job.execute_in_process(instance=instance, asset_selection=[customers], raise_on_error=False)
+    assert requested() == set()
+
+
+def test_on_missing_loads_each_partition_that_was_never_loaded(make_plugin: MakePlugin) -> None:
+    """Not the last one alone."""
+    partitions = {"kind": "monthly", "start": "2026-01-01", "end": "2026-04-01"}
+    plugin = make_plugin(automation_condition="on_missing", partitions=partitions)
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.evaluate_automation_conditions(build_ingestion_definitions(plugin), instance)
+
+    assert result.total_requested == 2 * 3
 
 
 def test_on_cron_fires_when_its_time_has_come(make_plugin: MakePlugin) -> None:
