@@ -86,10 +86,12 @@ def tables_of_both_ways(
 ) -> Callable[..., list[dict[str, Any]]]:
     """Loads rows by pages of two, load after load, both ways, and gives what each made of them."""
 
-    def load_both_ways(loads: list[list[dict[str, Any]]], write_mode: str) -> list[dict[str, Any]]:
+    def load_both_ways(
+        loads: list[list[dict[str, Any]]], write_mode: str, **more: Any
+    ) -> list[dict[str, Any]]:
         found = []
         for way in ("fast", "slow"):
-            options = {**items["source_config"], "flat_pages_as_arrow": way == "fast"}
+            options = {**items["source_config"], **more, "flat_pages_as_arrow": way == "fast"}
             source = {
                 **items,
                 "source_config": options,
@@ -116,6 +118,16 @@ def test_both_ways_make_the_same_tables(
     tables_of_both_ways: Callable[..., list[dict[str, Any]]], page: str, write_mode: str
 ) -> None:
     arrow, dicts = tables_of_both_ways([PAGES[page]] * 2, write_mode)
+    assert arrow == dicts
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_both_ways_make_the_same_tables_where_nesting_is_limited(
+    tables_of_both_ways: Callable[..., list[dict[str, Any]]], depth: int
+) -> None:
+    """What lies deeper is JSON; a later page may have plain values in its place."""
+    rows = [*PAGES["objects"], *PAGES["nested"], {"id": 9, "Inner Part": "a"}, {"id": 10}]
+    arrow, dicts = tables_of_both_ways([rows] * 2, "append", max_table_nesting=depth)
     assert arrow == dicts
 
 

@@ -77,7 +77,8 @@ class PagesToArrow(ItemTransform[Any]):
             known = self._schema.tables.get(self._spec.table_name, {}).get("columns", {})
             for name, column in known.items():
                 if (kind := arrow_type(column)) is not None and not name.startswith("_dlt_"):
-                    self._types[name] = kind
+                    # A text is not yet JSON, which dlt makes of nested values only.
+                    self._types[name] = _UNDECIDED if column["data_type"] == "json" else kind
         try:
             return self._table(item)
         except (_NotFlat, pa.ArrowException, ValueError, OverflowError, KeyError):
