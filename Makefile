@@ -14,7 +14,7 @@ FLOE_HOME ?= .floe
 export RUNTIME__DLTHUB_TELEMETRY := false
 export DAGSTER_DISABLE_TELEMETRY := true
 
-.PHONY: help venv test test-all test-ui chromium new-source new-project lint bench
+.PHONY: help venv test test-all test-ui coverage chromium new-source new-project lint bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ test-all: $(INSTALLED) chromium ## run the tests with every combination of cases
 
 test-ui: $(INSTALLED) chromium ## run the tests that use Dagster's UI in a browser
 	@$(BIN)/python -m pytest tests/ui
+
+coverage: $(INSTALLED) ## say how much of plugin and destination their tests run; less than 90 % is an error
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not all_cases" --cov --cov-report=term-missing:skip-covered \
+		tests/contracts tests/destinations tests/dlt_plugin --ignore=tests/destinations/test_lowest_versions.py
 
 # tests/ui/chromium.py looks for the same names. Root without apt-get has its own way to install.
 chromium: ## install Debian's chromium where there is no browser for the tests
