@@ -10,6 +10,7 @@ import dlt
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from faults import boundaries
 from faults.boundaries import wait_for
 from faults.loads import Row, pipeline
 from floe_ingestion_defs.destinations import iceberg
@@ -45,6 +46,25 @@ def fail_an_audit_and_run_again(namespace: str, folder: Path) -> tuple[bool, lis
     pending = shop.has_pending_data
     shop.run(numbers([1, 2, 3, 4]))
     return pending, _ids(namespace)
+
+
+def fail_an_audit_and_die(namespace: str, folder: Path, rows_before: list[int], name: str) -> None:
+    """A good run, if there are rows for it, and one with a bad row that dies at a boundary."""
+    shop = pipeline(namespace, folder, destination=iceberg(audits=[no_negatives]))
+    if rows_before:
+        shop.run(numbers(rows_before))
+    boundaries.watch(boundaries.kill_when(name))
+    shop.run(numbers([*rows_before, -1, 3]))
+
+
+def run_mended(namespace: str, folder: Path) -> list[int]:
+    """Runs what is pending, which is refused again, and then the source, mended."""
+    shop = pipeline(namespace, folder, destination=iceberg(audits=[no_negatives]))
+    if shop.has_pending_data:
+        with pytest.raises(PipelineStepFailed):
+            shop.run()
+    shop.run(numbers([1, 2, 3, 4]))
+    return _ids(namespace)
 
 
 def lose_a_race_and_run_again(namespace: str, folder: Path, gate: Path) -> tuple[bool, list[int]]:

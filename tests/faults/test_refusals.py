@@ -28,6 +28,19 @@ def test_after_a_failed_audit_the_next_run_extracts_afresh(case: Case) -> None:
     assert ids == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("rows_before", [[], [1, 2]], ids=["first load", "later load"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_process_that_dies_as_it_is_refused_keeps_no_cursor(
+    case: Case, moment: str, rows_before: list[int]
+) -> None:
+    """The rows that were refused come with the next run, in whatever state the package is."""
+    name = f"{moment} putting the package aside"
+    arguments = (case.namespace, case.work)
+    victim = case.start(refusals.fail_an_audit_and_die, *arguments, rows_before, name)
+    assert victim.was_killed()
+    assert case.start(refusals.run_mended, *arguments).result() == [1, 2, 3, 4]
+
+
 def test_after_a_state_conflict_the_next_run_goes_on_from_the_newer_cursor(
     case: Case, tmp_path: Path
 ) -> None:

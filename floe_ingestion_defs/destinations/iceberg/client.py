@@ -52,6 +52,7 @@ from floe_ingestion_defs.destinations.iceberg.window import declared_windows
 
 if TYPE_CHECKING:
     from dlt.common.destination.typing import PreparedTableSchema
+    from dlt.common.pipeline import TPipelineState
     from dlt.common.schema.typing import TSchemaTables, TTableSchema
     from dlt.common.storages import PackageStorage
     from dlt.load.exceptions import LoadClientJobFailed
@@ -183,6 +184,7 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
         try:
             self._run_load(packages, load_id)
         except LoadRefused as refused:
+            _rewind(packages, load_id)
             _put_aside(packages, load_id)
             # dlt restores the state that the extraction began with, and raises what it carries.
             raise LoadPackageAborted(load_id, cast("LoadClientJobFailed", refused)) from refused
@@ -283,6 +285,25 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
         exc_tb: TracebackType | None,
     ) -> None:
         pass
+
+
+def _rewind(packages: PackageStorage, load_id: str) -> None:
+    """Gives the working directory the cursors that the extraction began with.
+
+    dlt restores its state and schemas, but only once the package is put aside: a process that died
+    in between would leave cursors behind that have passed by rows which were never loaded. The
+    schemas stay until then, for without them dlt passes over a package that is still pending.
+    """
+    if packages.can_restore_pipeline_state(load_id):
+        blob, _ = packages.load_pipeline_state(load_id)
+        pipeline = dlt.current.pipeline()
+        before = json_decode_state(blob) if blob else {}
+        rewound = {
+            "sources": before.get("sources", {}),
+            "_state_version": before.get("_state_version", 0),
+            "_version_hash": before.get("_version_hash"),
+        }
+        pipeline._save_state(cast("TPipelineState", {**pipeline._get_state(), **rewound}))
 
 
 def _put_aside(packages: PackageStorage, load_id: str) -> None:
