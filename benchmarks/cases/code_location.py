@@ -75,6 +75,8 @@ def import_definitions(home: Path, cache: Path) -> Measurement:
 
 
 def _import_frameworks() -> None:
+    import dagster  # noqa: F401
+    import dagster_dlt  # noqa: F401
     import dlt  # noqa: F401
 
 
