@@ -56,8 +56,8 @@ def _import_all(side: Side) -> None:
     import pyiceberg.io.pyarrow  # noqa: F401
 
     if side == "floe":
-        import floe_ingestion_defs.destinations.iceberg.client
-        import floe_ingestion_defs.destinations.iceberg.dataset  # noqa: F401
+        import floe_ingestion_defs.destinations.impl.iceberg.client
+        import floe_ingestion_defs.destinations.impl.iceberg.dataset  # noqa: F401
     else:
         import dlt.common.libs.pyiceberg
         import dlt.destinations.impl.filesystem.filesystem  # noqa: F401

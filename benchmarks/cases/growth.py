@@ -13,7 +13,7 @@ from benchmarks.runner import Bench
 from benchmarks.sides import DATASET, make_pipeline, open_catalog
 
 if TYPE_CHECKING:
-    from floe_ingestion_defs.destinations.iceberg.load_log import LoadLog
+    from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LoadLog
 
 LOADS = 10_000
 TABLES = 500
@@ -57,8 +57,8 @@ def load_grown(home: Path, cache: Path, loads: int = LOADS, tables: int = TABLES
 def _lengthen_log(home: Path, loads: int) -> None:
     import pyarrow as pa
 
-    from floe_ingestion_defs.destinations.iceberg.compaction import COMPACT_AFTER_FILES
-    from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
+    from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+    from floe_ingestion_defs.destinations.impl.iceberg.log.compaction import COMPACT_AFTER_FILES
 
     log = Dataset(open_catalog(home), DATASET).log
     view = log.read()

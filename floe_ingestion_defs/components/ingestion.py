@@ -17,13 +17,13 @@ from floe_ingestion_defs.dagster_wiring.observed_tables import (
     ObservedTable,
     create_observed_definitions,
 )
-from floe_ingestion_defs.dagster_wiring.setting_types import Settings
-from floe_ingestion_defs.dagster_wiring.settings import read_settings
+from floe_ingestion_defs.dagster_wiring.settings.orchestration import read_settings
+from floe_ingestion_defs.dagster_wiring.settings.types import Settings
 from floe_ingestion_defs.dagster_wiring.translator import CodeReference, FloeDltTranslator
 from floe_ingestion_defs.dlt_plugin import DltIngestionConfig, DltIngestionPlugin
-from floe_ingestion_defs.dlt_plugin.config_errors import explain
-from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
-from floe_ingestion_defs.dlt_plugin.resources import resource_specs
+from floe_ingestion_defs.dlt_plugin.config.messages import explain
+from floe_ingestion_defs.dlt_plugin.config.resource_specs import resource_specs
+from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
 
 KeyPath = tuple[str | int, ...]
 

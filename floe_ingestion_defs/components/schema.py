@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from floe_ingestion_defs.dagster_wiring.observed_tables import ObservedTable
-from floe_ingestion_defs.dagster_wiring.settings import OrchestrationSettings
+from floe_ingestion_defs.dagster_wiring.settings.orchestration import OrchestrationSettings
 from floe_ingestion_defs.dlt_plugin import (
     ColumnConfig,
     DltIngestionConfig,

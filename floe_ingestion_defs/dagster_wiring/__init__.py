@@ -20,7 +20,10 @@ from floe_ingestion_defs.dagster_wiring.resources import (
     try_create_ingestion_resources,
 )
 from floe_ingestion_defs.dagster_wiring.schedules import create_ingestion_job
-from floe_ingestion_defs.dagster_wiring.settings import AssetSettings, OrchestrationSettings
+from floe_ingestion_defs.dagster_wiring.settings.orchestration import (
+    AssetSettings,
+    OrchestrationSettings,
+)
 from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator, asset_key
 
 __all__ = [

@@ -8,8 +8,8 @@ from dagster_dlt.dlt_event_iterator import DltEventType
 
 from floe_ingestion_defs.dagster_wiring.code_links import reference_factory
 from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
-from floe_ingestion_defs.dagster_wiring.options import LoadOptions
 from floe_ingestion_defs.dagster_wiring.resources import FloeDltResource
+from floe_ingestion_defs.dagster_wiring.runs.options import LoadOptions
 from floe_ingestion_defs.dagster_wiring.translator import CodeReference, FloeDltTranslator
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionSourceConfig
 

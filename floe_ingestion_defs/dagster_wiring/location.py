@@ -10,7 +10,7 @@ from floe_ingestion_defs.contracts import CompiledArtifacts
 from floe_ingestion_defs.dagster_wiring.assets import create_ingestion_assets
 from floe_ingestion_defs.dagster_wiring.beta import expect_converted_checks
 from floe_ingestion_defs.dagster_wiring.branch_job import create_drop_job
-from floe_ingestion_defs.dagster_wiring.checks import FRESHNESS, create_source_checks
+from floe_ingestion_defs.dagster_wiring.checks.asset_checks import FRESHNESS, create_source_checks
 from floe_ingestion_defs.dagster_wiring.code_links import link_code_to_git
 from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
 from floe_ingestion_defs.dagster_wiring.resources import DLT_RESOURCE, RESOURCE_KEY, start_plugin
@@ -32,8 +32,8 @@ from floe_ingestion_defs.dagster_wiring.translator import (
     translator_of,
 )
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
-from floe_ingestion_defs.dlt_plugin.config_rules import check_sources
-from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.config.rules import check_sources
+from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
 
 logger = logging.getLogger(__name__)
 

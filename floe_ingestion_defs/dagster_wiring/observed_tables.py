@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from floe_ingestion_defs.dagster_wiring.beta import used_knowingly
 from floe_ingestion_defs.dagster_wiring.environment import read_deployment
-from floe_ingestion_defs.dagster_wiring.setting_types import (
+from floe_ingestion_defs.dagster_wiring.settings.types import (
     AssetKeyText,
     Duration,
     Group,
@@ -22,7 +22,7 @@ from floe_ingestion_defs.dagster_wiring.setting_types import (
 )
 from floe_ingestion_defs.dagster_wiring.translator import STORAGE_KIND
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
-from floe_ingestion_defs.dlt_plugin.config_rules import check_destination_table
+from floe_ingestion_defs.dlt_plugin.config.rules import check_destination_table
 
 _DATA_VERSION_TAG = "dagster/data_version"
 

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from pydantic import Field, model_validator
 
-from floe_ingestion_defs.dagster_wiring.setting_types import Settings, TimeZone
+from floe_ingestion_defs.dagster_wiring.settings.types import Settings, TimeZone
 from floe_ingestion_defs.dlt_plugin import IngestionSourceConfig, ResourceSpec
-from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
 
 PARTITIONED_TAG = "floe/partitioned"
 

@@ -17,7 +17,7 @@ from floe_ingestion_defs.contracts import (
     ResolvedPlugins,
 )
 from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
-from floe_ingestion_defs.dagster_wiring.loads import SourceRun
+from floe_ingestion_defs.dagster_wiring.runs.loads import SourceRun
 from floe_ingestion_defs.dagster_wiring.translator import (
     FloeDltTranslator,
     translator_of,

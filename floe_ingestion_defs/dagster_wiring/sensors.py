@@ -13,7 +13,7 @@ import dagster as dg
 
 from floe_ingestion_defs.dagster_wiring.environment import read_deployment
 from floe_ingestion_defs.dagster_wiring.translator import CAUSE_TAG, SOURCE_TAG, FloeDltTranslator
-from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import (
@@ -80,10 +80,10 @@ def create_new_files_sensor(
 
 def _digest_listing(translator: FloeDltTranslator) -> str:
     """Return what changes whenever a file of a source comes, changes or goes."""
+    from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
     from floe_ingestion_defs.dlt_plugin.preparation import resolve_source
-    from floe_ingestion_defs.dlt_plugin.source_options.filesystem import FilesystemOptions
-    from floe_ingestion_defs.dlt_plugin.sources.file_listing import list_files
-    from floe_ingestion_defs.dlt_plugin.sources.filesystem import _open_filesystem
+    from floe_ingestion_defs.dlt_plugin.sources.files.filesystem import _open_filesystem
+    from floe_ingestion_defs.dlt_plugin.sources.files.listing import list_files
 
     source, options = resolve_source(translator.source)
     if not isinstance(options, FilesystemOptions):
@@ -103,8 +103,8 @@ def create_failure_sensor(translators: Iterable[FloeDltTranslator]) -> dg.Sensor
     Args:
         translators: Those of all sources, whose secrets are struck out of what is sent.
     """
-    from floe_ingestion_defs.dlt_plugin.destination_config import environment_of
-    from floe_ingestion_defs.dlt_plugin.redaction import redactor_for
+    from floe_ingestion_defs.dlt_plugin.config.destination import environment_of
+    from floe_ingestion_defs.dlt_plugin.errors.redaction import redactor_for
 
     configured: list[Any] = []
     for translator in translators:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
-from floe_ingestion_defs.dlt_plugin.destination_config import open_configured_catalog
+from floe_ingestion_defs.dlt_plugin.config.destination import open_configured_catalog
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

@@ -9,7 +9,10 @@ from dagster_dlt.translator import DltResourceTranslatorData
 
 from floe_ingestion_defs.dagster_wiring.beta import used_knowingly
 from floe_ingestion_defs.dagster_wiring.partitions import PARTITIONED_TAG
-from floe_ingestion_defs.dagster_wiring.settings import OrchestrationSettings, read_settings
+from floe_ingestion_defs.dagster_wiring.settings.orchestration import (
+    OrchestrationSettings,
+    read_settings,
+)
 from floe_ingestion_defs.dagster_wiring.source_code import describe_resources
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionSourceConfig, ResourceSpec
 

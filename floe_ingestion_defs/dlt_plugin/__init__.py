@@ -3,15 +3,16 @@
 Importing it loads neither dlt nor a driver; what a method needs, it imports.
 """
 
-from floe_ingestion_defs.dlt_plugin.categories import categorize_error
-from floe_ingestion_defs.dlt_plugin.columns import ColumnConfig
-from floe_ingestion_defs.dlt_plugin.config import (
+from floe_ingestion_defs.dlt_plugin.config.columns import ColumnConfig
+from floe_ingestion_defs.dlt_plugin.config.ingestion import (
     DltIngestionConfig,
     IngestionSourceConfig,
     ResourceConfig,
     RetryConfig,
 )
-from floe_ingestion_defs.dlt_plugin.errors import (
+from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
+from floe_ingestion_defs.dlt_plugin.errors.categories import categorize_error
+from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
     DestinationWriteError,
     ErrorCategory,
     IngestionError,
@@ -23,7 +24,6 @@ from floe_ingestion_defs.dlt_plugin.errors import (
 )
 from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 from floe_ingestion_defs.dlt_plugin.plugin import DltIngestionPlugin
-from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
 from floe_ingestion_defs.dlt_plugin.results import LoadResult, ResourceResult
 
 __all__ = [

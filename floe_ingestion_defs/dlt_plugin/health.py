@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from floe_ingestion_defs.contracts import HealthState, HealthStatus
-from floe_ingestion_defs.dlt_plugin.config import DltIngestionConfig
-from floe_ingestion_defs.dlt_plugin.destination_config import (
+from floe_ingestion_defs.dlt_plugin.config.destination import (
     destination_config,
     environment_of,
     open_configured_catalog,
 )
-from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
-from floe_ingestion_defs.dlt_plugin.placeholders import missing_names
-from floe_ingestion_defs.dlt_plugin.redaction import redactor_for
+from floe_ingestion_defs.dlt_plugin.config.ingestion import DltIngestionConfig
+from floe_ingestion_defs.dlt_plugin.config.placeholders import missing_names
+from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.errors.redaction import redactor_for
 
 
 def check_health(config: DltIngestionConfig, started: bool, timeout: float) -> HealthStatus:

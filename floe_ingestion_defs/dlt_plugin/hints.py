@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from floe_ingestion_defs.dlt_plugin.contracts import contract_settings
+from floe_ingestion_defs.dlt_plugin.schema_contract.contract import contract_settings
 
 if TYPE_CHECKING:
     from dlt.common.schema.typing import TColumnSchema
     from dlt.extract import DltResource, DltSource
 
-    from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
-    from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
+    from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 
 _TRANSFORM = re.compile(r"(?P<transform>\w+)\(\s*(?:(?P<param>\d+)\s*,\s*)?(?P<column>\w+)\s*\)")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from floe_ingestion_defs.dlt_plugin.errors import (
+from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
     ErrorCategory,
     IngestionError,
     ResourceLoadsFailed,

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
 
 if TYPE_CHECKING:
-    from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
+    from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 
 
 @dataclass(frozen=True)

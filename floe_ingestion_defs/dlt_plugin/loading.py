@@ -14,27 +14,27 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from floe_ingestion_defs.dlt_plugin.categories import error_chain
-from floe_ingestion_defs.dlt_plugin.contracts import REJECTED_SUFFIX
-from floe_ingestion_defs.dlt_plugin.destination_config import open_configured_catalog
-from floe_ingestion_defs.dlt_plugin.errors import IngestionError
-from floe_ingestion_defs.dlt_plugin.failures import raise_as_ingestion_error
+from floe_ingestion_defs.dlt_plugin.config.destination import open_configured_catalog
+from floe_ingestion_defs.dlt_plugin.cursors.stored import read_cursors
+from floe_ingestion_defs.dlt_plugin.errors.categories import error_chain
+from floe_ingestion_defs.dlt_plugin.errors.failures import raise_as_ingestion_error
+from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import IngestionError
 from floe_ingestion_defs.dlt_plugin.isolation import load_each_resource
 from floe_ingestion_defs.dlt_plugin.load_request import WHOLE, LoadRequest
-from floe_ingestion_defs.dlt_plugin.metrics import count_failure, count_load
 from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 from floe_ingestion_defs.dlt_plugin.results import LoadResult, ResourceResult
 from floe_ingestion_defs.dlt_plugin.retry import retrying
-from floe_ingestion_defs.dlt_plugin.stored_cursors import read_cursors
+from floe_ingestion_defs.dlt_plugin.schema_contract.contract import REJECTED_SUFFIX
 from floe_ingestion_defs.dlt_plugin.table_state import TableState, read_table_state
-from floe_ingestion_defs.dlt_plugin.tracing import traced
+from floe_ingestion_defs.dlt_plugin.telemetry.metrics import count_failure, count_load
+from floe_ingestion_defs.dlt_plugin.telemetry.tracing import traced
 
 if TYPE_CHECKING:
     from dlt import Pipeline
     from dlt.common.pipeline import LoadInfo, NormalizeInfo
     from opentelemetry.trace import Span
 
-    from floe_ingestion_defs.dlt_plugin.config import RetryConfig
+    from floe_ingestion_defs.dlt_plugin.config.ingestion import RetryConfig
 
 _LOG = structlog.get_logger(__name__)
 _EXTRACT_AGAIN = frozenset({"StateConflict", "LoadExpired"})

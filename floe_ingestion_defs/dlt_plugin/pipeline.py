@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
+from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
+from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
+from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor
 from floe_ingestion_defs.dlt_plugin.load_request import WHOLE, LoadRequest
-from floe_ingestion_defs.dlt_plugin.phases import PhaseClock
-from floe_ingestion_defs.dlt_plugin.redaction import Redactor
-from floe_ingestion_defs.dlt_plugin.rejections import Rejections
-from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
+from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
+from floe_ingestion_defs.dlt_plugin.telemetry.phases import PhaseClock
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -22,21 +22,24 @@ from floe_ingestion_defs.contracts import (
 )
 from floe_ingestion_defs.contracts.metadata import checked_health_timeout
 from floe_ingestion_defs.dlt_plugin.capabilities import Capabilities
-from floe_ingestion_defs.dlt_plugin.categories import categorize_error
-from floe_ingestion_defs.dlt_plugin.config import DltIngestionConfig, IngestionSourceConfig
-from floe_ingestion_defs.dlt_plugin.config_errors import explain
-from floe_ingestion_defs.dlt_plugin.destination_config import destination_config, environment_of
-from floe_ingestion_defs.dlt_plugin.errors import (
+from floe_ingestion_defs.dlt_plugin.config.destination import destination_config, environment_of
+from floe_ingestion_defs.dlt_plugin.config.extras import check_extras
+from floe_ingestion_defs.dlt_plugin.config.ingestion import (
+    DltIngestionConfig,
+    IngestionSourceConfig,
+)
+from floe_ingestion_defs.dlt_plugin.config.messages import explain
+from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec, resource_specs
+from floe_ingestion_defs.dlt_plugin.errors.categories import categorize_error
+from floe_ingestion_defs.dlt_plugin.errors.failures import raise_as_ingestion_error
+from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
     IngestionError,
     PipelineConfigurationError,
     ResourceLoadsFailed,
 )
-from floe_ingestion_defs.dlt_plugin.extras import check_extras
-from floe_ingestion_defs.dlt_plugin.failures import raise_as_ingestion_error
+from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor, redactor_for
 from floe_ingestion_defs.dlt_plugin.health import check_health
 from floe_ingestion_defs.dlt_plugin.load_request import WHOLE, LoadRequest
-from floe_ingestion_defs.dlt_plugin.logs import configure_logs
-from floe_ingestion_defs.dlt_plugin.phases import PhaseClock
 from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 from floe_ingestion_defs.dlt_plugin.preparation import (
     as_source_config,
@@ -47,16 +50,16 @@ from floe_ingestion_defs.dlt_plugin.preparation import (
     reach_source,
     resolve_source,
 )
-from floe_ingestion_defs.dlt_plugin.redaction import Redactor, redactor_for
-from floe_ingestion_defs.dlt_plugin.rejections import Rejections
-from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec, resource_specs
 from floe_ingestion_defs.dlt_plugin.results import LoadResult
-from floe_ingestion_defs.dlt_plugin.tracing import traced
+from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
+from floe_ingestion_defs.dlt_plugin.telemetry.logs import configure_logs
+from floe_ingestion_defs.dlt_plugin.telemetry.phases import PhaseClock
+from floe_ingestion_defs.dlt_plugin.telemetry.tracing import traced
 
 if TYPE_CHECKING:
     from dlt.extract import DltSource
 
-    from floe_ingestion_defs.destinations.iceberg.audit import Audit
+    from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit
 
 _DISTRIBUTION = "floe-ingestion-defs"
 

@@ -11,27 +11,30 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr, ValidationError
 
 from floe_ingestion_defs.contracts import IngestionConfig
-from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
-from floe_ingestion_defs.dlt_plugin.config_errors import explain
-from floe_ingestion_defs.dlt_plugin.config_rules import as_words
-from floe_ingestion_defs.dlt_plugin.errors import PipelineConfigurationError, SourceConnectionError
-from floe_ingestion_defs.dlt_plugin.failures import as_ingestion_error
+from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
+from floe_ingestion_defs.dlt_plugin.config.messages import explain
+from floe_ingestion_defs.dlt_plugin.config.placeholders import missing_names, resolve_placeholders
+from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec, resource_specs
+from floe_ingestion_defs.dlt_plugin.config.rules import as_words
+from floe_ingestion_defs.dlt_plugin.config.source_options import OPTIONS_MODELS, SourceOptions
+from floe_ingestion_defs.dlt_plugin.cursors.incremental import overwrite_window
+from floe_ingestion_defs.dlt_plugin.errors.failures import as_ingestion_error
+from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
+    PipelineConfigurationError,
+    SourceConnectionError,
+)
+from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor
 from floe_ingestion_defs.dlt_plugin.hints import apply_spec, assemble_source
-from floe_ingestion_defs.dlt_plugin.incremental import overwrite_window
 from floe_ingestion_defs.dlt_plugin.load_request import WHOLE, LoadRequest
-from floe_ingestion_defs.dlt_plugin.phases import PhaseClock
-from floe_ingestion_defs.dlt_plugin.placeholders import missing_names, resolve_placeholders
-from floe_ingestion_defs.dlt_plugin.redaction import Redactor
-from floe_ingestion_defs.dlt_plugin.rejections import Rejections
-from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec, resource_specs
-from floe_ingestion_defs.dlt_plugin.source_options import OPTIONS_MODELS, SourceOptions
+from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 from floe_ingestion_defs.dlt_plugin.sources import SOURCE_TYPES
+from floe_ingestion_defs.dlt_plugin.telemetry.phases import PhaseClock
 
 if TYPE_CHECKING:
     from dlt import Pipeline
     from dlt.extract import DltSource
 
-    from floe_ingestion_defs.destinations.iceberg.audit import Audit
+    from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 _RESOLVED = ("source_config", "credentials", "initial_value")
@@ -187,8 +190,8 @@ def build_source(
     Raises:
         PipelineConfigurationError: What is asked for cannot be done with these resources.
     """
-    from floe_ingestion_defs.dlt_plugin.contract_gate import guard_resource
     from floe_ingestion_defs.dlt_plugin.row_versions import version_rows
+    from floe_ingestion_defs.dlt_plugin.schema_contract.gate import guard_resource
 
     request.check(specs)
     resources = SOURCE_TYPES[source.source_type].build(source, options, specs, request, rejections)

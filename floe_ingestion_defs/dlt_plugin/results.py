@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from floe_ingestion_defs.contracts import IngestionResult
-from floe_ingestion_defs.dlt_plugin.rejections import Rejections
+from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dlt.extract.items_transform import ItemTransform
 if TYPE_CHECKING:
     from dlt.extract import DltResource
 
-    from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
+    from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 
 _VERSION = "_dlt_id"
 _OF_A_NAME, _OF_A_COLUMN = "\x1f", "\x1e"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from floe_ingestion_defs.destinations.iceberg.catalog import catalog_properties
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import catalog_properties
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
-from floe_ingestion_defs.dlt_plugin.destination_config import environment_of
-from floe_ingestion_defs.dlt_plugin.redaction import redactor_for
+from floe_ingestion_defs.dlt_plugin.config.destination import environment_of
+from floe_ingestion_defs.dlt_plugin.errors.redaction import redactor_for
 
 LOGIN = {"client_id": "floe", "client_secret": "${CATALOG_SECRET}", "token_url": "https://login"}
 

@@ -15,7 +15,7 @@ from floe_ingestion_defs.dlt_plugin import (
     PipelineConfigurationError,
     RetryConfig,
 )
-from floe_ingestion_defs.dlt_plugin.source_options import OPTIONS_MODELS
+from floe_ingestion_defs.dlt_plugin.config.source_options import OPTIONS_MODELS
 
 FILES = {
     "name": "files",

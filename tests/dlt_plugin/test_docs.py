@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel
 
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionSourceConfig, RetryConfig
-from floe_ingestion_defs.dlt_plugin.source_options import OPTIONS_MODELS
+from floe_ingestion_defs.dlt_plugin.config.source_options import OPTIONS_MODELS
 
 DOCS = Path(__file__).parents[2] / "docs"
 YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)

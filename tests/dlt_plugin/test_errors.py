@@ -22,7 +22,7 @@ from floe_ingestion_defs.dlt_plugin import (
     SchemaContractViolation,
     categorize_error,
 )
-from floe_ingestion_defs.dlt_plugin.categories import retry_after_seconds
+from floe_ingestion_defs.dlt_plugin.errors.categories import retry_after_seconds
 
 TRANSIENT = ErrorCategory.TRANSIENT
 PERMANENT = ErrorCategory.PERMANENT

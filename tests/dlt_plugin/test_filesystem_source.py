@@ -198,7 +198,7 @@ def test_types_of_the_table_hold_for_later_files(
 
 
 def test_no_columns_are_added(files: Source, landing: Path, load: Load, tmp_path: Path) -> None:
-    from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
+    from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
 
     (landing / "a.csv").write_text("id\n1\n")
     load(files)
@@ -482,7 +482,7 @@ def test_a_folder_without_files_loads_nothing(files: Source, load: Load) -> None
 
 
 def test_ten_thousand_files_are_remembered_in_little_state() -> None:
-    from floe_ingestion_defs.dlt_plugin.sources.file_listing import ListedFile, LoadedFiles
+    from floe_ingestion_defs.dlt_plugin.sources.files.listing import ListedFile, LoadedFiles
 
     files = [ListedFile(str(n), f"/landing/{n}", n.to_bytes(8)) for n in range(10_000)]
     state: dict[str, Any] = {}
@@ -562,7 +562,7 @@ def test_a_large_file_is_checked_whole_without_being_held_in_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It is read twice: once to see that it can be read, and once to load it."""
-    from floe_ingestion_defs.dlt_plugin.sources import file_readers
+    from floe_ingestion_defs.dlt_plugin.sources.files import readers as file_readers
 
     monkeypatch.setattr(file_readers, "_HELD_BYTES", 100_000)
     lines = [f"{number},name {number}\n" for number in range(20_000)]

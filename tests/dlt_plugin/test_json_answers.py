@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from requests import Response
 
-from floe_ingestion_defs.dlt_plugin.sources.json_answers import Answer
+from floe_ingestion_defs.dlt_plugin.sources.rest.json_responses import Answer
 
 BODIES: dict[str, bytes] = {
     "an object": '{"data": [{"id": 1, "name": "Ærø", "share": 0.1}], "next": null}'.encode(),

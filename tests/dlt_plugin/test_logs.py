@@ -22,7 +22,7 @@ plugin = DltIngestionPlugin({"sources": [config]})
 plugin.run(plugin.create_pipeline(plugin.source("files")))
 pathlib.Path("landing/b.csv").write_text("id\\n1,2\\n")
 plugin.run(plugin.create_pipeline(plugin.source("files")))
-logging.getLogger("floe_ingestion_defs.destinations.iceberg").warning("Moving %s rows", 3)
+logging.getLogger("floe_ingestion_defs.destinations.impl.iceberg").warning("Moving %s rows", 3)
 """
 
 

@@ -248,7 +248,7 @@ def test_a_source_that_hangs_is_given_up(items: Source, monkeypatch: pytest.Monk
 def test_the_catalog_is_the_one_that_the_configuration_names(
     files: Source, landed: Path, tmp_path: Path
 ) -> None:
-    from floe_ingestion_defs.dlt_plugin.destination_config import open_configured_catalog
+    from floe_ingestion_defs.dlt_plugin.config.destination import open_configured_catalog
 
     catalog = {
         "type": "sql",

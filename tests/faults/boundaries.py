@@ -19,7 +19,9 @@ from typing import Any
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.catalog.sql import SqlCatalog
 
-from floe_ingestion_defs.destinations.iceberg import change, client, load, stage
+from floe_ingestion_defs.destinations.impl.iceberg import client, load
+from floe_ingestion_defs.destinations.impl.iceberg.changes import change
+from floe_ingestion_defs.destinations.impl.iceberg.files import staged_files as stage
 
 Hook = Callable[[int, str], None]
 

@@ -12,12 +12,12 @@ from dlt.common.versioned_state import decompress_state
 from pyiceberg.table import Table
 
 from faults.loads import PIPELINE, run_again
-from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
-from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
-from floe_ingestion_defs.destinations.iceberg.load_log import LogView
-from floe_ingestion_defs.destinations.iceberg.maintenance import remove_orphans
-from floe_ingestion_defs.destinations.iceberg.publish import mark_of
-from floe_ingestion_defs.destinations.iceberg.state import decode_document
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LogView
+from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import decode_document
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
+from floe_ingestion_defs.destinations.impl.iceberg.publish import mark_of
 
 Row = dict[str, Any]
 

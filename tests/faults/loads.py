@@ -9,7 +9,7 @@ from typing import Any
 import dlt
 
 from faults import boundaries
-from floe_ingestion_defs.destinations.iceberg import compaction
+from floe_ingestion_defs.destinations.impl.iceberg.log import compaction
 
 Row = dict[str, Any]
 PIPELINE = "shop"

@@ -16,7 +16,7 @@ from faults.boundaries import wait_for
 from faults.cases import Case
 from faults.contents import Contents, read_contents
 from faults.loads import Row, pipeline
-from floe_ingestion_defs.destinations.iceberg.errors import StateConflict
+from floe_ingestion_defs.destinations.impl.iceberg.errors import StateConflict
 
 MOST_RUNS = 20
 

@@ -13,10 +13,11 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from faults import boundaries, loads
 from faults.loads import Row, pipeline
-from floe_ingestion_defs.destinations.iceberg import change, stage
-from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
-from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
-from floe_ingestion_defs.destinations.iceberg.maintenance import release_blocked
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations.impl.iceberg.changes import change
+from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.impl.iceberg.files import staged_files as stage
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import release_blocked
 
 
 def open_under(hook: boundaries.Hook | None, namespace: str, folder: Path) -> None:

@@ -14,8 +14,8 @@ from faults import boundaries
 from faults.boundaries import wait_for
 from faults.loads import Row, pipeline
 from floe_ingestion_defs.destinations import iceberg
-from floe_ingestion_defs.destinations.iceberg.audit import Finding, StagedTable
-from floe_ingestion_defs.destinations.iceberg.errors import AuditFailed, StateConflict
+from floe_ingestion_defs.destinations.impl.iceberg.audit import Finding, StagedTable
+from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed, StateConflict
 
 
 def no_negatives(staged: StagedTable) -> Iterator[Finding]:
@@ -88,7 +88,7 @@ def run_ahead(namespace: str, folder: Path) -> None:
 
 
 def _ids(namespace: str) -> list[int]:
-    from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
+    from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
 
     rows = open_catalog().load_table((namespace, "events")).scan().to_arrow()
     return sorted(rows["id"].to_pylist())

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-DESTINATION = "floe_ingestion_defs.destinations.iceberg.client"
+DESTINATION = "floe_ingestion_defs.destinations.impl.iceberg.client"
 PLUGIN = "floe_ingestion_defs.dlt_plugin"
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from floe_ingestion_defs.dlt_plugin.sources.base import SourceType
-from floe_ingestion_defs.dlt_plugin.sources.filesystem import FilesystemSource
+from floe_ingestion_defs.dlt_plugin.sources.files.filesystem import FilesystemSource
 from floe_ingestion_defs.dlt_plugin.sources.python import PythonSource
-from floe_ingestion_defs.dlt_plugin.sources.rest_api import RestApiSource
-from floe_ingestion_defs.dlt_plugin.sources.sql_database import SqlDatabaseSource
+from floe_ingestion_defs.dlt_plugin.sources.rest.rest_api import RestApiSource
+from floe_ingestion_defs.dlt_plugin.sources.sql.sql_database import SqlDatabaseSource
 
 SOURCE_TYPES: dict[str, SourceType] = {
     kind.name: kind

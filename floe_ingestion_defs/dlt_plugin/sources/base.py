@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 if TYPE_CHECKING:
     from dlt.extract import DltResource
 
-    from floe_ingestion_defs.dlt_plugin.config import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
     from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
-    from floe_ingestion_defs.dlt_plugin.rejections import Rejections
-    from floe_ingestion_defs.dlt_plugin.resources import ResourceSpec
+    from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 
 
 class SourceType(Protocol):

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 from pyiceberg.table import Table
 
-from floe_ingestion_defs.dagster_wiring.check_settings import FreshnessCheck
-from floe_ingestion_defs.dagster_wiring.table_checks.freshness import check_freshness, last_tick
+from floe_ingestion_defs.dagster_wiring.checks.freshness import check_freshness, last_tick
+from floe_ingestion_defs.dagster_wiring.settings.checks import FreshnessCheck
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
 
 MakeTable = Callable[..., Table]

@@ -5,10 +5,10 @@ import pyarrow as pa
 import pytest
 from pyiceberg.table import Table
 
-from floe_ingestion_defs.dagster_wiring.check_settings import RowCountChangeCheck
-from floe_ingestion_defs.dagster_wiring.table_checks.not_null import check_not_null
-from floe_ingestion_defs.dagster_wiring.table_checks.row_counts import check_row_count_change
-from floe_ingestion_defs.dagster_wiring.table_checks.unique_key import check_unique_key
+from floe_ingestion_defs.dagster_wiring.checks.not_null import check_not_null
+from floe_ingestion_defs.dagster_wiring.checks.row_counts import check_row_count_change
+from floe_ingestion_defs.dagster_wiring.checks.unique_key import check_unique_key
+from floe_ingestion_defs.dagster_wiring.settings.checks import RowCountChangeCheck
 
 MakeTable = Callable[..., Table]
 

@@ -5,8 +5,8 @@ import pytest
 from pyiceberg.table import Table
 from pyiceberg.types import StringType
 
-from floe_ingestion_defs.dagster_wiring.table_checks.finding import Finding
-from floe_ingestion_defs.dagster_wiring.table_checks.schema_contract import check_schema_contract
+from floe_ingestion_defs.dagster_wiring.checks.finding import Finding
+from floe_ingestion_defs.dagster_wiring.checks.schema_contract import check_schema_contract
 from floe_ingestion_defs.dlt_plugin import ColumnConfig, ResourceSpec
 
 MakeTable = Callable[..., Table]

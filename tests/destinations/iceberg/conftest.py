@@ -22,8 +22,8 @@ from pyiceberg.table import Table
 from servers.stack import rest_stack
 
 from floe_ingestion_defs.destinations import iceberg
-from floe_ingestion_defs.destinations.iceberg.catalog import open_catalog
-from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 
 Row = dict[str, Any]
 

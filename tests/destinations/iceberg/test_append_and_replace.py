@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dlt
 import pytest
 
-from floe_ingestion_defs.destinations.iceberg.errors import AuditFailed
+from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed
 
 if TYPE_CHECKING:
     from tests.destinations.iceberg.conftest import Lake, Row

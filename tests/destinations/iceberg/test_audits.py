@@ -9,8 +9,8 @@ import dlt
 import pyarrow.compute as pc
 import pytest
 
-from floe_ingestion_defs.destinations.iceberg.audit import Finding, StagedTable
-from floe_ingestion_defs.destinations.iceberg.errors import AuditFailed
+from floe_ingestion_defs.destinations.impl.iceberg.audit import Finding, StagedTable
+from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed
 
 if TYPE_CHECKING:
     from tests.destinations.iceberg.conftest import Lake

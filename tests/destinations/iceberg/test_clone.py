@@ -20,12 +20,14 @@ from servers.fixtures import make_stack
 from servers.stack import Stack
 
 from floe_ingestion_defs.branch import branch_namespace
-from floe_ingestion_defs.destinations.iceberg import clone, compaction, maintenance
-from floe_ingestion_defs.destinations.iceberg import load as loads
-from floe_ingestion_defs.destinations.iceberg.branch_end import drop_branch
-from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
-from floe_ingestion_defs.destinations.iceberg.errors import DatasetRefused
-from floe_ingestion_defs.destinations.iceberg.state import decode_document
+from floe_ingestion_defs.destinations.impl.iceberg import load as loads
+from floe_ingestion_defs.destinations.impl.iceberg.branch import clone
+from floe_ingestion_defs.destinations.impl.iceberg.branch.drop import drop_branch
+from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.impl.iceberg.errors import DatasetRefused
+from floe_ingestion_defs.destinations.impl.iceberg.log import compaction
+from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import decode_document
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance import orphans as maintenance
 
 if TYPE_CHECKING:
     from tests.destinations.iceberg.conftest import Lake

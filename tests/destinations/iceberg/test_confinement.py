@@ -21,10 +21,13 @@ from pyiceberg.types import IntegerType
 
 from floe_ingestion_defs.branch import LONGEST_NAMESPACE, Branch, InvalidBranch, current_branch
 from floe_ingestion_defs.destinations import branch_namespace
-from floe_ingestion_defs.destinations.iceberg import load as loads
-from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
-from floe_ingestion_defs.destinations.iceberg.errors import DatasetRefused
-from floe_ingestion_defs.destinations.iceberg.maintenance import release_blocked, remove_orphans
+from floe_ingestion_defs.destinations.impl.iceberg import load as loads
+from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.impl.iceberg.errors import DatasetRefused
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import (
+    release_blocked,
+    remove_orphans,
+)
 
 if TYPE_CHECKING:
     from tests.destinations.iceberg.conftest import Lake

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from floe_ingestion_defs.destinations import iceberg
-from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
-from floe_ingestion_defs.destinations.iceberg.maintenance import remove_orphans
+from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ import pytest
 from dlt.destinations.impl.filesystem.iceberg_adapter import iceberg_adapter, iceberg_partition
 from pyiceberg.table.sorting import NullOrder
 
-from floe_ingestion_defs.destinations.iceberg.errors import InvalidHint
+from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
 
 if TYPE_CHECKING:
     from tests.destinations.iceberg.conftest import Lake, Row

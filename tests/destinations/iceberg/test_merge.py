@@ -10,7 +10,7 @@ import dlt
 import pyarrow as pa
 import pytest
 
-from floe_ingestion_defs.destinations.iceberg.errors import AuditFailed, InvalidHint
+from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed, InvalidHint
 
 if TYPE_CHECKING:
     from tests.destinations.iceberg.conftest import Lake, Row

@@ -11,9 +11,10 @@ import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
-from floe_ingestion_defs.destinations.iceberg import commits, maintenance
-from floe_ingestion_defs.destinations.iceberg.dataset import Dataset
-from floe_ingestion_defs.destinations.iceberg.maintenance import remove_orphans
+from floe_ingestion_defs.destinations.impl.iceberg import commits
+from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance import orphans as maintenance
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
 
 if TYPE_CHECKING:
     from tests.destinations.iceberg.conftest import Lake

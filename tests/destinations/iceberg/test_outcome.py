@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import dlt
 import pytest
 
-from floe_ingestion_defs.destinations.iceberg.audit import Finding, StagedTable
-from floe_ingestion_defs.destinations.iceberg.outcome import Outcome
+from floe_ingestion_defs.destinations.impl.iceberg.audit import Finding, StagedTable
+from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
 
 if TYPE_CHECKING:
     from tests.destinations.iceberg.conftest import Lake
@@ -96,7 +96,7 @@ def test_an_audit_is_told_what_remains_beside_a_window(lake: Lake) -> None:
 
 
 def lake_window(lower: int, upper: int) -> Any:
-    from floe_ingestion_defs.destinations.iceberg.window import iceberg_window
+    from floe_ingestion_defs.destinations.impl.iceberg.window import iceberg_window
 
     events = dlt.resource([{"id": n, "at": n} for n in (2, 3)], name="events")
     return iceberg_window(events, "at", lower, upper)

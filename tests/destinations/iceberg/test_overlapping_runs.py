@@ -9,8 +9,8 @@ import dlt
 import pyarrow as pa
 import pytest
 
-from floe_ingestion_defs.destinations.iceberg import compaction
-from floe_ingestion_defs.destinations.iceberg.errors import IncompatibleSchema
+from floe_ingestion_defs.destinations.impl.iceberg.errors import IncompatibleSchema
+from floe_ingestion_defs.destinations.impl.iceberg.log import compaction
 
 if TYPE_CHECKING:
     from tests.destinations.iceberg.conftest import Lake

@@ -258,7 +258,7 @@ def test_an_unknown_table_is_an_error_of_its_own(orders: dlt.Pipeline) -> None:
 
 def test_only_columns_that_a_query_names_are_read(orders: dlt.Pipeline) -> None:
     """A count of a wide table does not read its texts."""
-    from floe_ingestion_defs.destinations.iceberg.sql_client import _mentioned_names
+    from floe_ingestion_defs.destinations.impl.iceberg.sql_client import _mentioned_names
 
     named = _mentioned_names("select max(Text) from orders where id > 1")
     assert named is not None
@@ -282,7 +282,7 @@ def test_without_duckdb_the_error_names_the_extra(
     orders: dlt.Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DuckDB is not needed to load, and who wants to read is told what to install."""
-    for module in ("floe_ingestion_defs.destinations.iceberg", "dlt.destinations.impl.duckdb"):
+    for module in ("floe_ingestion_defs.destinations.impl.iceberg", "dlt.destinations.impl.duckdb"):
         monkeypatch.delitem(sys.modules, f"{module}.sql_client", raising=False)
     monkeypatch.setitem(sys.modules, "duckdb", None)
     with pytest.raises(MissingDependencyException, match=r"floe-ingestion-defs\[duckdb\]"):

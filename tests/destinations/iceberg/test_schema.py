@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from pyiceberg.types import DecimalType, DoubleType, LongType
 
-from floe_ingestion_defs.destinations.iceberg.errors import IncompatibleSchema
+from floe_ingestion_defs.destinations.impl.iceberg.errors import IncompatibleSchema
 
 if TYPE_CHECKING:
     from pyiceberg.types import IcebergType

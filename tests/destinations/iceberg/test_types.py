@@ -28,7 +28,7 @@ from pyiceberg.types import (
     TimeType,
 )
 
-from floe_ingestion_defs.destinations.iceberg.errors import InvalidHint
+from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
 
 if TYPE_CHECKING:
     from tests.destinations.iceberg.conftest import Lake
@@ -231,7 +231,7 @@ def test_an_arrow_type_without_a_counterpart_is_refused(lake: Lake) -> None:
 
 def test_a_column_without_an_iceberg_type_names_itself() -> None:
     """What Arrow has and Iceberg has not is said in one sentence."""
-    from floe_ingestion_defs.destinations.iceberg.schema import iceberg_type_of_arrow
+    from floe_ingestion_defs.destinations.impl.iceberg.files.schema import iceberg_type_of_arrow
 
     with pytest.raises(InvalidHint, match="duration"):
         iceberg_type_of_arrow(pa.duration("s"), iter(range(9)))

@@ -12,7 +12,7 @@ import pytest
 from dlt.extract import DltSource
 
 from floe_ingestion_defs.destinations import iceberg_window
-from floe_ingestion_defs.destinations.iceberg.errors import AuditFailed, InvalidHint
+from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed, InvalidHint
 
 if TYPE_CHECKING:
     from tests.destinations.iceberg.conftest import Lake, Row

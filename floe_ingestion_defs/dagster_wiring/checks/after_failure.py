@@ -1,0 +1,54 @@
+"""What the checks say after a load that failed: of the tables as they are.
+
+They stand downstream of the load, which will not let them run, and Dagster shows a check that was
+planned and did not run as failed. All of them would be red, and nobody would see which one is.
+"""
+
+from collections.abc import Iterator, Set
+
+import dagster as dg
+
+from floe_ingestion_defs.dagster_wiring.checks.asset_checks import (
+    configured_checks,
+    evaluate_checks,
+)
+from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator, resources_by_key
+
+
+def describe_unaffected(
+    context: dg.AssetExecutionContext, translator: FloeDltTranslator, told: Set[dg.AssetCheckKey]
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """Yield what the checks find that were planned for this run and can say nothing of the load.
+
+    Args:
+        context: The context of the failing load.
+        translator: The source's translator.
+        told: The checks that the load itself was found to break.
+    """
+    resources = resources_by_key(context.assets_def)
+    configured = configured_checks(translator, resources)
+    keys = [key for key in _list_planned(context) if key in configured and key not in told]
+    try:
+        found = list(evaluate_checks(translator, resources, keys, context.instance))
+    except Exception as error:  # Whatever it is: why the load failed is what counts.
+        context.log.warning(f"the tables could not be looked at after the load failed: {error}")
+        return
+    for key, check, finding in found:
+        result = finding.as_result(key, check.severity)
+        yield dg.AssetCheckEvaluation(
+            asset_key=key.asset_key,
+            check_name=key.name,
+            passed=result.passed,
+            severity=result.severity,
+            description=f"{finding.summary} Looked at after a load that failed.",
+            metadata=result.metadata,
+            blocking=check.blocking,
+        )
+
+
+def _list_planned(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckKey]:
+    planned = dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED
+    for entry in context.instance.all_logs(context.run.run_id, of_type=planned):
+        if entry.dagster_event is not None:
+            data = entry.dagster_event.asset_check_planned_data
+            yield dg.AssetCheckKey(data.asset_key, data.check_name)

@@ -1,0 +1,71 @@
+"""Blocking checks hold before anyone can see the rows: each is an audit of the load, too.
+
+Where one fails, nothing of the load is published, and the run shows the check as failed.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from floe_ingestion_defs.dagster_wiring.settings.checks import Check, FreshnessCheck
+from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator
+from floe_ingestion_defs.dlt_plugin import ResourceSpec
+
+if TYPE_CHECKING:
+    from floe_ingestion_defs.dagster_wiring.checks.finding import Finding
+    from floe_ingestion_defs.destinations.impl.iceberg import audit
+
+
+@dataclass
+class BlockingChecks:
+    """The blocking checks of the assets that one load is about; an audit of the destination.
+
+    Attributes:
+        translator: The source's translator.
+        resources: The assets, with the resource behind each.
+        refused: What the checks found against the load.
+    """
+
+    translator: FloeDltTranslator
+    resources: Mapping[dg.AssetKey, ResourceSpec]
+    refused: "dict[dg.AssetCheckKey, Finding]" = field(default_factory=dict)
+
+    def __call__(self, staged: "audit.StagedTable") -> "Iterator[audit.Finding]":
+        """Yield what keeps a staged table from being published."""
+        from floe_ingestion_defs.dagster_wiring.checks.evaluation import evaluate_staged
+        from floe_ingestion_defs.destinations.impl.iceberg.audit import Finding
+
+        for key, resource in self.resources.items():
+            # Nested tables and the log's own tables have no checks.
+            if staged.name != resource.table:
+                continue
+            for name, check in self._blocking(resource):
+                found = evaluate_staged(check, staged, resource)
+                if not found.passed:
+                    self.refused[dg.AssetCheckKey(key, name)] = found
+                    yield Finding(name, staged.name, found.summary)
+
+    def _blocking(self, resource: ResourceSpec) -> Iterator[tuple[str, Check]]:
+        checks = self.translator.settings.for_resource(resource.name).checks
+        for name, check in checks.configured():
+            # Whether a table is fresh is no question about the rows of a load.
+            if check.blocking and not isinstance(check, FreshnessCheck):
+                yield name, check
+
+    def describe_refused(self) -> Iterator[dg.AssetCheckEvaluation]:
+        """Yield what shows the checks as failed, which stand downstream of the load that failed.
+
+        The load itself has to yield it, or they would stay planned for ever.
+        """
+        for key, found in self.refused.items():
+            yield dg.AssetCheckEvaluation(
+                asset_key=key.asset_key,
+                check_name=key.name,
+                passed=False,
+                severity=dg.AssetCheckSeverity.ERROR,
+                description=found.summary,
+                metadata={**found.metadata, "published": False},
+                blocking=True,
+            )

@@ -1,0 +1,87 @@
+"""Which question is behind the name of a check."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from floe_ingestion_defs.dagster_wiring.checks.finding import Finding
+from floe_ingestion_defs.dagster_wiring.checks.freshness import check_freshness
+from floe_ingestion_defs.dagster_wiring.checks.not_null import (
+    audit_not_null,
+    check_not_null,
+)
+from floe_ingestion_defs.dagster_wiring.checks.row_counts import (
+    audit_row_count_change,
+    check_row_count_change,
+)
+from floe_ingestion_defs.dagster_wiring.checks.schema_contract import (
+    audit_schema_contract,
+    check_schema_contract,
+)
+from floe_ingestion_defs.dagster_wiring.checks.unique_key import (
+    audit_unique_key,
+    check_unique_key,
+)
+from floe_ingestion_defs.dagster_wiring.settings.checks import (
+    Check,
+    FreshnessCheck,
+    NotNullCheck,
+    RowCountChangeCheck,
+    UniqueKeyCheck,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
+from floe_ingestion_defs.dlt_plugin import ResourceSpec
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+    from floe_ingestion_defs.destinations.impl.iceberg.audit import StagedTable
+
+
+def evaluate(
+    check: Check,
+    table: "Table | None",
+    resource: ResourceSpec,
+    last_load: datetime | None,
+    now: datetime,
+) -> Finding:
+    """Find out how a table is.
+
+    Args:
+        check: What to look for.
+        table: The table; None where there is none yet.
+        resource: The resource that is loaded into it.
+        last_load: When it was last loaded, also with nothing new; None for never.
+        now: The present.
+    """
+    match check:
+        case FreshnessCheck():
+            return check_freshness(table, resource, check, last_load, now)
+        case UniqueKeyCheck():
+            appended = resource.write_mode == "append"
+            return check_unique_key(table, check.key_of(resource), appended=appended)
+        case NotNullCheck():
+            return check_not_null(table, check.required_in(resource))
+        case RowCountChangeCheck():
+            return check_row_count_change(table, check)
+        case _:
+            return check_schema_contract(table, resource)
+
+
+def evaluate_staged(check: Check, staged: "StagedTable", resource: ResourceSpec) -> Finding:
+    """Find out how a load would leave a table, before anyone can see it.
+
+    Args:
+        check: What to look for; none of freshness, which is no question about a load.
+        staged: The table with the load's rows.
+        resource: The resource that is loaded.
+    """
+    outcome = Outcome(staged)
+    match check:
+        case UniqueKeyCheck():
+            return audit_unique_key(outcome, check.key_of(resource))
+        case NotNullCheck():
+            return audit_not_null(outcome, check.required_in(resource))
+        case RowCountChangeCheck():
+            return audit_row_count_change(outcome, check)
+        case _:
+            return audit_schema_contract(outcome, resource)

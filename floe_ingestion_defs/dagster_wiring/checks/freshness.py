@@ -1,0 +1,132 @@
+"""Whether a table is recent enough, by the clock that was chosen."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pyarrow.compute as pc
+
+from floe_ingestion_defs.dagster_wiring.checks.data_files import (
+    bounds,
+    live_files,
+    read_columns,
+)
+from floe_ingestion_defs.dagster_wiring.checks.finding import Finding
+from floe_ingestion_defs.dagster_wiring.settings.checks import FreshnessCheck
+from floe_ingestion_defs.dlt_plugin import ResourceSpec
+from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+_MICROSECONDS = 1_000_000
+# A deadline comes round within that, the 29th of February included.
+_LONGEST_CYCLE = timedelta(days=8 * 366)
+
+
+def check_freshness(
+    table: "Table | None",
+    spec: ResourceSpec,
+    check: FreshnessCheck,
+    last_load: datetime | None,
+    now: datetime,
+) -> Finding:
+    """Compare the clock that was chosen with the windows.
+
+    Args:
+        table: The table; None where there is none yet.
+        spec: The resource.
+        check: The configured clock and windows.
+        last_load: When the table was last loaded, also with nothing new; None for never.
+        now: The present.
+    """
+    at = _read_clock(table, spec, check, last_load)
+    what = check.what[0].lower() + check.what[1:]
+    if at is None:
+        return Finding(False, f"{spec.table}: there is no such thing as {what} yet.")
+    age = now - at
+    metadata = {
+        "clock": check.clock,
+        "at": dg.MetadataValue.timestamp(at),
+        "age_seconds": round(age.total_seconds(), 1),
+    }
+    said = f"{spec.table}: {what} was {_format_age(age)} ago"
+    due = _earliest_allowed(check, now)
+    if at < due:
+        return Finding(False, f"{said}, which is too long.", metadata, severity=None)
+    if check.warn_after is not None and age > check.warn_after:
+        return Finding(False, f"{said}, which is becoming long.", metadata, severity="warn")
+    return Finding(True, f"{said}.", metadata)
+
+
+def _earliest_allowed(check: FreshnessCheck, now: datetime) -> datetime:
+    if check.deadline is not None:
+        return last_tick(check.deadline, check.deadline_timezone, now) - check.before_deadline
+    return now - (check.fail_after or timedelta())
+
+
+def last_tick(cron: str, time_zone: str, now: datetime) -> datetime:
+    """Return the last time, up to now, at which a cron expression was due."""
+    ticks = dg.TimeWindowPartitionsDefinition(
+        start=now - _LONGEST_CYCLE, fmt="%s", cron_schedule=cron, timezone=time_zone
+    )
+    with dg.partition_loading_context(effective_dt=now):
+        window = ticks.get_last_partition_window()
+    # A cron that never comes round, such as the 31st of February, is never missed.
+    return window.end if window is not None else datetime.fromtimestamp(0, UTC)
+
+
+def _read_clock(
+    table: "Table | None", spec: ResourceSpec, check: FreshnessCheck, last_load: datetime | None
+) -> datetime | None:
+    changed = _last_change(table)
+    if check.clock == "snapshot":
+        return changed
+    if check.clock == "cursor":
+        return None if table is None else _newest_row(table, spec)
+    return max((at for at in (changed, last_load) if at is not None), default=None)
+
+
+def _last_change(table: "Table | None") -> datetime | None:
+    snapshot = table.current_snapshot() if table is not None else None
+    return None if snapshot is None else datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)
+
+
+def _newest_row(table: "Table", spec: ResourceSpec) -> datetime | None:
+    """Return the cursor's maximum: from the files' statistics, reading only files without them."""
+    field = table.schema().find_field(str(spec.cursor_field))
+    newest: list[datetime] = []
+    unknown = []
+    for task in live_files(table):
+        found = None if task.delete_files else bounds(task.file, field)
+        if found is None:
+            unknown.append(task)
+        else:
+            newest.append(_as_time(found[1], str(field.field_type)))
+    for batch in read_columns(table, unknown, (field.name,)):
+        value = pc.max(batch.column(0)).as_py()
+        newest += [] if value is None else [_as_time(value, str(field.field_type))]
+    return max(newest, default=None)
+
+
+def _as_time(value: Any, iceberg_type: str) -> datetime:
+    """Return a cursor's value as a time: without a zone it is UTC, a date begins at midnight."""
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    if iceberg_type in ("timestamp", "timestamptz"):
+        return datetime.fromtimestamp(value / _MICROSECONDS, UTC)
+    if iceberg_type == "date":
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=value)
+    raise PipelineConfigurationError(
+        f"clock 'cursor' needs a cursor of times, not of {iceberg_type}; use clock 'load'"
+    )
+
+
+def _format_age(age: timedelta) -> str:
+    seconds = max(round(age.total_seconds()), 0)
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} seconds"

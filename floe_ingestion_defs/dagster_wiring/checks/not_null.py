@@ -1,0 +1,69 @@
+"""Whether columns that must have a value have one in every row."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from floe_ingestion_defs.dagster_wiring.checks.data_files import live_files, read_columns
+from floe_ingestion_defs.dagster_wiring.checks.finding import (
+    Finding,
+    missing_columns,
+    table_of,
+)
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
+
+
+def check_not_null(table: "Table | None", columns: Sequence[str]) -> Finding:
+    """Count the missing values of columns: from statistics, reading only files without them.
+
+    Args:
+        table: The table; None where there is none yet.
+        columns: Columns that must have a value.
+    """
+    if table is None:
+        return Finding(True, "The table does not exist yet.")
+    if absent := missing_columns(table.schema(), columns):
+        return absent
+    missing = dict.fromkeys(columns, 0)
+    tasks = live_files(table)
+    for name in columns:
+        field_id = table.schema().find_field(name).field_id
+        unknown = []
+        for task in tasks:
+            counted = (task.file.null_value_counts or {}).get(field_id)
+            if counted is None or task.delete_files:
+                unknown.append(task)
+            else:
+                missing[name] += counted
+        for batch in read_columns(table, unknown, (name,)):
+            missing[name] += batch.column(0).null_count
+    return _judge(missing)
+
+
+def audit_not_null(outcome: "Outcome", columns: Sequence[str]) -> Finding:
+    """Count the missing values of the rows that a load would bring.
+
+    Args:
+        outcome: What the load does to the table.
+        columns: Columns that must have a value.
+    """
+    if absent := missing_columns(outcome.state.metadata.schema(), columns):
+        return absent
+    missing = dict.fromkeys(columns, 0)
+    for batch in outcome.coming(list(missing)):
+        for name in missing:
+            missing[name] += batch.column(name).null_count
+    return _judge(missing)
+
+
+def _judge(missing: Mapping[str, int]) -> Finding:
+    metadata: dict[str, Any] = {"missing_values": sum(missing.values())}
+    if wrong := {name: count for name, count in missing.items() if count}:
+        counts = [{"column": name, "missing": str(count)} for name, count in wrong.items()]
+        metadata["columns"] = table_of(counts, ("column", "missing"))
+        said = ", ".join(f"{name} in {count} rows" for name, count in wrong.items())
+        return Finding(False, f"There is no value of {said}.", metadata)
+    return Finding(True, f"Every row has a value in {', '.join(missing)}.", metadata)

@@ -1,0 +1,79 @@
+"""Whether a load changes the number of rows by no more than is plausible."""
+
+from typing import TYPE_CHECKING
+
+from floe_ingestion_defs.dagster_wiring.checks.finding import Finding
+from floe_ingestion_defs.dagster_wiring.settings.checks import RowCountChangeCheck
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
+
+
+def check_row_count_change(table: "Table | None", check: RowCountChangeCheck) -> Finding:
+    """Compare the rows of the current snapshot with those of the one before it.
+
+    Args:
+        table: The table; None where there is none yet.
+        check: The configured shares.
+    """
+    snapshot = table.current_snapshot() if table is not None else None
+    if table is None or snapshot is None or snapshot.parent_snapshot_id is None:
+        return Finding(True, "There is no earlier snapshot to compare with.")
+    before = _last_rows(table, table.snapshot_by_id(snapshot.parent_snapshot_id))
+    return _compare(before, _rows(snapshot), check)
+
+
+def audit_row_count_change(outcome: "Outcome", check: RowCountChangeCheck) -> Finding:
+    """Compare the rows that a table has with those that a load will leave it.
+
+    Args:
+        outcome: What the load does to the table.
+        check: The configured shares.
+    """
+    table = outcome.staged.current
+    snapshot = table.current_snapshot() if table is not None else None
+    if table is None or snapshot is None:
+        return Finding(True, "There is no earlier snapshot to compare with.")
+    before = _last_rows(table, snapshot)
+    may_lose = check.max_decrease is not None and outcome.may_shrink
+    most = None if before is None else before * (1 + (check.max_increase or 0))
+    may_gain = check.max_increase is not None and (
+        most is None or outcome.staged.current_rows + outcome.staged.rows > most
+    )
+    if not may_lose and not may_gain:
+        # How many rows of a merge are new is known only when keys have been read.
+        return Finding(True, "The load brings too few rows to change the table by too much.")
+    return _compare(before, outcome.rows_after, check)
+
+
+def _compare(before: int | None, now: int | None, check: RowCountChangeCheck) -> Finding:
+    if now is None or before is None:
+        return Finding(True, "The snapshots do not say how many rows they have.")
+    metadata = {"rows": now, "rows_before": before, "rows_changed": now - before}
+    if before == 0:
+        return Finding(True, f"The table was empty and has {now} rows.", metadata)
+    share = (now - before) / before
+    said = f"{before} rows became {now}, a change by {share:+.1%}."
+    too_few = check.max_decrease is not None and share < -check.max_decrease
+    too_many = check.max_increase is not None and share > check.max_increase
+    return Finding(not (too_few or too_many), said, {**metadata, "share_changed": share})
+
+
+def _rows(snapshot: "Snapshot | None") -> int | None:
+    total = snapshot.summary.get("total-records") if snapshot and snapshot.summary else None
+    return None if total is None else int(total)
+
+
+def _last_rows(table: "Table", snapshot: "Snapshot | None") -> int | None:
+    """Return the rows of a snapshot, or of the last one before it that had any.
+
+    Tools that overwrite a table in two commits leave an empty snapshot in between.
+    """
+    rows = _rows(snapshot)
+    while rows == 0 and snapshot is not None and snapshot.parent_snapshot_id is not None:
+        snapshot = table.snapshot_by_id(snapshot.parent_snapshot_id)
+        rows = _rows(snapshot)
+    return rows

@@ -1,0 +1,137 @@
+"""Whether a table has the columns that were agreed on.
+
+The plugin holds a load against its contract before it publishes; this check looks at the table as
+it is, whoever wrote it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dlt.common.normalizers.naming.snake_case import NamingConvention
+
+from floe_ingestion_defs.dagster_wiring.checks.finding import Finding, table_of
+from floe_ingestion_defs.dlt_plugin import ColumnConfig, ResourceSpec
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+    from pyiceberg.table.metadata import TableMetadata
+    from pyiceberg.types import IcebergType
+
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
+
+_CHANGES = ("added", "missing", "changed")
+_DIFFERENCES = ("column", "change", "declared", "table")
+
+
+def check_schema_contract(table: "Table | None", spec: ResourceSpec) -> Finding:
+    """Compare a table's columns with the declared ones.
+
+    A declared column that the table lacks, or has in another type, fails under every contract.
+    Any other column fails unless the contract is `evolve`; those that the table was made with were
+    agreed on by making it.
+
+    Args:
+        table: The table; None where there is none yet, which is no violation.
+        spec: The resource, with its declared columns and its contract.
+    """
+    if table is None:
+        said = f"Table {spec.table} does not exist yet."
+        return Finding(True, said, {"contract": spec.schema_contract})
+    return _judge(table.metadata, spec)
+
+
+def audit_schema_contract(outcome: "Outcome", spec: ResourceSpec) -> Finding:
+    """Compare the columns that a load would leave a table with the declared ones.
+
+    Args:
+        outcome: What the load does to the table.
+        spec: The resource, with its declared columns and its contract.
+    """
+    return _judge(outcome.state.metadata, spec)
+
+
+def _judge(table: "TableMetadata", spec: ResourceSpec) -> Finding:
+    contract = spec.schema_contract
+    differences = list(_differences(table, spec))
+    number = Counter(item["change"] for item in differences)
+    passed = set(number) <= {"added"} if contract == "evolve" else not differences
+    return Finding(
+        passed,
+        _summarize(spec, differences, passed),
+        {
+            "contract": contract,
+            "columns": len(table.schema().fields),
+            **{change: number[change] for change in _CHANGES},
+            **({"differences": table_of(differences, _DIFFERENCES)} if differences else {}),
+        },
+    )
+
+
+def _summarize(spec: ResourceSpec, differences: list[dict[str, str]], passed: bool) -> str:
+    if not differences:
+        return f"{spec.table} has the columns that were agreed on."
+    said = [
+        {
+            "added": "{column} ({table}) was added",
+            "missing": "{column} ({declared}) is missing",
+            "changed": "{column} is {table}, declared is {declared}",
+        }[item["change"]].format(**item)
+        for item in differences
+    ]
+    contract = repr(spec.schema_contract)
+    verdict = f"as {contract} allows" if passed else f"against the contract {contract}"
+    return f"{spec.table}: {'; '.join(said)}, {verdict}."
+
+
+def _differences(table: "TableMetadata", spec: ResourceSpec) -> Iterator[dict[str, str]]:
+    present = {field.name: field.field_type for field in table.schema().fields}
+    normalize = NamingConvention().normalize_path
+    declared = {normalize(name): column for name, column in spec.columns.items()}
+    for name, column in declared.items():
+        if name not in present:
+            yield _difference(name, "missing", column.data_type or "any", "")
+        elif not _is_of_type(present[name], column):
+            yield _difference(name, "changed", _declared_type(column), str(present[name]))
+    first = min(table.schemas, key=lambda schema: schema.schema_id)
+    agreed = {*declared, *(field.name for field in first.fields)}
+    for name, found in present.items():
+        if name not in agreed and not name.startswith("_dlt_"):
+            yield _difference(name, "added", "", str(found))
+
+
+def _difference(column: str, change: str, declared: str, table: str) -> dict[str, str]:
+    return dict(zip(_DIFFERENCES, (column, change, declared, table), strict=True))
+
+
+def _declared_type(column: ColumnConfig) -> str:
+    from floe_ingestion_defs.destinations.impl.iceberg.files.schema import iceberg_type_of_column
+
+    return str(iceberg_type_of_column(column.hints("")))  # type: ignore[arg-type]
+
+
+def _is_of_type(found: "IcebergType", column: ColumnConfig) -> bool:
+    """Whether a column holds what was declared; what was left open fits either way."""
+    from pyiceberg.types import (
+        DecimalType,
+        DoubleType,
+        FixedType,
+        FloatType,
+        IntegerType,
+        LongType,
+        TimestampType,
+        TimestamptzType,
+    )
+
+    from floe_ingestion_defs.destinations.impl.iceberg.files.schema import iceberg_type_of_column
+
+    if column.data_type is None:
+        return True
+    alike: tuple[type, ...] = {
+        "double": (FloatType, DoubleType),
+        "binary": (FixedType,),
+        "bigint": (IntegerType, LongType) if column.precision is None else (),
+        "timestamp": (TimestampType, TimestamptzType) if column.timezone is None else (),
+        "decimal": (DecimalType,) if column.precision is None else (),
+    }.get(column.data_type, ())
+    return isinstance(found, alike) or found == iceberg_type_of_column(column.hints(""))  # type: ignore[arg-type]

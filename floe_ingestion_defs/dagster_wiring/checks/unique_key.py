@@ -1,0 +1,161 @@
+"""Whether every key is in a table once, found out from the rows that one load brings."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from floe_ingestion_defs.dagster_wiring.checks.data_files import (
+    files_added_last,
+    live_files,
+    read_columns,
+)
+from floe_ingestion_defs.dagster_wiring.checks.finding import Finding, missing_columns
+from floe_ingestion_defs.destinations.impl.iceberg.changes.merge import KeySet
+
+if TYPE_CHECKING:
+    from pyiceberg.table import FileScanTask, Table
+    from pyiceberg.table.metadata import TableMetadata
+
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
+
+# Keys held at a time; more are looked at in several passes, each over one range of the keys.
+KEYS_A_PASS = 4_000_000
+_SAMPLE = 100_000
+
+
+@dataclass(frozen=True)
+class _Came:
+    """The key columns of the rows that a load brings, which are read once for each pass."""
+
+    rows: int
+    read: Callable[[], Iterable[pa.RecordBatch]]
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """The data files that were there before, of which only those are read that may hold a key."""
+
+    tasks: "Sequence[FileScanTask]"
+    metadata: "TableMetadata"
+    read: "Callable[[list[FileScanTask]], Iterable[pa.RecordBatch]]"
+
+
+def check_unique_key(
+    table: "Table | None",
+    columns: Sequence[str],
+    appended: bool,
+    keys_a_pass: int = KEYS_A_PASS,
+) -> Finding:
+    """Look for keys that the last load brought twice, or that were there before it.
+
+    Args:
+        table: The table; None where there is none yet.
+        columns: Columns of the key.
+        appended: Whether loads append, so that a key may also be in an earlier file; only files
+            whose statistics leave room for one are read.
+        keys_a_pass: How many keys are held in memory.
+    """
+    if table is None:
+        return Finding(True, "The table does not exist yet.")
+    if absent := missing_columns(table.schema(), columns):
+        return absent
+    names = tuple(columns)
+    new = files_added_last(table)
+    paths = {task.file.file_path for task in new}
+    old = [task for task in live_files(table) if task.file.file_path not in paths]
+    came = _Came(
+        sum(task.file.record_count for task in new), lambda: read_columns(table, new, names)
+    )
+    earlier = _Earlier(
+        old if appended else [], table.metadata, lambda tasks: read_columns(table, tasks, names)
+    )
+    return _look_for_repeats(came, earlier, names, keys_a_pass)
+
+
+def audit_unique_key(
+    outcome: "Outcome", columns: Sequence[str], keys_a_pass: int = KEYS_A_PASS
+) -> Finding:
+    """Look for keys that a load would bring twice, or that would stay beside those it brings.
+
+    Args:
+        outcome: What the load does to the table.
+        columns: Columns of the key.
+        keys_a_pass: How many keys are held in memory.
+    """
+    if absent := missing_columns(outcome.state.metadata.schema(), columns):
+        return absent
+    intent, names = outcome.staged.intent, tuple(columns)
+    primary_key = set(intent.keys.primary_key)
+    if primary_key and primary_key <= set(names) and intent.validity is None:
+        return Finding(True, f"The merge leaves one row of each {', '.join(names)}.")
+    came = _Came(outcome.staged.rows, lambda: outcome.coming(names))
+    earlier = _Earlier(
+        outcome.state.tasks, outcome.state.metadata, lambda tasks: outcome.staying(names, tasks)
+    )
+    return _look_for_repeats(came, earlier, names, keys_a_pass)
+
+
+def _look_for_repeats(
+    came: _Came, earlier: _Earlier, names: tuple[str, ...], keys_a_pass: int
+) -> Finding:
+    repeated = known = read = 0
+    for keys in _passes(came, names, keys_a_pass):
+        counted = keys.group_by(list(names)).aggregate([([], "count_all")])
+        repeated += pc.sum(pc.greater(counted["count_all"], 1)).as_py() or 0
+        if earlier.tasks:
+            key_set = KeySet(keys)
+            candidates = [
+                task for task in earlier.tasks if key_set.may_be_in(task.file, earlier.metadata)
+            ]
+            read += len(candidates)
+            for batch in earlier.read(candidates):
+                known += pc.sum(key_set.contains(batch)).as_py() or 0
+    metadata = {
+        "rows_looked_at": came.rows,
+        "keys_repeated": repeated,
+        "keys_already_there": known,
+        "earlier_files_read": read,
+    }
+    key = ", ".join(names)
+    if repeated or known:
+        said = f"Of {key}, {repeated} keys came more than once and {known} were there already."
+        return Finding(False, said, metadata)
+    return Finding(True, f"Every key of {key} is there once.", metadata)
+
+
+def _passes(came: _Came, columns: tuple[str, ...], at_once: int) -> Iterator[pa.Table]:
+    """Yield the keys of the rows that came, all of them or one range after another."""
+    schema = None
+    for predicate in _ranges(came, columns, at_once):
+        batches = []
+        for batch in came.read():
+            schema = schema or batch.schema
+            batches.append(batch if predicate is None else batch.filter(predicate))
+        if schema is not None:
+            keys = pa.Table.from_batches([batch.cast(schema) for batch in batches], schema)
+            # As in SQL, nothing is no key; `not_null` is the check that finds it.
+            yield keys.drop_null()
+
+
+def _ranges(came: _Came, columns: tuple[str, ...], at_once: int) -> list[Any]:
+    """Cut the keys into ranges of about equal size, by the column that has the most values."""
+    if came.rows <= at_once:
+        return [None]
+    step = max(came.rows // _SAMPLE, 1)
+    sampled = pa.Table.from_batches(
+        batch.take(pa.array(range(0, batch.num_rows, step))) for batch in came.read()
+    )
+    widest = max(columns, key=lambda name: pc.count_distinct(sampled[name]).as_py())
+    ordered = sampled[widest].drop_null().take(pc.sort_indices(sampled[widest].drop_null()))
+    passes = -(-came.rows // at_once)
+    if not len(ordered):
+        return [None]
+    cuts = sorted({ordered[len(ordered) * n // passes].as_py() for n in range(1, passes)})
+    column = pc.field(widest)
+    first, last = column < cuts[0], column >= cuts[-1]
+    between = [(column >= low) & (column < high) for low, high in pairwise(cuts)]
+    return [first | column.is_null(), *between, last]

@@ -1,0 +1,225 @@
+"""What a materialization says about its load, read from Iceberg and so right for empty loads too.
+
+Numbers are numbers, so that the UI plots them over time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from floe_ingestion_defs.dagster_wiring.runs.partition_rows import count_partition_rows
+from floe_ingestion_defs.dagster_wiring.translator import STORAGE_KIND
+from floe_ingestion_defs.dlt_plugin import LoadResult, ResourceSpec
+
+if TYPE_CHECKING:
+    from pyiceberg.schema import Schema
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+_REJECTED = ("reason or column", "what", "number")
+_QUARANTINED = ("file", "reason")
+_LONGEST_TABLE = 100
+# What a load with nothing new leaves out takes no time, and is plotted as that.
+_PHASES = ("extract", "normalize", "stage", "audit", "commit", "publish")
+_CHANGES = ("column", "change", "before", "after")
+
+
+@dataclass(frozen=True)
+class LoadedTable:
+    """A table after a load, as far as its materialization speaks of it.
+
+    Attributes:
+        spec: The resource that was loaded.
+        result: The load.
+        table: The table; None where the load had nothing to make one of.
+        preview_rows: Rows to show; none unless somebody configured it, for rows may be personal
+            data and Dagster keeps its event log.
+        window: First value of the window that the load was of, and the first one after it; None
+            for an incremental load.
+        partitions: How many partitions the load was of.
+    """
+
+    spec: ResourceSpec
+    result: LoadResult
+    table: "Table | None" = None
+    preview_rows: int = 0
+    window: tuple[Any, Any] | None = None
+    partitions: int = 0
+
+    def describe(self) -> dict[str, Any]:
+        """Return the metadata of the materialization.
+
+        `snapshot_id` is the snapshot that the load made, or the one that the table stands at where
+        the load had nothing to add; only a table without any snapshot has none.
+        """
+        loaded, seconds = self.result.resources[self.spec.name], self.result.phase_seconds
+        rows = {
+            "rows_loaded": loaded.rows_loaded,
+            "dagster/row_count": loaded.total_rows,
+            self._name_of_window_rows(): self._rows_of_window(),
+        }
+        snapshots = {
+            "snapshot_id": loaded.snapshot_id,
+            "previous_snapshot_id": loaded.previous_snapshot_id,
+        }
+        # In the order in which people look at it: the UI keeps it.
+        return {
+            **{name: number for name, number in rows.items() if number is not None},
+            **self._describe_rejected(),
+            **self._describe_written(),
+            **self._describe_cursor(),
+            "duration_seconds": round(float(self.result.duration_seconds), 3),
+            **{f"{phase}_seconds": round(seconds.get(phase, 0.0), 3) for phase in _PHASES},
+            # Texts, for a plot of identifiers over time means nothing.
+            **{name: str(number) for name, number in snapshots.items() if number is not None},
+            **({"load_id": ", ".join(self.result.load_ids)} if self.result.load_ids else {}),
+            **self._describe_table(),
+            "dagster/table_name": self.spec.table,
+            "dagster/storage_kind": STORAGE_KIND,
+        }
+
+    def _name_of_window_rows(self) -> str:
+        # Dagster shows what a run of several partitions says on each of them.
+        return "rows_in_range" if self.partitions > 1 else "dagster/partition_row_count"
+
+    def _rows_of_window(self) -> int | None:
+        """Return how many rows the table has in the window of the load."""
+        if self.window is None:
+            return None
+        if self.spec.write_mode == "append" or self.table is None:
+            # What was loaded took the place of everything that was there.
+            return self.result.resources[self.spec.name].rows_loaded
+        return count_partition_rows(self.table, str(self.spec.cursor_field), *self.window)
+
+    def _describe_cursor(self) -> dict[str, Any]:
+        """Return where the cursor stood before the load, and where the next one goes on."""
+        loaded = self.result.resources[self.spec.name]
+        stood = {"cursor_before": loaded.cursor_before, "cursor_after": loaded.cursor_after}
+        return {name: _cursor(value) for name, value in stood.items() if value is not None}
+
+    def _describe_rejected(self) -> dict[str, Any]:
+        """Return what was kept out, which must not go unseen."""
+        rejected = self.result.resources[self.spec.name].rejected
+        described: dict[str, Any] = {"rows_rejected": rejected.rows}
+        if rejected.files:
+            shown = list(rejected.files.items())[:_LONGEST_TABLE]
+            described["files_quarantined"] = len(rejected.files)
+            described["quarantined"] = dg.MetadataValue.table(
+                [dg.TableRecord(dict(zip(_QUARANTINED, found, strict=True))) for found in shown],
+                dg.TableSchema([dg.TableColumn(name) for name in _QUARANTINED]),
+            )
+        if rejected.rows or rejected.values_by_column:
+            rows = [(reason, "rows", n) for reason, n in rejected.rows_by_reason.items()]
+            values = [(column, "values", n) for column, n in rejected.values_by_column.items()]
+            described["rejected"] = dg.MetadataValue.table(
+                [
+                    dg.TableRecord(dict(zip(_REJECTED, found, strict=True)))
+                    for found in [*rows, *values]
+                ],
+                dg.TableSchema([dg.TableColumn(name) for name in _REJECTED]),
+            )
+        return described
+
+    def _describe_written(self) -> dict[str, Any]:
+        """Return what the load's snapshot brought; nothing where there is no table yet."""
+        loaded = self.result.resources[self.spec.name]
+        if self.table is None:
+            return {}
+        wrote = loaded.snapshot_id != loaded.previous_snapshot_id
+        snapshot = _snapshot(self.table, loaded.snapshot_id) if wrote else None
+        changes = list(_schema_changes(self.table, snapshot))
+        described: dict[str, Any] = {
+            "files_added": _count(snapshot, "added-data-files"),
+            "bytes_added": _count(snapshot, "added-files-size"),
+            "schema_changes": len(changes),
+        }
+        if changes:
+            described["schema_changed"] = dg.MetadataValue.table(
+                [dg.TableRecord(dict(zip(_CHANGES, change, strict=True))) for change in changes],
+                dg.TableSchema([dg.TableColumn(name) for name in _CHANGES]),
+            )
+        return described
+
+    def _describe_table(self) -> dict[str, Any]:
+        """Return where the table is, its columns, and rows of it where somebody asked for them."""
+        if self.table is None:
+            return {}
+        preview = {"preview": _preview(self.table, self.preview_rows)} if self.preview_rows else {}
+        return {
+            **preview,
+            "dagster/uri": self.table.location(),
+            "dagster/column_schema": _column_schema(self.table, self.spec),
+        }
+
+
+def _cursor(value: Any) -> Any:
+    """Return a cursor's value: times are shown in the reader's zone, numbers are plotted."""
+    if isinstance(value, datetime):
+        return dg.MetadataValue.timestamp(value if value.tzinfo else value.replace(tzinfo=UTC))
+    return value if isinstance(value, int | float) else str(value)
+
+
+def _snapshot(table: "Table", snapshot_id: int | None) -> "Snapshot | None":
+    return None if snapshot_id is None else table.snapshot_by_id(snapshot_id)
+
+
+def _count(snapshot: "Snapshot | None", name: str) -> int:
+    value = snapshot.summary.get(name) if snapshot is not None and snapshot.summary else None
+    return int(value or 0)
+
+
+def _column_schema(table: "Table", spec: ResourceSpec) -> dg.TableSchema:
+    key = dict.fromkeys(spec.primary_key, "primary key")
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                field.name,
+                str(field.field_type),
+                description=declared.description if declared else field.doc,
+                constraints=dg.TableColumnConstraints(
+                    nullable=not field.required,
+                    other=[key[field.name]] if field.name in key else [],
+                ),
+            )
+            for field in table.schema().fields
+            for declared in [spec.columns.get(field.name)]
+        ]
+    )
+
+
+def _schema_changes(
+    table: "Table", snapshot: "Snapshot | None"
+) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the columns by which a snapshot's schema differs from that of the one before it."""
+    if snapshot is None or snapshot.parent_snapshot_id is None:
+        return
+    before = _types(table, table.snapshot_by_id(snapshot.parent_snapshot_id))
+    after = _types(table, snapshot)
+    for name, kind in after.items():
+        if name not in before:
+            yield name, "added", "", kind
+        elif before[name] != kind:
+            yield name, "widened", before[name], kind
+
+
+def _types(table: "Table", snapshot: "Snapshot | None") -> dict[str, str]:
+    schema: Schema | None = None
+    if snapshot is not None and snapshot.schema_id is not None:
+        schema = table.schemas().get(snapshot.schema_id)
+    return {field.name: str(field.field_type) for field in (schema or table.schema()).fields}
+
+
+def _preview(table: "Table", rows: int) -> dg.MetadataValue[Any]:
+    """Return the first rows as a Markdown table."""
+    shown = table.scan(limit=rows).to_arrow()
+    lines = [shown.column_names, ["---"] * shown.num_columns]
+    lines += [[_cell(value) for value in row.values()] for row in shown.to_pylist()]
+    return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines))
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    return text.replace("|", "\\|").replace("\n", " ")[:100]

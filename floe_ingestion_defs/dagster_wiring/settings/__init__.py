@@ -1,0 +1,1 @@
+"""The `orchestration` settings of a source."""

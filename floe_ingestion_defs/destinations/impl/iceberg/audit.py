@@ -1,0 +1,174 @@
+"""Audits: what must hold before anyone can see a load's rows.
+
+An audit is any callable that reads a staged table and yields findings. One finding ends the load,
+and tables, schemas and state are exactly as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from floe_ingestion_defs.destinations.impl.iceberg.changes.change import parse_bound
+from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import arrow_schema
+from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import any_null, read_staged
+
+if TYPE_CHECKING:
+    from pyiceberg.io import FileIO
+    from pyiceberg.table import Table
+    from pyiceberg.table.metadata import TableMetadata
+
+    from floe_ingestion_defs.destinations.impl.iceberg.intent import TableIntent
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that must not be published.
+
+    Attributes:
+        audit: Which audit found it.
+        table: `namespace.table`.
+        message: What is wrong and what to do, in a sentence or two; no row's values.
+        column: The column that it is about, if it is about one.
+        details: More for programs: counts, types.
+    """
+
+    audit: str
+    table: str
+    message: str
+    column: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        where = f"{self.table}.{self.column}" if self.column else self.table
+        return f"{where}: {self.message} [{self.audit}]"
+
+
+@dataclass(frozen=True)
+class StagedTable:
+    """A table as a load will leave it, before anyone can see it.
+
+    Attributes:
+        name: `namespace.table`.
+        intent: What the load does to the table.
+        metadata: The table's metadata with the schema that the load evolves it to.
+        current: The table as it is now, None where the load creates it.
+        resource: The dlt resource that the rows come from.
+        is_nested: Whether the rows are nested in those of another table.
+    """
+
+    name: str
+    intent: TableIntent
+    metadata: TableMetadata
+    io: FileIO
+    current: Table | None = None
+    resource: str | None = None
+    is_nested: bool = False
+
+    @property
+    def rows(self) -> int:
+        """The number of staged rows."""
+        return self.intent.rows
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of the staged rows."""
+        return arrow_schema(self.metadata)
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Streams the staged rows, some of their columns or all."""
+        for _, batch in read_staged(self.io, self.intent.files, self.schema, columns):
+            yield batch
+
+    @property
+    def current_rows(self) -> int:
+        """The number of rows that the table has now."""
+        snapshot = self.current.current_snapshot() if self.current else None
+        if snapshot is None or snapshot.summary is None:
+            return 0
+        return int(snapshot.summary["total-records"] or 0)
+
+
+Audit = Callable[[StagedTable], Iterable[Finding]]
+
+
+def no_null_in_a_key(staged: StagedTable) -> Iterator[Finding]:
+    """A null in a key would match nothing, and the row would be loaded again by every merge."""
+    keys = staged.intent.keys
+    columns = [
+        c for c in dict.fromkeys((*keys.primary_key, *keys.merge_key)) if c in staged.schema.names
+    ]
+    nulls = dict.fromkeys(columns, 0)
+    for batch in staged.batches(columns) if columns else ():
+        if any_null(batch, columns) is not None:
+            for name in columns:
+                nulls[name] += batch.column(name).null_count
+    for name, count in nulls.items():
+        if count:
+            yield Finding(
+                "no_null_in_a_key",
+                staged.name,
+                f"{count} of {staged.rows} rows have a null in this key column. Filter them in the "
+                "source, or choose a key that is always there.",
+                column=name,
+                details={"rows": count},
+            )
+
+
+def rows_in_window(staged: StagedTable) -> Iterator[Finding]:
+    """A row outside the window that a load overwrites would be doubled by the next overwrite."""
+    window = staged.intent.window
+    if window is None:
+        return
+    column_type = staged.schema.field(window.column).type
+    lower, upper = (parse_bound(bound, column_type) for bound in (window.lower, window.upper))
+    outside = 0
+    for batch in staged.batches([window.column]):
+        column = batch.column(window.column)
+        inside = pc.and_(pc.greater_equal(column, lower), pc.less(column, upper))
+        outside += batch.num_rows - (pc.sum(inside).as_py() or 0)
+    if outside:
+        yield Finding(
+            "rows_in_window",
+            staged.name,
+            f"{outside} of {staged.rows} rows are not in {window.lower} <= {window.column} < "
+            f"{window.upper}, the window that this load overwrites. Extract only its rows.",
+            column=window.column,
+            details={"rows": outside},
+        )
+
+
+@dataclass(frozen=True)
+class ReplaceGuard:
+    """Refuses to replace a table by one with far fewer rows, as an empty answer of a source would.
+
+    Nested tables follow their root, whatever they hold.
+
+    Attributes:
+        min_share: The smallest allowed share of the table's present rows, 0 to 1.
+    """
+
+    min_share: float
+
+    def __call__(self, staged: StagedTable) -> Iterator[Finding]:
+        """Compares the staged rows with the table's present ones."""
+        if staged.intent.disposition != "replace" or staged.is_nested:
+            return
+        present = staged.current_rows
+        if staged.rows < present * self.min_share:
+            yield Finding(
+                "replace_guard",
+                staged.name,
+                f"The load would replace {present} rows with {staged.rows}, fewer than the share "
+                f"of {self.min_share} that `replace_min_share` requires. Lower it for a run if the "
+                "source really shrank.",
+                details={"present_rows": present, "staged_rows": staged.rows},
+            )
+
+
+BUILT_IN: tuple[Audit, ...] = (no_null_in_a_key, rows_in_window)

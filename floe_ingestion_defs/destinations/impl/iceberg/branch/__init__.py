@@ -1,0 +1,1 @@
+"""Branch deployments: cloning production's tables, and dropping the clones."""

@@ -1,0 +1,215 @@
+"""A branch's tables on first use: production's, without a copy of their data, or none.
+
+A clone is production's current metadata registered under the branch's name, with paths of its own
+for whatever is written from then on. It is made like a load: the branch's log is created, in one
+commit, with production's loads and states and with the plan of the tables; whoever opens the
+dataset next carries out what is left of the plan.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
+
+import pyarrow as pa
+
+from floe_ingestion_defs.destinations.impl.iceberg.branch.clone_tables import (
+    obstacle_to_cloning,
+    part_from_production,
+    register,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.commits import (
+    CommitOutcomeUnknown,
+    add_snapshot,
+    attempts,
+    commit_certainly,
+    create_table_transaction,
+    load_table,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.impl.iceberg.errors import (
+    CommitConflict,
+    DatasetRefused,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
+    data_path,
+    describe,
+    write_data_file,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
+from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LOG_PROPERTIES, slim
+from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import (
+    decode_document,
+    encode_document,
+    move_state,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.log.view import (
+    LOG_SCHEMA,
+    SETTLED_PROPERTY,
+    LogView,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.publish import (
+    LOG_PROPERTY,
+    MARK_PROPERTY,
+    mark_of,
+)
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+    from floe_ingestion_defs.branch import Branch
+
+logger = logging.getLogger(__name__)
+
+BranchTables = Literal["clone", "empty"]
+
+BRANCH_PROPERTY = "floe.branch"
+_PLAN_PROPERTY = "floe.tables-to-clone"
+_TABLES_AT_ONCE = 8
+
+# For each of production's tables, its metadata file and the seq that it is published through, None
+# where it is no table of production's log.
+Plan = dict[str, tuple[str, int | None]]
+
+
+def set_up_branch(dataset: Dataset, branch: Branch, tables: BranchTables) -> None:
+    """Makes a branch's dataset on first use, and completes one that somebody only began.
+
+    Args:
+        dataset: The branch's dataset.
+        branch: The branch.
+        tables: `clone` for production's tables where the catalog can, `empty` for none.
+
+    Raises:
+        DatasetRefused: It is a dataset of another repository's branch of the same name.
+    """
+    log = load_table(dataset.catalog, dataset.log.identifier) or _begin(dataset, branch, tables)
+    owner = log.properties.get(BRANCH_PROPERTY)
+    if owner != str(branch):
+        raise DatasetRefused(
+            f"`{dataset.name}` is of branch `{owner}`, and not of `{branch}`. Give one of the two "
+            "another name in FLOE_BRANCH."
+        )
+    if _PLAN_PROPERTY in log.properties:
+        _carry_out(dataset, log)
+
+
+def _begin(dataset: Dataset, branch: Branch, tables: BranchTables) -> Table:
+    """Creates the branch's log; where it holds loads of production's, with the plan of tables."""
+    dataset.log.ensure_namespace()
+    production = _production_of(dataset, branch) if tables == "clone" else None
+    if production and (obstacle := obstacle_to_cloning(dataset)):
+        logger.warning(
+            "Branch %s begins with empty tables in %s: the catalog cannot clone those of %s (%s)",
+            branch.name,
+            dataset.name,
+            production.name,
+            obstacle,
+        )
+        production = None
+    properties = {**LOG_PROPERTIES, BRANCH_PROPERTY: str(branch)}
+    rows = LOG_SCHEMA.empty_table()
+    if production and (found := _read(production)):
+        view, plan = found
+        rows = _moved(slim(view), dataset.name)
+        properties[SETTLED_PROPERTY] = str(view.settled_seq)
+        properties[_PLAN_PROPERTY] = json.dumps(plan)
+        logger.info(
+            "Branch %s begins with %s tables of %s in %s",
+            branch.name,
+            len(plan),
+            production.name,
+            dataset.name,
+        )
+    transaction = create_table_transaction(
+        dataset.catalog, dataset.log.identifier, schema=LOG_SCHEMA, properties=properties
+    )
+    if rows.num_rows:
+        metadata, io = transaction.table_metadata, transaction._table.io
+        path = data_path(metadata, f"cloned-{uuid4()}.parquet")
+        write_data_file(io, metadata, path, rows.to_batches())
+        add_snapshot(transaction, [describe(metadata, io, path)])
+    with suppress(CommitConflict, CommitOutcomeUnknown):  # Somebody else may have been first.
+        transaction.commit_transaction()
+    for _ in attempts(f"Creating {dataset.qualified('_dlt_loads')}", deadline_seconds=10):
+        if log := load_table(dataset.catalog, dataset.log.identifier):
+            return log
+    raise AssertionError("unreachable")
+
+
+def _production_of(dataset: Dataset, branch: Branch) -> Dataset | None:
+    """The dataset whose place the branch's takes; a name that was cut does not say which."""
+    namespaces = map(".".join, dataset.catalog.list_namespaces(dataset.namespace[:-1]))
+    own = (name for name in namespaces if not branch.owns(name))
+    name = next((name for name in own if branch.namespace(name) == dataset.name), None)
+    return None if name is None else replace(dataset, name=name)
+
+
+def _read(production: Dataset) -> tuple[LogView, Plan] | None:
+    """Production's log, and its tables as they are at that very state of the log."""
+    log_name = production.log.identifier[-1]
+    for _ in attempts(f"Reading {production.name} while nobody commits"):
+        view = production.log.read()
+        if view is None:
+            return None
+        names = [name for *_, name in production.catalog.list_tables(production.namespace)]
+        tables = {name: production.load_table(name) for name in names if name != log_name}
+        if production.log.read(view) is view:
+            return view, {
+                name: (table.metadata_location, _mark(table, view.uuid))
+                for name, table in tables.items()
+                if table is not None
+            }
+    raise AssertionError("unreachable")
+
+
+def _mark(table: Table, log_uuid: str) -> int | None:
+    return mark_of(table, log_uuid) if table.properties.get(LOG_PROPERTY) == log_uuid else None
+
+
+def _moved(rows: pa.Table, dataset_name: str) -> pa.Table:
+    """The rows of production's log as those of the branch's.
+
+    States name their dataset. What production had committed and not published yet is published by
+    the branch too, from the same files; but a table that comes to be by it is the branch's own.
+    """
+    moved = []
+    for row in rows.to_pylist():
+        if row["state"] is not None:
+            document = move_state(decode_document(row["state"]), dataset_name)
+            row["state"] = encode_document(document)
+        if row["intent"] is not None:
+            intent = LoadIntent.model_validate_json(row["intent"])
+            tables = tuple(t.model_copy(update={"location": None}) for t in intent.tables)
+            row["intent"] = intent.model_copy(update={"tables": tables}).model_dump_json()
+        moved.append(row)
+    return pa.Table.from_pylist(moved, schema=LOG_SCHEMA)
+
+
+def _carry_out(dataset: Dataset, log: Table) -> None:
+    """Registers the tables of the plan that are not there yet, and strikes the plan out."""
+    log_uuid = str(log.metadata.table_uuid)
+    plan: Plan = json.loads(log.properties[_PLAN_PROPERTY])
+
+    def clone(name: str) -> None:
+        metadata_location, mark = plan[name]
+        register(dataset, name, metadata_location)
+        marks = {} if mark is None else {LOG_PROPERTY: log_uuid, MARK_PROPERTY: str(mark)}
+        part_from_production(dataset, name, f"{log.location()}/clones/{name}", log_uuid, marks)
+
+    # Nearly all of it is waiting for the catalog.
+    with ThreadPoolExecutor(_TABLES_AT_ONCE) as threads:
+        list(threads.map(clone, plan))
+
+    def strike_out() -> None:
+        table = load_table(dataset.catalog, dataset.log.identifier)
+        if table is not None and _PLAN_PROPERTY in table.properties:
+            with table.transaction() as transaction:
+                transaction.remove_properties(_PLAN_PROPERTY)
+
+    commit_certainly(f"Completing {dataset.name}", strike_out)

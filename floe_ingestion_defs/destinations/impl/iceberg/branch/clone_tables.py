@@ -1,0 +1,136 @@
+"""One table of a branch: production's metadata under another name, with paths of its own.
+
+And the trial that a catalog has to pass before a branch trusts it with that.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pyarrow as pa
+
+from floe_ingestion_defs.destinations.impl.iceberg.commits import (
+    COMMIT_DEADLINE_SECONDS,
+    commit_certainly,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitContention
+from floe_ingestion_defs.destinations.impl.iceberg.files.listing import list_files
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+    from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+
+CLONE_PROPERTY = "floe.cloned-by-log"
+PROBE_PREFIX = "floe_probe_"
+
+
+def own_locations(table: Table) -> set[str]:
+    """The folders that hold a table's files and no other table's.
+
+    A clone's own location is that of production's table: what is there is not the clone's.
+    """
+    paths = {table.properties.get(f"write.{kind}.path") for kind in ("data", "metadata")}
+    own = {path for path in paths if path}
+    return own if CLONE_PROPERTY in table.properties else {*own, table.location()}
+
+
+def register(dataset: Dataset, name: str, metadata_location: str) -> None:
+    """Registers a table under that name, unless somebody has done so already.
+
+    Raises:
+        TableAlreadyExistsError: The catalog takes no second table of that content.
+    """
+    from pyiceberg.exceptions import TableAlreadyExistsError
+
+    if dataset.load_table(name) is None:
+        try:
+            dataset.catalog.register_table(dataset.identifier(name), metadata_location)
+        except TableAlreadyExistsError:
+            if dataset.load_table(name) is None:
+                raise
+
+
+def part_from_production(
+    dataset: Dataset,
+    name: str,
+    path: str,
+    log_uuid: str,
+    marks: dict[str, str],
+    deadline_seconds: float = COMMIT_DEADLINE_SECONDS,
+) -> None:
+    """Gives a clone paths of its own, and keeps every tool from deleting what it refers to."""
+
+    def attempt() -> None:
+        table = dataset.load_table(name)
+        if table is None or table.properties.get(CLONE_PROPERTY) == log_uuid:
+            return
+        with table.transaction() as transaction:
+            transaction.set_properties(
+                {
+                    "write.data.path": f"{path}/data",
+                    "write.metadata.path": f"{path}/metadata",
+                    "write.metadata.delete-after-commit.enabled": "false",
+                    # Iceberg's own word for files that are shared: no engine purges or sweeps.
+                    "gc.enabled": "false",
+                    CLONE_PROPERTY: log_uuid,
+                    **marks,
+                }
+            )
+
+    commit_certainly(f"Cloning {dataset.qualified(name)}", attempt, deadline_seconds)
+
+
+def obstacle_to_cloning(dataset: Dataset) -> str | None:
+    """Tries on a table of no content what a clone goes through; None if it can be done.
+
+    Only answers that are about the catalog count: one that is out of order raises.
+    """
+    from pyiceberg import exceptions
+
+    name, catalog = f"{PROBE_PREFIX}{uuid4().hex[:10]}", dataset.catalog
+    original = catalog.create_table(dataset.identifier(name), pa.schema([("x", pa.int64())]))
+    copy, path = f"{name}_clone", f"{original.location()}/clone"
+    try:
+        for part in (False, True):
+            register(dataset, copy, original.metadata_location)
+            if part:
+                part_from_production(dataset, copy, path, name, {}, deadline_seconds=5)
+            if not _is_dropped(dataset, copy):
+                return "a table that was registered cannot be dropped"
+            if not original.io.new_input(original.metadata_location).exists():
+                return "dropping a table deletes files that another one has, too"
+        return None
+    except (
+        exceptions.BadRequestError,
+        exceptions.ForbiddenError,
+        exceptions.TableAlreadyExistsError,
+        exceptions.ValidationException,
+        NotImplementedError,
+    ) as refusal:
+        return f"{type(refusal).__name__}: {refusal}"
+    except CommitContention:  # Nobody else knows the table.
+        return "a table that was registered takes no commit"
+    finally:
+        for left in (name, copy):
+            with suppress(exceptions.NoSuchTableError):
+                catalog.drop_table(dataset.identifier(left))
+        for file in list(list_files(original.io, original.location())):
+            original.io.delete(file.path)
+
+
+def _is_dropped(dataset: Dataset, name: str) -> bool:
+    """Drops a table; False where the catalog says time and again that it has failed to."""
+    from pyiceberg.exceptions import ServerError
+
+    for wait in (0.2, 1.0, None):
+        try:
+            dataset.catalog.drop_table(dataset.identifier(name))
+            return True
+        except ServerError:
+            if wait is not None:
+                time.sleep(wait)
+    return False

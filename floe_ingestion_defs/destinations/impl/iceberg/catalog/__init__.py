@@ -1,0 +1,1 @@
+"""Opening a catalog, and confining it to a branch."""

@@ -1,0 +1,161 @@
+"""Opening the one pyiceberg catalog that everything goes through.
+
+The catalog is configured the way every pyiceberg tool does it, by `PYICEBERG_CATALOG__FLOE__URI`
+and its like or in `.pyiceberg.yaml`. With nothing configured, it is a SQLite file and a local
+warehouse under `$FLOE_HOME`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.confinement import confine
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+DEFAULT_CATALOG_NAME = "floe"
+
+
+def floe_home() -> Path:
+    """The folder of the embedded catalog: `$FLOE_HOME`, or `.floe` beside `pyproject.toml`.
+
+    The nearest `pyproject.toml` at or above the working directory counts; where there is none,
+    the folder is in the working directory.
+    """
+    if configured := os.environ.get("FLOE_HOME"):
+        return Path(configured).absolute()
+    here = Path.cwd()
+    project = next((p for p in (here, *here.parents) if (p / "pyproject.toml").exists()), here)
+    return project / ".floe"
+
+
+def embedded_catalog_properties() -> dict[str, str]:
+    """The properties of the catalog that is used where none is configured."""
+    home = floe_home()
+    warehouse = str(home / "warehouse")
+    return {
+        "type": "sql",
+        "uri": f"sqlite:///{home / 'catalog.db'}",
+        # pyiceberg takes the path of a URI as it is: `%20` would be part of a folder's name, and
+        # what follows a `#` none of the path.
+        "warehouse": warehouse if "#" in warehouse else f"file://{warehouse}",
+    }
+
+
+def catalog_properties(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The properties that `open_catalog` opens a catalog with; they may hold secrets.
+
+    Args:
+        name: The catalog's name in pyiceberg's own configuration.
+        overrides: Properties that take precedence over it; None is the same as absent.
+
+    Returns:
+        Texts by their names, and mappings for pyiceberg's `auth` and `ssl`.
+    """
+    from pyiceberg.utils.config import Config
+
+    # Read anew rather than from pyiceberg's import-time copy: tests, notebooks and run workers
+    # set the environment after the import.
+    configured: dict[str, Any] = dict(Config().get_catalog_config(name) or {})
+    configured.update({key: value for key, value in overrides.items() if value is not None})
+    if "uri" not in configured and configured.get("type", "sql") == "sql":
+        configured = {**embedded_catalog_properties(), **configured}
+    uri = str(configured.get("uri", ""))
+    if uri.startswith("http") and "py-catalog-impl" not in configured:
+        configured["type"] = str(configured.get("type", "rest")).lower()
+    if uri.startswith("postgresql"):
+        # A connection that broke while the rows were staged is replaced before it is used.
+        configured.setdefault("pool_pre_ping", "true")
+    return {
+        key: dict(value) if isinstance(value, Mapping) else str(value)
+        for key, value in configured.items()
+    }
+
+
+def open_catalog(
+    name: str = DEFAULT_CATALOG_NAME, overrides: Mapping[str, Any] | None = None
+) -> Catalog:
+    """Opens a pyiceberg catalog, making the embedded one on first use.
+
+    Args:
+        name: The catalog's name in pyiceberg's own configuration.
+        overrides: Catalog properties that take precedence over it.
+
+    Returns:
+        A catalog of whichever type the configuration names. In a branch deployment it refuses
+        every change outside of the branch's own namespaces.
+    """
+    return confine(_open_catalog(name, overrides))
+
+
+def _open_catalog(name: str, overrides: Mapping[str, Any] | None) -> Catalog:
+    from pyiceberg.catalog import load_catalog
+
+    properties = catalog_properties(name, overrides or {})
+    uri = properties.get("uri", "")
+    if uri.startswith("sqlite:///"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    if uri.startswith(("sqlite", "postgresql")):
+        return _open_sql_catalog(name, properties)
+    if properties.get("type") == "rest" and uri:
+        from floe_ingestion_defs.destinations.impl.iceberg.catalog.rest import BoundedRestCatalog
+
+        return BoundedRestCatalog(name, **properties)
+    return load_catalog(name, **properties)
+
+
+_ADMITS: dict[tuple[str | None, str | None], bool] = {}
+
+
+def admits_leading_underscores(catalog: Catalog, namespace: tuple[str, ...]) -> bool:
+    """Whether table names may begin with an underscore, as those of dlt's own tables do.
+
+    Only a REST catalog is asked, once in a process.
+    """
+    from pyiceberg.exceptions import BadRequestError
+
+    properties = catalog.properties
+    if properties.get("type") != "rest":
+        return True
+    key = (properties.get("uri"), properties.get("warehouse"))
+    if key not in _ADMITS:
+        try:
+            _look_up(catalog, (*namespace, "_dlt_loads"))
+            _ADMITS[key] = True
+        except BadRequestError:
+            # A catalog that calls any request bad just now must not be taken for one that objects
+            # to the name: the dataset would get a second log. This raises if it does.
+            _look_up(catalog, (*namespace, "dlt_loads"))
+            _ADMITS[key] = False
+    return _ADMITS[key]
+
+
+def _look_up(catalog: Catalog, identifier: tuple[str, ...]) -> None:
+    from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+
+    with suppress(NoSuchTableError, NoSuchNamespaceError):
+        catalog.load_table(identifier)
+
+
+def _open_sql_catalog(name: str, properties: dict[str, Any]) -> Catalog:
+    from pyiceberg.catalog import load_catalog
+    from sqlalchemy.exc import DBAPIError
+
+    # pyiceberg creates its two tables without IF NOT EXISTS, so of two processes that open a new
+    # database together one is told "table iceberg_tables already exists", by PostgreSQL in a
+    # ProgrammingError or, of the type of the table's rows, an IntegrityError: a second look finds
+    # it.
+    for attempt in range(5):
+        try:
+            return load_catalog(name, **properties)
+        except DBAPIError as error:
+            if attempt == 4 or "already exists" not in str(error):
+                raise
+            time.sleep(0.05 * (attempt + 1))
+    raise AssertionError("unreachable")

@@ -1,0 +1,1 @@
+"""What publishing a load changes in a table: files removed and files added."""

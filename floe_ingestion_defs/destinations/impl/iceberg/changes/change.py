@@ -1,0 +1,319 @@
+"""What publishing an intent changes in a table: data files that go and data files that come.
+
+All of it is computed against one head, and becomes one snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from floe_ingestion_defs.destinations.impl.iceberg.changes.merge import (
+    Deletion,
+    Incoming,
+    KeySet,
+    Mask,
+    Retirement,
+    RowChange,
+    TableState,
+    WindowDeletion,
+    active_versions,
+    key_set_of,
+    matching_rows,
+    present_keys,
+    read_incoming,
+    superseded,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
+from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
+    arrow_schema,
+    data_path,
+    describe,
+    read_data_file,
+    staged_data_file,
+    still_fits,
+    write_data_file,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import (
+    read_staged,
+    write_staged,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.intent import Keys
+
+if TYPE_CHECKING:
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table import FileScanTask
+
+    from floe_ingestion_defs.destinations.impl.iceberg.intent import (
+        Nesting,
+        StagedFile,
+        TableIntent,
+        Validity,
+        Window,
+    )
+
+ReadRoot = Callable[[], tuple[TableState, "TableIntent"]]
+
+
+@dataclass
+class Change:
+    """The data files that one snapshot removes and adds."""
+
+    removed: list[DataFile] = field(default_factory=list)
+    added: list[DataFile] = field(default_factory=list)
+
+
+def compute_change(state: TableState, intent: TableIntent, read_root: ReadRoot) -> Change:
+    """What publishing the intent changes.
+
+    Args:
+        state: The table at the head that the change will be committed on.
+        intent: What the load does to the table.
+        read_root: Reads the root table of a nested one, as it is before this load, and its intent.
+    """
+    change = Change()
+    if intent.starts_empty:
+        change.removed = [task.file for task in state.tasks]
+        state = TableState(state.metadata, state.io, is_empty=True)
+    if intent.nesting and intent.disposition in ("merge", "overwrite"):
+        _merge_nested(change, state, intent, intent.nesting, read_root)
+    elif intent.disposition == "merge" and intent.strategy == "scd2":
+        _merge_versions(change, state, intent)
+    elif intent.disposition == "merge":
+        _merge_rows(change, state, intent)
+    else:
+        if intent.window:
+            _rewrite(change, state, window_deletion(state, intent.window))
+        _add(change, state, intent)
+    return change
+
+
+def _merge_rows(change: Change, state: TableState, intent: TableIntent) -> None:
+    incoming = read_incoming(state, intent)
+    if intent.strategy == "insert-only":
+        keys = intent.keys.primary_key
+        present = present_keys(state, incoming.key_set(keys))
+        _add(change, state, intent, without(incoming, present).keep_masks())
+        return
+    if deletion := superseded(incoming, intent):
+        _rewrite(change, state, deletion)
+    _add(change, state, intent, incoming.keep_masks())
+
+
+def without(incoming: Incoming, keys: KeySet) -> Incoming:
+    """The incoming rows, of which those are no longer kept whose key is in the set."""
+    return incoming.keeping(pc.invert(keys.contains(_as_batch(incoming.keys))))
+
+
+def _merge_versions(change: Change, state: TableState, intent: TableIntent) -> None:
+    validity = intent.validity
+    if validity is None:
+        raise ValueError(f"The intent for `{intent.table}` lacks its validity columns")
+    incoming = read_incoming(state, intent, [validity.row_version])
+    versions = incoming.kept_set([validity.row_version])
+    merge_key = intent.keys.merge_key
+    merge_keys = incoming.key_set(merge_key) if merge_key else None
+    _rewrite(change, state, Retirement(validity, versions, merge_keys))
+    active = active_versions(state, validity, versions)
+    masks = without(incoming, active).keep_masks()
+    _add_rewritten(change, state, intent, masks, lambda batch: _with_validity(batch, validity))
+
+
+def _with_validity(batch: pa.RecordBatch, validity: Validity) -> pa.RecordBatch:
+    for name, value in (
+        (validity.valid_from, validity.boundary),
+        (validity.valid_to, validity.active),
+    ):
+        index = batch.schema.get_field_index(name)
+        column_field = batch.schema.field(index)
+        column = pa.repeat(pa.scalar(value, column_field.type), batch.num_rows)
+        batch = batch.set_column(index, column_field, column)
+    return batch
+
+
+def _merge_nested(
+    change: Change, state: TableState, intent: TableIntent, nesting: Nesting, read_root: ReadRoot
+) -> None:
+    """Nested rows follow their root's: gone with those it replaces, come with those it keeps."""
+    root_state, root = read_root()
+    if root.window:
+        _overwrite_nested(change, state, intent, nesting, root_state, root.window)
+        return
+    rows_of = _by_row_key(intent, nesting, root)
+    if nesting.root_key is None:
+        rows = read_incoming(state, rows_of)
+        present = present_keys(state, rows.key_set([nesting.row_key]))
+        _add(change, state, intent, without(rows, present).keep_masks())
+        return
+    row_key, validity = [nesting.root_row_key], root.validity
+    version = [validity.row_version] if validity else []
+    roots = read_incoming(root_state, root, [*row_key, *version])
+    if root.strategy in ("delete-insert", "upsert") and (deletion := superseded(roots, root)):
+        gone = key_set_of(root_state, matching_rows(root_state, deletion, row_key), row_key)
+        _rewrite(change, state, Deletion((_renamed(gone, nesting.root_key),)))
+    if validity:
+        active = active_versions(root_state, validity, roots.key_set(version))
+        roots = without(roots, active)
+    rows = read_incoming(state, rows_of, [nesting.root_key])
+    coming = _renamed(roots.kept_set(row_key), nesting.root_key)
+    rows = rows.keeping(coming.contains(_as_batch(rows.keys)))
+    if root.strategy in ("scd2", "insert-only"):
+        # As dlt's SQL destinations do: a nested row comes unless its own key is there, so a list
+        # that grew brings its new elements, and those that are there stay as they are.
+        rows = without(rows, present_keys(state, rows.key_set([nesting.row_key])))
+    _add(change, state, intent, rows.keep_masks())
+
+
+def _overwrite_nested(
+    change: Change,
+    state: TableState,
+    intent: TableIntent,
+    nesting: Nesting,
+    root_state: TableState,
+    window: Window,
+) -> None:
+    row_key = [nesting.root_row_key]
+    deletion = window_deletion(root_state, window)
+    gone = key_set_of(root_state, matching_rows(root_state, deletion, row_key), row_key)
+    if nesting.root_key is not None:
+        _rewrite(change, state, Deletion((_renamed(gone, nesting.root_key),)))
+    _add(change, state, intent)
+
+
+def _by_row_key(intent: TableIntent, nesting: Nesting, root: TableIntent) -> TableIntent:
+    """The intent with the row key as its key, where dlt makes that of the root's key.
+
+    Then two copies of a root in one load have nested rows of one key, and of two with one key the
+    last remains, as it does of the roots.
+    """
+    if root.strategy == "delete-insert":
+        return intent
+    return intent.model_copy(update={"keys": Keys(primary_key=(nesting.row_key,))})
+
+
+def _as_batch(rows: pa.Table) -> pa.RecordBatch:
+    rows = rows.combine_chunks()
+    arrays = [
+        column.chunk(0) if column.num_chunks else pa.array([], column.type)
+        for column in rows.columns
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=rows.schema)
+
+
+def _renamed(keys: KeySet, column: str) -> KeySet:
+    return KeySet(keys.rows.rename_columns([column]))
+
+
+def window_deletion(state: TableState, window: Window) -> WindowDeletion:
+    """The rows of a window, which leave."""
+    column_type = arrow_schema(state.metadata).field(window.column).type
+    lower, upper = (parse_bound(bound, column_type) for bound in (window.lower, window.upper))
+    return WindowDeletion(window.column, lower, upper)
+
+
+def parse_bound(bound: str | float, column_type: pa.DataType) -> pa.Scalar:
+    """A window's bound in the type of its column; a moment without a zone is UTC.
+
+    Raises:
+        InvalidHint: The bound is no value of that type.
+    """
+    try:
+        if not isinstance(bound, str):
+            return pa.scalar(bound, column_type)
+        if not pa.types.is_timestamp(column_type):
+            return pa.scalar(bound).cast(column_type)
+        moment = datetime.fromisoformat(bound)
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+        return pa.scalar(moment if column_type.tz else moment.replace(tzinfo=None), column_type)
+    except (ValueError, TypeError, pa.ArrowException) as error:
+        raise InvalidHint(
+            f"The bound {bound!r} of a window is no value of its column, which is `{column_type}`."
+        ) from error
+
+
+def _rewrite(change: Change, state: TableState, rows: RowChange) -> None:
+    """Replaces the data files that hold a row that changes; the others are not even read."""
+    for task in state.tasks:
+        if not rows.may_touch(task.file, state.metadata):
+            continue
+        marks = [
+            rows.marks(batch)
+            for batch in read_data_file(state.metadata, state.io, task, rows.columns)
+        ]
+        marked = pa.chunked_array(marks, pa.bool_())
+        if not pc.any(marked).as_py():
+            continue
+        change.removed.append(task.file)
+        if isinstance(rows, Retirement) or not pc.all(marked).as_py():
+            _write_rewritten(change, state, task, _changed(state, task, rows, marked))
+
+
+def _changed(
+    state: TableState, task: FileScanTask, rows: RowChange, marked: pa.ChunkedArray
+) -> Iterator[pa.RecordBatch]:
+    start = 0
+    for batch in read_data_file(state.metadata, state.io, task):
+        mask = marked.slice(start, batch.num_rows).combine_chunks()
+        start += batch.num_rows
+        yield rows.apply(batch, mask)
+
+
+def _write_rewritten(
+    change: Change, state: TableState, task: FileScanTask, batches: Iterator[pa.RecordBatch]
+) -> None:
+    metadata = state.metadata
+    if task.file.spec_id != metadata.default_spec_id:
+        # The file was split by an earlier spec; its rows now go where they belong today.
+        for staged in write_staged(batches, metadata, state.io, f"rewritten-{uuid4()}"):
+            change.added.append(staged_data_file(metadata, state.io, staged))
+        return
+    path = data_path(metadata, f"rewritten-{uuid4()}.parquet")
+    if write_data_file(state.io, metadata, path, batches):
+        change.added.append(describe(metadata, state.io, path, task.file.partition))
+
+
+def _add(
+    change: Change, state: TableState, intent: TableIntent, keep: list[Mask | None] | None = None
+) -> None:
+    """Adds the staged files: as they are where all rows are kept, else the kept rows of them."""
+    as_it_is = intent.spec == str(state.metadata.spec())
+    partial: list[tuple[StagedFile, Mask | None]] = []
+    for number, staged in enumerate(intent.files):
+        mask = keep[number] if keep else None
+        if not staged.rows:
+            continue
+        if mask is None and as_it_is and still_fits(state.metadata, state.io, staged):
+            change.added.append(staged_data_file(state.metadata, state.io, staged))
+        else:
+            partial.append((staged, mask))
+    if partial:
+        files = tuple(staged for staged, _ in partial)
+        masks = [mask for _, mask in partial]
+        _add_rewritten(change, state, intent.model_copy(update={"files": files}), masks)
+
+
+def _add_rewritten(
+    change: Change,
+    state: TableState,
+    intent: TableIntent,
+    keep: list[Mask | None],
+    transform: Callable[[pa.RecordBatch], pa.RecordBatch] = lambda batch: batch,
+) -> None:
+    def kept_rows() -> Iterator[pa.RecordBatch]:
+        current, start = -1, 0
+        for number, batch in read_staged(state.io, intent.files, arrow_schema(state.metadata)):
+            start = start if number == current else 0
+            current = number
+            mask = keep[number]
+            rows = batch if mask is None else batch.filter(mask.slice(start, batch.num_rows))
+            start += batch.num_rows
+            yield transform(rows)
+
+    for staged in write_staged(kept_rows(), state.metadata, state.io, f"merged-{uuid4()}"):
+        change.added.append(staged_data_file(state.metadata, state.io, staged))

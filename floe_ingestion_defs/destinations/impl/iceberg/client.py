@@ -1,0 +1,329 @@
+"""The job client: dlt's calls, translated to a load's four steps in `load.py`.
+
+dlt creates a client for each call, so a client keeps nothing; what has to be remembered between
+calls is in the load package's own state. The calls that dlt makes before the rows are staged, to
+migrate schemas, truncate and drop, change nothing here: the package says it all at its load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
+
+import dlt
+import pyarrow.parquet as pq
+from dlt.common.configuration.container import Container
+from dlt.common.destination.client import (
+    JobClientBase,
+    LoadJob,
+    RunnableLoadJob,
+    StateInfo,
+    StorageSchemaInfo,
+    WithStateSync,
+)
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
+from dlt.common.exceptions import MissingDependencyException
+from dlt.common.storages import LoadStorage, LoadStorageConfiguration
+from dlt.common.storages.load_package import (
+    LoadPackageStateInjectableContext,
+    ParsedLoadJobFileName,
+    commit_load_package_state,
+    destination_state,
+)
+from dlt.common.versioned_state import json_decode_state
+from dlt.destinations.sql_client import WithSqlClient
+from dlt.load.exceptions import LoadPackageAborted
+
+from floe_ingestion_defs.branch import current_branch
+from floe_ingestion_defs.destinations.impl.iceberg.audit import ReplaceGuard
+from floe_ingestion_defs.destinations.impl.iceberg.branch.clone import set_up_branch
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.confinement import require_own
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.impl.iceberg.errors import (
+    FailedJobs,
+    InvalidHint,
+    LoadRefused,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.load import open_dataset, run_load
+from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import decode_document
+from floe_ingestion_defs.destinations.impl.iceberg.package import Package, Phases
+from floe_ingestion_defs.destinations.impl.iceberg.window import declared_windows
+
+if TYPE_CHECKING:
+    from dlt.common.destination.typing import PreparedTableSchema
+    from dlt.common.pipeline import TPipelineState
+    from dlt.common.schema.typing import TSchemaTables, TTableSchema
+    from dlt.common.storages import PackageStorage
+    from dlt.load.exceptions import LoadClientJobFailed
+
+    from floe_ingestion_defs.destinations.impl.iceberg.configuration import (
+        IcebergClientConfiguration,
+    )
+    from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
+    from floe_ingestion_defs.destinations.impl.iceberg.sql_client import IcebergSqlClient
+
+UID_KEY = "load_uid"
+PHASES_KEY = "phase_seconds"
+
+
+class CheckParquetFile(RunnableLoadJob):
+    """Makes sure that a file of the package can be read.
+
+    A job that had finished before it ran would make dlt's loader sleep for a second.
+    """
+
+    def run(self) -> None:
+        """Reads the file's footer.
+
+        Raises:
+            pyarrow.ArrowInvalid: The file is no Parquet file, or is cut off.
+        """
+        pq.read_metadata(self._file_path)
+
+
+class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
+    """Loads one schema's packages into one dataset."""
+
+    config: IcebergClientConfiguration
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The dataset that the client loads into; opens the catalog, and begins a branch.
+
+        Raises:
+            DatasetRefused: This is a branch deployment, and the dataset is not its own.
+        """
+        config = self.config
+        name = config.normalize_dataset_name(self.schema)
+        require_own(name)
+        overrides = {
+            "type": config.catalog_type,
+            "uri": config.catalog_uri,
+            "warehouse": config.warehouse,
+            **(config.catalog_properties or {}),
+        }
+        catalog = open_catalog(config.catalog_name, overrides)
+        dataset = Dataset(catalog, name)
+        if branch := current_branch():
+            set_up_branch(dataset, branch, config.branch_tables)
+        return dataset
+
+    @cached_property
+    def sql_client(self) -> IcebergSqlClient:  # type: ignore[override]
+        """Reads the dataset with SQL; needs DuckDB.
+
+        Raises:
+            MissingDependencyException: DuckDB is not installed.
+        """
+        return self.sql_client_class(self)
+
+    @property
+    def sql_client_class(self) -> type[IcebergSqlClient]:  # type: ignore[override]
+        """The SQL client, imported when somebody reads."""
+        try:
+            from floe_ingestion_defs.destinations.impl.iceberg.sql_client import IcebergSqlClient
+        except ModuleNotFoundError as missing:
+            if missing.name != "duckdb":
+                raise
+            raise MissingDependencyException(
+                "reading a dataset of the iceberg destination", ["floe-ingestion-defs[duckdb]"]
+            ) from missing
+        return IcebergSqlClient
+
+    def initialize_storage(self, truncate_tables: Iterable[str] | None = None) -> None:
+        """Nothing: tables are created, and emptied, when the load is published."""
+
+    def is_storage_initialized(self) -> bool:
+        """Whether anything was ever loaded into the dataset."""
+        return self.dataset.log.read() is not None
+
+    def drop_storage(self) -> None:
+        """Drops all tables of the dataset, its log last."""
+        namespace, catalog = self.dataset.namespace, self.dataset.catalog
+        if not catalog.namespace_exists(namespace):
+            return
+        tables = catalog.list_tables(namespace)
+        for identifier in sorted(tables, key=lambda i: i == self.dataset.log.identifier):
+            catalog.drop_table(identifier)
+        catalog.drop_namespace(namespace)
+
+    def drop_tables(self, *tables: str, delete_schema: bool = True) -> None:
+        """Nothing: the package names the tables to drop, and publishing it drops them."""
+
+    def update_stored_schema(
+        self,
+        only_tables: Iterable[str] | None = None,
+        expected_update: TSchemaTables | None = None,
+        force: bool = False,
+        **_: Any,
+    ) -> TSchemaTables | None:
+        """Verifies the schema; tables evolve when the load is published."""
+        return super().update_stored_schema(
+            cast("Iterable[str]", only_tables), cast("TSchemaTables", expected_update)
+        )
+
+    def create_load_job(
+        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
+    ) -> LoadJob:
+        """A job that checks its file; a package's files are staged together, by `complete_load`."""
+        return CheckParquetFile(file_path)
+
+    def complete_load(self, load_id: str) -> None:
+        """Stages, audits, commits and publishes the package.
+
+        Raises:
+            FailedJobs: The package has failed jobs.
+            LoadPackageAborted: The load was refused; carries the error that says why.
+        """
+        packages = Container()[LoadPackageStateInjectableContext].storage
+        if failed := packages.list_failed_jobs(load_id):
+            names = ", ".join(Path(job).name for job in failed)
+            raise FailedJobs(
+                f"Load {load_id} has failed jobs ({names}); committing the others would lose their "
+                "rows. Mend the cause and run the pipeline again."
+            )
+        try:
+            self._run_load(packages, load_id)
+        except LoadRefused as refused:
+            _rewind(packages, load_id)
+            _put_aside(packages, load_id)
+            # dlt restores the state that the extraction began with, and raises what it carries.
+            raise LoadPackageAborted(load_id, cast("LoadClientJobFailed", refused)) from refused
+
+    def _run_load(self, packages: PackageStorage, load_id: str) -> None:
+        _refuse_several_schemas(packages)
+        remembered = destination_state()
+        if UID_KEY not in remembered:
+            remembered[UID_KEY] = uuid4().hex
+            commit_load_package_state()
+        phases = Phases(around=self.config.around_phase)
+        audits = list(self.config.audits)
+        if self.config.replace_min_share is not None:
+            audits.append(ReplaceGuard(self.config.replace_min_share))
+        package = self._package(packages, load_id, remembered[UID_KEY])
+        try:
+            run_load(self.dataset, package, audits, phases)
+        finally:
+            remembered[PHASES_KEY] = phases.seconds
+
+    def _package(self, packages: PackageStorage, load_id: str, load_uid: str) -> Package:
+        state = packages.get_load_package_state(load_id)
+        jobs: dict[str, list[Path]] = {}
+        folder = packages.get_job_state_folder_path(load_id, "completed_jobs")
+        for job in sorted(packages.storage.list_folder_files(folder)):
+            table = ParsedLoadJobFileName.parse(job).table_name
+            jobs.setdefault(table, []).append(Path(packages.storage.make_full_path(job)))
+        state_before: dict[str, Any] = {}
+        if packages.can_restore_pipeline_state(load_id):
+            blob, _ = packages.load_pipeline_state(load_id)
+            state_before = json_decode_state(blob) if blob else {}
+        document = state.get("pipeline_state")
+        return Package(
+            load_id=load_id,
+            load_uid=load_uid,
+            pipeline_name=(
+                document["pipeline_name"] if document else dlt.current.pipeline().pipeline_name
+            ),
+            created_at=state["created_at"],
+            schema=self.schema,
+            capabilities=self.capabilities,
+            prepare_table=self._prepare_table,
+            jobs=jobs,
+            truncated={str(table["name"]) for table in state.get("truncated_tables", ())},
+            dropped={str(table["name"]) for table in state.get("dropped_tables", ())},
+            windows=declared_windows(destination_state()),
+            state=document,
+            state_before=state_before,
+        )
+
+    def _prepare_table(self, name: str) -> TTableSchema:
+        return cast("TTableSchema", self.prepare_load_table(name))
+
+    def get_stored_state(self, pipeline_name: str) -> StateInfo | None:
+        """The newest committed state of the pipeline. Opens, and so recovers, the dataset.
+
+        Raises:
+            DestinationUndefinedEntity: Nothing was ever loaded into the dataset.
+        """
+        newest = self._open().newest_state(pipeline_name)
+        if newest is None or newest.state is None:
+            return None
+        document = {**decode_document(newest.state), "_dlt_load_id": newest.load_id}
+        return StateInfo(**cast("dict[str, Any]", document))
+
+    def get_stored_schema(self, schema_name: str | None = None) -> StorageSchemaInfo | None:
+        """The newest schema of that name, or of any; None if there is none."""
+        try:
+            version_hash = self._open().newest_schema_hash(schema_name)
+        except DestinationUndefinedEntity:
+            return None
+        return None if version_hash is None else self.get_stored_schema_by_hash(version_hash)
+
+    def get_stored_schema_by_hash(self, version_hash: str) -> StorageSchemaInfo | None:  # type: ignore[override]
+        """The schema with that version hash, None if no load had it."""
+        table = self.dataset.load_table(self.schema.version_table_name)
+        if table is None:
+            return None
+        column = self.schema.naming.normalize_identifier("version_hash")
+        rows = table.scan(row_filter=f"{column} = '{version_hash}'").to_arrow().to_pylist()
+        if not rows:
+            return None
+        return StorageSchemaInfo.from_normalized_mapping(rows[0], self.schema.naming)
+
+    def _open(self) -> LogView:
+        view = open_dataset(self.dataset)
+        if view is None:
+            raise DestinationUndefinedEntity(f"dataset {self.dataset.name}")
+        return view
+
+    def __enter__(self) -> IcebergClient:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        pass
+
+
+def _rewind(packages: PackageStorage, load_id: str) -> None:
+    """Gives the working directory the cursors that the extraction began with.
+
+    dlt restores its state and schemas, but only once the package is put aside: a process that died
+    in between would leave cursors behind that have passed by rows which were never loaded. The
+    schemas stay until then, for without them dlt passes over a package that is still pending.
+    """
+    if packages.can_restore_pipeline_state(load_id):
+        blob, _ = packages.load_pipeline_state(load_id)
+        pipeline = dlt.current.pipeline()
+        before = json_decode_state(blob) if blob else {}
+        rewound = {
+            "sources": before.get("sources", {}),
+            "_state_version": before.get("_state_version", 0),
+            "_version_hash": before.get("_version_hash"),
+        }
+        pipeline._save_state(cast("TPipelineState", {**pipeline._get_state(), **rewound}))
+
+
+def _put_aside(packages: PackageStorage, load_id: str) -> None:
+    """Moves a package to the aborted ones; left pending, it would fail every run to come."""
+    volume = str(Path(packages.storage.storage_path).parent)
+    storage = LoadStorage(False, ["parquet"], LoadStorageConfiguration(load_volume_path=volume))
+    storage.complete_load_package(load_id, aborted=True)
+
+
+def _refuse_several_schemas(packages: PackageStorage) -> None:
+    """Refuses a run of several schemas: dlt sends the state with the first package only."""
+    names = {packages.load_schema(load_id).name for load_id in packages.list_packages()}
+    if len(names) > 1:
+        raise InvalidHint(
+            f"One run extracted several schemas ({', '.join(sorted(names))}). Their state and rows "
+            "cannot be committed together. Run one source, or one schema, at a time."
+        )

@@ -1,0 +1,70 @@
+"""What can be configured about the destination."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import nullcontext
+from copy import copy
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from dlt.common.configuration import NotResolved, configspec
+from dlt.common.destination.client import DestinationClientDwhConfiguration
+from dlt.common.typing import TSecretStrValue
+
+from floe_ingestion_defs.branch import current_branch
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import DEFAULT_CATALOG_NAME
+
+if TYPE_CHECKING:
+    from dlt.common.schema import Schema
+
+
+@configspec
+class IcebergClientConfiguration(DestinationClientDwhConfiguration):
+    """The catalog to load into, and what must hold before a load is published.
+
+    What is not given comes from pyiceberg's own configuration of the catalog `catalog_name`.
+    """
+
+    destination_type: Annotated[str, NotResolved()] = dataclasses.field(
+        default="iceberg", init=False, repr=False, compare=False
+    )
+    catalog_name: str = DEFAULT_CATALOG_NAME
+    """The catalog's name in `PYICEBERG_CATALOG__{NAME}__…` or in `.pyiceberg.yaml`."""
+    catalog_type: str | None = None
+    """`sql`, `rest`, `glue`, `hive` and whatever else pyiceberg loads."""
+    catalog_uri: TSecretStrValue | None = dataclasses.field(default=None, repr=False)
+    """The catalog's URI, which may hold a password."""
+    warehouse: str | None = None
+    """Where the catalog puts new tables."""
+    catalog_properties: Annotated[dict[str, Any] | None, NotResolved()] = dataclasses.field(
+        default=None, repr=False
+    )
+    """Further pyiceberg catalog properties, such as `s3.endpoint`; they may hold secrets."""
+    replace_min_share: float | None = None
+    """Refuse to replace a table with fewer than this share of its present rows, 0 to 1."""
+    branch_tables: Literal["clone", "empty"] = "clone"
+    """What a branch deployment begins with: production's tables where the catalog can, or none."""
+    audits: Annotated[Any, NotResolved()] = dataclasses.field(default=(), repr=False, compare=False)
+    """Callables that read staged tables and yield findings; one finding ends the load."""
+    around_phase: Annotated[Any, NotResolved()] = dataclasses.field(
+        default=nullcontext, repr=False, compare=False
+    )
+    """Gives the context manager that a phase runs in: `stage`, `audit`, `commit`, `publish`."""
+
+    def normalize_dataset_name(self, schema: Schema) -> str:
+        """The namespace; the two underscores of a branch's stay, which dlt would make one of."""
+        branch = current_branch()
+        if branch is None or not branch.owns(self.dataset_name or ""):
+            return super().normalize_dataset_name(schema)
+        suffix = f"__{branch.name}"
+        production = copy(self)
+        production.dataset_name = self.dataset_name.removesuffix(suffix)
+        named = DestinationClientDwhConfiguration.normalize_dataset_name(production, schema)
+        return named + suffix
+
+    def data_location(self) -> str | None:
+        """The catalog, as lineage names it; holds no secret."""
+        return f"iceberg://{self.catalog_name}"
+
+    def __str__(self) -> str:
+        return f"iceberg catalog {self.catalog_name}"

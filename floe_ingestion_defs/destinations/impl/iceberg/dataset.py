@@ -1,0 +1,58 @@
+"""A dataset: one namespace of a catalog, with its log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import (
+    admits_leading_underscores,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.commits import load_table
+from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LOADS_TABLE, LoadLog
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The tables that pipelines load into under one dataset name.
+
+    Attributes:
+        catalog: The catalog that holds them.
+        name: dlt's dataset name; dots separate the levels of a nested namespace.
+    """
+
+    catalog: Catalog
+    name: str
+
+    @property
+    def namespace(self) -> tuple[str, ...]:
+        """The Iceberg namespace."""
+        return tuple(self.name.split("."))
+
+    @cached_property
+    def log(self) -> LoadLog:
+        """The dataset's write-ahead log, `_dlt_loads`."""
+        return LoadLog(self.catalog, self.identifier(LOADS_TABLE))
+
+    def identifier(self, table: str) -> tuple[str, ...]:
+        """The Iceberg identifier of a table.
+
+        Amazon S3 Tables and some more want a letter or a digit first: there `_dlt_loads` is
+        `dlt_loads`.
+        """
+        if table.startswith("_") and not admits_leading_underscores(self.catalog, self.namespace):
+            table = table.lstrip("_")
+        return (*self.namespace, table)
+
+    def qualified(self, table: str) -> str:
+        """The table's name as people write it: `namespace.table`."""
+        return f"{self.name}.{table}"
+
+    def load_table(self, table: str) -> Table | None:
+        """The table as it is now, None where there is none."""
+        return load_table(self.catalog, self.identifier(table))

@@ -1,0 +1,100 @@
+"""What the destination raises.
+
+dlt stops retrying on its terminal exceptions and tries again on the others, so each error derives
+from the one of dlt's two bases that says what a retry would do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dlt.common.destination.exceptions import (
+    DestinationTerminalException,
+    DestinationTransientException,
+)
+
+if TYPE_CHECKING:
+    from floe_ingestion_defs.destinations.impl.iceberg.audit import Finding
+
+
+class CommitConflict(Exception):
+    """Somebody else committed first: nothing of this commit is in the table. Read again."""
+
+
+class CommitContention(DestinationTransientException):
+    """A table was so busy that no commit succeeded within the time limit."""
+
+
+class DatasetRefused(DestinationTerminalException):
+    """A branch deployment asked for what is not its own. Nothing happened."""
+
+
+class LoadRefused(Exception):
+    """A load was refused before its commit, and the same package would be refused again.
+
+    Nothing of it happened, and its package is put aside among those that dlt has aborted: the
+    pipeline's state is what it was before the extraction, and the next run extracts afresh.
+    """
+
+
+class StateConflict(DestinationTransientException, LoadRefused):
+    """Another run of the pipeline moved the cursor of a resource that this load extracted.
+
+    Nothing of the load is visible. The rows must be extracted again, from the newer cursor.
+    """
+
+
+class LoadExpired(DestinationTransientException):
+    """A load took longer than staged files are certain to be kept, and was not committed."""
+
+
+class AuditFailed(DestinationTerminalException, LoadRefused):
+    """The staged rows did not pass an audit: tables, schemas and state are as they were.
+
+    Attributes:
+        findings: What the audits found, never empty.
+    """
+
+    def __init__(self, dataset_name: str, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        listed = "; ".join(str(finding) for finding in findings)
+        super().__init__(f"The load into `{dataset_name}` was not published: {listed}")
+
+
+class IncompatibleSchema(DestinationTerminalException, LoadRefused):
+    """A column's incoming type is one that Iceberg cannot widen the table's type to.
+
+    Attributes:
+        table: `namespace.table`.
+        column: The column's name.
+        table_type: The Iceberg type that the table has.
+        incoming_type: The Iceberg type that the load brings.
+    """
+
+    def __init__(self, table: str, column: str, table_type: str, incoming_type: str) -> None:
+        self.table = table
+        self.column = column
+        self.table_type = table_type
+        self.incoming_type = incoming_type
+        super().__init__(
+            f"Column `{column}` of table `{table}` is `{table_type}`, and the load brings "
+            f"`{incoming_type}`, which Iceberg cannot widen it to. Cast the column in the source, "
+            "or load the table afresh with `refresh`."
+        )
+
+
+class UnpublishableRows(DestinationTerminalException):
+    """The rows of a committed load cannot be brought into a table, however often it is tried."""
+
+
+class TableBlocked(DestinationTerminalException):
+    """A committed load cannot be published to a table that was changed since its audit."""
+
+
+class FailedJobs(DestinationTerminalException):
+    """A load package has failed jobs: committing the others would lose rows."""
+
+
+class InvalidHint(DestinationTerminalException, LoadRefused):
+    """A resource asks for something that its rows, or Iceberg, cannot give."""

@@ -1,0 +1,131 @@
+"""`iceberg`, the factory that dlt finds for `destination="iceberg"`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from dlt.common.destination import Destination, DestinationCapabilitiesContext
+from dlt.common.destination.configuration import ParquetFormatConfiguration
+
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import DEFAULT_CATALOG_NAME
+from floe_ingestion_defs.destinations.impl.iceberg.configuration import IcebergClientConfiguration
+
+if TYPE_CHECKING:
+    from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit
+    from floe_ingestion_defs.destinations.impl.iceberg.branch.clone import BranchTables
+    from floe_ingestion_defs.destinations.impl.iceberg.client import IcebergClient
+    from floe_ingestion_defs.destinations.impl.iceberg.package import AroundPhase
+
+# A file is a unit of parallel upload, and of what a later merge must rewrite.
+RECOMMENDED_FILE_BYTES = 256 * 1024 * 1024
+
+
+class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa: N801
+    """Loads into Iceberg tables of any pyiceberg catalog, exactly once and atomically.
+
+    Example:
+        >>> import dlt
+        >>> pipeline = dlt.pipeline("shop", destination="iceberg", dataset_name="bronze")
+    """
+
+    spec = IcebergClientConfiguration
+
+    def __init__(
+        self,
+        catalog_name: str = DEFAULT_CATALOG_NAME,
+        catalog_type: str | None = None,
+        catalog_uri: str | None = None,
+        warehouse: str | None = None,
+        catalog_properties: dict[str, Any] | None = None,
+        audits: Sequence[Audit] = (),
+        around_phase: AroundPhase | None = None,
+        replace_min_share: float | None = None,
+        branch_tables: BranchTables | None = None,
+        destination_name: str | None = None,
+        environment: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Configures the destination; what is left out comes from pyiceberg's configuration.
+
+        Args:
+            catalog_name: The catalog's name in the environment or in `.pyiceberg.yaml`.
+            catalog_type: Its type, such as `sql` or `rest`.
+            catalog_uri: Its URI.
+            warehouse: Where it puts new tables.
+            catalog_properties: Further catalog properties.
+            audits: Callables that read staged tables and yield findings; one ends the load.
+            around_phase: Gives the context manager that a phase of a load runs in, by its name:
+                `stage`, `audit`, `commit` or `publish`; for spans, clocks and the like.
+            replace_min_share: Refuse to replace a table with fewer than this share of its rows.
+            branch_tables: What a branch deployment begins with: `clone` for production's tables
+                without a copy of their data, where the catalog can; `empty` for none.
+            destination_name: dlt's name for this configuration of the destination.
+            environment: dlt's environment.
+            kwargs: dlt's destination capabilities and further configuration fields.
+
+        Raises:
+            TypeError: A keyword is none of these; dlt's own factories would drop it silently.
+        """
+        # What the plugin's `get_destination_config` returns names its destination.
+        if (name := kwargs.pop("destination", "iceberg")) != "iceberg":
+            raise TypeError(f"This is the destination `iceberg`, and not `{name}`")
+        known = {
+            *self.spec.get_resolvable_fields(),
+            *DestinationCapabilitiesContext.get_resolvable_fields(),
+        }
+        if unknown := sorted(kwargs.keys() - known):
+            known |= {"catalog_properties", "audits", "around_phase"}
+            near = get_close_matches(unknown[0], sorted(known), n=1)
+            hint = f"; did you mean `{near[0]}`?" if near else ""
+            raise TypeError(f"destination iceberg has no option `{unknown[0]}`{hint}")
+        super().__init__(
+            catalog_name=catalog_name,
+            catalog_type=catalog_type,
+            catalog_uri=catalog_uri,
+            warehouse=warehouse,
+            replace_min_share=replace_min_share,
+            branch_tables=branch_tables,
+            destination_name=destination_name,
+            environment=environment,
+            **kwargs,
+        )
+        # dlt's resolver knows neither callables nor free-form properties.
+        if catalog_properties:
+            self.config_params["catalog_properties"] = dict(catalog_properties)
+        if audits:
+            self.config_params["audits"] = tuple(audits)
+        if around_phase is not None:
+            self.config_params["around_phase"] = around_phase
+
+    def __repr__(self) -> str:
+        return f"iceberg(catalog_name={self.config_params.get('catalog_name', 'floe')!r})"
+
+    @property
+    def client_class(self) -> type[IcebergClient]:
+        """The job client, imported when the first one is needed."""
+        from floe_ingestion_defs.destinations.impl.iceberg.client import IcebergClient
+
+        return IcebergClient
+
+    def _raw_capabilities(self) -> DestinationCapabilitiesContext:
+        caps = DestinationCapabilitiesContext.generic_capabilities("parquet")
+        caps.supported_loader_file_formats = ["parquet"]
+        caps.recommended_file_size = RECOMMENDED_FILE_BYTES
+        caps.supported_merge_strategies = ["delete-insert", "upsert", "insert-only", "scd2"]
+        caps.supported_replace_strategies = [
+            "truncate-and-insert",
+            "insert-from-staging",
+            "staging-optimized",
+        ]
+        caps.has_case_sensitive_identifiers = True
+        caps.decimal_precision = (38, 9)
+        caps.wei_precision = (38, 0)
+        caps.timestamp_precision = 6
+        caps.max_timestamp_precision = 6
+        caps.supports_nested_types = True
+        caps.enforces_nulls_on_alter = False
+        caps.sqlglot_dialect = "duckdb"
+        caps.parquet_format = ParquetFormatConfiguration(version="2.6")
+        return caps

@@ -1,0 +1,113 @@
+"""Layout: partitioning, sort order and properties, as dlt's hints ask for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionField, PartitionSpec
+from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, SortDirection, SortField, SortOrder
+from pyiceberg.transforms import IdentityTransform, parse_transform
+
+from floe_ingestion_defs.destinations.impl.iceberg import intent
+from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
+
+if TYPE_CHECKING:
+    from dlt.common.normalizers.naming import NamingConvention
+    from dlt.common.schema.typing import TTableSchema
+    from pyiceberg.schema import Schema
+
+# What `iceberg_adapter` of dlt's filesystem destination writes into a table's hints.
+PARTITION_HINT = "x-iceberg-partition"
+PROPERTIES_HINT = "x-iceberg-table-properties"
+
+FIRST_PARTITION_FIELD_ID = 1000
+
+# A table that is appended to every hour would otherwise gain a manifest an hour.
+DEFAULT_PROPERTIES = {"commit.manifest-merge.enabled": "true"}
+
+
+def layout_of(table: TTableSchema, naming: NamingConvention) -> intent.Layout:
+    """The layout that a dlt table's hints ask for.
+
+    dlt normalizes the names of columns, and not those inside of the adapter's hints.
+
+    `iceberg_adapter(partition=…)` and dlt's own column hint `partition` (an identity transform)
+    partition the table; the column hint `sort` orders the rows within each file.
+    """
+    hints: dict[str, Any] = dict(table)
+    fields = [_partition_field(described, naming) for described in hints.get(PARTITION_HINT) or ()]
+    partitioned = {f.source_column for f in fields}
+    sort = []
+    for name, column in table["columns"].items():
+        if column.get("partition") and name not in partitioned:
+            fields.append(
+                intent.PartitionField(source_column=name, transform="identity", name=name)
+            )
+        if column.get("sort"):
+            sort.append(intent.SortField(source_column=name))
+    properties = {str(k): str(v) for k, v in (hints.get(PROPERTIES_HINT) or {}).items()}
+    return intent.Layout(partition=tuple(fields), sort=tuple(sort), properties=properties)
+
+
+def _partition_field(described: dict[str, Any], naming: NamingConvention) -> intent.PartitionField:
+    source = naming.normalize_path(described["source_column"])
+    transform, parameter = described["transform"], described.get("param_value")
+    # The names that pyiceberg gives, and with it stock dlt.
+    short = "trunc" if transform == "truncate" else transform
+    given = "_".join([source, *([short] if short != "identity" else [])])
+    if parameter is not None:
+        given, transform = f"{given}_{parameter}", f"{transform}[{parameter}]"
+    name = described.get("partition_field") or given
+    return intent.PartitionField(source_column=source, transform=transform, name=name)
+
+
+def partition_spec(table: str, layout: intent.Layout, schema: Schema) -> PartitionSpec:
+    """The Iceberg partition spec of a layout.
+
+    Raises:
+        InvalidHint: A column is not there, or Iceberg does not transform its type that way.
+    """
+    if not layout.partition:
+        return UNPARTITIONED_PARTITION_SPEC
+    fields = []
+    for number, described in enumerate(layout.partition):
+        try:
+            source = schema.find_field(described.source_column)
+            transform = parse_transform(described.transform)
+        except ValueError as error:
+            raise InvalidHint(f"Table `{table}` cannot be partitioned: {error}") from error
+        if not transform.can_transform(source.field_type):
+            raise InvalidHint(
+                f"Table `{table}` cannot be partitioned by {described.transform} of column "
+                f"`{source.name}`, which is `{source.field_type}`."
+            )
+        fields.append(
+            PartitionField(
+                source_id=source.field_id,
+                field_id=FIRST_PARTITION_FIELD_ID + number,
+                transform=transform,
+                name=described.name,
+            )
+        )
+    return PartitionSpec(*fields)
+
+
+def sort_order(table: str, layout: intent.Layout, schema: Schema) -> SortOrder:
+    """The Iceberg sort order of a layout.
+
+    Raises:
+        InvalidHint: A column is not there.
+    """
+    if not layout.sort:
+        return UNSORTED_SORT_ORDER
+    fields = []
+    for described in layout.sort:
+        try:
+            source = schema.find_field(described.source_column)
+        except ValueError as error:
+            raise InvalidHint(f"Table `{table}` cannot be sorted: {error}") from error
+        direction = SortDirection.ASC if described.direction == "asc" else SortDirection.DESC
+        fields.append(
+            SortField(source_id=source.field_id, transform=IdentityTransform(), direction=direction)
+        )
+    return SortOrder(*fields)

@@ -1,0 +1,288 @@
+"""Types: from Arrow and dlt to Iceberg, and from one Iceberg schema to a wider one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import count
+from typing import TYPE_CHECKING, Any, assert_never, cast
+
+import pyarrow as pa
+from pyiceberg.exceptions import ResolveError
+from pyiceberg.schema import Schema, promote
+from pyiceberg.types import (
+    BinaryType,
+    BooleanType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FixedType,
+    FloatType,
+    IcebergType,
+    IntegerType,
+    ListType,
+    LongType,
+    MapType,
+    NestedField,
+    StringType,
+    StructType,
+    TimestampType,
+    TimestamptzType,
+    TimeType,
+)
+
+from floe_ingestion_defs.destinations.impl.iceberg.errors import IncompatibleSchema, InvalidHint
+
+if TYPE_CHECKING:
+    from dlt.common.data_types import TDataType
+    from dlt.common.schema.typing import TColumnSchema
+    from pyiceberg.table import Transaction
+
+DEFAULT_DECIMAL = (38, 9)
+# Iceberg's widest decimal. Wei may have 78 digits; a value that needs more than 38 is refused by
+# the Parquet writer, which is better than text that no engine can add up.
+WEI_DECIMAL = (38, 0)
+
+
+def iceberg_type_of_column(column: TColumnSchema) -> IcebergType:
+    """The Iceberg type for a dlt column that no staged file holds."""
+    precision, scale = column.get("precision"), column.get("scale")
+    data_type = cast("TDataType", column["data_type"])
+    match data_type:
+        case "text" | "json":
+            return StringType()
+        case "double":
+            return DoubleType()
+        case "bool":
+            return BooleanType()
+        case "timestamp":
+            return TimestamptzType() if column.get("timezone", True) else TimestampType()
+        case "bigint":
+            return IntegerType() if precision and precision <= 32 else LongType()
+        case "binary":
+            return BinaryType()
+        case "decimal":
+            return DecimalType(precision or DEFAULT_DECIMAL[0], scale if scale is not None else 9)
+        case "wei":
+            return DecimalType(*WEI_DECIMAL)
+        case "date":
+            return DateType()
+        case "time":
+            return TimeType()
+    assert_never(data_type)
+
+
+def iceberg_type_of_arrow(arrow_type: pa.DataType, ids: Iterable[int]) -> IcebergType:
+    """The Iceberg type that holds every value of an Arrow type.
+
+    Args:
+        arrow_type: The type of a column of a staged file.
+        ids: Where the field ids of nested types come from.
+
+    Raises:
+        InvalidHint: Iceberg has no such type.
+    """
+    ids = iter(ids)
+    types = pa.types
+    if types.is_dictionary(arrow_type):
+        return iceberg_type_of_arrow(arrow_type.value_type, ids)
+    if types.is_boolean(arrow_type):
+        return BooleanType()
+    if arrow_type in (pa.int8(), pa.int16(), pa.int32(), pa.uint8(), pa.uint16()):
+        return IntegerType()
+    if types.is_integer(arrow_type):
+        return LongType()
+    if arrow_type in (pa.float16(), pa.float32()):
+        return FloatType()
+    if types.is_floating(arrow_type):
+        return DoubleType()
+    if types.is_decimal(arrow_type):
+        return DecimalType(min(arrow_type.precision, 38), arrow_type.scale)
+    if types.is_date(arrow_type):
+        return DateType()
+    if types.is_time(arrow_type):
+        return TimeType()
+    if types.is_timestamp(arrow_type):
+        return TimestamptzType() if arrow_type.tz else TimestampType()
+    if (
+        types.is_string(arrow_type)
+        or types.is_large_string(arrow_type)
+        or types.is_string_view(arrow_type)
+    ):
+        return StringType()
+    if types.is_fixed_size_binary(arrow_type):
+        return FixedType(arrow_type.byte_width)
+    if (
+        types.is_binary(arrow_type)
+        or types.is_large_binary(arrow_type)
+        or types.is_binary_view(arrow_type)
+    ):
+        return BinaryType()
+    if types.is_struct(arrow_type):
+        return StructType(
+            *(
+                NestedField(next(ids), field.name, iceberg_type_of_arrow(field.type, ids))
+                for field in arrow_type
+            )
+        )
+    if types.is_map(arrow_type):
+        return MapType(
+            next(ids),
+            iceberg_type_of_arrow(arrow_type.key_type, ids),
+            next(ids),
+            iceberg_type_of_arrow(arrow_type.item_type, ids),
+            value_required=False,
+        )
+    if (
+        types.is_list(arrow_type)
+        or types.is_large_list(arrow_type)
+        or types.is_fixed_size_list(arrow_type)
+    ):
+        return ListType(
+            next(ids), iceberg_type_of_arrow(arrow_type.value_type, ids), element_required=False
+        )
+    raise InvalidHint(f"Iceberg has no type for Arrow's `{arrow_type}`. Cast it in the source.")
+
+
+def staged_schema(
+    table: str, columns: Mapping[str, TColumnSchema], files: Iterable[pa.Schema]
+) -> Schema:
+    """The Iceberg schema of the rows that a load brings for one table.
+
+    What a file holds decides a column's type, so that a file can become a data file as it is; dlt's
+    declaration decides where no file has the column. All columns are optional: a key is audited,
+    not constrained, and a column missing from a later load stays in the table.
+
+    Args:
+        table: `namespace.table`, for errors.
+        columns: The columns of dlt's table schema, in order.
+        files: The Arrow schemas of the load's Parquet files.
+
+    Raises:
+        IncompatibleSchema: Two files of the load hold a column in types with no common one.
+    """
+    ids = count(1)
+    found: dict[str, IcebergType] = {}
+    for file_schema in files:
+        for field in file_schema:
+            if pa.types.is_null(field.type):
+                continue
+            incoming = iceberg_type_of_arrow(field.type, ids)
+            found[field.name] = (
+                _widest(table, field.name, found[field.name], incoming)
+                if field.name in found
+                else incoming
+            )
+    for name, column in columns.items():
+        if name not in found and column.get("data_type"):
+            found[name] = iceberg_type_of_column(column)
+    ordered = [
+        *(name for name in columns if name in found),
+        *(n for n in found if n not in columns),
+    ]
+    from pyiceberg.schema import assign_fresh_schema_ids
+
+    docs = {name: column.get("description") for name, column in columns.items()}
+    fields = (NestedField(next(ids), name, found[name], doc=docs.get(name)) for name in ordered)
+    return assign_fresh_schema_ids(Schema(*fields))
+
+
+def evolve(transaction: Transaction, table: str, incoming: Schema) -> None:
+    """Adds to the transaction what makes the table hold rows of the schema `incoming`.
+
+    Columns are added and types widened, never dropped or narrowed.
+
+    Raises:
+        IncompatibleSchema: A column would have to become something that Iceberg cannot widen to.
+    """
+    present = {field.name: field for field in transaction.table_metadata.schema().fields}
+    additions: list[NestedField] = []
+    widenings: list[tuple[str, Any]] = []
+    for field in incoming.fields:
+        if field.name not in present:
+            additions.append(field)
+            continue
+        wide = _widest(table, field.name, present[field.name].field_type, field.field_type)
+        if wide != present[field.name].field_type and wide.is_primitive:
+            widenings.append((field.name, wide))
+    if not additions and not widenings:
+        return
+    with transaction.update_schema() as update:
+        for field in additions:
+            update.add_column(field.name, field.field_type, doc=field.doc)
+        for name, wide in widenings:
+            update.update_column(name, field_type=wide)
+
+
+def reset(transaction: Transaction, table: str, incoming: Schema) -> None:
+    """Adds to the transaction what makes the table's columns those of `incoming` and no others.
+
+    Raises:
+        IncompatibleSchema: The table is partitioned or sorted by a column that changes its type.
+    """
+    metadata = transaction.table_metadata
+    wanted = {field.name: field.field_type for field in incoming.fields}
+    order = metadata.sort_order_by_id(metadata.default_sort_order_id)
+    by_layout = {f.source_id for f in (*metadata.spec().fields, *(order.fields if order else ()))}
+    gone = []
+    for field in metadata.schema().fields:
+        if field.name in wanted and _same_shape(field.field_type, wanted[field.name]):
+            continue
+        if field.field_id in by_layout:
+            incoming_type = str(wanted.get(field.name, "absent"))
+            raise IncompatibleSchema(table, field.name, str(field.field_type), incoming_type)
+        gone.append(field.name)
+    if gone:
+        with transaction.update_schema(allow_incompatible_changes=True) as update:
+            for name in gone:
+                update.delete_column(name)
+    evolve(transaction, table, incoming)
+
+
+def _widest(table: str, column: str, present: IcebergType, incoming: IcebergType) -> IcebergType:
+    """The narrower of two types is promoted to the other, as Iceberg's specification allows."""
+    if _same_shape(present, incoming):
+        return present
+    for narrow, wide in ((present, incoming), (incoming, present)):
+        if isinstance(wide, StringType | BinaryType):
+            continue  # Promotion between text and bytes would read one as the other.
+        if getattr(narrow, "scale", None) != getattr(wide, "scale", None):
+            continue  # pyiceberg 0.12 compares a decimal's scale with itself; the point would move.
+        try:
+            return promote(narrow, wide)
+        except ResolveError:
+            continue
+    raise IncompatibleSchema(table, column, str(present), str(incoming))
+
+
+def _same_shape(left: IcebergType, right: IcebergType) -> bool:
+    """Whether two types are equal but for the ids of their nested fields."""
+    if isinstance(left, StructType) and isinstance(right, StructType):
+        return [f.name for f in left.fields] == [f.name for f in right.fields] and all(
+            _same_shape(a.field_type, b.field_type)
+            for a, b in zip(left.fields, right.fields, strict=True)
+        )
+    if isinstance(left, ListType) and isinstance(right, ListType):
+        return _same_shape(left.element_type, right.element_type)
+    if isinstance(left, MapType) and isinstance(right, MapType):
+        return _same_shape(left.key_type, right.key_type) and _same_shape(
+            left.value_type, right.value_type
+        )
+    return left == right
+
+
+_NATIVE = {
+    pa.bool_(), pa.int32(), pa.int64(), pa.float32(), pa.float64(), pa.date32(),
+    pa.time64("us"), pa.timestamp("us"), pa.timestamp("us", "UTC"),
+    pa.string(), pa.large_string(), pa.binary(), pa.large_binary(),
+}  # fmt: skip
+
+
+def is_native(arrow_type: pa.DataType) -> bool:
+    """Whether a Parquet column of this Arrow type is what Iceberg's specification prescribes."""
+    return (
+        arrow_type in _NATIVE
+        or pa.types.is_decimal128(arrow_type)
+        or pa.types.is_fixed_size_binary(arrow_type)
+        or (pa.types.is_struct(arrow_type) and all(is_native(f.type) for f in arrow_type))
+        or (pa.types.is_list(arrow_type) and is_native(arrow_type.value_type))
+    )

@@ -1,0 +1,243 @@
+"""Staging: the rows of a load written as data files that nothing refers to yet.
+
+A file that dlt wrote becomes a data file as it is, wherever the table is neither partitioned nor
+sorted and the file's types are Iceberg's own. Otherwise its rows stream through in batches.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyiceberg.table.sorting import NullOrder
+
+from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
+    BATCH_ROWS,
+    arrow_schema,
+    data_path,
+    ids_agree,
+    parquet_writer,
+    stream_batches,
+    upload,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import (
+    Partition,
+    split_by_partition,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.files.schema import is_native
+from floe_ingestion_defs.destinations.impl.iceberg.intent import StagedFile
+
+if TYPE_CHECKING:
+    from pyiceberg.io import FileIO
+    from pyiceberg.table.metadata import TableMetadata
+
+# Rows are sorted within a file and never across, so a sorted table's files are of this many rows:
+# it bounds the memory that sorting takes.
+SORTED_FILE_ROWS = 512 * 1024
+# Files that are open at once while rows are split by partition. A partition that comes back after
+# its file was closed gets a second one.
+OPEN_PARTITIONS = 64
+
+
+def fits_as_it_is(file_schema: pa.Schema, metadata: TableMetadata) -> bool:
+    """Whether a Parquet file can become a data file of the table without being rewritten."""
+    if not metadata.spec().is_unpartitioned() or is_sorted(metadata):
+        return False
+    types = {column.name: column.type for column in arrow_schema(metadata)}
+    return all(
+        column.name in types
+        and is_native(column.type)
+        and _reads_as(column.type, types[column.name])
+        for column in file_schema
+    ) and ids_agree(file_schema, metadata)
+
+
+def _reads_as(file_type: pa.DataType, table_type: pa.DataType) -> bool:
+    """Whether Iceberg reads a file's column as the table's type, promotions included."""
+    if pa.types.is_nested(file_type):
+        return False  # Nested fields are matched by id, which dlt's files do not carry.
+    return _plain(file_type) == _plain(table_type) or (file_type, table_type) in (
+        (pa.int32(), pa.int64()),
+        (pa.float32(), pa.float64()),
+    )
+
+
+def _plain(arrow_type: pa.DataType) -> pa.DataType:
+    """The type without what Parquet does not know: large offsets and the name of UTC."""
+    if pa.types.is_large_string(arrow_type):
+        return pa.string()
+    if pa.types.is_large_binary(arrow_type):
+        return pa.binary()
+    if pa.types.is_timestamp(arrow_type) and arrow_type.tz:
+        return pa.timestamp(arrow_type.unit, "UTC")
+    return arrow_type
+
+
+def is_sorted(metadata: TableMetadata) -> bool:
+    """Whether the table asks for sorted files."""
+    return metadata.default_sort_order_id != 0
+
+
+def stage_file(local: Path, metadata: TableMetadata, io: FileIO, name: str) -> list[StagedFile]:
+    """Stages the rows of one local Parquet file.
+
+    Args:
+        local: A file that dlt wrote.
+        metadata: The table as it will be when the load is published.
+        io: The table's FileIO.
+        name: A name that no other file of the table has.
+    """
+    parquet = pq.ParquetFile(local)
+    if fits_as_it_is(parquet.schema_arrow, metadata):
+        path = data_path(metadata, f"{name}.parquet")
+        upload(io, local, path)
+        return [StagedFile(path=path, rows=parquet.metadata.num_rows, bytes=local.stat().st_size)]
+    return write_staged(stream_batches(parquet), metadata, io, name)
+
+
+def write_staged(
+    batches: Iterable[pa.RecordBatch], metadata: TableMetadata, io: FileIO, name: str
+) -> list[StagedFile]:
+    """Writes rows as staged files, split by partition and sorted as the table asks."""
+    with tempfile.TemporaryDirectory(prefix="floe-stage-") as folder:
+        pieces = _Splitter(metadata, Path(folder))
+        for batch in batches:
+            pieces.add(conform(batch, arrow_schema(metadata)))
+        staged = []
+        for number, piece in enumerate(pieces.finish()):
+            path = data_path(metadata, f"{name}-{number:05d}.parquet")
+            upload(io, piece.local, path)
+            size = piece.local.stat().st_size
+            staged.append(
+                StagedFile(path=path, rows=piece.rows, bytes=size, partition=piece.partition)
+            )
+        return staged
+
+
+def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The rows in the table's columns and types; a column that they lack is null.
+
+    Raises:
+        pa.ArrowInvalid: A value does not fit the table's type.
+    """
+    columns = []
+    for target in schema:
+        index = batch.schema.get_field_index(target.name)
+        if index < 0:
+            columns.append(pa.nulls(batch.num_rows, target.type))
+            continue
+        column = batch.column(index)
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        # Nanoseconds are cut to microseconds, the finest that Iceberg's format 2 has.
+        safe = not (pa.types.is_timestamp(column.type) and column.type.unit == "ns")
+        columns.append(
+            column.cast(target.type, safe=safe) if column.type != target.type else column
+        )
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+@dataclass
+class _Piece:
+    """One local file of one partition, and the rows that are held for it."""
+
+    local: Path
+    partition: Partition
+    rows: int = 0
+    held: list[pa.RecordBatch] = field(default_factory=list)
+    writer: pq.ParquetWriter | None = None
+
+    @property
+    def held_rows(self) -> int:
+        return sum(batch.num_rows for batch in self.held)
+
+
+class _Splitter:
+    """Splits a stream of rows into local Parquet files, one or more a partition."""
+
+    def __init__(self, metadata: TableMetadata, folder: Path) -> None:
+        self._metadata = metadata
+        self._folder = folder
+        self._sort_keys = _sort_keys(metadata)
+        self._open: dict[Partition, _Piece] = {}
+        self._done: list[_Piece] = []
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        for partition, rows in split_by_partition(self._metadata, batch):
+            piece = self._open.pop(partition, None) or self._new_piece(partition)
+            self._open[partition] = piece  # The last in the dict is the last that was used.
+            piece.held.append(rows)
+            if self._sort_keys and piece.held_rows >= SORTED_FILE_ROWS:
+                self._close(piece)
+            elif not self._sort_keys and piece.held_rows >= BATCH_ROWS:
+                self._write_held(piece)
+
+    def finish(self) -> list[_Piece]:
+        for piece in list(self._open.values()):
+            self._close(piece)
+        return self._done
+
+    def _new_piece(self, partition: Partition) -> _Piece:
+        if len(self._open) >= OPEN_PARTITIONS:
+            self._close(next(iter(self._open.values())))
+        number = len(self._done) + len(self._open)
+        return _Piece(self._folder / f"{number}.parquet", partition)
+
+    def _write_held(self, piece: _Piece) -> None:
+        rows = pa.Table.from_batches(piece.held)
+        if self._sort_keys:
+            rows = rows.sort_by(self._sort_keys)
+        if piece.writer is None:
+            piece.writer = parquet_writer(piece.local, self._metadata, rows)
+        piece.writer.write_table(rows)
+        piece.rows += rows.num_rows
+        piece.held = []
+
+    def _close(self, piece: _Piece) -> None:
+        if piece.held:
+            self._write_held(piece)
+        if piece.writer is not None:
+            piece.writer.close()
+        del self._open[piece.partition]
+        self._done.append(piece)
+
+
+def _sort_keys(metadata: TableMetadata) -> list[tuple[str, str, str]]:
+    """Return column, direction and place of the nulls of each key of the table's sort order."""
+    order = metadata.sort_order_by_id(metadata.default_sort_order_id)
+    if order is None:
+        return []
+    schema = metadata.schema()
+    return [
+        (
+            schema.find_field(f.source_id).name,
+            "ascending" if f.direction.name == "ASC" else "descending",
+            "at_start" if f.null_order == NullOrder.NULLS_FIRST else "at_end",
+        )
+        for f in order.fields
+    ]
+
+
+def read_staged(
+    io: FileIO, files: Sequence[StagedFile], schema: pa.Schema, columns: Sequence[str] | None = None
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Streams staged rows in the table's types, each batch with the number of its file."""
+    names = list(schema.names if columns is None else columns)
+    wanted = pa.schema([schema.field(name) for name in names])
+    for number, staged in enumerate(files):
+        with io.new_input(staged.path).open() as stream:
+            parquet = pq.ParquetFile(stream)
+            present = [name for name in names if name in parquet.schema_arrow.names]
+            for batch in stream_batches(parquet, present):
+                yield number, conform(batch, wanted)
+
+
+def any_null(batch: pa.RecordBatch, columns: Sequence[str]) -> str | None:
+    """The first of `columns` with a null in the batch."""
+    return next((name for name in columns if pc.any(pc.is_null(batch[name])).as_py()), None)

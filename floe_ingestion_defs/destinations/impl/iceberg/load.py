@@ -1,0 +1,354 @@
+"""A load's whole way: stage, audit, commit, publish.
+
+`run_load` is what happens once dlt has extracted and normalized a load package. Until `commit`
+nothing that it did can be seen by anybody; from then on everything will be, whoever finishes it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from dlt.common.json import json
+from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME as STATE_TABLE
+
+from floe_ingestion_defs.destinations.impl.iceberg.audit import BUILT_IN, Audit, StagedTable
+from floe_ingestion_defs.destinations.impl.iceberg.commits import (
+    commit_certainly,
+    create_table_transaction,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.errors import (
+    AuditFailed,
+    LoadExpired,
+    TableBlocked,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.files.layout import (
+    DEFAULT_PROPERTIES,
+    partition_spec,
+    sort_order,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.files.schema import evolve, reset, staged_schema
+from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import (
+    stage_file,
+    write_staged,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.intent import (
+    Layout,
+    LoadIntent,
+    StagedFile,
+    TableIntent,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.log.compaction import compact_states
+from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import (
+    decode_document,
+    encode_document,
+    rebase_state,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.log.view import Load
+from floe_ingestion_defs.destinations.impl.iceberg.package import Package, Phases
+from floe_ingestion_defs.destinations.impl.iceberg.plan import (
+    TablePlan,
+    plan_load,
+    refuse_nested_keys,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.publish import (
+    ensure_fits,
+    is_dropped,
+    publish,
+    recover,
+    settled_through,
+)
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table, Transaction
+
+    from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+    from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
+
+logger = logging.getLogger(__name__)
+
+# A load that took longer refuses to commit, so that the orphan sweep, whose age is longer, never
+# deletes a file that a commit is about to name.
+COMMIT_WITHIN_SECONDS = 23 * 3600.0
+
+# Loads that overlap without end still have their progress recorded this often.
+RECORD_SETTLED_AFTER = 8
+
+
+def run_load(
+    dataset: Dataset, package: Package, audits: Sequence[Audit] = (), phases: Phases | None = None
+) -> Load:
+    """Loads a package: stage, audit, commit, publish.
+
+    A package that was committed before, by this process or one that died, is only published.
+
+    Raises:
+        AuditFailed: The rows did not pass an audit; nothing happened.
+        IncompatibleSchema: A column cannot be widened to what the rows hold; nothing happened.
+        StateConflict: Another run extracted the same resource meanwhile; nothing happened.
+        TableBlocked: A table was changed incompatibly since an audit. The load is committed, and
+            published to the others.
+    """
+    phases = phases or Phases()
+    started = time.time()
+    view = dataset.log.read_or_create()
+    load = view.find(package.load_uid)
+    if load is None:
+        staged = phases.measured("stage", lambda: stage(dataset, package, view))
+        phases.measured("audit", lambda: audit(dataset, staged, audits))
+        load, view = phases.measured(
+            "commit", lambda: commit(dataset, package, staged, view, started)
+        )
+    phases.measured("publish", lambda: publish_own(dataset, load, view))
+    return load
+
+
+def stage(dataset: Dataset, package: Package, view: LogView) -> list[StagedTable]:
+    """Writes the package's rows as data files that nothing refers to yet.
+
+    Raises:
+        IncompatibleSchema: A column cannot be widened to what the rows hold.
+    """
+    staged = []
+    for plan in plan_load(package):
+        current = dataset.load_table(plan.table)
+        # A table without rows counts although it is not there: an earlier load may be about to
+        # create it, with rows that go.
+        if current is not None or plan.jobs or plan.columns:
+            staged.append(_stage_table(dataset, package, plan, current))
+    if not view.knows_schema(package.schema.stored_version_hash):
+        staged.append(_stage_version(dataset, package))
+    return staged
+
+
+def _stage_table(
+    dataset: Dataset, package: Package, plan: TablePlan, current: Table | None
+) -> StagedTable:
+    name = dataset.qualified(plan.table)
+    file_schemas = [pq.read_schema(job) for job in plan.jobs]
+    incoming = staged_schema(name, plan.columns, file_schemas)
+    refuse_nested_keys(name, plan.keys, incoming)
+    transaction: Transaction
+    location = None
+    if current is None:
+        transaction = create_table_transaction(
+            dataset.catalog,
+            dataset.identifier(plan.table),
+            schema=incoming,
+            partition_spec=partition_spec(name, plan.layout, incoming),
+            sort_order=sort_order(name, plan.layout, incoming),
+            properties={**DEFAULT_PROPERTIES, **plan.layout.properties},
+        )
+        location = transaction.table_metadata.location if plan.jobs else None
+    else:
+        transaction = current.transaction()
+        if (plan.drop and plan.jobs) or is_dropped(current):
+            reset(transaction, name, incoming)
+        else:
+            evolve(transaction, name, incoming)
+    metadata, io = transaction.table_metadata, transaction._table.io
+    files: list[StagedFile] = []
+    for job in plan.jobs:
+        files += stage_file(job, metadata, io, f"{package.attempt}-{plan.table}-{job.stem}")
+    intent = TableIntent(
+        table=plan.table,
+        disposition=plan.disposition,
+        files=tuple(files),
+        iceberg_schema=incoming.model_dump_json(),
+        location=location,
+        layout=plan.layout,
+        strategy=plan.strategy,
+        keys=plan.keys,
+        nesting=plan.nesting,
+        validity=plan.validity,
+        window=plan.window,
+        spec=str(metadata.spec()),
+        truncate=plan.truncate,
+        drop=plan.drop,
+    )
+    return StagedTable(name, intent, metadata, io, current, plan.resource, is_nested=plan.is_nested)
+
+
+def _stage_version(dataset: Dataset, package: Package) -> StagedTable:
+    """Stages the row of `_dlt_version` for a schema that no load of the dataset had before."""
+    schema = package.schema
+    table = schema.version_table_name
+    plan = TablePlan(
+        table=table,
+        disposition="append",
+        columns=package.prepare_table(table)["columns"],
+        jobs=(),
+        layout=Layout(),
+    )
+    staged = _stage_table(dataset, package, plan, dataset.load_table(table))
+    row = {
+        "version": schema.stored_version,
+        "engine_version": schema.ENGINE_VERSION,
+        "inserted_at": package.created_at,
+        "schema_name": schema.name,
+        "version_hash": schema.stored_version_hash,
+        "schema": json.dumps(schema.to_dict()),
+    }
+    naming = schema.naming
+    rows = pa.RecordBatch.from_pylist([{naming.normalize_identifier(k): v for k, v in row.items()}])
+    files = write_staged([rows], staged.metadata, staged.io, f"{package.attempt}-{table}")
+    location = None if staged.current else staged.metadata.location
+    intent = staged.intent.model_copy(update={"files": tuple(files), "location": location})
+    return StagedTable(staged.name, intent, staged.metadata, staged.io, staged.current)
+
+
+def audit(dataset: Dataset, staged: Sequence[StagedTable], audits: Sequence[Audit]) -> None:
+    """Reads the staged rows before anyone can see them.
+
+    Raises:
+        AuditFailed: An audit found something; all audits have been run.
+    """
+    findings = [
+        finding for table in staged for check in (*BUILT_IN, *audits) for finding in check(table)
+    ]
+    if findings:
+        raise AuditFailed(dataset.name, findings)
+
+
+def commit(
+    dataset: Dataset,
+    package: Package,
+    staged: Sequence[StagedTable],
+    view: LogView,
+    started: float,
+) -> tuple[Load, LogView]:
+    """Appends the load to the log: this is the commit point, and from here on it exists.
+
+    Args:
+        dataset: The dataset.
+        package: The load package.
+        staged: Its staged tables.
+        view: The log when staging began.
+        started: When staging began, in the seconds of `time.time`: the sweep goes by the same
+            clock, which runs on while a machine sleeps.
+
+    Returns:
+        The load, and the log with it.
+
+    Raises:
+        StateConflict: Another run committed the state of a resource that this load extracted.
+        IncompatibleSchema: A load that was committed meanwhile brought a column that this load's
+            rows do not fit.
+        LoadExpired: Too much time has passed since staging began.
+    """
+    fitted_through = view.last_seq
+
+    def attempt() -> tuple[Load, LogView]:
+        nonlocal view, fitted_through
+        view = dataset.log.read_or_create(view)
+        if done := view.find(package.load_uid):
+            return done, view
+        if time.time() - started > COMMIT_WITHIN_SECONDS:
+            raise LoadExpired(
+                f"Load {package.load_id} was staged more than {COMMIT_WITHIN_SECONDS / 3600:.0f} "
+                "hours ago, and its files may be swept as orphans. Run the pipeline again."
+            )
+        _refuse_what_no_longer_fits(dataset, staged, view, fitted_through)
+        fitted_through = view.last_seq
+        load = _next_load(package, staged, view)
+        return load, dataset.log.append(view, load)
+
+    return commit_certainly(f"Committing load {package.load_id} to {dataset.name}", attempt)
+
+
+def _refuse_what_no_longer_fits(
+    dataset: Dataset, staged: Sequence[StagedTable], view: LogView, fitted_through: int
+) -> None:
+    """Looks at the loads that were committed since the staged rows were found to fit.
+
+    A load that is committed and does not fit would block its table until somebody repairs it.
+    """
+    loads = view.after(fitted_through)
+    overtaking = [intent for load in loads for intent in load.intent.tables]
+    # A settled load's intent is gone once the log was compacted.
+    is_unknown = any(not load.intent.tables for load in loads)
+    for table in staged:
+        own = table.intent
+        if is_unknown or any(
+            i.table == own.table and i.iceberg_schema != own.iceberg_schema for i in overtaking
+        ):
+            ensure_fits(dataset, view.unsettled(), own)
+
+
+def _next_load(package: Package, staged: Sequence[StagedTable], view: LogView) -> Load:
+    state = package.state
+    if state is not None:
+        newest = view.newest_state(package.pipeline_name)
+        newest_document = decode_document(newest.state) if newest and newest.state else None
+        state = rebase_state(state, package.state_before, newest_document)
+    version_table = package.schema.version_table_name
+    tables = [table.intent for table in staged]
+    if view.knows_schema(package.schema.stored_version_hash):
+        # A load that was committed meanwhile brought the same schema.
+        tables = [intent for intent in tables if intent.table != version_table]
+    return Load(
+        load_id=package.load_id,
+        load_uid=package.load_uid,
+        schema_name=package.schema.name,
+        schema_version_hash=package.schema.stored_version_hash,
+        pipeline_name=package.pipeline_name,
+        intent=LoadIntent(tables=tuple(tables)),
+        state=encode_document(state) if state else None,
+        state_version=state["version"] if state else None,
+        seq=view.last_seq + 1,
+        settled_seq=view.settled_seq,
+    )
+
+
+def publish_own(dataset: Dataset, load: Load, view: LogView) -> None:
+    """Publishes the load's tables, each through every earlier load first.
+
+    Args:
+        dataset: The dataset.
+        load: The committed load.
+        view: The log with it.
+
+    Raises:
+        TableBlocked: A table was changed incompatibly since the audit; the others are published.
+    """
+    earlier = [other for other in view.unsettled() if other.seq <= load.seq]
+    tables = {intent.table for intent in load.intent.tables}
+    blocked = publish(dataset, view.uuid, earlier, tables)
+    if blocked:
+        raise TableBlocked(
+            f"Load {load.load_id} is committed, and cannot be published to "
+            + "; ".join(f"`{dataset.qualified(t)}`: {error}" for t, error in blocked.items())
+        )
+    view = dataset.log.read_or_create(view)
+    _record_settled(dataset, load, view)
+    dataset.log.compact_if_due(view)
+    if STATE_TABLE in tables:
+        compact_states(dataset.catalog, dataset.identifier(STATE_TABLE))
+
+
+def _record_settled(dataset: Dataset, load: Load, view: LogView) -> None:
+    """Records what is published by now, unless another load is about to.
+
+    Of loads that overlap the last one records for all, so that they do not contend for the log
+    once more each; where there is always another one, every few loads one does.
+    """
+    settled = settled_through(dataset, view, published={load.seq})
+    gained = settled - view.settled_seq
+    if gained and (settled == view.last_seq or gained >= RECORD_SETTLED_AFTER):
+        dataset.log.record_settled(view, settled)
+
+
+def open_dataset(dataset: Dataset) -> LogView | None:
+    """Opens a dataset: publishes whatever a process that died left committed and unpublished.
+
+    Returns:
+        The log, None for a dataset that nothing was ever loaded into.
+    """
+    view = dataset.log.read()
+    if view is not None and view.unsettled():
+        recover(dataset, view)
+    return view

@@ -1,0 +1,1 @@
+"""The dataset's write-ahead log: its format, its rows, its growth."""

@@ -1,0 +1,106 @@
+"""Keeping the tables small that gain a row a load: the log, and dlt's table of pipeline states.
+
+Each appended row is a data file, a manifest and a snapshot, and pyiceberg writes the list of all
+snapshots anew with every commit: left alone, the thousandth load into a log took 0.7 s to commit,
+and the log's metadata grew with the square of the loads.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pyarrow as pa
+
+from floe_ingestion_defs.destinations.impl.iceberg.commits import (
+    CommitOutcomeUnknown,
+    add_snapshot,
+    head_of,
+    load_table,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitConflict
+from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
+    arrow_schema,
+    data_path,
+    describe,
+    write_data_file,
+)
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+COMPACT_AFTER_FILES = 12
+KEPT_STATES = 10
+
+# Readers find a snapshot that they hold by its id for this long, unless loads come so fast that
+# the list of snapshots would grow past the limit.
+_KEEP_SNAPSHOTS_FOR = timedelta(minutes=5)
+_MOST_SNAPSHOTS = 200
+
+
+def is_due(table: Table) -> bool:
+    """Whether so many appends have come since the last compaction that another one pays."""
+    snapshot = table.current_snapshot()
+    if snapshot is None or snapshot.summary is None:
+        return False
+    return int(snapshot.summary["total-data-files"] or 0) >= COMPACT_AFTER_FILES
+
+
+def rewrite(table: Table, rows: pa.Table, properties: dict[str, str] | None = None) -> bool:
+    """Replaces the table's files by one file with `rows`, and drops its old snapshots.
+
+    Gives way to whoever is committing, in one commit asserted against the table as it was read.
+
+    Args:
+        table: The table that `rows` were read from.
+        rows: What remains.
+        properties: Properties to set in the same commit.
+
+    Returns:
+        Whether the table was rewritten.
+    """
+    from pyiceberg.table.update.snapshot import ExpireSnapshots
+
+    path = data_path(table.metadata, f"compacted-{uuid4()}.parquet")
+    write_data_file(table.io, table.metadata, path, rows.to_batches())
+    snapshots = table.metadata.snapshots
+    try:
+        with table.transaction() as transaction:
+            if properties:
+                transaction.set_properties(properties)
+            gone = [task.file for task in table.scan().plan_files()]
+            add_snapshot(transaction, [describe(table.metadata, table.io, path)], gone)
+            expire = ExpireSnapshots(transaction)
+            if len(snapshots) < _MOST_SNAPSHOTS:
+                expire.older_than(datetime.now(UTC) - _KEEP_SNAPSHOTS_FOR)
+            else:
+                expire.by_ids([s.snapshot_id for s in snapshots if s.snapshot_id != head_of(table)])
+            expire.commit()
+    except (CommitConflict, CommitOutcomeUnknown):
+        return False
+    return True
+
+
+def compact_states(catalog: Catalog, identifier: tuple[str, ...]) -> bool:
+    """Keeps the newest states of each pipeline in dlt's `_dlt_pipeline_state`, once it is due.
+
+    The log is what counts; the table is there for everybody who knows dlt.
+
+    Returns:
+        Whether the table was rewritten.
+    """
+    table = load_table(catalog, identifier)
+    if table is None or not is_due(table):
+        return False
+    schema = arrow_schema(table.metadata)
+    rows = table.scan().to_arrow().select(schema.names).cast(schema)
+    rows = rows.sort_by([("created_at", "descending")])
+    seen: Counter[str] = Counter()
+    kept = []
+    for pipeline in rows["pipeline_name"].to_pylist():
+        seen[pipeline] += 1
+        kept.append(seen[pipeline] <= KEPT_STATES)
+    return rewrite(table, rows.filter(pa.array(kept, pa.bool_())))

@@ -1,0 +1,133 @@
+"""The pipeline's state across runs that overlap.
+
+dlt writes a pipeline's whole state with every load, so of two overlapping runs the last would undo
+the other's cursors and the next run would load the other's rows again. Here a load replaces only
+what it changed itself, upon the newest state that is committed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from dlt.common.json import json
+from dlt.common.versioned_state import (
+    compress_state,
+    decompress_state,
+    generate_state_version_hash,
+)
+
+from floe_ingestion_defs.destinations.impl.iceberg.errors import StateConflict
+
+if TYPE_CHECKING:
+    from dlt.common.storages.load_package import TPipelineStateDoc
+
+State = dict[str, Any]
+Cell = tuple[str, ...]
+
+
+def rebase_state(
+    document: TPipelineStateDoc, before: State, newest: TPipelineStateDoc | None
+) -> TPipelineStateDoc:
+    """A load's state document upon the newest committed one.
+
+    Args:
+        document: The state after the load's extraction.
+        before: The state that its extraction began with.
+        newest: The newest committed state of the pipeline, None if there is none.
+
+    Returns:
+        The newest state with the cells that the load changed; a cell is the state of one resource,
+        or one key of a source's own state.
+
+    Raises:
+        StateConflict: Another run changed one of those cells since the extraction began.
+    """
+    if newest is None:
+        return document
+    after: State = decompress_state(document["state"])
+    base: State = decompress_state(newest["state"])
+    was, is_now, committed = _cells(before), _cells(after), _cells(base)
+    changed = [cell for cell in was.keys() | is_now.keys() if was.get(cell) != is_now.get(cell)]
+    if moved := sorted(cell for cell in changed if committed.get(cell) != was.get(cell)):
+        names = ", ".join(f"`{'.'.join(cell)}`" for cell in moved)
+        raise StateConflict(
+            f"While pipeline `{document['pipeline_name']}` was extracting, another run of it "
+            f"committed {names}. Nothing of this load is visible. Run the pipeline again: it goes "
+            "on from the newer state."
+        )
+    for cell in changed:
+        if cell in is_now:
+            committed[cell] = is_now[cell]
+        else:
+            committed.pop(cell, None)
+    schemas = _schema_names(before, after, base)
+    unmerged = committed == is_now and schemas == set(after.get("schema_names", ()))
+    if unmerged and after["_state_version"] > base["_state_version"]:
+        return document
+    merged = {**after, "sources": _nested(committed), "schema_names": sorted(schemas)}
+    # Every working directory that knows an older state must take this one for newer.
+    merged["_state_version"] = max(after["_state_version"], base["_state_version"] + 1)
+    return _with_state(document, merged)
+
+
+def move_state(document: TPipelineStateDoc, dataset_name: str) -> TPipelineStateDoc:
+    """The state document for another dataset: dlt would go on in the one that it names."""
+    state: State = decompress_state(document["state"])
+    return _with_state(document, {**state, "dataset_name": dataset_name})
+
+
+def _with_state(document: TPipelineStateDoc, state: State) -> TPipelineStateDoc:
+    state["_version_hash"] = generate_state_version_hash(
+        cast(Any, {k: v for k, v in state.items() if k != "_local"})
+    )
+    return cast(
+        "TPipelineStateDoc",
+        {
+            **document,
+            "state": compress_state(cast(Any, state)),
+            "version": state["_state_version"],
+            "version_hash": state["_version_hash"],
+        },
+    )
+
+
+def _schema_names(before: State, after: State, base: State) -> set[str]:
+    """The committed schemas of the pipeline, with those that the load added or dropped.
+
+    The next run restores the schemas that the state names, and by them it knows which tables are
+    nested in one that it merges.
+    """
+    was, is_now, committed = (set(s.get("schema_names", ())) for s in (before, after, base))
+    return (committed | (is_now - was)) - (was - is_now)
+
+
+def _cells(state: State) -> dict[Cell, Any]:
+    cells: dict[Cell, Any] = {}
+    for source, content in state.get("sources", {}).items():
+        for key, value in content.items():
+            if key == "resources":
+                cells.update({(source, key, name): cell for name, cell in value.items()})
+            else:
+                cells[(source, key)] = value
+    return cells
+
+
+def _nested(cells: dict[Cell, Any]) -> State:
+    sources: State = {}
+    for cell, value in sorted(cells.items()):
+        source = sources.setdefault(cell[0], {})
+        if len(cell) == 3:
+            source.setdefault(cell[1], {})[cell[2]] = value
+        else:
+            source[cell[1]] = value
+    return sources
+
+
+def encode_document(document: TPipelineStateDoc) -> str:
+    """The form of a state document in the log."""
+    return json.dumps(document)
+
+
+def decode_document(encoded: str) -> TPipelineStateDoc:
+    """The state document of what `encode_document` made."""
+    return cast("TPipelineStateDoc", json.loads(encoded))

@@ -1,0 +1,1 @@
+"""Maintenance that no load waits for."""

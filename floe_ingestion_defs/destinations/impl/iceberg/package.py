@@ -1,0 +1,85 @@
+"""A load package as dlt hands it over, and what is measured of its load."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from floe_ingestion_defs.destinations.impl.iceberg.intent import Window
+from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import State
+
+if TYPE_CHECKING:
+    from dlt.common.destination import DestinationCapabilitiesContext
+    from dlt.common.schema import Schema
+    from dlt.common.schema.typing import TTableSchema
+    from dlt.common.storages.load_package import TPipelineStateDoc
+
+
+@dataclass(frozen=True)
+class Package:
+    """What dlt hands over: one load package, extracted and normalized.
+
+    Attributes:
+        load_uid: Made once for the package and kept in it; dlt's load id is a timestamp that two
+            runs can share.
+        jobs: The local Parquet files of each table.
+        truncated: Tables whose rows go before the load's come (`refresh="drop_data"`).
+        dropped: Tables that go before the load's come (`refresh="drop_sources"` and such).
+        windows: What the resources overwrite, by the resource's name.
+        state: The pipeline's state document after the extraction, None if it did not change.
+        state_before: The pipeline's state when the extraction began.
+    """
+
+    load_id: str
+    load_uid: str
+    pipeline_name: str
+    created_at: datetime
+    schema: Schema
+    capabilities: DestinationCapabilitiesContext
+    prepare_table: Callable[[str], TTableSchema]
+    jobs: Mapping[str, Sequence[Path]]
+    truncated: Collection[str] = frozenset()
+    dropped: Collection[str] = frozenset()
+    windows: Mapping[str, Window] = field(default_factory=dict)
+    state: TPipelineStateDoc | None = None
+    state_before: State = field(default_factory=dict)
+    nonce: str = field(default_factory=lambda: uuid4().hex[:8])
+
+    @property
+    def attempt(self) -> str:
+        """What the names of the files begin with that this attempt at the package stages.
+
+        A process that resumes the package writes files of its own: the one it succeeds may be
+        alive after all, and about to commit those that it wrote.
+        """
+        return f"{self.load_uid}-{self.nonce}"
+
+
+AroundPhase = Callable[[str], AbstractContextManager[Any]]
+
+
+@dataclass
+class Phases:
+    """Seconds that each phase of a load took.
+
+    Attributes:
+        around: Gives the context manager that a phase runs in, by the phase's name.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    around: AroundPhase = nullcontext
+
+    def measured(self, phase: str, work: Callable[[], Any]) -> Any:
+        """Does the work and notes how long it took."""
+        started = time.monotonic()
+        try:
+            with self.around(phase):
+                return work()
+        finally:
+            self.seconds[phase] = time.monotonic() - started

@@ -1,0 +1,268 @@
+"""What a dlt load package means for each table, read from dlt's schema and its hints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from dlt.common.destination.utils import resolve_merge_strategy
+from dlt.common.schema.typing import C_DLT_ID, C_DLT_LOAD_ID
+from dlt.common.schema.utils import (
+    get_active_record_timestamp,
+    get_columns_names_with_prop,
+    get_dedup_sort_tuple,
+    get_first_column_name_with_prop,
+    get_nested_tables,
+    get_root_table,
+    get_validity_column_names,
+    has_table_seen_data,
+)
+
+from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
+from floe_ingestion_defs.destinations.impl.iceberg.files.layout import layout_of
+from floe_ingestion_defs.destinations.impl.iceberg.intent import (
+    Disposition,
+    Keys,
+    Layout,
+    MergeStrategy,
+    Nesting,
+    Validity,
+    Window,
+)
+
+if TYPE_CHECKING:
+    from dlt.common.schema.typing import TColumnSchema, TTableSchema
+    from pyiceberg.schema import Schema
+
+    from floe_ingestion_defs.destinations.impl.iceberg.package import Package
+
+_DLT_COLUMNS = (C_DLT_ID, C_DLT_LOAD_ID)
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """What a load does to one table; `TableIntent` is this with the staged files."""
+
+    table: str
+    disposition: Disposition
+    columns: Mapping[str, TColumnSchema]
+    jobs: tuple[Path, ...]
+    layout: Layout
+    resource: str | None = None
+    is_nested: bool = False
+    strategy: MergeStrategy | None = None
+    keys: Keys = field(default_factory=Keys)
+    nesting: Nesting | None = None
+    validity: Validity | None = None
+    window: Window | None = None
+    truncate: bool = False
+    drop: bool = False
+
+
+def plan_load(package: Package) -> list[TablePlan]:
+    """The plans of all tables that the package touches, with or without rows for them."""
+    tables = package.schema.tables
+    # A root that loses rows takes its nested tables along, those without rows included.
+    touched = {*package.jobs, *_tables_with_windows(package)}
+    for name in list(touched):
+        root = _root_name(package, name)
+        if _disposition(package, package.prepare_table(root)) != "append":
+            chain = get_nested_tables(tables, root)
+            touched.update(_name(table) for table in chain if has_table_seen_data(table))
+    plans = [_plan_table(package, name) for name in sorted(touched)]
+    for name in sorted({*package.dropped, *package.truncated} - touched):
+        plans.append(
+            TablePlan(
+                table=name,
+                disposition="append",
+                columns={},
+                jobs=(),
+                layout=Layout(),
+                truncate=True,
+                drop=name in package.dropped,
+            )
+        )
+    return plans
+
+
+def _tables_with_windows(package: Package) -> list[str]:
+    """The root tables of resources with a window, those without rows included.
+
+    A resource that names a table for each row may have none for one of them this time.
+    """
+    normalize = package.schema.naming.normalize_identifier
+    return [
+        _name(table)
+        for table in package.schema.tables.values()
+        if (window := package.windows.get(str(table.get("resource"))))
+        and has_table_seen_data(table)
+        and normalize(window.column) in table["columns"]
+    ]
+
+
+def _plan_table(package: Package, name: str) -> TablePlan:
+    table = package.prepare_table(name)
+    chain_root = _root_name(package, name)
+    root = package.prepare_table(chain_root)
+    columns = {n: c for n, c in table["columns"].items() if c.get("data_type")}
+    disposition = _disposition(package, root)
+    strategy = cast(
+        "MergeStrategy | None",
+        resolve_merge_strategy(package.schema.tables, root, package.capabilities),
+    )
+    root_keys = _keys(root)
+    if disposition == "merge" and strategy == "delete-insert" and root_keys == Keys():
+        # As dlt's SQL destinations do: a merge without keys has nothing to delete.
+        disposition, strategy = "append", None
+    if disposition == "merge":
+        _refuse_sql_conditions(root)
+    nested = name != chain_root
+    return TablePlan(
+        table=name,
+        disposition=disposition,
+        columns=columns,
+        jobs=tuple(package.jobs.get(name, ())),
+        layout=layout_of(table, package.schema.naming),
+        resource=root.get("resource"),
+        is_nested=nested,
+        strategy=strategy,
+        keys=Keys() if nested or disposition != "merge" else root_keys,
+        nesting=(
+            _nesting(package, table, root)
+            if nested and disposition in ("merge", "overwrite")
+            else None
+        ),
+        validity=_validity(package, root) if strategy == "scd2" and not nested else None,
+        window=_window(package, table, columns) if disposition == "overwrite" else None,
+        truncate=name in package.truncated and disposition != "replace",
+        drop=name in package.dropped,
+    )
+
+
+def _refuse_sql_conditions(root: TTableSchema) -> None:
+    """Refuses hints that would change which rows a merge replaces, and are written in SQL."""
+    for hint in ("source_filter", "destination_scope"):
+        if cast("dict[str, Any]", root).get(f"x-merge-{hint.replace('_', '-')}"):
+            raise InvalidHint(
+                f"Table `{root['name']}` asks for a merge with a `{hint}`, which is SQL, and no "
+                "SQL runs here. Filter the rows in the source; to replace a range of a column, use "
+                "`iceberg_window`."
+            )
+
+
+def _name(table: TTableSchema) -> str:
+    return cast(str, table["name"])
+
+
+def _root_name(package: Package, table: str) -> str:
+    return _name(get_root_table(package.schema.tables, table))
+
+
+def _keys(table: TTableSchema) -> Keys:
+    return Keys(
+        primary_key=tuple(get_columns_names_with_prop(table, "primary_key")),
+        merge_key=tuple(get_columns_names_with_prop(table, "merge_key")),
+        hard_delete=get_first_column_name_with_prop(table, "hard_delete"),
+        dedup_sort=get_dedup_sort_tuple(table),
+    )
+
+
+def refuse_nested_keys(table: str, keys: Keys, schema: Schema) -> None:
+    """Refuses to tell rows apart by a list or a struct, of which no two can be compared.
+
+    Raises:
+        InvalidHint: A key, or the column that decides between rows of one key, is nested.
+    """
+    sort = keys.dedup_sort[:1] if keys.dedup_sort else ()
+    deciding = {*keys.primary_key, *keys.merge_key, *sort}
+    for column in schema.fields:
+        if column.name in deciding and not column.field_type.is_primitive:
+            raise InvalidHint(
+                f"Column `{column.name}` of table `{table}` is `{column.field_type}`, and a merge "
+                "is to tell rows apart by it. Choose a column that is neither a list nor a struct."
+            )
+
+
+def _nesting(package: Package, table: TTableSchema, root: TTableSchema) -> Nesting:
+    depth, above = 0, table
+    while above.get("parent"):
+        depth, above = depth + 1, package.prepare_table(cast(str, above["parent"]))
+    # One level down the parent is the root, and that key is there in rows of every disposition.
+    leads_to_root = "parent_key" if depth == 1 else "root_key"
+    root_key = get_first_column_name_with_prop(table, leads_to_root)
+    root_row_key = get_first_column_name_with_prop(root, "row_key") or (
+        get_first_column_name_with_prop(root, "unique")
+    )
+    row_key = get_first_column_name_with_prop(table, "row_key")
+    row_version = get_first_column_name_with_prop(root, "x-row-version")
+    if root_row_key is None and row_version is not None:
+        # dlt computed the version itself, and the keys of its whole tree from it: the tree of a
+        # version that is there already is there too, so no column has to lead to the root.
+        root_row_key = row_version
+    elif root_key is None:
+        root_row_key = None
+    if root_row_key is None or row_key is None:
+        raise InvalidHint(
+            f"Nested table `{table['name']}` has no column that leads to the rows of its root "
+            f"`{root['name']}`, so a merge cannot keep them together. Set `root_key=True` on the "
+            "source."
+        )
+    return Nesting(
+        root=_name(root),
+        root_row_key=root_row_key,
+        root_key=root_key,
+        row_key=row_key,
+        depth=depth,
+    )
+
+
+def _validity(package: Package, root: TTableSchema) -> Validity:
+    valid_from, valid_to = get_validity_column_names(root)
+    row_version = get_first_column_name_with_prop(root, "x-row-version")
+    if valid_from is None or valid_to is None or row_version is None:
+        raise InvalidHint(f"Table `{root['name']}` lacks the columns of merge strategy `scd2`.")
+    hints: dict[str, Any] = dict(root)
+    boundary: datetime = hints.get("x-boundary-timestamp") or package.created_at
+    if isinstance(boundary, str):
+        boundary = datetime.fromisoformat(boundary)
+    return Validity(
+        row_version=row_version,
+        valid_from=valid_from,
+        valid_to=valid_to,
+        boundary=boundary,
+        active=get_active_record_timestamp(root),
+    )
+
+
+def _disposition(package: Package, root: TTableSchema) -> Disposition:
+    disposition = cast("Disposition", root["write_disposition"])
+    if root.get("resource") not in package.windows:
+        return disposition
+    if disposition != "append":
+        raise InvalidHint(
+            f"Table `{root['name']}` has a window to overwrite and write disposition "
+            f"`{disposition}`. A window goes with `append`: the load replaces exactly the window's "
+            "rows."
+        )
+    return "overwrite"
+
+
+def _window(
+    package: Package, table: TTableSchema, columns: Mapping[str, TColumnSchema]
+) -> Window | None:
+    """The window of a root table; its nested tables follow its rows."""
+    if table.get("parent"):
+        return None
+    window = package.windows[cast(str, table["resource"])]
+    column = package.schema.naming.normalize_path(window.column)
+    if not columns.keys() - {package.schema.naming.normalize_identifier(c) for c in _DLT_COLUMNS}:
+        return None  # No load brought a row yet, so there is none to replace.
+    if column not in columns:
+        raise InvalidHint(
+            f"Table `{table['name']}` has no column `{column}`, by which its window is given. It "
+            f"has: {', '.join(columns)}."
+        )
+    return window.model_copy(update={"column": column})

@@ -1,0 +1,143 @@
+"""Reading back with SQL: what `pipeline.dataset()` needs, by DuckDB over streams of Arrow.
+
+pyiceberg finds the data files and DuckDB runs the query, so it works with any catalog and storage,
+without DuckDB's Iceberg extension. Imported only when somebody reads: DuckDB is an extra.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pyarrow as pa
+import sqlglot
+from dlt.destinations.impl.duckdb.sql_client import DuckDBDBApiCursorImpl, WithTableScanners
+from pyiceberg.table import DataScan
+from sqlglot import expressions
+
+from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
+    BATCH_ROWS,
+    arrow_schema,
+    read_data_file,
+)
+
+if TYPE_CHECKING:
+    from dlt.common.destination.dataset import DBApiCursor
+    from dlt.common.destination.typing import PreparedTableSchema
+    from dlt.common.schema import Schema
+    from pyiceberg.table import Table
+
+    from floe_ingestion_defs.destinations.impl.iceberg.client import IcebergClient
+
+
+@dataclass(frozen=True)
+class TableStream:
+    """A table at one snapshot, which any Arrow consumer can read as often as it likes.
+
+    Attributes:
+        table: The table.
+        columns: The columns to read, None for all.
+    """
+
+    table: Table
+    columns: tuple[str, ...] | None = None
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of the rows."""
+        schema = arrow_schema(self.table.metadata)
+        names = schema.names if self.columns is None else self.columns
+        return pa.schema([schema.field(name) for name in names])
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Streams the rows; memory holds the batches of one data file."""
+        metadata, io = self.table.metadata, self.table.io
+        for task in DataScan(metadata, io).plan_files():
+            yield from read_data_file(metadata, io, task, self.columns)
+
+    def __arrow_c_schema__(self) -> object:
+        return self.schema.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        reader = pa.RecordBatchReader.from_batches(self.schema, self.batches())
+        return reader.__arrow_c_stream__(requested_schema)
+
+
+class _Cursor(DuckDBDBApiCursorImpl):
+    """dlt's cursor, in the one form of reading Arrow that DuckDB 1.5 and 2 share."""
+
+    def iter_arrow(self, chunk_size: int) -> Generator[pa.Table, None, None]:
+        reader: Any = self.native_cursor.to_arrow_reader(chunk_size or BATCH_ROWS)
+        if not chunk_size:
+            yield reader.read_all()
+            return
+        for batch in reader:
+            yield pa.Table.from_batches([batch])
+
+
+class IcebergSqlClient(WithTableScanners):
+    """Runs queries over the tables of one dataset, each as it is when the query begins."""
+
+    cursor_impl: ClassVar[type[DuckDBDBApiCursorImpl]] = _Cursor
+
+    def __init__(self, client: IcebergClient) -> None:
+        self._client = client
+        self._mentioned: Collection[str] | None = None
+        super().__init__(client, client.dataset.name)
+
+    @contextmanager
+    def execute_query(self, query: Any, *args: Any, **kwargs: Any) -> Iterator[DBApiCursor]:
+        """Runs a query; only columns that it can mean are read at all."""
+        self._mentioned = _mentioned_names(query)
+        with super().execute_query(query, *args, **kwargs) as cursor:
+            yield cursor
+
+    def can_create_view(self, table_schema: PreparedTableSchema) -> bool:
+        """Every table can be read."""
+        return True
+
+    def should_replace_view(self, view_name: str, table_schema: PreparedTableSchema) -> bool:
+        """Always, since each query sees the tables as they are then, and reads other columns."""
+        return True
+
+    def create_view_select(
+        self, table_schema: PreparedTableSchema, schema: Schema | None = None
+    ) -> tuple[str, str] | None:
+        """The select of a table's view; None where there is no table, so that DuckDB says so."""
+        name = str(table_schema["name"])
+        table = self._client.dataset.load_table(name)
+        if table is None or table.metadata.schema().fields == ():
+            return None
+        columns = _columns_to_read(table, self._mentioned)
+        source = f"__iceberg_{name}"
+        self.native_connection.register(source, TableStream(table, columns))
+        select = expressions.select("*").from_(expressions.to_identifier(source, quoted=True))
+        return table.location(), select.sql("duckdb")
+
+
+def _columns_to_read(table: Table, mentioned: Collection[str] | None) -> tuple[str, ...]:
+    names = [field.name for field in table.schema().fields]
+    if mentioned is None:
+        return tuple(names)
+    # A query that only counts rows means none, and rows are counted by any.
+    return tuple(n for n in names if n.lower() in mentioned) or (names[0],)
+
+
+def _mentioned_names(query: str) -> set[str] | None:
+    """Every name in a query in lower case, None where it may mean columns that it does not name."""
+    parsed = sqlglot.parse_one(query.replace("%s", "?"), read="duckdb")
+    if not isinstance(parsed, expressions.Query):
+        return None
+    for star in parsed.find_all(expressions.Star):
+        if not isinstance(star.parent, expressions.Count):
+            return None
+    if any(join.args.get("method") for join in parsed.find_all(expressions.Join)):
+        return None  # A natural join is over the columns of one name.
+    tables = {table.alias_or_name for table in parsed.find_all(expressions.Table)}
+    names = {identifier.name for identifier in parsed.find_all(expressions.Identifier)}
+    bare = {column.name for column in parsed.find_all(expressions.Column)}
+    if tables & bare or parsed.find(expressions.Columns):
+        return None  # `SELECT t FROM t` is all of a row.
+    return {name.lower() for name in names}

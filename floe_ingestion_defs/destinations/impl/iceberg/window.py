@@ -1,0 +1,111 @@
+"""Window overwrite: a load that replaces exactly the rows of a range of one column.
+
+The window belongs to one load, so it travels in the load package's own state. As a hint of dlt's
+schema it would stay there, and the next plain append would overwrite an old window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+import dlt
+from dlt.destinations.utils import get_resource_for_adapter
+from dlt.extract.items_transform import BaseItemTransform, ItemTransform
+
+from floe_ingestion_defs.destinations.impl.iceberg.intent import Window
+
+if TYPE_CHECKING:
+    from dlt.common.typing import TDataItems
+    from dlt.extract import DltResource
+    from dlt.extract.items import SupportsPipe
+
+Bound: TypeAlias = datetime | date | Decimal | float | str
+
+WINDOWS_KEY = "windows"
+
+
+def iceberg_window(data: Any, column: str, lower: Bound, upper: Bound) -> DltResource:
+    """Lets the load replace exactly the rows with `lower <= column < upper`, in one snapshot.
+
+    The rows of the window go and those of the load come, nested ones included, so a backfill can be
+    run again and again, also where it finds nothing. A row outside the window fails the load's
+    audit, and so does a null.
+
+    Args:
+        data: A resource with write disposition `append`, or data to make one of. A transformer
+            that finds nothing has to yield `dlt.mark.materialize_table_schema()`, since dlt sends
+            no load for one that yields nothing. Rows nested more than one level deep need
+            `root_key=True` on the source, from its first load on.
+        column: The column that the window is a range of, by the name that the source gives it.
+        lower: The first value of the window. A moment without a zone is UTC where the column has
+            a zone.
+        upper: The first value after the window, of the same type.
+
+    Returns:
+        The resource; every load of it overwrites the window.
+
+    Raises:
+        ValueError: The window holds no value.
+
+    Example:
+        >>> day = iceberg_window(flights, "time_hour", date(2013, 1, 1), date(2013, 1, 2))
+        >>> pipeline.run(day)
+    """
+    if type(lower) is type(upper) and not _comparable(lower) < _comparable(upper):
+        raise ValueError(
+            f"The window {lower!r} <= {column} < {upper!r} holds no value: the upper bound is the "
+            "first value after the window."
+        )
+    resource = get_resource_for_adapter(data)
+    window = Window(column=column, lower=_encoded(lower), upper=_encoded(upper))
+    resource.add_step(_DeclareWindow(window))
+    return resource
+
+
+def declared_windows(destination_state: Mapping[str, Any]) -> dict[str, Window]:
+    """The windows of a load package, each with the name of its resource."""
+    declared = destination_state.get(WINDOWS_KEY) or {}
+    return {name: Window.model_validate(window) for name, window in declared.items()}
+
+
+def _comparable(bound: Bound) -> Any:
+    if isinstance(bound, datetime):
+        return bound.replace(tzinfo=bound.tzinfo or UTC)
+    return bound
+
+
+def _encoded(bound: Bound) -> float | str:
+    """A bound in the form that the package's state, which is JSON, keeps."""
+    if isinstance(bound, date):
+        return bound.isoformat()
+    return str(bound) if isinstance(bound, Decimal) else bound
+
+
+class _DeclareWindow(ItemTransform[Any, dict[str, Any]]):
+    """A step of a resource's pipe that lets items pass, and tells the package about the window."""
+
+    placement_affinity: ClassVar[float] = 1
+
+    def __init__(self, window: Window) -> None:
+        BaseItemTransform.__init__(self)
+        self._window = window
+
+    def bind(self, pipe: SupportsPipe) -> _DeclareWindow:
+        """Called by dlt when an extraction of the resource begins."""
+        windows = dlt.current.destination_state().setdefault(WINDOWS_KEY, {})
+        windows[pipe.name] = self._window.model_dump()
+        if isinstance(pipe.gen, Iterator):
+            pipe.replace_gen(_with_an_empty_end(pipe.gen))
+        return self
+
+    def __call__(self, item: TDataItems, meta: Any = None) -> TDataItems:
+        return item
+
+
+def _with_an_empty_end(items: Iterator[TDataItems]) -> Iterator[TDataItems]:
+    """The items, and at the end what makes dlt send a load even if there were none."""
+    yield from items
+    yield dlt.mark.materialize_table_schema()

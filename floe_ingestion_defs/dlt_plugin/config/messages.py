@@ -1,0 +1,117 @@
+"""Turns pydantic's errors into sentences: which source, which field, what would be right.
+
+A value is repeated only where it is a choice or a name; anything else could be a secret that
+stands in the wrong place.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+
+from floe_ingestion_defs.dlt_plugin.config.source_options import OPTIONS_MODELS
+
+_SHOWN_TYPES = frozenset({"literal_error", "enum"})
+
+
+def name_the_source(
+    wrong: ValidationError, model: type[BaseModel], data: object
+) -> ValidationError:
+    """Rewrite the errors of one source so that each names it; their locations are kept."""
+    raw = data if isinstance(data, Mapping) else {}
+    name = raw.get("name", getattr(data, "name", None))
+    subject = f"source {name!r}" if isinstance(name, str) else "a source without a name"
+    return _rewritten(wrong, [f"{subject}: {text}" for text in _sentences(wrong, model, raw)])
+
+
+def explain(wrong: ValidationError, model: type[BaseModel]) -> str:
+    """Give one line of text for each error of a whole configuration.
+
+    Args:
+        wrong: The errors.
+        model: The model whose validation raised them.
+    """
+    return "\n".join(_sentences(wrong, model, {}))
+
+
+def _rewritten(wrong: ValidationError, texts: list[str]) -> ValidationError:
+    # The text is a template to pydantic: braces in it must not be taken for fields.
+    details: list[InitErrorDetails] = [
+        {
+            "type": PydanticCustomError("ingestion_source", "{text}", {"text": text}),
+            "loc": error["loc"],
+            "input": error["input"],
+        }
+        for error, text in zip(wrong.errors(), texts, strict=True)
+    ]
+    return ValidationError.from_exception_data(wrong.title, details, hide_input=True)
+
+
+def _sentences(
+    wrong: ValidationError, model: type[BaseModel], raw: Mapping[str, Any]
+) -> Iterator[str]:
+    for error in wrong.errors():
+        yield _sentence(error, model, raw)
+
+
+def _sentence(error: ErrorDetails, model: type[BaseModel], raw: Mapping[str, Any]) -> str:
+    if error["type"] == "ingestion_source":
+        return error["msg"]
+    location = error["loc"]
+    field = ".".join(str(part) for part in location)
+    if error["type"] == "extra_forbidden":
+        known = sorted(_field_names(_model_at(model, location[:-1], raw)))
+        close = difflib.get_close_matches(str(location[-1]), known, n=1)
+        right = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+        return f"there is no field {field}; {right}"
+    if error["type"] == "missing":
+        description = _description(_model_at(model, location[:-1], raw), str(location[-1]))
+        return f"{field} is missing. {description}".rstrip()
+    text = error["msg"].removeprefix("Value error, ")
+    text = text.removeprefix("Input should be ")
+    if not field:
+        return text
+    if text == error["msg"] or error["msg"].startswith("Value error"):
+        return f"{field}: {text}"
+    value = f" is {error['input']!r} but" if error["type"] in _SHOWN_TYPES else ""
+    return f"{field}{value} must be {text}"
+
+
+def _model_at(
+    model: type[BaseModel] | None, location: tuple[int | str, ...], raw: Mapping[str, Any]
+) -> type[BaseModel] | None:
+    for part in location:
+        if model is None or isinstance(part, int):
+            continue
+        if part == "source_config" and "source_type" in model.model_fields:
+            model = OPTIONS_MODELS.get(str(raw.get("source_type")))
+            continue
+        for name, field in model.model_fields.items():
+            if part in (name, field.alias):
+                model = _model_in(field.annotation) or model
+    return model
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for arg in get_args(annotation) if (found := _model_in(arg))), None)
+
+
+def _field_names(model: type[BaseModel] | None) -> set[str]:
+    if model is None:
+        return set()
+    return {field.alias or name for name, field in model.model_fields.items()}
+
+
+def _description(model: type[BaseModel] | None, name: str) -> str:
+    if model is None:
+        return ""
+    for known, field in model.model_fields.items():
+        if name in (known, field.alias):
+            return field.description or ""
+    return ""

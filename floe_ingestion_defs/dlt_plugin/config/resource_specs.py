@@ -1,0 +1,163 @@
+"""The resources of a source with everything that says how each is loaded.
+
+Made from configuration alone, so that a code location can list them at definition time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from floe_ingestion_defs.branch import branch_namespace
+from floe_ingestion_defs.dlt_plugin.config.columns import ColumnConfig
+from floe_ingestion_defs.dlt_plugin.config.source_options import (
+    rest_resources,
+    source_resource_names,
+)
+
+if TYPE_CHECKING:
+    from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
+
+_PLAIN_NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class ResourceSpec:
+    """One resource: its name, its table, and how it is loaded.
+
+    Args:
+        name: Name of the dlt resource.
+        table: Full name of its table, `namespace.table`; in a branch deployment, the branch's.
+        write_mode: `append`, `replace` or `merge`.
+        merge_strategy: How a merge treats rows of one key; None where it is no merge.
+        primary_key: Columns that identify a row.
+        merge_key: Columns whose values a merge replaces as a group.
+        cursor_field: Column that grows with time.
+        initial_value: Value of the cursor that the first load starts from.
+        lag: How far before the stored maximum the next load reads again.
+        schema_contract: What happens to new columns and types.
+        partition_by: Columns, or transforms such as `month(time_hour)`.
+        columns: Declared columns by name.
+        quarantine: Whether rows that the contract refuses are kept in a table of their own.
+        show_values: Whether errors and previews may show values of the data.
+        description: What the table holds.
+        given: Names of the settings that the configuration gives; the others are defaults, which
+            leave alone what a source says about itself.
+    """
+
+    name: str
+    table: str
+    write_mode: str = "append"
+    merge_strategy: str | None = None
+    primary_key: tuple[str, ...] = ()
+    merge_key: tuple[str, ...] = ()
+    cursor_field: str | None = None
+    initial_value: Any = None
+    lag: float | None = None
+    schema_contract: str = "evolve"
+    partition_by: tuple[str, ...] = ()
+    columns: Mapping[str, ColumnConfig] = field(default_factory=dict)
+    quarantine: bool = False
+    show_values: bool = False
+    description: str | None = None
+    given: frozenset[str] = frozenset()
+
+    @property
+    def namespace(self) -> str:
+        """Namespace part of `table`, which is dlt's dataset."""
+        return self.table.partition(".")[0]
+
+    @property
+    def table_name(self) -> str:
+        """Table part of `table`."""
+        return self.table.partition(".")[2]
+
+
+def resource_specs(source: IngestionSourceConfig) -> tuple[ResourceSpec, ...]:
+    """List a source's resources from its configuration alone."""
+    table = source.destination_table.partition(".")[2]
+    names = source_resource_names(source.source_type, source.source_config, table)
+    return tuple(_spec(source, name) for name in names)
+
+
+def _spec(source: IngestionSourceConfig, name: str) -> ResourceSpec:
+    settings: dict[str, Any] = {
+        "write_mode": source.write_mode,
+        "schema_contract": source.schema_contract,
+        **_own_settings(source, name),
+    }
+    given: dict[str, Any] = {}
+    for config in (source, source.resources.get(name)):
+        names = _SETTINGS & config.model_fields_set if config is not None else frozenset()
+        given |= {key: getattr(config, key) for key in names if getattr(config, key) is not None}
+    settings |= given
+    table = settings.pop("destination_table", source.destination_table)
+    if settings["write_mode"] == "merge":
+        settings.setdefault("merge_strategy", _default_strategy(settings))
+    return ResourceSpec(
+        name=name,
+        table=_own_table(table.replace("{resource}", _as_identifier(name))),
+        given=frozenset(given),
+        **settings,
+    )
+
+
+def _own_table(table: str) -> str:
+    """The table to load: in a branch deployment, that of the branch's own namespace."""
+    namespace, dot, name = table.partition(".")
+    return f"{branch_namespace(namespace)}{dot}{name}"
+
+
+_SETTINGS = frozenset(
+    {
+        "destination_table",
+        "write_mode",
+        "merge_strategy",
+        "primary_key",
+        "merge_key",
+        "cursor_field",
+        "initial_value",
+        "lag",
+        "schema_contract",
+        "partition_by",
+        "columns",
+        "quarantine",
+        "show_values",
+        "description",
+    }
+)
+
+
+def _default_strategy(settings: Mapping[str, Any]) -> str:
+    """Give the merge that the keys ask for: a merge key replaces groups of rows."""
+    return "delete-insert" if settings.get("merge_key") else "upsert"
+
+
+def _own_settings(source: IngestionSourceConfig, name: str) -> dict[str, Any]:
+    """Give what a declarative REST resource says about itself in dlt's own terms."""
+    if source.source_type != "rest_api":
+        return {}
+    own = rest_resources(source.source_config)[name]
+    settings: dict[str, Any] = {}
+    for key in ("primary_key", "merge_key"):
+        if value := own.get(key):
+            settings[key] = (value,) if isinstance(value, str) else tuple(value)
+    disposition = own.get("write_disposition")
+    if isinstance(disposition, str):
+        settings["write_mode"] = disposition
+    elif isinstance(disposition, Mapping):
+        settings["write_mode"] = disposition.get("disposition", "append")
+        if disposition.get("strategy"):
+            settings["merge_strategy"] = disposition["strategy"]
+    return settings
+
+
+def _as_identifier(name: str) -> str:
+    """Give the name that dlt makes of a table's name, asking dlt only where that is in doubt."""
+    if _PLAIN_NAME.fullmatch(name):
+        return name
+    from dlt.common.normalizers.naming.snake_case import NamingConvention
+
+    return NamingConvention().normalize_table_identifier(name)

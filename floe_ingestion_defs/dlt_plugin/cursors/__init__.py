@@ -1,0 +1,1 @@
+"""Cursors: dlt's `incremental`, and the values that it stores."""

@@ -1,0 +1,35 @@
+"""Where the cursors of a pipeline stand, as dlt keeps them in the pipeline's state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dlt import Pipeline
+
+    from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
+
+
+def read_cursors(
+    pipeline: Pipeline, source_name: str, specs: Iterable[ResourceSpec]
+) -> dict[str, Any]:
+    """Give the stored cursor of each resource that has one and was loaded before.
+
+    Args:
+        pipeline: dlt's pipeline, its state restored.
+        source_name: Name of the source, under which dlt keeps the resources' state.
+        specs: The resources.
+    """
+    sources: Mapping[str, Any] = pipeline.state.get("sources", {})
+    resources = sources.get(source_name, {}).get("resources", {})
+    found = {}
+    for spec in specs:
+        cursors = resources.get(spec.name, {}).get("incremental", {})
+        # A resource can bring a cursor of its own, which the configuration need not name.
+        cursor = cursors.get(spec.cursor_field) or (
+            next(iter(cursors.values())) if len(cursors) == 1 else {}
+        )
+        if cursor.get("last_value") is not None:
+            found[spec.name] = cursor["last_value"]
+    return found

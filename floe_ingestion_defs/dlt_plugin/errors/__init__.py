@@ -1,0 +1,1 @@
+"""Errors: their classes, their categories, and keeping secrets out of them."""

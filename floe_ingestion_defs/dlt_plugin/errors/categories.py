@@ -1,0 +1,250 @@
+"""Says of any error whether it is worth trying again, and who has to act on it.
+
+Errors arrive wrapped: dlt wraps the source's, SQLAlchemy the driver's, requests urllib3's. The
+innermost one that means something decides. Classes are recognised by name, so that nothing has
+to be imported that did not raise.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
+    ErrorCategory,
+    IngestionError,
+    PipelineConfigurationError,
+    SchemaContractViolation,
+)
+from floe_ingestion_defs.dlt_plugin.errors.storage import storage_category, storage_status
+
+_TRANSIENT = frozenset(
+    {
+        "builtins.TimeoutError",
+        "builtins.ConnectionError",
+        "socket.gaierror",
+        "concurrent.futures._base.TimeoutError",
+        "http.client.IncompleteRead",
+        "http.client.RemoteDisconnected",
+        "requests.exceptions.ConnectionError",
+        "requests.exceptions.Timeout",
+        "requests.exceptions.ChunkedEncodingError",
+        "requests.exceptions.ContentDecodingError",
+        "urllib3.exceptions.ProtocolError",
+        "urllib3.exceptions.TimeoutError",
+        "aiohttp.client_exceptions.ClientConnectionError",
+        "sqlalchemy.exc.TimeoutError",
+        "sqlalchemy.exc.DisconnectionError",
+        "botocore.exceptions.ConnectionError",
+        "botocore.exceptions.HTTPClientError",
+        "pyiceberg.exceptions.CommitFailedException",
+        "pyiceberg.exceptions.CommitStateUnknownException",
+        "pyiceberg.exceptions.ServerError",
+        "pyiceberg.exceptions.ServiceUnavailableError",
+        "pyiceberg.exceptions.TooManyRequestsError",
+        "pyiceberg.exceptions.AuthorizationExpiredError",
+    }
+)
+_PERMANENT = frozenset(
+    {
+        "builtins.PermissionError",
+        "botocore.exceptions.NoCredentialsError",
+        "dlt.common.schema.exceptions.DataValidationError",
+        "pyiceberg.exceptions.UnauthorizedError",
+        "pyiceberg.exceptions.ForbiddenError",
+        "pyiceberg.exceptions.OAuthError",
+    }
+)
+_CONFIGURATION = frozenset(
+    {
+        "builtins.ImportError",
+        "builtins.FileNotFoundError",
+        "builtins.NotADirectoryError",
+        "dlt.common.configuration.exceptions.ConfigurationException",
+        "dlt.common.exceptions.MissingDependencyException",
+        "pydantic_core._pydantic_core.ValidationError",
+        "pyiceberg.exceptions.BadRequestError",
+        "pyiceberg.exceptions.NoSuchNamespaceError",
+        "pyiceberg.exceptions.NotInstalledError",
+        "requests.exceptions.InvalidURL",
+        "requests.exceptions.MissingSchema",
+        "requests.exceptions.InvalidSchema",
+        "sqlalchemy.exc.ArgumentError",
+        "sqlalchemy.exc.NoSuchModuleError",
+        "sqlalchemy.exc.NoSuchTableError",
+    }
+)
+# What dlt itself thinks, where nothing below it means anything.
+_DLT_TRANSIENT = "dlt.common.destination.exceptions.DestinationTransientException"
+# https://www.postgresql.org/docs/current/errcodes-appendix.html, by class.
+_SQLSTATE = {
+    "08": ErrorCategory.TRANSIENT,
+    "40": ErrorCategory.TRANSIENT,
+    "53": ErrorCategory.TRANSIENT,
+    "55": ErrorCategory.TRANSIENT,
+    "57": ErrorCategory.TRANSIENT,
+    "28": ErrorCategory.PERMANENT,
+    "3D": ErrorCategory.CONFIGURATION,
+    "3F": ErrorCategory.CONFIGURATION,
+    "42": ErrorCategory.CONFIGURATION,
+}
+_SQLSTATE_DENIED = "42501"
+_DRIVER_TEXTS = (
+    ("unable to open database", ErrorCategory.CONFIGURATION),
+    ("no such table", ErrorCategory.CONFIGURATION),
+    ("no such column", ErrorCategory.CONFIGURATION),
+    ("does not exist", ErrorCategory.CONFIGURATION),
+    ("authentication failed", ErrorCategory.PERMANENT),
+    ("access denied", ErrorCategory.PERMANENT),
+    ("permission denied", ErrorCategory.PERMANENT),
+)
+# What libpq says in the middle of a stream of ADBC's, which hands on the text and no code.
+_STREAM = "[libpq]"
+_GONE_AWAY = (
+    "terminating connection",
+    "server closed the connection",
+    "no connection to the server",
+    "could not receive data",
+    "ssl syscall error",
+    "ssl connection has been closed",
+    "the database system is",
+    "conflict with recovery",
+    "deadlock detected",
+)
+_CLIENT_ERROR, _SERVER_ERROR = 400, 500
+
+
+def error_chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and everything it wraps, outermost first, each once."""
+    seen: set[int] = set()
+    todo: list[BaseException] = [error]
+    while todo:
+        current = todo.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        hidden = None if current.__suppress_context__ else current.__context__
+        wrapped = (
+            current.__cause__ or hidden,
+            # dlt's PipelineStepFailed and job errors, SQLAlchemy's DBAPIError.
+            getattr(current, "exception", None),
+            getattr(current, "client_exception", None),
+            getattr(current, "orig", None),
+        )
+        todo += [inner for inner in wrapped if isinstance(inner, BaseException)]
+
+
+def categorize_error(error: BaseException) -> ErrorCategory:
+    """Say what is to be done about an error.
+
+    TRANSIENT: 408, 429, 5xx, timeouts, resets, a database gone away, a commit conflict.
+    PERMANENT: 401, 403, no permission, a violated contract, and whatever is not known.
+    CONFIGURATION: 400, 404, a wrong configuration, a missing package.
+    PARTIAL is no error of one load; it is said by whoever loads several.
+
+    Args:
+        error: Any exception; what it wraps is looked through.
+    """
+    chain = list(error_chain(error))
+    for known in chain:
+        if isinstance(known, SchemaContractViolation):
+            return ErrorCategory.PERMANENT
+        if isinstance(known, PipelineConfigurationError):
+            return ErrorCategory.CONFIGURATION
+        if isinstance(known, IngestionError) and known.category is not None:
+            return known.category
+    # A catalog's status means what pyiceberg takes it for: a 400 to a login is a wrong login.
+    for inner in (*filter(_is_catalogs, reversed(chain)), *reversed(chain)):
+        category = _category(inner)
+        if category is not None:
+            return category
+    if any(_DLT_TRANSIENT in _class_names(known) for known in chain):
+        return ErrorCategory.TRANSIENT
+    return ErrorCategory.PERMANENT
+
+
+def retry_after_seconds(error: BaseException) -> float | None:
+    """Give the seconds that a server asked us to wait, if it did."""
+    for inner in error_chain(error):
+        headers: Any = getattr(getattr(inner, "response", None), "headers", None)
+        value = None if headers is None else headers.get("Retry-After")
+        if isinstance(value, str) and (seconds := _seconds_until(value.strip())) is not None:
+            return seconds
+    return None
+
+
+def _seconds_until(value: str) -> float | None:
+    """Read a `Retry-After`, which is seconds or a date: RFC 9110, section 10.2.3."""
+    if value.isdigit():
+        return float(value)
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return max(0.0, (date - datetime.now(UTC)).total_seconds())
+
+
+def _is_catalogs(error: BaseException) -> bool:
+    return type(error).__module__.startswith("pyiceberg.")
+
+
+def _class_names(error: BaseException) -> set[str]:
+    return {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
+
+
+def _category(error: BaseException) -> ErrorCategory | None:
+    stored = storage_category(error)
+    if stored is not None:
+        return stored
+    status = _http_status(error)
+    if status is not None:
+        return _of_status(status)
+    names = _class_names(error)
+    if names & _PERMANENT:
+        return ErrorCategory.PERMANENT
+    if names & _CONFIGURATION:
+        return ErrorCategory.CONFIGURATION
+    if names & _TRANSIENT:
+        return ErrorCategory.TRANSIENT
+    if isinstance(error, OSError) and error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+        return ErrorCategory.TRANSIENT
+    if isinstance(error, OSError) and _STREAM in str(error):
+        text = str(error).lower()
+        return ErrorCategory.TRANSIENT if any(part in text for part in _GONE_AWAY) else None
+    code = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    if isinstance(code, str) and (code == _SQLSTATE_DENIED or code[:2] in _SQLSTATE):
+        return _SQLSTATE.get(code[:2]) if code != _SQLSTATE_DENIED else ErrorCategory.PERMANENT
+    if any(name.rpartition(".")[2] in ("OperationalError", "InterfaceError") for name in names):
+        text = str(error).lower()
+        return next(
+            (found for part, found in _DRIVER_TEXTS if part in text), ErrorCategory.TRANSIENT
+        )
+    return None
+
+
+def _of_status(status: int) -> ErrorCategory | None:
+    # 419 is a catalog's word for a token that expired.
+    if status in (408, 419, 425, 429) or status >= _SERVER_ERROR:
+        return ErrorCategory.TRANSIENT
+    if status in (401, 403):
+        return ErrorCategory.PERMANENT
+    return ErrorCategory.CONFIGURATION if status >= _CLIENT_ERROR else None
+
+
+def _http_status(error: BaseException) -> int | None:
+    response: Any = getattr(error, "response", None)
+    if isinstance(response, dict):  # botocore
+        response = response.get("ResponseMetadata", {})
+        status = response.get("HTTPStatusCode")
+    else:
+        status = getattr(response, "status_code", None)
+    if status is None:
+        status = getattr(error, "status", None)  # aiohttp, google
+    if status is None:
+        status = storage_status(error)
+    return status if isinstance(status, int) else None

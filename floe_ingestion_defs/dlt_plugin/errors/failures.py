@@ -1,0 +1,201 @@
+"""From whatever dlt, a driver or the destination raised to an `IngestionError` that says it all.
+
+The original stays attached as the cause unless its text holds a secret.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from floe_ingestion_defs.dlt_plugin.config.extras import install_command
+from floe_ingestion_defs.dlt_plugin.config.resource_specs import resource_specs
+from floe_ingestion_defs.dlt_plugin.errors.categories import categorize_error, error_chain
+from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
+    DestinationWriteError,
+    ErrorCategory,
+    IngestionError,
+    PipelineConfigurationError,
+    SchemaContractViolation,
+    SourceConnectionError,
+    SourceReadError,
+)
+from floe_ingestion_defs.dlt_plugin.schema_contract.contract import contract_violation, shown_value
+
+if TYPE_CHECKING:
+    from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor
+
+_DESTINATION_STEPS = frozenset({"load", "sync"})
+_LONGEST_MESSAGE = 2000
+
+
+def raise_as_ingestion_error(
+    error: BaseException, source: IngestionSourceConfig, redactor: Redactor, step: str = ""
+) -> NoReturn:
+    """Raise what went wrong with a source as one of our errors.
+
+    Args:
+        error: What was raised.
+        source: The source that was loaded.
+        redactor: Strikes secrets out of messages.
+        step: Step in which it happened; dlt's own errors name theirs.
+    """
+    ours = as_ingestion_error(error, source, redactor, step)
+    text = "".join(traceback.format_exception(error))
+    # What dlt says of a violated contract holds values of the row.
+    says_too_much = redactor.finds_secret(text) or isinstance(ours, SchemaContractViolation)
+    raise ours from (None if says_too_much or ours is error else error)
+
+
+def as_ingestion_error(
+    error: BaseException, source: IngestionSourceConfig, redactor: Redactor, step: str = ""
+) -> IngestionError:
+    """Make the `IngestionError` that fits an error; see `raise_as_ingestion_error`."""
+    chain = list(error_chain(error))
+    about = {
+        "source_name": source.name,
+        "source_type": source.source_type,
+        "destination_table": _table_in(chain, source),
+        "pipeline_name": source.name,
+    }
+    category = categorize_error(error)
+    known = next((inner for inner in reversed(chain) if isinstance(inner, IngestionError)), None)
+    if known is not None:
+        known.message = redactor.clean(known.message)
+        known.args = (known.message,)
+        if isinstance(known, SchemaContractViolation) and known.value is not None:
+            known.value = redactor.clean(known.value)
+        for name, value in about.items():
+            setattr(known, name, getattr(known, name) or value)
+        ours = known
+    else:
+        step = next((inner.step for inner in chain if hasattr(inner, "step")), step)
+        ours = _made_for(chain, category, step, redactor, source, about)
+    ours.category = category
+    return ours
+
+
+def _table_in(chain: Sequence[BaseException], source: IngestionSourceConfig) -> str:
+    """Give the table of the resource that failed, or what the source says of its tables."""
+    failed = {getattr(error, "pipe_name", None) for error in chain}
+    tables = [spec.table for spec in resource_specs(source) if spec.name in failed]
+    return tables[0] if tables else source.destination_table
+
+
+def _made_for(
+    chain: Sequence[BaseException],
+    category: ErrorCategory,
+    step: str,
+    redactor: Redactor,
+    source: IngestionSourceConfig,
+    about: dict[str, str],
+) -> IngestionError:
+    for inner in chain:
+        names = {kind.__name__ for kind in type(inner).__mro__}
+        if "DataValidationError" in names:
+            return _contract_violation(inner, source, about)
+        if "IncompatibleSchema" in names:
+            return _incompatible(inner, about)
+    message = redactor.clean(_message(chain, for_catalog=step in _DESTINATION_STEPS))
+    if step in _DESTINATION_STEPS:
+        return DestinationWriteError(message, **about)
+    if any(_is_configuration(inner) for inner in chain):
+        return PipelineConfigurationError(message, **about)
+    # By name: requests takes simplejson's where that is installed.
+    if any(type(inner).__name__ == "JSONDecodeError" for inner in chain):
+        return SourceReadError(f"the source's answer is no JSON: {message}", **about)
+    if category is ErrorCategory.TRANSIENT or any(_is_connection(inner) for inner in chain):
+        return SourceConnectionError(message, **about)
+    return SourceReadError(message, **about)
+
+
+def _contract_violation(
+    error: Any, source: IngestionSourceConfig, about: dict[str, str]
+) -> SchemaContractViolation:
+    table = str(error.table_name or "")
+    column = str(error.column_name or "")
+    known = ((error.table_schema or {}).get("columns") or {}).get(column, {})
+    value = None
+    item = error.data_item
+    if _shows_values(source, table) and isinstance(item, Mapping) and column in item:
+        value = shown_value(item[column])
+    return contract_violation(table, column, known.get("data_type"), None, value, **about)
+
+
+def _shows_values(source: IngestionSourceConfig, table: str) -> bool:
+    """Whether values of a table, or of the one that it is nested in, may be shown."""
+    return any(
+        spec.show_values
+        for spec in resource_specs(source)
+        if table == spec.table_name or table.startswith(f"{spec.table_name}__")
+    )
+
+
+def _incompatible(error: Any, about: dict[str, str]) -> SchemaContractViolation:
+    return SchemaContractViolation(
+        str(error),
+        table=error.table,
+        column=error.column,
+        expected=error.table_type,
+        found=error.incoming_type,
+        **about,
+    )
+
+
+def _is_configuration(error: BaseException) -> bool:
+    names = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
+    return bool(
+        names
+        & {
+            "builtins.ImportError",
+            "dlt.common.configuration.exceptions.ConfigurationException",
+            "dlt.common.exceptions.MissingDependencyException",
+            "sqlalchemy.exc.ArgumentError",
+            "sqlalchemy.exc.NoSuchModuleError",
+            "sqlalchemy.exc.NoSuchTableError",
+        }
+    )
+
+
+def _is_connection(error: BaseException) -> bool:
+    names = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
+    return bool(
+        names
+        & {
+            "builtins.OSError",
+            "requests.exceptions.RequestException",
+            "sqlalchemy.exc.DBAPIError",
+            "botocore.exceptions.ClientError",
+            "botocore.exceptions.BotoCoreError",
+        }
+    )
+
+
+def _message(chain: Sequence[BaseException], *, for_catalog: bool) -> str:
+    """Give the text of the innermost error that has one, without what only a debugger needs."""
+    inner = next((error for error in reversed(chain) if _text(error, for_catalog)), None)
+    if inner is None:
+        return type(chain[-1]).__name__
+    message = _text(inner, for_catalog)
+    around = next((e for e in chain if inner in (e.__cause__, e.__context__)), None)
+    module = "" if around is None else type(around).__module__.partition(".")[0]
+    if module == "pyiceberg" and not isinstance(inner, ImportError):
+        # The catalog's own words, and which request it was.
+        message = f"{_text(around, for_catalog)} ({message})"
+    elif module in ("urllib3", "aiohttp") and isinstance(inner, OSError):
+        # The system says what, and who called it says where.
+        message = _text(around, for_catalog)
+    return message[:_LONGEST_MESSAGE]
+
+
+def _text(error: BaseException | None, for_catalog: bool) -> str:
+    text = str(error or "")
+    if type(error).__module__.startswith("sqlalchemy"):
+        text = re.sub(r"\n?\[SQL: .*", "", text, flags=re.DOTALL)
+    text = re.sub(r"\n?\(Background on this error.*", "", text, flags=re.DOTALL).strip()
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        text += f"; {install_command(error.name, for_catalog=for_catalog)}"
+    return f"{type(error).__name__}: {text}" if text else ""

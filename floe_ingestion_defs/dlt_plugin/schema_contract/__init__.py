@@ -1,0 +1,1 @@
+"""Schema contracts: what happens to columns and types that are not declared."""

@@ -1,0 +1,126 @@
+"""The contract over Arrow tables, as files and databases give them, a column at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from floe_ingestion_defs.dlt_plugin.schema_contract.contract import Contract
+from floe_ingestion_defs.dlt_plugin.sources.files.arrow_types import (
+    ColumnTypeMismatch,
+    arrow_type,
+    cast_column,
+)
+
+
+def admit_table(table: pa.Table, contract: Contract) -> tuple[pa.Table, list[tuple[str, Any]]]:
+    """Give the rows that are admitted, and, where they are kept, those refused with the reason.
+
+    Args:
+        table: Rows as the source gave them.
+        contract: What holds for them.
+
+    Raises:
+        SchemaContractViolation: Something does not fit, and the mode is `freeze`.
+    """
+    known = contract.known
+    fields, columns = [], []
+    # Reasons by row, the first found; most tables have none.
+    reasons: dict[int, str] = {}
+    for field, column in zip(table.schema, table.columns, strict=True):
+        key = known.key(field.name)
+        agreed = known.columns.get(key)
+        if key.startswith("_dlt_"):
+            wanted = field.type
+        elif agreed is None:
+            _judge_new_column(field, column, key, contract, reasons)
+            continue
+        else:
+            wanted = arrow_type(agreed) or field.type
+        if field.type != wanted:
+            column = _judge_type(field, column, wanted, key, contract, reasons)
+            field = field.with_type(wanted)
+        fields.append(field)
+        columns.append(column)
+    admitted = pa.Table.from_arrays(columns, schema=pa.schema(fields))
+    if not reasons:
+        return admitted, []
+    for reason in reasons.values():
+        contract.rejections.refuse_rows(reason)
+    bad = sorted(reasons)
+    refused = table.take(bad).to_pylist() if contract.keep else []
+    mask = pa.array([position not in reasons for position in range(table.num_rows)])
+    return admitted.filter(mask), [
+        (reasons[position], row) for position, row in zip(bad, refused, strict=False)
+    ]
+
+
+def _judge_new_column(
+    field: pa.Field,
+    column: pa.ChunkedArray,
+    key: str,
+    contract: Contract,
+    reasons: dict[int, str],
+) -> None:
+    values = len(column) - column.null_count
+    if not values:
+        return
+    if contract.mode == "freeze":
+        first = column.drop_null()[0].as_py()
+        raise contract.violation(key, None, _data_type(field.type), first)
+    if contract.mode == "discard_value":
+        contract.rejections.refuse_values(key, values)
+        return
+    for position in pc.indices_nonzero(pc.is_valid(column)).to_pylist():
+        reasons.setdefault(position, f"column {key} is new")
+
+
+def _judge_type(
+    field: pa.Field,
+    column: pa.ChunkedArray,
+    wanted: pa.DataType,
+    key: str,
+    contract: Contract,
+    reasons: dict[int, str],
+) -> pa.ChunkedArray:
+    try:
+        return cast_column(field, column, wanted)
+    except ColumnTypeMismatch:
+        expected = contract.known.columns[key]["data_type"]
+        found = _data_type(field.type)
+    misfits_found = _misfits(field, column, wanted, 0)
+    if contract.mode == "freeze":
+        raise contract.violation(key, expected, found, column[next(misfits_found)].as_py())
+    bad = list(misfits_found)
+    if contract.mode == "discard_value":
+        contract.rejections.refuse_values(key, len(bad))
+    else:
+        for position in bad:
+            reasons.setdefault(position, f"column {key} is {expected}, not {found}")
+    misfits = set(bad)
+    fits = pa.array([position not in misfits for position in range(len(column))])
+    return cast_column(field, pc.if_else(fits, column, pa.scalar(None, field.type)), wanted)
+
+
+def _misfits(
+    field: pa.Field, column: pa.ChunkedArray, wanted: pa.DataType, start: int
+) -> Iterator[int]:
+    """Find the values that cannot be cast, by halving: few are expected among many."""
+    try:
+        cast_column(field, column, wanted)
+    except ColumnTypeMismatch:
+        if len(column) == 1:
+            yield start
+            return
+        middle = len(column) // 2
+        yield from _misfits(field, column.slice(0, middle), wanted, start)
+        yield from _misfits(field, column.slice(middle), wanted, start + middle)
+
+
+def _data_type(kind: pa.DataType) -> str:
+    from dlt.common.libs.pyarrow import get_column_type_from_py_arrow
+
+    return str(get_column_type_from_py_arrow(kind).get("data_type", kind))

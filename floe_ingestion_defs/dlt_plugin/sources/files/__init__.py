@@ -1,0 +1,1 @@
+"""Sources of type `filesystem`: CSV, JSONL and Parquet files."""

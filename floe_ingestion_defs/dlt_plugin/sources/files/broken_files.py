@@ -1,0 +1,132 @@
+"""What is wrong with a file, in words that name the line and the column.
+
+Arrow's own texts hold the value that it could not read, which may be personal: it is shown only
+where that is allowed. They hold the row only where a block is parsed by one thread.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+
+from floe_ingestion_defs.dlt_plugin.sources.files.blocks import Block, line_of_row
+
+_ROW = re.compile(r"Row #(\d+)|in row (\d+)")
+_COLUMN = re.compile(r"In CSV column #(\d+)|Column\(/([^)]*)\)")
+_OTHER_TYPE = ("conversion error", "changed from", "convert")
+_DECLARE = "; declare the column under `columns` if its type was guessed too narrow"
+_NOT_UTF8 = "text that is not UTF-8"
+_ENCODING = "; set source_config.encoding, such as latin-1"
+# Less is not worth the threads.
+_THREADED_BYTES = 256 * 1024
+
+
+class BrokenFile(Exception):
+    """A file, or a block of one, that cannot be read.
+
+    Args:
+        problem: What is wrong, values included, in Arrow's words or in ours.
+        where: Line or row and column, as far as known.
+        advice: What can be done about it.
+    """
+
+    def __init__(self, problem: str, where: Sequence[str] = (), advice: str = "") -> None:
+        super().__init__(problem)
+        self._problem = problem
+        self._where = where
+        self._advice = advice
+
+    def describe(self, name: str, *, show_values: bool) -> str:
+        """Say what is wrong.
+
+        Args:
+            name: Name of the file.
+            show_values: Whether the text may hold what stands in the file.
+        """
+        text = self._problem if show_values else _without_values(self._problem)
+        return f"{': '.join([name, *self._where, _without_place(text)])}{self._advice}"
+
+
+def parse_block(
+    parse: Callable[[Block, bool], pa.Table],
+    block: Block,
+    names: Sequence[str] = (),
+) -> pa.Table:
+    """Parse a block; one that cannot be parsed is parsed again, for the number of the line.
+
+    Args:
+        parse: Parses a block, with threads or without.
+        block: The block.
+        names: Names of the columns of a csv file.
+
+    Raises:
+        BrokenFile: The block cannot be parsed.
+    """
+    try:
+        return parse(block, len(block.data) >= _THREADED_BYTES)
+    except pa.ArrowInvalid:
+        # Only without threads does Arrow count the rows that it names in its error.
+        try:
+            return parse(block, False)
+        except pa.ArrowInvalid as error:
+            raise broken_by(str(error), block, names) from None
+
+
+def broken_by(text: str, block: Block | None = None, names: Sequence[str] = ()) -> BrokenFile:
+    """Make the error of what Arrow says about a file.
+
+    Args:
+        text: What Arrow says.
+        block: The block that it speaks of; without one, a row is counted and no line.
+        names: Names of the columns of a csv file.
+    """
+    where = []
+    if found := _ROW.search(text):
+        # Arrow counts CSV rows from 1 and JSON rows from 0.
+        row = int(found[1]) if found[1] else int(found[2]) + 1
+        where.append(f"row {row}" if block is None else f"line {line_of_row(block, row)}")
+    name = column_of(text, names)
+    if name is not None:
+        where.append(f"column {name!r}")
+    if "Column() changed from object" in text:
+        return BrokenFile("no JSON object", where)
+    if "UTF8" in text:
+        return BrokenFile(_NOT_UTF8, where, _ENCODING)
+    return BrokenFile(text, where, _DECLARE if any(part in text for part in _OTHER_TYPE) else "")
+
+
+def column_of(text: str, names: Sequence[str] = ()) -> str | None:
+    """Give the name of the column that Arrow says something about."""
+    found = _COLUMN.search(text)
+    if found is None:
+        return None
+    if found[1] is None:
+        return found[2] or None
+    return names[int(found[1])] if int(found[1]) < len(names) else None
+
+
+def not_utf8(block: Block, column: str | None = None) -> BrokenFile:
+    """Make the error of a block that holds bytes which are no UTF-8, with the line of the first."""
+    where = [] if column is None else [f"column {column!r}"]
+    try:
+        block.data.decode()
+    except UnicodeDecodeError as error:
+        line = block.first_line + block.data.count(b"\n", 0, error.start)
+        where.insert(0, f"line {line}")
+    return BrokenFile(_NOT_UTF8, where, _ENCODING)
+
+
+def _without_place(text: str) -> str:
+    text = re.sub(r"^In CSV column #\d+: ", "", text)
+    text = re.sub(r"(?:CSV|JSON) parse error: ", "", text)
+    text = re.sub(r"Row #\d+: ", "", text)
+    text = re.sub(r"Column\(/?[^)]*\) ", "", text)
+    return re.sub(r",? ?in row \d+", "", text)
+
+
+def _without_values(text: str) -> str:
+    text = re.sub(r"(Expected \d+ columns, got \d+):.*", r"\1", text, flags=re.DOTALL)
+    text = re.sub(r": invalid value .*", "", text, flags=re.DOTALL)
+    return re.sub(r", couldn't parse:.*", "", text, flags=re.DOTALL)

@@ -1,0 +1,206 @@
+"""Reads CSV as Arrow tables, a block of whole lines at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
+from floe_ingestion_defs.dlt_plugin.sources.files.blocks import (
+    UTF8_MARK,
+    Block,
+    line_with_open_quote,
+    read_blocks,
+    rows_in,
+)
+from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import (
+    BrokenFile,
+    broken_by,
+    column_of,
+    not_utf8,
+    parse_block,
+)
+from floe_ingestion_defs.dlt_plugin.sources.files.known_types import KnownTypes
+
+
+def read_csv(
+    stream: pa.NativeFile, options: FilesystemOptions, types: KnownTypes
+) -> Iterator[pa.Table]:
+    """Yield the rows of a stream of CSV.
+
+    Args:
+        stream: The text, as UTF-8.
+        options: How it is written.
+        types: Types of the table's columns.
+
+    Raises:
+        BrokenFile: A block cannot be parsed.
+    """
+    if options.newlines_in_values:
+        yield from _read_stream(stream, options, types)
+        return
+    names = list(options.column_names or ())
+    for block in read_blocks(stream, options.block_size):
+        if not names:
+            names, block = _split_header(block, options)
+        if block.data.strip(b"\r\n"):
+            table = _parse(block, names, options, types)
+            _refuse_other_encodings(table, types, block)
+            _refuse_open_quotes(table, block, options)
+            yield table
+
+
+def _parse(
+    block: Block, names: list[str], options: FilesystemOptions, types: KnownTypes
+) -> pa.Table:
+    convert = _convert_options(names, options, types)
+
+    def parse(block: Block, threads: bool) -> pa.Table:
+        return pa_csv.read_csv(
+            pa.BufferReader(block.data),
+            read_options=pa_csv.ReadOptions(
+                column_names=names, use_threads=threads, block_size=_parser_block(block)
+            ),
+            parse_options=_parse_options(options),
+            convert_options=convert,
+        )
+
+    while types.lenient:
+        # The contract judges the values of columns that do not fit, one by one, as text.
+        try:
+            return parse(block, True)
+        except pa.ArrowInvalid as error:
+            text = str(error)
+            name = column_of(text, names) if "CSV conversion error" in text else None
+            if name is None or convert.column_types.get(name) == pa.string():
+                break
+            convert.column_types = {**convert.column_types, name: pa.string()}
+    return parse_block(parse, block, names)
+
+
+def _parser_block(block: Block) -> int:
+    # A quarter each keeps both cores busy; a line must fit, so not too small.
+    return max(1 << 20, len(block.data) // 4)
+
+
+def _parse_options(options: FilesystemOptions) -> pa_csv.ParseOptions:
+    return pa_csv.ParseOptions(
+        delimiter=options.delimiter,
+        quote_char=options.quote_char,
+        newlines_in_values=options.newlines_in_values,
+    )
+
+
+def _convert_options(
+    names: list[str], options: FilesystemOptions, types: KnownTypes
+) -> pa_csv.ConvertOptions:
+    # A zoned timestamp is parsed only from text with an offset, a naive one only from text
+    # without: so timestamps are inferred, and cast afterwards.
+    wanted = {
+        name: kind for name, kind in types.of(names).items() if not pa.types.is_timestamp(kind)
+    }
+    return pa_csv.ConvertOptions(
+        column_types=wanted, null_values=list(options.null_values), strings_can_be_null=True
+    )
+
+
+def _read_stream(
+    stream: pa.NativeFile, options: FilesystemOptions, types: KnownTypes
+) -> Iterator[pa.Table]:
+    """Read values that contain line ends: only the parser itself can tell where a row ends."""
+    names: list[str] = []
+    try:
+        reader = pa_csv.open_csv(
+            stream,
+            read_options=pa_csv.ReadOptions(
+                column_names=list(options.column_names or ()),
+                block_size=options.block_size,
+                # Without threads Arrow counts the rows that it names in its errors.
+                use_threads=False,
+            ),
+            parse_options=_parse_options(options),
+            # The names are not known yet; types of columns that the file lacks are ignored.
+            convert_options=_convert_options(types.names(), options, types),
+        )
+        names = reader.schema.names
+        _check_header(names)
+        for batch in reader:
+            table = pa.Table.from_batches([batch])
+            _refuse_other_encodings(table, types)
+            yield table
+    except pa.ArrowInvalid as error:
+        if "Empty CSV file" in str(error):
+            return
+        raise broken_by(str(error), names=names) from None
+
+
+def _split_header(block: Block, options: FilesystemOptions) -> tuple[list[str], Block]:
+    data = block.data.removeprefix(UTF8_MARK)
+    first_line = block.first_line
+    while data:
+        line, _, data = data.partition(b"\n")
+        if not line.strip(b"\r"):
+            first_line += 1
+            continue
+        if b"\r" in line.rstrip(b"\r"):
+            raise BrokenFile(
+                "lines that end in a carriage return alone",
+                [f"line {first_line}"],
+                "; set source_config.newlines_in_values, which reads them",
+            )
+        return _names_in(line, first_line, options), Block(data, first_line + 1)
+    return [], Block(b"", first_line)
+
+
+def _names_in(line: bytes, number: int, options: FilesystemOptions) -> list[str]:
+    def parse(block: Block, threads: bool) -> pa.Table:
+        header = pa_csv.read_csv(
+            pa.BufferReader(block.data),
+            read_options=pa_csv.ReadOptions(autogenerate_column_names=True, use_threads=threads),
+            parse_options=_parse_options(options),
+            convert_options=pa_csv.ConvertOptions(strings_can_be_null=False),
+        )
+        return header.cast(pa.schema([(name, pa.string()) for name in header.schema.names]))
+
+    block = Block(line + b"\n", number)
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        raise not_utf8(block) from None
+    header = parse_block(parse, block)
+    names = [str(column[0].as_py()) for column in header.columns]
+    _check_header(names, number)
+    return names
+
+
+def _check_header(names: list[str], line: int = 1) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        problem = f"column {twice[0]!r} is named twice in the header"
+        raise BrokenFile(problem, [f"line {line}"])
+
+
+def _refuse_other_encodings(table: pa.Table, types: KnownTypes, block: Block | None = None) -> None:
+    """Arrow takes text that is not UTF-8 for bytes, unless told that it is text."""
+    declared = types.of(table.schema.names)
+    for field in table.schema:
+        if pa.types.is_binary(field.type) and field.name not in declared:
+            raise not_utf8(block or Block(b"", 0), field.name)
+
+
+def _refuse_open_quotes(table: pa.Table, block: Block, options: FilesystemOptions) -> None:
+    """A quoted value takes up all lines up to the next quote, and with them other rows.
+
+    Where values may hold line ends, blocks are not cut at them; here they would be cut in two.
+    """
+    # Counting line ends is cheap, and counting lines that are not empty is not.
+    lines = block.data.count(b"\n") + (not block.data.endswith(b"\n"))
+    if table.num_rows < lines and table.num_rows < rows_in(block):
+        line = line_with_open_quote(block, options.quote_char.encode())
+        raise BrokenFile(
+            "a quoted value goes on past the end of its line",
+            [f"line {line}"],
+            "; close the quote, or set source_config.newlines_in_values",
+        )

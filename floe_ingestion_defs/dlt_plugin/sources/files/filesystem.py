@@ -1,0 +1,185 @@
+"""Files in folders and buckets, read as Arrow, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
+from floe_ingestion_defs.dlt_plugin.cursors.incremental import cursor_for
+from floe_ingestion_defs.dlt_plugin.cursors.values import as_declared
+from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import ErrorCategory, SourceReadError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from dlt.extract import DltResource
+    from fsspec import AbstractFileSystem
+
+    from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
+    from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
+    from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
+    from floe_ingestion_defs.dlt_plugin.sources.files.listing import ListedFile
+
+_ITEM_ROWS = 10_000
+
+
+class FilesystemSource:
+    """CSV, JSONL and Parquet files."""
+
+    name: ClassVar[str] = "filesystem"
+
+    def build(
+        self,
+        source: IngestionSourceConfig,
+        options: FilesystemOptions,
+        specs: Sequence[ResourceSpec],
+        request: LoadRequest,
+        rejections: Mapping[str, Rejections],
+    ) -> list[DltResource]:
+        """Make the one resource of the source."""
+        import dlt
+
+        resources = []
+        for spec in specs:
+            # A backfill looks for the window's rows wherever they are.
+            only_new = _only_new_files(options, spec) and not request.is_window
+            resource = dlt.resource(_read_files, name=spec.name)(
+                source, options, spec, only_new, request.limit, rejections[spec.name]
+            )
+            cursor = cursor_for(spec, request, partial(_typed, spec=spec))
+            if cursor is not None:
+                resource.apply_hints(incremental=cursor)
+            resources.append(resource)
+        return resources
+
+    def check(
+        self, source: IngestionSourceConfig, options: FilesystemOptions, timeout: float
+    ) -> None:
+        """Look whether the folder or bucket is there."""
+        fs = _open_filesystem(source, options)
+        if "file" in fs.protocol:
+            from dlt.common.storages.configuration import FilesystemConfiguration
+
+            path = options.bucket_url
+            if not FilesystemConfiguration.is_local_path(path):
+                path = FilesystemConfiguration.make_local_path(path)
+            if not fs.isdir(path):
+                msg = f"there is no folder {path}"
+                raise FileNotFoundError(msg)
+            return
+        fs.ls(options.bucket_url, detail=False)
+
+
+def _typed(value: Any, spec: ResourceSpec) -> Any:
+    name = spec.cursor_field or ""
+    return as_declared(value, spec.columns.get(name), name)
+
+
+def _only_new_files(options: FilesystemOptions, spec: ResourceSpec) -> bool:
+    if options.only_new_files is not None:
+        return options.only_new_files
+    return spec.write_mode != "replace"
+
+
+def _open_filesystem(
+    source: IngestionSourceConfig, options: FilesystemOptions
+) -> AbstractFileSystem:
+    """Open the file system with given credentials, or with what dlt's providers know."""
+    from dlt.common.configuration.resolve import resolve_configuration
+    from dlt.common.storages.configuration import FilesystemConfiguration
+    from dlt.common.storages.fsspec_filesystem import fsspec_from_config
+
+    given: dict[str, Any] = {"bucket_url": options.bucket_url}
+    credentials = options.credentials if options.credentials is not None else source.credentials
+    if credentials is not None:
+        given["credentials"] = (
+            {key: value.get_secret_value() for key, value in credentials.items()}
+            if isinstance(credentials, dict)
+            else credentials.get_secret_value()
+        )
+    for key in ("kwargs", "client_kwargs"):
+        if getattr(options, key) is not None:
+            given[key] = getattr(options, key)
+    config = resolve_configuration(
+        FilesystemConfiguration(),
+        sections=("sources", source.name, "filesystem"),
+        explicit_value=given,
+    )
+    return fsspec_from_config(config)[0]
+
+
+def _read_files(
+    source: IngestionSourceConfig,
+    options: FilesystemOptions,
+    spec: ResourceSpec,
+    only_new_files: bool,
+    limit: int | None,
+    rejections: Rejections,
+) -> Iterator[pa.Table]:
+    import dlt
+
+    from floe_ingestion_defs.dlt_plugin.hints import column_hints
+    from floe_ingestion_defs.dlt_plugin.sources.files.known_types import KnownTypes
+    from floe_ingestion_defs.dlt_plugin.sources.files.listing import LoadedFiles, list_files
+    from floe_ingestion_defs.dlt_plugin.sources.files.readers import FileReader
+
+    schema = dlt.current.source_schema()
+    known = schema.tables.get(spec.table_name, {}).get("columns", {})
+    # A table that nobody knows yet has nothing that a contract could hold on to.
+    judged = spec.schema_contract != "evolve" and any(c.get("data_type") for c in known.values())
+    types = KnownTypes(column_hints(spec), known, schema.naming, lenient=judged)
+    fs = _open_filesystem(source, options)
+    reader = FileReader(fs, options, types, spec.show_values)
+    files = list_files(fs, options.bucket_url, options.file_glob)
+    loaded = LoadedFiles(dlt.current.resource_state() if only_new_files else {})
+
+    def tables() -> Iterator[pa.Table]:
+        rows = 0
+        for file in loaded.select_new(files):
+            read = reader.read if options.unreadable_files == "fail" else reader.read_whole
+            try:
+                found = read(file)
+            except SourceReadError as error:
+                if error.category is ErrorCategory.TRANSIENT:
+                    raise
+                rejections.files[file.name] = error.message
+                continue
+            for table in found:
+                rows += table.num_rows
+                yield _with_file_name(table, file, options)
+            loaded.finish(file)
+            # A file counts as a whole, so the limit is looked at only between files.
+            if limit is not None and rows >= limit:
+                return
+
+    try:
+        yield from _gather(tables())
+    finally:
+        loaded.remember()
+
+
+def _with_file_name(table: pa.Table, file: ListedFile, options: FilesystemOptions) -> pa.Table:
+    import pyarrow as pa
+
+    if not options.file_name_column:
+        return table
+    names = pa.repeat(pa.scalar(file.name, pa.string()), table.num_rows)
+    return table.append_column(options.file_name_column, names)
+
+
+def _gather(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Put small tables together: an item costs dlt a millisecond, whatever is in it."""
+    import pyarrow as pa
+
+    gathered: list[pa.Table] = []
+    rows = 0
+    for table in tables:
+        if gathered and (rows >= _ITEM_ROWS or not table.schema.equals(gathered[0].schema)):
+            yield pa.concat_tables(gathered)
+            gathered, rows = [], 0
+        gathered.append(table)
+        rows += table.num_rows
+    if gathered:
+        yield pa.concat_tables(gathered)

@@ -1,0 +1,100 @@
+"""Reads JSON lines as Arrow tables, a block of whole lines at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.json as pa_json
+
+from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
+from floe_ingestion_defs.dlt_plugin.sources.files.blocks import UTF8_MARK, Block, read_blocks
+from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import (
+    BrokenFile,
+    column_of,
+    not_utf8,
+    parse_block,
+)
+from floe_ingestion_defs.dlt_plugin.sources.files.known_types import KnownTypes
+
+# Arrow's words for a nested value in a column that it was told to be text.
+_NESTED = ("changed from string to array", "changed from string to object")
+
+
+def read_jsonl(
+    stream: pa.NativeFile, options: FilesystemOptions, types: KnownTypes
+) -> Iterator[pa.Table]:
+    """Yield the rows of a stream of JSON lines.
+
+    Args:
+        stream: The text, as UTF-8.
+        options: How it is read.
+        types: Types of the table's columns.
+
+    Raises:
+        BrokenFile: A block cannot be parsed.
+    """
+    for block in read_blocks(stream, options.block_size):
+        block = Block(block.data.removeprefix(UTF8_MARK), block.first_line)
+        if block.data.strip():
+            try:
+                block.data.decode()
+            except UnicodeDecodeError:
+                # Arrow would hand the bytes on as they are, for somebody else to stumble over.
+                raise not_utf8(block) from None
+            yield _zoned(_parse(block, types))
+
+
+def _parse(block: Block, types: KnownTypes) -> pa.Table:
+    def parse(block: Block, threads: bool) -> pa.Table:
+        wanted = {
+            name: kind
+            for name, kind in types.of(types.names()).items()
+            # The others are read from more than one JSON type, and cast afterwards.
+            if kind in (pa.string(), pa.int64(), pa.float64(), pa.bool_())
+            and not types.is_nested(name)
+        }
+        return pa_json.read_json(
+            pa.BufferReader(block.data),
+            read_options=pa_json.ReadOptions(use_threads=threads, block_size=len(block.data) + 1),
+            parse_options=pa_json.ParseOptions(
+                explicit_schema=pa.schema(wanted), unexpected_field_behavior="infer"
+            ),
+        )
+
+    while True:
+        try:
+            return parse_block(parse, block)
+        except BrokenFile as broken:
+            text = str(broken)
+            name = column_of(text) if "changed from" in text else None
+            is_text = name is not None and types.of([name]).get(name) == pa.string()
+            if (
+                name is not None
+                and any(words in text for words in _NESTED)
+                and not types.is_nested(name)
+            ):
+                # A nested value is kept as text, so text is what its table says that it is.
+                types.learn_nested(name)
+            elif types.lenient or is_text:
+                return _parse_loosely(block, types)
+            else:
+                raise
+
+
+def _parse_loosely(block: Block, types: KnownTypes) -> pa.Table:
+    from floe_ingestion_defs.dlt_plugin.sources.files.loose_json import parse_loosely
+
+    try:
+        return parse_loosely(block, types)
+    except ValueError as error:
+        raise BrokenFile(str(error)) from None
+
+
+def _zoned(table: pa.Table) -> pa.Table:
+    """Take timestamps found in JSON as UTC: Arrow drops the zone, having converted to UTC."""
+    fields = [
+        field.with_type(pa.timestamp("us", "UTC")) if pa.types.is_timestamp(field.type) else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields))

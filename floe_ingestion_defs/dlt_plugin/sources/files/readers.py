@@ -1,0 +1,118 @@
+"""Reads one CSV, JSONL or Parquet file as Arrow tables, a block at a time.
+
+Types come from three places: what is declared wins, then what the table or an earlier file has,
+then what the values look like. Errors name the file and the line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pa_parquet
+
+from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
+from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import ErrorCategory, SourceReadError
+from floe_ingestion_defs.dlt_plugin.sources.files.arrow_types import ColumnTypeMismatch, conform
+from floe_ingestion_defs.dlt_plugin.sources.files.blocks import open_file, open_text
+from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import BrokenFile
+from floe_ingestion_defs.dlt_plugin.sources.files.csv_files import read_csv
+from floe_ingestion_defs.dlt_plugin.sources.files.jsonl_files import read_jsonl
+from floe_ingestion_defs.dlt_plugin.sources.files.listing import ListedFile
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+    from floe_ingestion_defs.dlt_plugin.sources.files.known_types import KnownTypes
+
+# Rows of a file that is read whole before any is given on; more is read twice instead.
+_HELD_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class FileReader:
+    """Reads the files of one load.
+
+    Args:
+        fs: File system that the files are in.
+        options: How they are read.
+        types: Types of the table's columns, added to as columns are found.
+        show_values: Whether errors may hold what stands in a file.
+    """
+
+    fs: AbstractFileSystem
+    options: FilesystemOptions
+    types: KnownTypes
+    show_values: bool = False
+
+    def read(self, file: ListedFile) -> Iterator[pa.Table]:
+        """Yield a file's rows as Arrow tables whose columns have the table's types.
+
+        Raises:
+            SourceReadError: The file cannot be read; names file and line.
+        """
+        try:
+            for table in self._tables(file):
+                if table.num_columns:
+                    wanted = self.types.of(table.schema.names)
+                    yield self.types.learn(conform(table, wanted, lenient=self.types.lenient))
+        except BrokenFile as broken:
+            raise SourceReadError(
+                broken.describe(file.name, show_values=self.show_values)
+            ) from None
+        except ColumnTypeMismatch as mismatch:
+            msg = (
+                f"{file.name}: {mismatch}; declare the column with the wider type under "
+                "`columns`, or correct the file"
+            )
+            raise SourceReadError(msg) from None
+        except (pa.ArrowException, UnicodeError, EOFError) as error:
+            raise self._unreadable(file, error) from None
+        except FileNotFoundError:
+            gone = SourceReadError(f"{file.name}: the file was listed, and is gone")
+            gone.category = ErrorCategory.TRANSIENT
+            raise gone from None
+        except PermissionError as error:
+            raise SourceReadError(f"{file.name}: it may not be read ({error})") from None
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            # Arrow's own, such as a compressed file that ends too early.
+            raise self._unreadable(file, error) from None
+
+    def read_whole(self, file: ListedFile) -> Iterator[pa.Table]:
+        """Give a file's rows once all of it could be read.
+
+        Raises:
+            SourceReadError: The file cannot be read; nothing of it was given, and the types that
+                it would have had are forgotten.
+        """
+        before = self.types.copy()
+        held: list[pa.Table] = []
+        size = 0
+        try:
+            for table in self.read(file):
+                size += table.nbytes
+                held = [*held, table] if size <= _HELD_BYTES else []
+        except SourceReadError:
+            self.types.restore(before)
+            raise
+        return iter(held) if size <= _HELD_BYTES else self.read(file)
+
+    def _tables(self, file: ListedFile) -> Iterator[pa.Table]:
+        if self.options.format == "parquet":
+            with open_file(self.fs, file) as opened, pa_parquet.ParquetFile(opened) as parquet:
+                # One row group at a time: pyarrow buffers all that it is asked for.
+                for number in range(parquet.num_row_groups):
+                    for batch in parquet.iter_batches(self.options.batch_rows, row_groups=[number]):
+                        yield pa.Table.from_batches([batch])
+            return
+        read = read_csv if self.options.format == "csv" else read_jsonl
+        with open_text(self.fs, file, self.options) as stream:
+            yield from read(stream, self.options, self.types)
+
+    def _unreadable(self, file: ListedFile, error: Exception) -> SourceReadError:
+        broken = BrokenFile(str(error))
+        return SourceReadError(broken.describe(file.name, show_values=self.show_values))

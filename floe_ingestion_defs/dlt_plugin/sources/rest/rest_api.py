@@ -1,0 +1,138 @@
+"""JSON APIs, through dlt's declarative REST source as it is."""
+
+from __future__ import annotations
+
+import copy
+import socket
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+from floe_ingestion_defs.dlt_plugin.config.source_options import rest_resources
+from floe_ingestion_defs.dlt_plugin.config.source_options.rest_api import (
+    RestApiOptions,
+    has_incremental_param,
+    uses_incremental,
+)
+from floe_ingestion_defs.dlt_plugin.cursors.incremental import cursor_for
+from floe_ingestion_defs.dlt_plugin.cursors.values import as_json_value
+
+if TYPE_CHECKING:
+    from dlt.extract import DltResource
+
+    from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
+    from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
+    from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
+
+_PORTS = {"http": 80, "https": 443}
+
+
+class RestApiSource:
+    """Resources of one API, with those that others depend on."""
+
+    name: ClassVar[str] = "rest_api"
+
+    def build(
+        self,
+        source: IngestionSourceConfig,
+        options: RestApiOptions,
+        specs: Sequence[ResourceSpec],
+        request: LoadRequest,
+        rejections: Mapping[str, Rejections],
+    ) -> list[DltResource]:
+        """Make all resources of the API: one may need another that is not loaded itself."""
+        from dlt.sources.rest_api import rest_api_resources
+
+        from floe_ingestion_defs.dlt_plugin.sources.rest.json_pages import read_flat_pages_as_arrow
+
+        by_name = {spec.name: spec for spec in specs}
+        own = copy.deepcopy(dict(source.source_config))
+        config: dict[str, Any] = {
+            "client": _client(source, own["client"]),
+            "resources": [_resource(resource, by_name, request) for resource in own["resources"]],
+        }
+        if own.get("resource_defaults"):
+            config["resource_defaults"] = own["resource_defaults"]
+        resources = rest_api_resources(config)  # type: ignore[arg-type]
+        for resource in resources:
+            if options.max_table_nesting is not None and resource.max_table_nesting is None:
+                resource.max_table_nesting = options.max_table_nesting
+        for name, settings in rest_resources(own).items():
+            if name in by_name and not uses_incremental(settings):
+                _add_cursor(next(r for r in resources if r.name == name), by_name[name], request)
+        for resource in resources:
+            if options.flat_pages_as_arrow and resource.name in by_name:
+                read_flat_pages_as_arrow(resource, by_name[resource.name])
+            if request.limit is not None and resource.name in by_name:
+                resource.add_limit(request.limit, count_rows=True)
+        return resources
+
+    def check(self, source: IngestionSourceConfig, options: RestApiOptions, timeout: float) -> None:
+        """Open a connection to the API's host, or to the proxy before it."""
+        from requests.utils import get_environ_proxies, select_proxy
+
+        url = options.client.base_url
+        proxy = select_proxy(url, get_environ_proxies(url))
+        parts = urlsplit(proxy or url)
+        if parts.hostname is None:
+            msg = "source_config.client.base_url is not a URL; give one such as https://host/v1"
+            raise ValueError(msg)
+        port = parts.port or _PORTS.get(parts.scheme, 443)
+        with socket.create_connection((parts.hostname, port), timeout=timeout):
+            pass
+
+
+def _client(source: IngestionSourceConfig, client: dict[str, Any]) -> dict[str, Any]:
+    from floe_ingestion_defs.dlt_plugin.sources.rest.json_responses import make_session
+
+    if client.get("session") is None:
+        client = {**client, "session": make_session()}
+    if source.credentials is None or client.get("auth") is not None:
+        return client
+    credentials = source.credentials
+    if isinstance(credentials, dict):
+        auth = {key: value.get_secret_value() for key, value in credentials.items()}
+    else:
+        auth = {"type": "bearer", "token": credentials.get_secret_value()}
+    return {**client, "auth": auth}
+
+
+def _resource(resource: Any, specs: Mapping[str, ResourceSpec], request: LoadRequest) -> Any:
+    if isinstance(resource, str):
+        resource = {"name": resource}
+    spec = specs.get(resource["name"])
+    if spec is None or not uses_incremental(resource) or spec.cursor_field is None:
+        return resource
+    endpoint = resource["endpoint"]
+    if request.is_window:
+        _ask_for_window(endpoint, spec, request)
+    elif endpoint.get("incremental") is None and not has_incremental_param(endpoint):
+        endpoint["incremental"] = {
+            "cursor_path": spec.cursor_field,
+            **({} if spec.initial_value is None else {"initial_value": spec.initial_value}),
+            **({} if spec.lag is None else {"lag": spec.lag}),
+        }
+    return resource
+
+
+def _ask_for_window(endpoint: dict[str, Any], spec: ResourceSpec, request: LoadRequest) -> None:
+    window = {
+        "initial_value": as_json_value(request.start),
+        "end_value": as_json_value(request.end),
+    }
+    for param in (endpoint.get("params") or {}).values():
+        if isinstance(param, dict) and param.get("type") == "incremental":
+            param.update(window)
+            return
+    own = {"cursor_path": spec.cursor_field, **(endpoint.get("incremental") or {})}
+    endpoint["incremental"] = {**own, **window}
+
+
+def _add_cursor(resource: DltResource, spec: ResourceSpec, request: LoadRequest) -> None:
+    """Let only rows past the cursor through where the API cannot be asked for them."""
+    cursor = cursor_for(spec, request, as_json_value)
+    if cursor is not None:
+        # As a step of its own: as a hint, dlt would hand it to the requests, which have no use
+        # for it.
+        resource.add_step(cursor)

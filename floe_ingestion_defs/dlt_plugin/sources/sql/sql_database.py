@@ -1,0 +1,188 @@
+"""Tables of a database, through dlt's `sql_table`, as Arrow by default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from floe_ingestion_defs.dlt_plugin.config.source_options.sql_database import SqlDatabaseOptions
+from floe_ingestion_defs.dlt_plugin.cursors.incremental import cursor_for
+from floe_ingestion_defs.dlt_plugin.cursors.values import as_date, as_moment, looks_like_a_moment
+from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
+
+if TYPE_CHECKING:
+    from dlt.extract import DltResource
+    from dlt.sources.credentials import ConnectionStringCredentials
+    from dlt.sources.sql_database import BaseTableLoader, TableBackend
+    from sqlalchemy import Engine
+    from sqlalchemy.types import TypeEngine
+
+    from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
+    from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
+    from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
+
+
+class SqlDatabaseSource:
+    """Tables and views named in the configuration; nothing is reflected before a run."""
+
+    name: ClassVar[str] = "sql_database"
+
+    def build(
+        self,
+        source: IngestionSourceConfig,
+        options: SqlDatabaseOptions,
+        specs: Sequence[ResourceSpec],
+        request: LoadRequest,
+        rejections: Mapping[str, Rejections],
+    ) -> list[DltResource]:
+        """Make a resource of each table."""
+        from dlt.sources.sql_database import sql_table
+
+        credentials = _credentials(source, options)
+        backend, loader = _backend(credentials, options)
+        resources = []
+        for spec in specs:
+            resource = sql_table(
+                credentials=credentials,
+                table=spec.name,
+                schema=options.schema_,
+                incremental=cursor_for(
+                    spec,
+                    request,
+                    partial(_typed, spec=spec, credentials=credentials, options=options),
+                    ordered=request.limit is not None,
+                ),
+                chunk_size=options.chunk_size,
+                backend=backend,
+                table_loader_class=loader,
+                reflection_level=options.reflection_level,
+                type_adapter_callback=_plain_float,
+                # Reflected while it is extracted, so that an absent table fails as a load does.
+                defer_table_reflect=True,
+                backend_kwargs=options.backend_kwargs or {},
+                engine_kwargs=options.engine_kwargs,
+                included_columns=_listed(options.included_columns, spec),
+                excluded_columns=_listed(options.excluded_columns, spec),
+            )
+            if request.limit is not None:
+                resource.add_limit(request.limit, count_rows=True)
+            resources.append(resource)
+        return resources
+
+    def check(
+        self, source: IngestionSourceConfig, options: SqlDatabaseOptions, timeout: float
+    ) -> None:
+        """Connect once."""
+        engine = _engine(_credentials(source, options), options)
+        try:
+            _refuse_absent_sqlite_file(engine)
+            with engine.connect():
+                pass
+        finally:
+            engine.dispose()
+
+
+def _backend(
+    credentials: ConnectionStringCredentials, options: SqlDatabaseOptions
+) -> tuple[TableBackend, type[BaseTableLoader] | None]:
+    """Choose what reads the rows; `pyarrow` is also what dlt calls any loader of Arrow tables."""
+    if options.backend != "auto" and options.backend != "adbc":
+        return options.backend, None
+    from floe_ingestion_defs.dlt_plugin.sources.sql.adbc import AdbcTableLoader, can_read
+
+    if can_read(credentials):
+        return "pyarrow", AdbcTableLoader
+    if options.backend == "adbc":
+        msg = (
+            "source_config.backend is 'adbc', which reads PostgreSQL with the package "
+            "adbc-driver-postgresql; install floe-ingestion-defs[postgres], or use 'pyarrow'"
+        )
+        raise PipelineConfigurationError(msg)
+    return "pyarrow", None
+
+
+def _plain_float(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Make floats known to dlt: since SQLAlchemy 2.1 they are no kind of Numeric any more."""
+    import sqlalchemy
+
+    return sqlalchemy.Numeric(asdecimal=False) if isinstance(kind, sqlalchemy.Float) else kind
+
+
+def _listed(columns: dict[str, tuple[str, ...]], spec: ResourceSpec) -> list[str] | None:
+    return list(columns[spec.name]) if spec.name in columns else None
+
+
+def _credentials(
+    source: IngestionSourceConfig, options: SqlDatabaseOptions
+) -> ConnectionStringCredentials:
+    """Give the database's URL as configured, or as dlt's providers know it."""
+    from dlt.common.configuration.resolve import resolve_configuration
+    from dlt.sources.credentials import ConnectionStringCredentials
+
+    given = options.credentials if options.credentials is not None else source.credentials
+    value: Any = None
+    if isinstance(given, dict):
+        value = {key: secret.get_secret_value() for key, secret in given.items()}
+    elif given is not None:
+        value = given.get_secret_value()
+    credentials = resolve_configuration(
+        ConnectionStringCredentials(),
+        sections=("sources", source.name, "credentials"),
+        explicit_value=value,
+    )
+    if credentials.drivername in ("postgres", "postgresql"):
+        credentials.drivername = f"postgresql+{_postgresql_driver()}"
+    return credentials
+
+
+def _postgresql_driver() -> str:
+    """SQLAlchemy 2.1 means psycopg by `postgresql://`, while dlt's extra installs psycopg2."""
+    return "psycopg2" if find_spec("psycopg") is None and find_spec("psycopg2") else "psycopg"
+
+
+def _engine(credentials: ConnectionStringCredentials, options: SqlDatabaseOptions) -> Engine:
+    from dlt.sources.sql_database import engine_from_credentials
+
+    return engine_from_credentials(credentials, **(options.engine_kwargs or {}))
+
+
+def _refuse_absent_sqlite_file(engine: Engine) -> None:
+    """SQLite would make an empty database where there is none."""
+    from pathlib import Path
+
+    database = engine.url.database
+    if engine.dialect.name != "sqlite" or not database or database == ":memory:":
+        return
+    if not database.startswith("file:") and not Path(database).is_file():
+        msg = f"there is no database file {database}"
+        raise FileNotFoundError(msg)
+
+
+def _typed(
+    value: Any,
+    spec: ResourceSpec,
+    credentials: ConnectionStringCredentials,
+    options: SqlDatabaseOptions,
+) -> Any:
+    """Give a value that is text as the date or time that the database compares with.
+
+    YAML and JSON hand over quoted dates as text, which drivers do not compare with a timestamp.
+    """
+    if not looks_like_a_moment(value):
+        return value
+    import sqlalchemy
+
+    engine = _engine(credentials, options)
+    try:
+        columns = sqlalchemy.inspect(engine).get_columns(spec.name, schema=options.schema_)
+    finally:
+        engine.dispose()
+    kinds = [column["type"] for column in columns if column["name"] == spec.cursor_field]
+    if kinds and isinstance(kinds[0], sqlalchemy.DateTime):
+        return as_moment(value, zoned=bool(kinds[0].timezone))
+    if kinds and isinstance(kinds[0], sqlalchemy.Date):
+        return as_date(value)
+    return value

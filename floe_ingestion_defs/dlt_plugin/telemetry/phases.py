@@ -1,0 +1,38 @@
+"""The phases of a load: how long each took, and a span around each.
+
+`extract` and `normalize` are dlt's; `stage`, `audit`, `commit` and `publish` are the destination's,
+which enters the clock's context manager around each of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor
+from floe_ingestion_defs.dlt_plugin.telemetry.tracing import traced
+
+
+@dataclass
+class PhaseClock:
+    """Measures the phases of one load, all of its tries together.
+
+    Args:
+        redactor: Strikes secrets out of the error of a phase that fails.
+        seconds: Seconds by phase, in the order in which they first happened.
+    """
+
+    redactor: Redactor = field(repr=False)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def around(self, phase: str) -> Iterator[None]:
+        """Put a span around a phase and add the time that it takes."""
+        started = time.monotonic()
+        try:
+            with traced(f"ingestion.{phase}", redactor=self.redactor):
+                yield
+        finally:
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + time.monotonic() - started

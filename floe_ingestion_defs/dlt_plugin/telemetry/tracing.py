@@ -1,0 +1,45 @@
+"""OpenTelemetry spans around what the plugin does.
+
+Only the API is needed: without an SDK the spans cost nothing and go nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.trace import Span, Status, StatusCode
+
+from floe_ingestion_defs.dlt_plugin.errors.categories import categorize_error
+from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor
+
+_TRACER = trace.get_tracer("floe_ingestion_defs.dlt_plugin")
+
+
+@contextmanager
+def traced(
+    name: str, attributes: Mapping[str, Any] | None = None, redactor: Redactor | None = None
+) -> Iterator[Span]:
+    """Put a span around a block; an error that leaves it is set on it and goes on.
+
+    Args:
+        name: Name of the span.
+        attributes: Attributes known at the start; those that are None are left out.
+        redactor: Strikes secrets out of an error's message.
+    """
+    known = {key: value for key, value in (attributes or {}).items() if value is not None}
+    # The library's own recording of an exception would export its traceback, secrets included.
+    with _TRACER.start_as_current_span(
+        name, attributes=known, record_exception=False, set_status_on_exception=False
+    ) as span:
+        try:
+            yield span
+        except Exception as error:
+            message = (redactor or Redactor()).clean(str(error))
+            span.set_attribute("error.type", type(error).__name__)
+            span.set_attribute("error.message", message)
+            span.set_attribute("error.category", categorize_error(error).value)
+            span.set_status(Status(StatusCode.ERROR, message))
+            raise
