@@ -129,7 +129,7 @@ def test_a_planted_secret_is_found_nowhere(
 ) -> None:
     monkeypatch.setenv("RUNTIME__REQUEST_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    monkeypatch.syspath_prepend(Path(__file__).parent)
+    monkeypatch.syspath_prepend(Path(__file__).parents[1])
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     source = {**OVER_HTTP, **ELSEWHERE}[place](api.url)

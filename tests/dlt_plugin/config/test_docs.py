@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionSourceConfig, RetryConfig
 from floe_ingestion_defs.dlt_plugin.config.source_options import OPTIONS_MODELS
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 EXAMPLES = [
     pytest.param(text, id=f"{page.stem}-{number}")

@@ -14,7 +14,7 @@ Load = Callable[..., LoadResult]
 
 @pytest.fixture
 def orders(monkeypatch: pytest.MonkeyPatch) -> Source:
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
     return {
         "name": "orders",
         "source_type": "python",
