@@ -11,10 +11,14 @@ import os
 import re
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Literal
 
 BRANCH_VARIABLE = "FLOE_BRANCH"
 # What Hive's metastore takes, the least of the catalogs that pyiceberg opens.
 LONGEST_NAMESPACE = 128
+
+# What a branch's dataset begins with: production's tables where the catalog can clone, or none.
+BranchTables = Literal["clone", "empty"]
 
 _BRANCH = re.compile(r"(?P<name>[a-z0-9]+(?:_[a-z0-9]+)*)(?:@(?P<repository>\S+))?")
 _LONGEST_BRANCH = 48

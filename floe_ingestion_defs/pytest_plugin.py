@@ -56,7 +56,7 @@ def floe_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
     monkeypatch.setenv("PYICEBERG_HOME", str(tmp_path))
     for part in ("TYPE", "URI", "WAREHOUSE"):
         monkeypatch.delenv(f"PYICEBERG_CATALOG__FLOE__{part}", raising=False)
-    from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+    from floe_ingestion_defs.destinations import open_catalog
 
     return open_catalog()
 

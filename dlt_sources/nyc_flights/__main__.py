@@ -76,7 +76,7 @@ def _show(world: OutsideWorld) -> int:
 
 def _analyse() -> int:
     # What only this command needs takes a second to import.
-    from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+    from floe_ingestion_defs.destinations import open_catalog
 
     print(f"silver.delays: {write_delays(open_catalog())} rows, of an airport's months")
     return 0

@@ -15,9 +15,7 @@ import pyarrow.compute as pc
 import structlog
 
 from dlt_sources.nyc_flights import settings
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
-from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
-from floe_ingestion_defs.destinations.impl.iceberg.publish import recover
+from floe_ingestion_defs.destinations import Dataset, open_catalog, recover
 
 _NAMESPACE = "bronze"
 _JOB = "ingestion"

@@ -5,12 +5,13 @@ takes any list here, and the JSON schema says what belongs into it: the plugin's
 source, with Dagster's settings in the place of `orchestration`.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from floe_ingestion_defs.branch import BranchTables
 from floe_ingestion_defs.dagster_wiring.observed_tables import ObservedTable
 from floe_ingestion_defs.dagster_wiring.settings.orchestration import OrchestrationSettings
 from floe_ingestion_defs.dlt_plugin import (
@@ -63,7 +64,7 @@ class IngestionAttributes(BaseModel):
         default_factory=dict,
         description=DltIngestionConfig.model_fields["catalog_config"].description,
     )
-    branch_tables: Literal["clone", "empty"] = Field(
+    branch_tables: BranchTables = Field(
         default="clone", description=DltIngestionConfig.model_fields["branch_tables"].description
     )
     retry_config: Annotated[dict[str, Any], _DescribedBy(RetryConfig)] = Field(

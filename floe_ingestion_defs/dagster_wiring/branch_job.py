@@ -23,8 +23,7 @@ def create_drop_job(plugins: Iterable[DltIngestionPlugin]) -> dg.JobDefinition:
     @dg.op(name="drop_tables_of_this_branch")
     def drop(context: dg.OpExecutionContext) -> None:
         # Arrow and pyiceberg take a second or two to import, which loading a location must not.
-        from floe_ingestion_defs.destinations.impl.iceberg.branch.drop import drop_branch
-        from floe_ingestion_defs.destinations.impl.iceberg.errors import DatasetRefused
+        from floe_ingestion_defs.destinations import DatasetRefused, drop_branch
         from floe_ingestion_defs.dlt_plugin.config.destination import (
             destination_config,
             open_configured_catalog,

@@ -10,34 +10,102 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from floe_ingestion_defs.branch import branch_namespace
+    from floe_ingestion_defs.branch import BranchTables, branch_namespace
     from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit, Finding, StagedTable
-    from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+    from floe_ingestion_defs.destinations.impl.iceberg.branch.drop import drop_branch
+    from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import (
+        catalog_properties,
+        open_catalog,
+    )
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.merge import KeySet
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+    from floe_ingestion_defs.destinations.impl.iceberg.errors import (
+        AuditFailed,
+        CommitContention,
+        DatasetRefused,
+        FailedJobs,
+        IncompatibleSchema,
+        InvalidHint,
+        LoadExpired,
+        LoadRefused,
+        StateConflict,
+        TableBlocked,
+        UnpublishableRows,
+    )
     from floe_ingestion_defs.destinations.impl.iceberg.factory import iceberg
+    from floe_ingestion_defs.destinations.impl.iceberg.files.schema import iceberg_type_of_column
+    from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LoadLog
+    from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import (
+        release_blocked,
+        remove_orphans,
+    )
+    from floe_ingestion_defs.destinations.impl.iceberg.publish import recover
     from floe_ingestion_defs.destinations.impl.iceberg.window import iceberg_window
 
 _IMPLEMENTATION = "floe_ingestion_defs.destinations.impl.iceberg"
 _HOMES = {
     "Audit": f"{_IMPLEMENTATION}.audit",
+    "AuditFailed": f"{_IMPLEMENTATION}.errors",
+    "BranchTables": "floe_ingestion_defs.branch",
+    "CommitContention": f"{_IMPLEMENTATION}.errors",
     "Dataset": f"{_IMPLEMENTATION}.dataset",
+    "DatasetRefused": f"{_IMPLEMENTATION}.errors",
+    "FailedJobs": f"{_IMPLEMENTATION}.errors",
     "Finding": f"{_IMPLEMENTATION}.audit",
+    "IncompatibleSchema": f"{_IMPLEMENTATION}.errors",
+    "InvalidHint": f"{_IMPLEMENTATION}.errors",
+    "KeySet": f"{_IMPLEMENTATION}.changes.merge",
+    "LoadExpired": f"{_IMPLEMENTATION}.errors",
+    "LoadLog": f"{_IMPLEMENTATION}.log.load_log",
+    "LoadRefused": f"{_IMPLEMENTATION}.errors",
+    "Outcome": f"{_IMPLEMENTATION}.changes.outcome",
     "StagedTable": f"{_IMPLEMENTATION}.audit",
+    "StateConflict": f"{_IMPLEMENTATION}.errors",
+    "TableBlocked": f"{_IMPLEMENTATION}.errors",
+    "UnpublishableRows": f"{_IMPLEMENTATION}.errors",
     "branch_namespace": "floe_ingestion_defs.branch",
+    "catalog_properties": f"{_IMPLEMENTATION}.catalog.open_catalog",
+    "drop_branch": f"{_IMPLEMENTATION}.branch.drop",
     "iceberg": f"{_IMPLEMENTATION}.factory",
+    "iceberg_type_of_column": f"{_IMPLEMENTATION}.files.schema",
     "iceberg_window": f"{_IMPLEMENTATION}.window",
     "open_catalog": f"{_IMPLEMENTATION}.catalog.open_catalog",
+    "recover": f"{_IMPLEMENTATION}.publish",
+    "release_blocked": f"{_IMPLEMENTATION}.maintenance.orphans",
+    "remove_orphans": f"{_IMPLEMENTATION}.maintenance.orphans",
 }
 
 __all__ = [
     "Audit",
+    "AuditFailed",
+    "BranchTables",
+    "CommitContention",
     "Dataset",
+    "DatasetRefused",
+    "FailedJobs",
     "Finding",
+    "IncompatibleSchema",
+    "InvalidHint",
+    "KeySet",
+    "LoadExpired",
+    "LoadLog",
+    "LoadRefused",
+    "Outcome",
     "StagedTable",
+    "StateConflict",
+    "TableBlocked",
+    "UnpublishableRows",
     "branch_namespace",
+    "catalog_properties",
+    "drop_branch",
     "iceberg",
+    "iceberg_type_of_column",
     "iceberg_window",
     "open_catalog",
+    "recover",
+    "release_blocked",
+    "remove_orphans",
 ]
 
 

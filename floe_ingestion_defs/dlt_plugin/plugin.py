@@ -59,7 +59,7 @@ from floe_ingestion_defs.dlt_plugin.telemetry.tracing import traced
 if TYPE_CHECKING:
     from dlt.extract import DltSource
 
-    from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit
+    from floe_ingestion_defs.destinations import Audit
 
 _DISTRIBUTION = "floe-ingestion-defs"
 

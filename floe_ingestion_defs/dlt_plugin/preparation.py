@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from dlt import Pipeline
     from dlt.extract import DltSource
 
-    from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit
+    from floe_ingestion_defs.destinations import Audit
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 _RESOLVED = ("source_config", "credentials", "initial_value")

@@ -10,7 +10,7 @@ from threading import Barrier
 from servers.postgres import Postgres
 from servers.stack import Stack, postgres_stack, sqlite_stack
 
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations import open_catalog
 
 AT_ONCE = 12
 

@@ -15,7 +15,7 @@ from floe_ingestion_defs.dagster_wiring import (
 )
 from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
 from floe_ingestion_defs.dagster_wiring.location import create_shared_definitions
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations import open_catalog
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
 BRANCH = {

@@ -7,7 +7,7 @@ import pytest
 from pyiceberg.table import Table
 
 from floe_ingestion_defs.dagster_wiring import ObservedTable, create_observed_definitions
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations import open_catalog
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
 KEY = dg.AssetKey(["silver", "prices"])

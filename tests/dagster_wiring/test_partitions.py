@@ -10,7 +10,7 @@ from floe_ingestion_defs.dagster_wiring import (
     build_ingestion_definitions,
     create_shared_definitions,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations import open_catalog
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
 Load = Callable[..., dg.ExecuteInProcessResult]

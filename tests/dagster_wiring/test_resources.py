@@ -7,7 +7,7 @@ import pytest
 from dagster_dlt import dlt_assets
 
 from floe_ingestion_defs.dagster_wiring import FloeDltResource, create_ingestion_assets
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations import open_catalog
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
 

@@ -9,7 +9,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LOWEST = ("dlt", "pyiceberg")
 # dlt lets a merge be narrowed by an SQL condition since 1.31.
-WITHOUT = ("tests/destinations/iceberg/changes/test_merge.py::test_a_merge_by_an_sql_condition_is_refused",)
+WITHOUT = (
+    "tests/destinations/iceberg/changes/test_merge.py::test_a_merge_by_an_sql_condition_is_refused",
+)
 
 
 def lowest(requirement: str) -> str:

@@ -206,7 +206,7 @@ def table() -> Callable[[str], pa.Table]:
     """Reads a whole table, sorted by its first column, dlt's own columns left out."""
 
     def table(name: str) -> pa.Table:
-        from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+        from floe_ingestion_defs.destinations import open_catalog
 
         rows = open_catalog().load_table(name).scan().to_arrow()
         rows = rows.select([n for n in rows.column_names if not n.startswith("_dlt_")])
@@ -226,7 +226,7 @@ def tables() -> Callable[[], set[str]]:
     """Lists the tables of the catalog that are not dlt's own."""
 
     def tables() -> set[str]:
-        from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+        from floe_ingestion_defs.destinations import open_catalog
 
         catalog = open_catalog()
         found = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from floe_ingestion_defs.destinations.impl.iceberg.audit import Finding, StagedTable
+from floe_ingestion_defs.destinations import Finding, StagedTable
 from floe_ingestion_defs.dlt_plugin import (
     DestinationWriteError,
     DltIngestionPlugin,

@@ -14,7 +14,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.types import LongType, StringType, TimestamptzType
 
 from dlt_sources.nyc_flights.settings import ROWS_OF_THE_YEAR
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations import open_catalog
 
 pytestmark = pytest.mark.timeout(600)
 

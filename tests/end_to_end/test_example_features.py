@@ -13,7 +13,7 @@ import pytest
 from dlt_sources.nyc_flights.__main__ import main as play
 from dlt_sources.nyc_flights.world import OutsideWorld
 from floe_ingestion_defs.definitions import defs
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations import open_catalog
 
 pytestmark = pytest.mark.timeout(600)
 

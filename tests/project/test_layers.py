@@ -4,6 +4,7 @@ import sys
 import pytest
 
 DESTINATION = "floe_ingestion_defs.destinations.impl.iceberg.client"
+FACE = "floe_ingestion_defs.destinations"
 PLUGIN = "floe_ingestion_defs.dlt_plugin"
 
 
@@ -11,10 +12,11 @@ PLUGIN = "floe_ingestion_defs.dlt_plugin"
     ("imported", "left_out"),
     [
         ("floe_ingestion_defs", ["dlt", "pyiceberg", "pyarrow", "dagster", "pydantic"]),
+        (FACE, ["dlt", "pyiceberg", "pyarrow", "dagster"]),
         (DESTINATION, ["dagster", "dagster_dlt", "floe_ingestion_defs.contracts"]),
         (PLUGIN, ["dagster", "dagster_dlt", "dlt", "pyiceberg", "pyarrow", "sqlalchemy"]),
     ],
-    ids=["package", "destination", "plugin"],
+    ids=["package", "face", "destination", "plugin"],
 )
 def test_a_layer_imports_nothing_that_it_must_not_know(imported, left_out):
     """Each layer can be used alone, and the light ones stay light."""
@@ -25,6 +27,14 @@ def test_a_layer_imports_nothing_that_it_must_not_know(imported, left_out):
         text=True,
     ).stdout.split()
     assert not set(left_out) & set(shown)
+
+
+def test_every_public_name_of_the_destination_can_be_imported():
+    """The face names where each of its names lives; a module that moves must not break it."""
+    from floe_ingestion_defs import destinations
+
+    assert all(getattr(destinations, name) is not None for name in destinations.__all__)
+    assert set(destinations.__all__) <= set(dir(destinations))
 
 
 def test_dlt_finds_the_destination_by_its_name():

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pyarrow.fs as fs
 from pyiceberg.catalog import Catalog
 
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations import open_catalog
 from servers.postgres import Postgres
 from servers.seaweedfs import PLAIN_BUCKET, SeaweedFS
 

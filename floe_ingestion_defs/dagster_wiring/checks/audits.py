@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from floe_ingestion_defs import destinations
 from floe_ingestion_defs.dagster_wiring.settings.checks import Check, FreshnessCheck
 from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
 
 if TYPE_CHECKING:
     from floe_ingestion_defs.dagster_wiring.checks.finding import Finding
-    from floe_ingestion_defs.destinations.impl.iceberg import audit
 
 
 @dataclass
@@ -32,10 +32,9 @@ class BlockingChecks:
     resources: Mapping[dg.AssetKey, ResourceSpec]
     refused: "dict[dg.AssetCheckKey, Finding]" = field(default_factory=dict)
 
-    def __call__(self, staged: "audit.StagedTable") -> "Iterator[audit.Finding]":
+    def __call__(self, staged: "destinations.StagedTable") -> "Iterator[destinations.Finding]":
         """Yield what keeps a staged table from being published."""
         from floe_ingestion_defs.dagster_wiring.checks.evaluation import evaluate_staged
-        from floe_ingestion_defs.destinations.impl.iceberg.audit import Finding
 
         for key, resource in self.resources.items():
             # Nested tables and the log's own tables have no checks.
@@ -45,7 +44,7 @@ class BlockingChecks:
                 found = evaluate_staged(check, staged, resource)
                 if not found.passed:
                     self.refused[dg.AssetCheckKey(key, name)] = found
-                    yield Finding(name, staged.name, found.summary)
+                    yield destinations.Finding(name, staged.name, found.summary)
 
     def _blocking(self, resource: ResourceSpec) -> Iterator[tuple[str, Check]]:
         checks = self.translator.settings.for_resource(resource.name).checks

@@ -28,13 +28,13 @@ from floe_ingestion_defs.dagster_wiring.settings.checks import (
     RowCountChangeCheck,
     UniqueKeyCheck,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
+from floe_ingestion_defs.destinations import Outcome
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
-    from floe_ingestion_defs.destinations.impl.iceberg.audit import StagedTable
+    from floe_ingestion_defs.destinations import StagedTable
 
 
 def evaluate(

@@ -13,7 +13,7 @@ from floe_ingestion_defs.dagster_wiring.checks.finding import (
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
-    from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
+    from floe_ingestion_defs.destinations import Outcome
 
 
 def check_not_null(table: "Table | None", columns: Sequence[str]) -> Finding:

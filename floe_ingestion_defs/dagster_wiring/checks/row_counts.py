@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-    from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
+    from floe_ingestion_defs.destinations import Outcome
 
 
 def check_row_count_change(table: "Table | None", check: RowCountChangeCheck) -> Finding:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.types import IcebergType
 
-    from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
+    from floe_ingestion_defs.destinations import Outcome
 
 _CHANGES = ("added", "missing", "changed")
 _DIFFERENCES = ("column", "change", "declared", "table")
@@ -105,7 +105,7 @@ def _difference(column: str, change: str, declared: str, table: str) -> dict[str
 
 
 def _declared_type(column: ColumnConfig) -> str:
-    from floe_ingestion_defs.destinations.impl.iceberg.files.schema import iceberg_type_of_column
+    from floe_ingestion_defs.destinations import iceberg_type_of_column
 
     return str(iceberg_type_of_column(column.hints("")))  # type: ignore[arg-type]
 
@@ -123,7 +123,7 @@ def _is_of_type(found: "IcebergType", column: ColumnConfig) -> bool:
         TimestamptzType,
     )
 
-    from floe_ingestion_defs.destinations.impl.iceberg.files.schema import iceberg_type_of_column
+    from floe_ingestion_defs.destinations import iceberg_type_of_column
 
     if column.data_type is None:
         return True

@@ -14,13 +14,13 @@ from floe_ingestion_defs.dagster_wiring.checks.data_files import (
     read_columns,
 )
 from floe_ingestion_defs.dagster_wiring.checks.finding import Finding, missing_columns
-from floe_ingestion_defs.destinations.impl.iceberg.changes.merge import KeySet
+from floe_ingestion_defs.destinations import KeySet
 
 if TYPE_CHECKING:
     from pyiceberg.table import FileScanTask, Table
     from pyiceberg.table.metadata import TableMetadata
 
-    from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
+    from floe_ingestion_defs.destinations import Outcome
 
 # Keys held at a time; more are looked at in several passes, each over one range of the keys.
 KEYS_A_PASS = 4_000_000

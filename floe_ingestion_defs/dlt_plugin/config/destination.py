@@ -81,9 +81,7 @@ def _property_value(value: Any) -> Any:
 
 def environment_of(catalog_config: Mapping[str, Any]) -> dict[str, Any]:
     """Give the properties that the catalog has from its environment, some of which are secrets."""
-    from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import (
-        catalog_properties,
-    )
+    from floe_ingestion_defs.destinations import catalog_properties
 
     name = next((catalog_config[n] for n in _NAMED["catalog_name"] if n in catalog_config), None)
     return catalog_properties(str(name or DEFAULT_CATALOG), {})
@@ -91,7 +89,7 @@ def environment_of(catalog_config: Mapping[str, Any]) -> dict[str, Any]:
 
 def open_configured_catalog(config: Mapping[str, Any]) -> Catalog:
     """Open the catalog that the destination of these arguments writes to."""
-    from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+    from floe_ingestion_defs.destinations import open_catalog
 
     overrides = {
         "type": config["catalog_type"],

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from floe_ingestion_defs.branch import BranchTables
 from floe_ingestion_defs.dlt_plugin.config import rules as config_rules
 from floe_ingestion_defs.dlt_plugin.config.columns import ColumnConfig
 from floe_ingestion_defs.dlt_plugin.config.messages import name_the_source
@@ -27,7 +28,6 @@ SourceTypeName = Literal["filesystem", "sql_database", "rest_api", "python"]
 WriteMode = Literal["append", "replace", "merge"]
 MergeStrategy = Literal["delete-insert", "upsert", "insert-only", "scd2"]
 SchemaContract = Literal["evolve", "freeze", "discard_row", "discard_value"]
-BranchTables = Literal["clone", "empty"]
 KeyColumns = tuple[str, ...]
 
 # Inputs stay out of error texts: a misplaced password must not reach a log.

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from pyiceberg.table import Table
 
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations import open_catalog
 
 MakeTable = Callable[..., Table]
 

@@ -7,7 +7,7 @@ import pytest
 from pyiceberg.types import LongType
 
 from floe_ingestion_defs.dagster_wiring import build_ingestion_definitions
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations import open_catalog
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
 Load = Callable[..., dg.ExecuteInProcessResult]

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from floe_ingestion_defs.dagster_wiring import build_ingestion_definitions
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations import open_catalog
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
 Load = Callable[..., dg.ExecuteInProcessResult]

@@ -20,7 +20,7 @@ from dagster._time import get_current_timestamp
 from faults.forked_runs import ForkedRunLauncher
 from faults.processes import TESTS, start_warm_process
 
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations import open_catalog
 
 VISITS = dg.AssetKey("ingestion__shop__visits")
 POOL = "ingestion__shop"

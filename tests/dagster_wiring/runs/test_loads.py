@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations import open_catalog
 from floe_ingestion_defs.dlt_plugin import PipelineConfigurationError
 
 ORDERS = dg.AssetKey("ingestion__shop__orders")

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations import open_catalog
 
 Load = Callable[..., dg.ExecuteInProcessResult]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import catalog_properties
+from floe_ingestion_defs.destinations import catalog_properties
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 from floe_ingestion_defs.dlt_plugin.config.destination import environment_of
 from floe_ingestion_defs.dlt_plugin.errors.redaction import redactor_for

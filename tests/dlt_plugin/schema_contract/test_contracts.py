@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations import open_catalog
 from floe_ingestion_defs.dlt_plugin import ErrorCategory, LoadResult, SchemaContractViolation
 
 Source = dict[str, Any]

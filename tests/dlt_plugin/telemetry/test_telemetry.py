@@ -14,7 +14,7 @@ from opentelemetry.trace import StatusCode
 from pyiceberg.types import BooleanType
 from secret_places import CATALOGS, ELSEWHERE, ENVIRONMENT, OVER_HTTP, SECRET, SHOWN_AS
 
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations import open_catalog
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionError
 
 Source = dict[str, Any]

@@ -9,8 +9,7 @@ import pytest
 from faults.outages import load_and_die, load_held
 from faults.processes import start
 
-from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
-from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
+from floe_ingestion_defs.destinations import Dataset, remove_orphans
 
 COLUMNS = "id integer, name text"
 

@@ -17,8 +17,8 @@ from servers.process import Server
 from servers.seaweedfs import SeaweedFS, running_seaweedfs
 from servers.stack import Stack, postgres_stack, rest_stack
 
+from floe_ingestion_defs.destinations import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.catalog import rest as rest_catalog
-from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.dlt_plugin import DestinationWriteError, ErrorCategory
 
 UPLOAD = "inside the upload of items"

@@ -25,7 +25,7 @@ from faults.boundaries import wait_for
 from faults.processes import TESTS
 from servers.stack import Stack
 
-from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations import Dataset
 
 DAYS = [f"2026-01-0{day}" for day in range(1, 4)]
 ROWS_A_DAY = 500

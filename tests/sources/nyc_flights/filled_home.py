@@ -12,7 +12,7 @@ from dlt_sources.nyc_flights.analysts import write_delays
 from dlt_sources.nyc_flights.landing import file_of_month
 from dlt_sources.nyc_flights.local_instance import prepare_local_instance
 from dlt_sources.nyc_flights.world import OutsideWorld
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations import open_catalog
 
 LOADED = "ingestion"
 HISTORY = "ingestion__nyc_weather_history"

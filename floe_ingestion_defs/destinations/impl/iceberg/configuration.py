@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from contextlib import nullcontext
 from copy import copy
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from dlt.common.configuration import NotResolved, configspec
 from dlt.common.destination.client import DestinationClientDwhConfiguration
 from dlt.common.typing import TSecretStrValue
 
-from floe_ingestion_defs.branch import current_branch
+from floe_ingestion_defs.branch import BranchTables, current_branch
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import DEFAULT_CATALOG_NAME
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class IcebergClientConfiguration(DestinationClientDwhConfiguration):
     """Further pyiceberg catalog properties, such as `s3.endpoint`; they may hold secrets."""
     replace_min_share: float | None = None
     """Refuse to replace a table with fewer than this share of its present rows, 0 to 1."""
-    branch_tables: Literal["clone", "empty"] = "clone"
+    branch_tables: BranchTables = "clone"
     """What a branch deployment begins with: production's tables where the catalog can, or none."""
     audits: Annotated[Any, NotResolved()] = dataclasses.field(default=(), repr=False, compare=False)
     """Callables that read staged tables and yield findings; one finding ends the load."""

@@ -13,8 +13,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import D
 from floe_ingestion_defs.destinations.impl.iceberg.configuration import IcebergClientConfiguration
 
 if TYPE_CHECKING:
+    from floe_ingestion_defs.branch import BranchTables
     from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit
-    from floe_ingestion_defs.destinations.impl.iceberg.branch.clone import BranchTables
     from floe_ingestion_defs.destinations.impl.iceberg.client import IcebergClient
     from floe_ingestion_defs.destinations.impl.iceberg.package import AroundPhase
 

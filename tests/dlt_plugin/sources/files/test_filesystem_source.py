@@ -198,7 +198,7 @@ def test_types_of_the_table_hold_for_later_files(
 
 
 def test_no_columns_are_added(files: Source, landing: Path, load: Load, tmp_path: Path) -> None:
-    from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+    from floe_ingestion_defs.destinations import open_catalog
 
     (landing / "a.csv").write_text("id\n1\n")
     load(files)

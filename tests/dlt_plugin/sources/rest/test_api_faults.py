@@ -54,7 +54,7 @@ def day(number: int) -> dict[str, Any]:
 
 def heads() -> dict[str, int]:
     """Where the table and the log of the loads, in which the state is, stand."""
-    from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+    from floe_ingestion_defs.destinations import open_catalog
 
     heads = {}
     for name in ("items", "_dlt_loads"):

@@ -181,7 +181,7 @@ def a_value(choose: random.Random, kind: int, depth: int) -> Any:
 def test_the_id_of_a_merged_row_is_the_one_that_dlt_gives_it(
     items: Source, load: Load, api: Any
 ) -> None:
-    from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+    from floe_ingestion_defs.destinations import open_catalog
 
     api.rows = [{"id": 1, "Name": "a"}, {"id": 2, "Name": "b"}]
     found = []

@@ -199,7 +199,7 @@ def test_a_column_from_within_an_object_can_be_declared_and_partitioned_by(
     items: Source, load: Load, api: Any, rows: Rows
 ) -> None:
     """By the name that dlt gives it, which has two underscores, under a contract too."""
-    from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+    from floe_ingestion_defs.destinations import open_catalog
 
     source = {
         **items,

@@ -13,7 +13,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pyarrow as pa
@@ -62,11 +62,9 @@ from floe_ingestion_defs.destinations.impl.iceberg.publish import (
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
-    from floe_ingestion_defs.branch import Branch
+    from floe_ingestion_defs.branch import Branch, BranchTables
 
 logger = logging.getLogger(__name__)
-
-BranchTables = Literal["clone", "empty"]
 
 BRANCH_PROPERTY = "floe.branch"
 _PLAN_PROPERTY = "floe.tables-to-clone"
