@@ -12,6 +12,7 @@ from floe_ingestion_defs.components.scaffolder import IngestionScaffolder
 from floe_ingestion_defs.components.schema import IngestionAttributes
 from floe_ingestion_defs.components.templates import render_templates
 from floe_ingestion_defs.dagster_wiring.beta import used_knowingly
+from floe_ingestion_defs.dagster_wiring.configured_source import CodeReference
 from floe_ingestion_defs.dagster_wiring.location import build_ingestion_definitions
 from floe_ingestion_defs.dagster_wiring.observed_tables import (
     ObservedTable,
@@ -19,7 +20,7 @@ from floe_ingestion_defs.dagster_wiring.observed_tables import (
 )
 from floe_ingestion_defs.dagster_wiring.settings.orchestration import read_settings
 from floe_ingestion_defs.dagster_wiring.settings.types import Settings
-from floe_ingestion_defs.dagster_wiring.translator import CodeReference, FloeDltTranslator
+from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator
 from floe_ingestion_defs.dlt_plugin import DltIngestionConfig, DltIngestionPlugin
 from floe_ingestion_defs.dlt_plugin.config.messages import explain
 from floe_ingestion_defs.dlt_plugin.config.resource_specs import resource_specs

@@ -7,10 +7,11 @@ from dagster_dlt import dlt_assets
 from dagster_dlt.dlt_event_iterator import DltEventType
 
 from floe_ingestion_defs.dagster_wiring.code_links import reference_factory
+from floe_ingestion_defs.dagster_wiring.configured_source import CodeReference, ConfiguredSource
 from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
 from floe_ingestion_defs.dagster_wiring.resources import FloeDltResource
 from floe_ingestion_defs.dagster_wiring.runs.options import LoadOptions
-from floe_ingestion_defs.dagster_wiring.translator import CodeReference, FloeDltTranslator
+from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionSourceConfig
 
 
@@ -37,7 +38,9 @@ def create_ingestion_assets(
     return [
         _create_source_assets(
             translator_class(
-                plugin, source, (*references.get(source.name, ()), *reference_factory(source))
+                ConfiguredSource.read(
+                    plugin, source, (*references.get(source.name, ()), *reference_factory(source))
+                )
             )
         )
         for source in plugin.config.sources
@@ -45,11 +48,12 @@ def create_ingestion_assets(
 
 
 def _create_source_assets(translator: FloeDltTranslator) -> dg.AssetsDefinition:
-    plugin, source, settings = translator.plugin, translator.source, translator.settings
+    configured = translator.configured
+    source, settings = configured.source, configured.settings
     partitions = settings.partitions
 
     @dlt_assets(
-        dlt_source=plugin.declare_source(source),
+        dlt_source=configured.plugin.declare_source(source),
         # The plugin makes a pipeline for each run; one made here would leave folders behind, and
         # a hundred of them take longer to make than everything else in the location.
         dlt_pipeline=None,  # type: ignore[arg-type]

@@ -5,9 +5,9 @@ from pathlib import Path
 import dagster as dg
 
 from floe_ingestion_defs.dagster_wiring.beta import used_knowingly
+from floe_ingestion_defs.dagster_wiring.configured_source import CodeReference
 from floe_ingestion_defs.dagster_wiring.environment import Deployment, read_deployment
 from floe_ingestion_defs.dagster_wiring.source_code import find_factory
-from floe_ingestion_defs.dagster_wiring.translator import CodeReference
 from floe_ingestion_defs.dlt_plugin import IngestionSourceConfig
 
 _METADATA_KEY = "dagster/code_references"

@@ -12,6 +12,7 @@ from floe_ingestion_defs.dagster_wiring.beta import expect_converted_checks
 from floe_ingestion_defs.dagster_wiring.branch_job import create_drop_job
 from floe_ingestion_defs.dagster_wiring.checks.asset_checks import FRESHNESS, create_source_checks
 from floe_ingestion_defs.dagster_wiring.code_links import link_code_to_git
+from floe_ingestion_defs.dagster_wiring.configured_source import CodeReference, ConfiguredSource
 from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
 from floe_ingestion_defs.dagster_wiring.resources import DLT_RESOURCE, RESOURCE_KEY, start_plugin
 from floe_ingestion_defs.dagster_wiring.schedules import (
@@ -25,11 +26,10 @@ from floe_ingestion_defs.dagster_wiring.sensors import (
     create_new_files_sensor,
 )
 from floe_ingestion_defs.dagster_wiring.translator import (
-    CodeReference,
     FloeDltTranslator,
-    require_translator,
+    configured_source_of,
+    require_configured_source,
     resources_by_key,
-    translator_of,
 )
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 from floe_ingestion_defs.dlt_plugin.config.rules import check_sources
@@ -60,15 +60,15 @@ def build_ingestion_definitions(
     )
     checks, jobs, schedules, sensors = [], [], [], []
     for assets_def in assets:
-        translator = require_translator(assets_def)
-        source_checks = create_source_checks(translator, resources_by_key(assets_def))
+        configured = require_configured_source(assets_def)
+        source_checks = create_source_checks(configured, resources_by_key(assets_def))
         checks.extend([source_checks] if source_checks else [])
-        job = create_source_job(translator, sorted(assets_def.keys))
+        job = create_source_job(configured, sorted(assets_def.keys))
         jobs.append(job)
-        if translator.settings.has_schedule:
-            schedules.append(create_source_schedule(translator, job))
-        if translator.settings.new_files_every is not None:
-            sensors.append(create_new_files_sensor(translator, job))
+        if configured.settings.has_schedule:
+            schedules.append(create_source_schedule(configured, job))
+        if configured.settings.new_files_every is not None:
+            sensors.append(create_new_files_sensor(configured, job))
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
@@ -126,15 +126,15 @@ def require_distinct_sources(definitions: dg.Definitions) -> None:
         PipelineConfigurationError: Two sources have one name, or write one table in ways that do
             not go together; says which, and where each is declared.
     """
-    translators = _translators(definitions)
+    sources = _configured_sources(definitions)
     try:
-        check_sources([translator.source for translator in translators])
+        check_sources([configured.source for configured in sources])
     except ValueError as error:
         declared = [
-            f"{translator.source.name} in {reference.source}"
-            for translator in translators
-            for reference in translator.code_references
-            if repr(translator.source.name) in str(error)
+            f"{configured.name} in {reference.source}"
+            for configured in sources
+            for reference in configured.code_references
+            if repr(configured.name) in str(error)
         ]
         where = f" (declared: {', '.join(declared)})" if declared else ""
         raise PipelineConfigurationError(f"{error}{where}") from error
@@ -151,26 +151,26 @@ def create_shared_definitions(loaded: dg.Definitions) -> dg.Definitions:
         the sensor that reports failed runs, and the schedule of the freshness checks where there
         are any.
     """
-    translators = _translators(loaded)
+    sources = _configured_sources(loaded)
     fresh = [
         spec.key
         for checks in loaded.asset_checks or ()
         for spec in checks.check_specs
         if spec.name == FRESHNESS
     ]
-    by_themselves = any(each.settings.default_status == "running" for each in translators)
+    by_themselves = any(each.settings.default_status == "running" for each in sources)
     return dg.Definitions(
-        jobs=[create_ingestion_job(), create_drop_job(each.plugin for each in translators)],
+        jobs=[create_ingestion_job(), create_drop_job(each.plugin for each in sources)],
         schedules=[create_freshness_schedule(fresh, running=by_themselves)] if fresh else [],
-        sensors=[create_failure_sensor(translators)],
+        sensors=[create_failure_sensor(sources)],
         resources={RESOURCE_KEY: DLT_RESOURCE},
     )
 
 
-def _translators(definitions: dg.Definitions) -> list[FloeDltTranslator]:
+def _configured_sources(definitions: dg.Definitions) -> list[ConfiguredSource]:
     return [
-        translator
+        configured
         for assets_def in definitions.assets or ()
         if isinstance(assets_def, dg.AssetsDefinition)
-        and (translator := translator_of(assets_def)) is not None
+        and (configured := configured_source_of(assets_def)) is not None
     ]

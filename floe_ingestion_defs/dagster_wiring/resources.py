@@ -18,10 +18,7 @@ from floe_ingestion_defs.contracts import (
 )
 from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
 from floe_ingestion_defs.dagster_wiring.runs.loads import SourceRun
-from floe_ingestion_defs.dagster_wiring.translator import (
-    FloeDltTranslator,
-    translator_of,
-)
+from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator, configured_source_of
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
 RESOURCE_KEY = "dlt"
@@ -42,8 +39,8 @@ class FloeEventIterator(DltEventIterator[DltEventType]):
 class FloeDltResource(DagsterDltResource):
     """Loads the selected assets of a source through the ingestion plugin.
 
-    It has no state: plugin and source travel with the assets, in their translator, so one
-    resource serves every source of a code location.
+    It has no state: the configured source comes with the assets, so one resource serves every
+    source of a code location.
 
         def assets(context: dg.AssetExecutionContext, dlt: FloeDltResource):
             yield from dlt.run(context=context)
@@ -75,21 +72,23 @@ class FloeDltResource(DagsterDltResource):
         Raises:
             dagster.Failure: The load failed; says its category, its table and what to do.
         """
-        translator = dagster_dlt_translator
-        if translator is None and isinstance(context, dg.AssetExecutionContext):
-            translator = translator_of(context.assets_def)
-        if not isinstance(translator, FloeDltTranslator):
+        configured = None
+        if isinstance(dagster_dlt_translator, FloeDltTranslator):
+            configured = dagster_dlt_translator.configured
+        elif dagster_dlt_translator is None and isinstance(context, dg.AssetExecutionContext):
+            configured = configured_source_of(context.assets_def)
+        if configured is None:
             return super().run(context, dlt_source, dlt_pipeline, dagster_dlt_translator, **kwargs)
         if dlt_source is not None or dlt_pipeline is not None:
             raise dg.DagsterInvariantViolationError(
-                f"The plugin makes source and pipeline of {translator.source.name!r} for every "
-                "run; call run(context=context) without dlt_source and dlt_pipeline."
+                f"The plugin makes source and pipeline of {configured.name!r} for every run; "
+                "call run(context=context) without dlt_source and dlt_pipeline."
             )
         if not isinstance(context, dg.AssetExecutionContext):
             raise dg.DagsterInvariantViolationError(
-                f"Source {translator.source.name!r} is loaded as assets, not in an op."
+                f"Source {configured.name!r} is loaded as assets, not in an op."
             )
-        return FloeEventIterator(SourceRun(context, translator, kwargs).events(), context)
+        return FloeEventIterator(SourceRun(context, configured, kwargs).events(), context)
 
 
 # Definitions.merge takes one resource under one key only if it is one object, and everything in

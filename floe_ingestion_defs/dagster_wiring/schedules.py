@@ -5,9 +5,13 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from floe_ingestion_defs.dagster_wiring.configured_source import (
+    CAUSE_TAG,
+    SOURCE_TAG,
+    ConfiguredSource,
+)
 from floe_ingestion_defs.dagster_wiring.environment import read_deployment
 from floe_ingestion_defs.dagster_wiring.partitions import PARTITIONED_TAG
-from floe_ingestion_defs.dagster_wiring.translator import CAUSE_TAG, SOURCE_TAG, FloeDltTranslator
 
 if TYPE_CHECKING:
     # What `define_asset_job` returns; dagster does not export its name.
@@ -27,25 +31,25 @@ def create_ingestion_job() -> "UnresolvedAssetJobDefinition":
 
 
 def create_source_job(
-    translator: FloeDltTranslator, keys: Sequence[dg.AssetKey]
+    configured: ConfiguredSource, keys: Sequence[dg.AssetKey]
 ) -> "UnresolvedAssetJobDefinition":
     """Make the job that loads all resources of a source.
 
     Args:
-        translator: The source's translator.
+        configured: The source, with its settings.
         keys: The source's assets.
     """
-    name = translator.source.name
+    name = configured.name
     return dg.define_asset_job(
         f"ingestion__{name}",
         selection=dg.AssetSelection.assets(*keys),
         description=f"Load all resources of source {name}.",
-        tags={**translator.settings.run_tags, SOURCE_TAG: name},
+        tags={**configured.settings.run_tags, SOURCE_TAG: name},
     )
 
 
 def create_source_schedule(
-    translator: FloeDltTranslator, job: "UnresolvedAssetJobDefinition"
+    configured: ConfiguredSource, job: "UnresolvedAssetJobDefinition"
 ) -> dg.ScheduleDefinition:
     """Make the schedule of a source that has a cron.
 
@@ -53,10 +57,10 @@ def create_source_schedule(
     asks it to.
 
     Args:
-        translator: The source's translator.
+        configured: The source, with its settings.
         job: The source's job.
     """
-    name, settings = translator.source.name, translator.settings
+    name, settings = configured.name, configured.settings
     running = settings.default_status == "running" and not read_deployment().is_branch
 
     def request_load(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:

@@ -11,8 +11,12 @@ from urllib.request import Request, urlopen
 
 import dagster as dg
 
+from floe_ingestion_defs.dagster_wiring.configured_source import (
+    CAUSE_TAG,
+    SOURCE_TAG,
+    ConfiguredSource,
+)
 from floe_ingestion_defs.dagster_wiring.environment import read_deployment
-from floe_ingestion_defs.dagster_wiring.translator import CAUSE_TAG, SOURCE_TAG, FloeDltTranslator
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
 
 if TYPE_CHECKING:
@@ -26,7 +30,7 @@ _MINUTE = timedelta(minutes=1)
 
 
 def create_new_files_sensor(
-    translator: FloeDltTranslator, job: "UnresolvedAssetJobDefinition"
+    configured: ConfiguredSource, job: "UnresolvedAssetJobDefinition"
 ) -> dg.SensorDefinition:
     """Make the sensor that loads a source of files when the listing of its folder changes.
 
@@ -35,13 +39,13 @@ def create_new_files_sensor(
     listing differs from it, and nothing is lost.
 
     Args:
-        translator: The source's translator.
+        configured: The source, with its settings.
         job: The source's job.
 
     Raises:
         PipelineConfigurationError: The source is not one of files.
     """
-    source, settings = translator.source, translator.settings
+    source, settings = configured.source, configured.settings
     if source.source_type != "filesystem":
         raise PipelineConfigurationError(
             f"source {source.name!r}: orchestration.new_files_every is for filesystem sources, "
@@ -60,7 +64,7 @@ def create_new_files_sensor(
         description=f"Load source {source.name} when its files changed.",
     )
     def look_for_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        listed = _digest_listing(translator)
+        listed = _digest_listing(configured)
         seen, loaded = json.loads(context.cursor or '["", ""]')
         if listed == loaded:
             return dg.SkipReason("No file is new.")
@@ -78,14 +82,14 @@ def create_new_files_sensor(
     return look_for_files
 
 
-def _digest_listing(translator: FloeDltTranslator) -> str:
+def _digest_listing(configured: ConfiguredSource) -> str:
     """Return what changes whenever a file of a source comes, changes or goes."""
     from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
     from floe_ingestion_defs.dlt_plugin.preparation import resolve_source
     from floe_ingestion_defs.dlt_plugin.sources.files.filesystem import _open_filesystem
     from floe_ingestion_defs.dlt_plugin.sources.files.listing import list_files
 
-    source, options = resolve_source(translator.source)
+    source, options = resolve_source(configured.source)
     if not isinstance(options, FilesystemOptions):
         raise dg.DagsterInvariantViolationError(f"{source.name} is no source of files")
     files = list_files(_open_filesystem(source, options), options.bucket_url, options.file_glob)
@@ -94,22 +98,22 @@ def _digest_listing(translator: FloeDltTranslator) -> str:
     ).hexdigest()
 
 
-def create_failure_sensor(translators: Iterable[FloeDltTranslator]) -> dg.SensorDefinition:
+def create_failure_sensor(sources: Iterable[ConfiguredSource]) -> dg.SensorDefinition:
     """Make the sensor that tells a webhook of every run of the location that failed.
 
     Where it sends to is in the environment, for such an address is a secret itself. It is on
     where the variable is set when the location loads.
 
     Args:
-        translators: Those of all sources, whose secrets are struck out of what is sent.
+        sources: All sources of the location, whose secrets are redacted from what is sent.
     """
     from floe_ingestion_defs.dlt_plugin.config.destination import environment_of
     from floe_ingestion_defs.dlt_plugin.errors.redaction import redactor_for
 
-    configured: list[Any] = []
-    for translator in translators:
-        catalog = translator.plugin.config.catalog_config
-        configured += [translator.source.source_config, translator.source.credentials, catalog]
+    secrets: list[Any] = []
+    for configured in sources:
+        catalog = configured.plugin.config.catalog_config
+        secrets += [configured.source.source_config, configured.source.credentials, catalog]
     running = bool(os.environ.get(WEBHOOK_VARIABLE)) and not read_deployment().is_branch
 
     @dg.run_failure_sensor(
@@ -125,7 +129,7 @@ def create_failure_sensor(translators: Iterable[FloeDltTranslator]) -> dg.Sensor
             return dg.SkipReason(f"{WEBHOOK_VARIABLE} is not set.")
         text = json.dumps(describe_failed_run(context))
         redactor = redactor_for(
-            *configured, environment_of({}), {"secret": urlsplit(url).path.strip("/")}
+            *secrets, environment_of({}), {"secret": urlsplit(url).path.strip("/")}
         )
         _post(url, redactor.clean(text))
         return None

@@ -12,24 +12,25 @@ from floe_ingestion_defs.dagster_wiring.checks.asset_checks import (
     configured_checks,
     evaluate_checks,
 )
-from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator, resources_by_key
+from floe_ingestion_defs.dagster_wiring.configured_source import ConfiguredSource
+from floe_ingestion_defs.dagster_wiring.translator import resources_by_key
 
 
 def describe_unaffected(
-    context: dg.AssetExecutionContext, translator: FloeDltTranslator, told: Set[dg.AssetCheckKey]
+    context: dg.AssetExecutionContext, configured: ConfiguredSource, told: Set[dg.AssetCheckKey]
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """Yield what the checks find that were planned for this run and can say nothing of the load.
 
     Args:
         context: The context of the failing load.
-        translator: The source's translator.
+        configured: The source, with its settings.
         told: The checks that the load itself was found to break.
     """
     resources = resources_by_key(context.assets_def)
-    configured = configured_checks(translator, resources)
-    keys = [key for key in _list_planned(context) if key in configured and key not in told]
+    checks = configured_checks(configured, resources)
+    keys = [key for key in _list_planned(context) if key in checks and key not in told]
     try:
-        found = list(evaluate_checks(translator, resources, keys, context.instance))
+        found = list(evaluate_checks(configured, resources, keys, context.instance))
     except Exception as error:  # Whatever it is: why the load failed is what counts.
         context.log.warning(f"the tables could not be looked at after the load failed: {error}")
         return

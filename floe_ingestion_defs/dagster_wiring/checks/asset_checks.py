@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from floe_ingestion_defs.dagster_wiring.configured_source import ConfiguredSource
 from floe_ingestion_defs.dagster_wiring.settings.checks import Check
-from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator
 from floe_ingestion_defs.dlt_plugin import ResourceSpec, SchemaContractViolation
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
 
@@ -23,34 +23,34 @@ FRESHNESS = "freshness"
 
 
 def create_source_checks(
-    translator: FloeDltTranslator, resource_by_key: Mapping[dg.AssetKey, str]
+    configured: ConfiguredSource, resource_by_key: Mapping[dg.AssetKey, str]
 ) -> dg.AssetChecksDefinition | None:
     """Make the checks of a source's assets, or none where none are configured.
 
     Args:
-        translator: The source's translator.
+        configured: The source, with its settings.
         resource_by_key: The source's assets, with the resource behind each.
 
     Raises:
         PipelineConfigurationError: A check does not fit its resource.
     """
     specs = [
-        _create_spec(translator, key.asset_key, resource_by_key[key.asset_key], key.name, check)
-        for key, check in configured_checks(translator, resource_by_key).items()
+        _create_spec(configured, key.asset_key, resource_by_key[key.asset_key], key.name, check)
+        for key, check in configured_checks(configured, resource_by_key).items()
     ]
     if not specs:
         return None
 
     @dg.multi_asset_check(
-        name=f"check_{translator.source.name}",
+        name=f"check_{configured.name}",
         specs=specs,
         can_subset=True,
-        op_tags=translator.settings.op_tags,
+        op_tags=configured.settings.op_tags,
     )
     def check_tables(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         keys = context.selected_asset_check_keys
         for key, check, finding in evaluate_checks(
-            translator, resource_by_key, keys, context.instance
+            configured, resource_by_key, keys, context.instance
         ):
             yield finding.as_result(key, check.severity)
 
@@ -58,23 +58,23 @@ def create_source_checks(
 
 
 def configured_checks(
-    translator: FloeDltTranslator, resource_by_key: Mapping[dg.AssetKey, str]
+    configured: ConfiguredSource, resource_by_key: Mapping[dg.AssetKey, str]
 ) -> dict[dg.AssetCheckKey, Check]:
     """Return the checks of a source's assets, as configured.
 
     Args:
-        translator: The source's translator.
+        configured: The source, with its settings.
         resource_by_key: The source's assets, with the resource behind each.
     """
     return {
         dg.AssetCheckKey(key, check_name): check
         for key, name in resource_by_key.items()
-        for check_name, check in translator.settings.for_resource(name).checks.configured()
+        for check_name, check in configured.settings.for_resource(name).checks.configured()
     }
 
 
 def evaluate_checks(
-    translator: FloeDltTranslator,
+    configured: ConfiguredSource,
     resource_by_key: Mapping[dg.AssetKey, str],
     keys: Iterable[dg.AssetCheckKey],
     instance: dg.DagsterInstance,
@@ -82,7 +82,7 @@ def evaluate_checks(
     """Look at the tables of a source as they are now.
 
     Args:
-        translator: The source's translator.
+        configured: The source, with its settings.
         resource_by_key: The source's assets, with the resource behind each.
         keys: The checks that are asked for.
         instance: Dagster's instance, which knows when a load with nothing new was.
@@ -91,25 +91,24 @@ def evaluate_checks(
     from floe_ingestion_defs.dagster_wiring.checks.evaluation import evaluate
     from floe_ingestion_defs.dagster_wiring.tables import load_tables
 
-    configured, now = configured_checks(translator, resource_by_key), datetime.now(UTC)
-    resource_of = {key: translator.resources[resource_by_key[key.asset_key]] for key in keys}
-    tables = load_tables(translator.plugin, (spec.table for spec in resource_of.values()))
+    checks, now = configured_checks(configured, resource_by_key), datetime.now(UTC)
+    resource_of = {key: configured.resources[resource_by_key[key.asset_key]] for key in keys}
+    tables = load_tables(configured.plugin, (spec.table for spec in resource_of.values()))
     for key, resource in sorted(resource_of.items()):
         last_load = last_materialization(instance, key.asset_key)
-        finding = evaluate(configured[key], tables[resource.table], resource, last_load, now)
-        yield key, configured[key], finding
+        finding = evaluate(checks[key], tables[resource.table], resource, last_load, now)
+        yield key, checks[key], finding
 
 
 def _create_spec(
-    translator: FloeDltTranslator, key: dg.AssetKey, name: str, check_name: str, check: Check
+    configured: ConfiguredSource, key: dg.AssetKey, name: str, check_name: str, check: Check
 ) -> dg.AssetCheckSpec:
     try:
-        description = check.describe(translator.resources[name])
+        description = check.describe(configured.resources[name])
     except ValueError as error:
         raise PipelineConfigurationError(
-            f"source {translator.source.name!r}: orchestration.checks of resource {name!r}: "
-            f"{error}",
-            source_name=translator.source.name,
+            f"source {configured.name!r}: orchestration.checks of resource {name!r}: {error}",
+            source_name=configured.name,
         ) from error
     return dg.AssetCheckSpec(
         check_name, asset=key, description=description, blocking=check.blocking
@@ -126,7 +125,7 @@ def last_materialization(instance: dg.DagsterInstance, key: dg.AssetKey) -> date
 
 
 def describe_violation(
-    translator: FloeDltTranslator,
+    configured: ConfiguredSource,
     specs: Mapping[dg.AssetKey, ResourceSpec],
     error: SchemaContractViolation,
 ) -> Iterator[dg.AssetCheckEvaluation]:
@@ -136,12 +135,12 @@ def describe_violation(
     would stay planned for ever.
 
     Args:
-        translator: The source's translator.
+        configured: The source, with its settings.
         specs: The selected assets, with the resource behind each.
         error: What the plugin found.
     """
     for key, resource in specs.items():
-        check = translator.settings.for_resource(resource.name).checks.schema_contract
+        check = configured.settings.for_resource(resource.name).checks.schema_contract
         if check is None or not _is_about(error.table, resource):
             continue
         yield dg.AssetCheckEvaluation(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from floe_ingestion_defs import destinations
+from floe_ingestion_defs.dagster_wiring.configured_source import ConfiguredSource
 from floe_ingestion_defs.dagster_wiring.settings.checks import Check, FreshnessCheck
-from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ class BlockingChecks:
     """The blocking checks of the assets that one load is about; an audit of the destination.
 
     Attributes:
-        translator: The source's translator.
+        configured: The source, with its settings.
         resources: The assets, with the resource behind each.
         refused: What the checks found against the load.
     """
 
-    translator: FloeDltTranslator
+    configured: ConfiguredSource
     resources: Mapping[dg.AssetKey, ResourceSpec]
     refused: "dict[dg.AssetCheckKey, Finding]" = field(default_factory=dict)
 
@@ -47,7 +47,7 @@ class BlockingChecks:
                     yield destinations.Finding(name, staged.name, found.summary)
 
     def _blocking(self, resource: ResourceSpec) -> Iterator[tuple[str, Check]]:
-        checks = self.translator.settings.for_resource(resource.name).checks
+        checks = self.configured.settings.for_resource(resource.name).checks
         for name, check in checks.configured():
             # Whether a table is fresh is no question about the rows of a load.
             if check.blocking and not isinstance(check, FreshnessCheck):

@@ -9,6 +9,7 @@ import dagster as dg
 from floe_ingestion_defs.dagster_wiring.checks.after_failure import describe_unaffected
 from floe_ingestion_defs.dagster_wiring.checks.asset_checks import describe_violation
 from floe_ingestion_defs.dagster_wiring.checks.audits import BlockingChecks
+from floe_ingestion_defs.dagster_wiring.configured_source import ConfiguredSource
 from floe_ingestion_defs.dagster_wiring.runs.failures import (
     FailedLoad,
     describe_failure,
@@ -17,7 +18,7 @@ from floe_ingestion_defs.dagster_wiring.runs.failures import (
 from floe_ingestion_defs.dagster_wiring.runs.metadata import LoadedTable
 from floe_ingestion_defs.dagster_wiring.runs.options import read_options
 from floe_ingestion_defs.dagster_wiring.tables import load_tables
-from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator, resources_by_key
+from floe_ingestion_defs.dagster_wiring.translator import resources_by_key
 from floe_ingestion_defs.dlt_plugin import IngestionError, ResourceSpec, SchemaContractViolation
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
 
@@ -30,12 +31,12 @@ class SourceRun:
 
     Attributes:
         context: The context of the step.
-        translator: The translator of the assets, with plugin and source.
+        configured: The source, with its plugin and its settings.
         arguments: Arguments of the plugin's `load`, over those of the Launchpad.
     """
 
     context: dg.AssetExecutionContext
-    translator: FloeDltTranslator
+    configured: ConfiguredSource
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def events(self) -> Iterator[Any]:
@@ -49,7 +50,7 @@ class SourceRun:
         told: set[dg.AssetCheckKey] = set()
         loads = list(self._loads())
         for resources in loads:
-            blocking = BlockingChecks(self.translator, resources)
+            blocking = BlockingChecks(self.configured, resources)
             try:
                 yield from self._load(resources, blocking)
             except IngestionError as error:
@@ -60,8 +61,8 @@ class SourceRun:
                 failed.append(FailedLoad(error, tables))
         if failed:
             errors = [load.error for load in failed]
-            raise_for_retry(self.context, self.translator.settings.retries, errors)
-            yield from describe_unaffected(self.context, self.translator, told)
+            raise_for_retry(self.context, self.configured.settings.retries, errors)
+            yield from describe_unaffected(self.context, self.configured, told)
             raise describe_failure(failed, partial=len(failed) < len(loads)) from errors[0]
 
     def _describe_broken(
@@ -69,16 +70,16 @@ class SourceRun:
     ) -> Iterator[dg.AssetCheckEvaluation]:
         yield from blocking.describe_refused()
         if isinstance(error, SchemaContractViolation):
-            yield from describe_violation(self.translator, resources, error)
+            yield from describe_violation(self.configured, resources, error)
 
     def _loads(self) -> Iterator[Resources]:
         """Yield what is loaded together: all of it, or one resource at a time."""
         selected = {
-            key: self.translator.resources[name]
+            key: self.configured.resources[name]
             for key, name in resources_by_key(self.context.assets_def).items()
             if key in self.context.selected_asset_keys
         }
-        if self.translator.source.isolation == "source":
+        if self.configured.source.isolation == "source":
             yield selected
             return
         for key, spec in selected.items():
@@ -87,20 +88,20 @@ class SourceRun:
     def _load(
         self, resources: Resources, blocking: BlockingChecks
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        plugin = self.translator.loader
+        plugin = self.configured.loader
         plugin.startup()
         names = [spec.name for spec in resources.values()]
         arguments = self._arguments()
         window = (arguments["start"], arguments["end"]) if "start" in arguments else None
         pipeline = plugin.create_pipeline(
-            self.translator.source, resources=names, audits=[blocking]
+            self.configured.source, resources=names, audits=[blocking]
         )
         result = plugin.load(pipeline, **arguments)
         tables = load_tables(plugin, (spec.table for spec in resources.values()))
         for key, spec in resources.items():
             rows = result.resources[spec.name].rows_loaded
             self.context.log.info(f"{spec.table}: {rows} rows loaded")
-            preview_rows = self.translator.settings.for_resource(spec.name).preview_rows
+            preview_rows = self.configured.settings.for_resource(spec.name).preview_rows
             loaded = LoadedTable(
                 spec, result, tables[spec.table], preview_rows, window, self._count_partitions()
             )
@@ -118,7 +119,7 @@ class SourceRun:
             PipelineConfigurationError: They do not go together.
         """
         asked = {**read_options(self.context).as_arguments(), **self.arguments}
-        partitions = self.translator.settings.partitions
+        partitions = self.configured.settings.partitions
         window = partitions.window_of(self.context) if partitions else None
         if window is None:
             return asked
@@ -126,6 +127,6 @@ class SourceRun:
             raise PipelineConfigurationError(
                 f"a partition is loaded whole, so it goes without {', '.join(sorted(asked))}; "
                 "leave that out, or launch the run without a partition",
-                source_name=self.translator.source.name,
+                source_name=self.configured.name,
             )
         return {"start": window.start, "end": window.end}
