@@ -146,16 +146,17 @@ def _create_sensor(plugin: DltIngestionPlugin, table: ObservedTable) -> dg.Senso
 def _read_snapshot(plugin: DltIngestionPlugin, table: ObservedTable) -> dict[str, Any] | None:
     """Return what there is to say of a table's current snapshot; None where it has none."""
     from floe_ingestion_defs.dagster_wiring.tables import load_tables
+    from floe_ingestion_defs.destinations import summary_count
 
     found = load_tables(plugin, [table.table])[table.table]
     snapshot = found.current_snapshot() if found is not None else None
     if found is None or snapshot is None:
         return None
-    rows = snapshot.summary.get("total-records") if snapshot.summary else None
+    rows = summary_count(snapshot, "total-records")
     return {
         "dagster/uri": found.location(),
         # A text, for a plot of identifiers over time means nothing.
         "snapshot_id": str(snapshot.snapshot_id),
         "committed_at": dg.MetadataValue.timestamp(snapshot.timestamp_ms / 1000),
-        **({} if rows is None else {"dagster/row_count": int(rows)}),
+        **({} if rows is None else {"dagster/row_count": rows}),
     }

@@ -41,6 +41,14 @@ if TYPE_CHECKING:
         remove_orphans,
     )
     from floe_ingestion_defs.destinations.impl.iceberg.publish import recover
+    from floe_ingestion_defs.destinations.impl.iceberg.reading import (
+        column_bounds,
+        count_window_rows,
+        files_added_last,
+        live_files,
+        read_columns,
+        summary_count,
+    )
     from floe_ingestion_defs.destinations.impl.iceberg.window import iceberg_window
 
 _IMPLEMENTATION = "floe_ingestion_defs.destinations.impl.iceberg"
@@ -66,14 +74,20 @@ _HOMES = {
     "UnpublishableRows": f"{_IMPLEMENTATION}.errors",
     "branch_namespace": "floe_ingestion_defs.branch",
     "catalog_properties": f"{_IMPLEMENTATION}.catalog.open_catalog",
+    "column_bounds": f"{_IMPLEMENTATION}.reading",
+    "count_window_rows": f"{_IMPLEMENTATION}.reading",
     "drop_branch": f"{_IMPLEMENTATION}.branch.drop",
+    "files_added_last": f"{_IMPLEMENTATION}.reading",
     "iceberg": f"{_IMPLEMENTATION}.factory",
     "iceberg_type_of_column": f"{_IMPLEMENTATION}.files.schema",
     "iceberg_window": f"{_IMPLEMENTATION}.window",
+    "live_files": f"{_IMPLEMENTATION}.reading",
     "open_catalog": f"{_IMPLEMENTATION}.catalog.open_catalog",
+    "read_columns": f"{_IMPLEMENTATION}.reading",
     "recover": f"{_IMPLEMENTATION}.publish",
     "release_blocked": f"{_IMPLEMENTATION}.maintenance.orphans",
     "remove_orphans": f"{_IMPLEMENTATION}.maintenance.orphans",
+    "summary_count": f"{_IMPLEMENTATION}.reading",
 }
 
 __all__ = [
@@ -98,14 +112,20 @@ __all__ = [
     "UnpublishableRows",
     "branch_namespace",
     "catalog_properties",
+    "column_bounds",
+    "count_window_rows",
     "drop_branch",
+    "files_added_last",
     "iceberg",
     "iceberg_type_of_column",
     "iceberg_window",
+    "live_files",
     "open_catalog",
+    "read_columns",
     "recover",
     "release_blocked",
     "remove_orphans",
+    "summary_count",
 ]
 
 

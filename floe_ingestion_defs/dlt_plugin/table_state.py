@@ -38,6 +38,8 @@ def read_table_state(catalog: Catalog, table: str, load_ids: Collection[str]) ->
     """
     from pyiceberg.exceptions import NoSuchTableError
 
+    from floe_ingestion_defs.destinations import summary_count
+
     try:
         metadata = catalog.load_table(table).metadata
     except NoSuchTableError:
@@ -51,14 +53,11 @@ def read_table_state(catalog: Catalog, table: str, load_ids: Collection[str]) ->
         parent = snapshot.parent_snapshot_id
         snapshot = None if parent is None else metadata.snapshot_by_id(parent)
     if snapshot is None:
-        return TableState(_total(current), current.snapshot_id, current.snapshot_id)
-    return TableState(_total(snapshot), snapshot.snapshot_id, snapshot.parent_snapshot_id)
+        total = summary_count(current, "total-records")
+        return TableState(total, current.snapshot_id, current.snapshot_id)
+    total = summary_count(snapshot, "total-records")
+    return TableState(total, snapshot.snapshot_id, snapshot.parent_snapshot_id)
 
 
 def _load_id(snapshot: Snapshot) -> str | None:
     return snapshot.summary.get(LOAD_ID_PROPERTY) if snapshot.summary else None
-
-
-def _total(snapshot: Snapshot) -> int | None:
-    total = snapshot.summary.get("total-records") if snapshot.summary else None
-    return None if total is None else int(total)

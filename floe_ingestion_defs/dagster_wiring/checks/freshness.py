@@ -6,13 +6,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pyarrow.compute as pc
 
-from floe_ingestion_defs.dagster_wiring.checks.data_files import (
-    bounds,
-    live_files,
-    read_columns,
-)
 from floe_ingestion_defs.dagster_wiring.checks.finding import Finding
 from floe_ingestion_defs.dagster_wiring.settings.checks import FreshnessCheck
+from floe_ingestion_defs.destinations import column_bounds, live_files, read_columns
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
 
@@ -98,7 +94,7 @@ def _newest_row(table: "Table", spec: ResourceSpec) -> datetime | None:
     newest: list[datetime] = []
     unknown = []
     for task in live_files(table):
-        found = None if task.delete_files else bounds(task.file, field)
+        found = None if task.delete_files else column_bounds(table, task.file, field.name)
         if found is None:
             unknown.append(task)
         else:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from floe_ingestion_defs.dagster_wiring.checks.data_files import live_files, read_columns
 from floe_ingestion_defs.dagster_wiring.checks.finding import (
     Finding,
     missing_columns,
     table_of,
 )
+from floe_ingestion_defs.destinations import live_files, read_columns
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from floe_ingestion_defs.dagster_wiring.checks.finding import Finding
 from floe_ingestion_defs.dagster_wiring.settings.checks import RowCountChangeCheck
+from floe_ingestion_defs.destinations import summary_count
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -23,7 +24,7 @@ def check_row_count_change(table: "Table | None", check: RowCountChangeCheck) ->
     if table is None or snapshot is None or snapshot.parent_snapshot_id is None:
         return Finding(True, "There is no earlier snapshot to compare with.")
     before = _last_rows(table, table.snapshot_by_id(snapshot.parent_snapshot_id))
-    return _compare(before, _rows(snapshot), check)
+    return _compare(before, summary_count(snapshot, "total-records"), check)
 
 
 def audit_row_count_change(outcome: "Outcome", check: RowCountChangeCheck) -> Finding:
@@ -62,18 +63,13 @@ def _compare(before: int | None, now: int | None, check: RowCountChangeCheck) ->
     return Finding(not (too_few or too_many), said, {**metadata, "share_changed": share})
 
 
-def _rows(snapshot: "Snapshot | None") -> int | None:
-    total = snapshot.summary.get("total-records") if snapshot and snapshot.summary else None
-    return None if total is None else int(total)
-
-
 def _last_rows(table: "Table", snapshot: "Snapshot | None") -> int | None:
     """Return the rows of a snapshot, or of the last one before it that had any.
 
     Tools that overwrite a table in two commits leave an empty snapshot in between.
     """
-    rows = _rows(snapshot)
+    rows = summary_count(snapshot, "total-records")
     while rows == 0 and snapshot is not None and snapshot.parent_snapshot_id is not None:
         snapshot = table.snapshot_by_id(snapshot.parent_snapshot_id)
-        rows = _rows(snapshot)
+        rows = summary_count(snapshot, "total-records")
     return rows

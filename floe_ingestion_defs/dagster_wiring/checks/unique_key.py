@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from floe_ingestion_defs.dagster_wiring.checks.data_files import (
-    files_added_last,
-    live_files,
-    read_columns,
-)
 from floe_ingestion_defs.dagster_wiring.checks.finding import Finding, missing_columns
-from floe_ingestion_defs.destinations import KeySet
+from floe_ingestion_defs.destinations import KeySet, files_added_last, live_files, read_columns
 
 if TYPE_CHECKING:
     from pyiceberg.table import FileScanTask, Table

@@ -125,6 +125,8 @@ class LoadedTable:
 
     def _describe_written(self) -> dict[str, Any]:
         """Return what the load's snapshot brought; nothing where there is no table yet."""
+        from floe_ingestion_defs.destinations import summary_count
+
         loaded = self.result.resources[self.spec.name]
         if self.table is None:
             return {}
@@ -132,8 +134,8 @@ class LoadedTable:
         snapshot = _snapshot(self.table, loaded.snapshot_id) if wrote else None
         changes = list(_schema_changes(self.table, snapshot))
         described: dict[str, Any] = {
-            "files_added": _count(snapshot, "added-data-files"),
-            "bytes_added": _count(snapshot, "added-files-size"),
+            "files_added": summary_count(snapshot, "added-data-files") or 0,
+            "bytes_added": summary_count(snapshot, "added-files-size") or 0,
             "schema_changes": len(changes),
         }
         if changes:
@@ -164,11 +166,6 @@ def _cursor(value: Any) -> Any:
 
 def _snapshot(table: "Table", snapshot_id: int | None) -> "Snapshot | None":
     return None if snapshot_id is None else table.snapshot_by_id(snapshot_id)
-
-
-def _count(snapshot: "Snapshot | None", name: str) -> int:
-    value = snapshot.summary.get(name) if snapshot is not None and snapshot.summary else None
-    return int(value or 0)
 
 
 def _column_schema(table: "Table", spec: ResourceSpec) -> dg.TableSchema:

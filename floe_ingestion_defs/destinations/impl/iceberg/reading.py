@@ -1,0 +1,112 @@
+"""Reading tables: what checks and reports need to know of one, at the lowest cost.
+
+Snapshot summaries and files' statistics answer first; only files that cannot answer, or that may
+hold a row in question, are read, a batch at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pyiceberg.manifest import ManifestEntryStatus
+from pyiceberg.types import PrimitiveType
+
+from floe_ingestion_defs.destinations.impl.iceberg.changes.change import window_deletion
+from floe_ingestion_defs.destinations.impl.iceberg.changes.merge import (
+    TableState,
+    matching_rows,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import read_data_file
+from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import decode_value
+from floe_ingestion_defs.destinations.impl.iceberg.intent import Window
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table import FileScanTask, Table
+    from pyiceberg.table.snapshots import Snapshot
+
+
+def live_files(table: Table) -> list[FileScanTask]:
+    """Return the data files of a table's current snapshot, each with its delete files."""
+    return list(table.scan().plan_files())
+
+
+def files_added_last(table: Table) -> list[FileScanTask]:
+    """Return the data files that the current snapshot added, which are those of the last load.
+
+    A merge rewrites files, so rows that it did not change are among them.
+    """
+    snapshot = table.current_snapshot()
+    if snapshot is None:
+        return []
+    added = {
+        entry.data_file.file_path
+        for manifest in snapshot.manifests(table.io)
+        if manifest.added_snapshot_id == snapshot.snapshot_id
+        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+        if entry.status == ManifestEntryStatus.ADDED
+        and entry.snapshot_id in (None, snapshot.snapshot_id)
+    }
+    return [task for task in live_files(table) if task.file.file_path in added]
+
+
+def read_columns(
+    table: Table, files: Iterable[FileScanTask], columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Stream columns of some data files in the table's current types, without deleted rows.
+
+    Args:
+        table: The table.
+        files: Its data files, as `live_files` and `files_added_last` return them.
+        columns: Names of the columns.
+
+    Yields:
+        A batch of rows at a time; memory does not grow with the files.
+    """
+    for task in files:
+        yield from read_data_file(table.metadata, table.io, task, columns)
+
+
+def column_bounds(table: Table, file: DataFile, column: str) -> tuple[Any, Any] | None:
+    """Return the bounds that a data file's statistics give for a column.
+
+    Returns:
+        The lower and the upper bound, dates and times as Iceberg stores them: days and
+        microseconds since 1970. They are exact for numbers and times; those of strings may be
+        truncated, and enclose the values. None where the file has no statistics of the column.
+    """
+    field = table.schema().find_field(column)
+    lower = (file.lower_bounds or {}).get(field.field_id)
+    upper = (file.upper_bounds or {}).get(field.field_id)
+    if lower is None or upper is None or not isinstance(field.field_type, PrimitiveType):
+        return None
+    return decode_value(field.field_type, lower), decode_value(field.field_type, upper)
+
+
+def count_window_rows(table: Table, column: str, lower: str | float, upper: str | float) -> int:
+    """Count the rows with `lower <= column < upper`, reading only files that may hold one.
+
+    Args:
+        table: The table.
+        column: Name of the column.
+        lower: First value of the window; a date or a timestamp in ISO format.
+        upper: First value after the window.
+
+    Raises:
+        InvalidHint: A bound is not a value of the column's type.
+    """
+    state = TableState(table.metadata, table.io)
+    rows = window_deletion(state, Window(column=column, lower=lower, upper=upper))
+    return sum(int(batch.num_rows) for batch in matching_rows(state, rows, [column]))
+
+
+def summary_count(snapshot: Snapshot | None, name: str) -> int | None:
+    """Return a number of a snapshot's summary, such as `total-records` or `added-data-files`.
+
+    Returns:
+        None where there is no snapshot, or its writer did not give the number.
+    """
+    value = snapshot.summary.get(name) if snapshot is not None and snapshot.summary else None
+    return None if value is None else int(value)
