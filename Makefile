@@ -9,15 +9,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 FLOE_HOME ?= .floe
+# For every target that runs tests: make test-plugin ARGS="-x -k merge" JOBS=4
+ARGS ?=
+JOBS ?= logical
+PYTEST = $(BIN)/python -m pytest -n $(JOBS)
 
 # Nothing that runs from here reports home.
 export RUNTIME__DLTHUB_TELEMETRY := false
 export DAGSTER_DISABLE_TELEMETRY := true
 
-.PHONY: help venv test test-all test-ui coverage chromium new-source new-project lint bench
+.PHONY: help venv test test-all test-fast test-ui coverage chromium new-source new-project lint docs bench
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(INSTALLED) ## make .venv and install into it
 
@@ -47,18 +51,37 @@ remove-example: $(INSTALLED) ## take the flights out of a copy of this repositor
 #: 	@DAGSTER_HOME="$$(cd "$(FLOE_HOME)/dagster" && pwd)" $(BIN)/dagster dev -w workspace.yaml
 # The worked example ends.
 
-test: $(INSTALLED) chromium ## run the tests, two files at a time
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not all_cases"
+test: $(INSTALLED) chromium ## run the tests; ARGS= are pytest's, JOBS= processes instead of one per core
+	@$(PYTEST) --dist loadfile -m "not all_cases" $(ARGS)
 
 test-all: $(INSTALLED) chromium ## run the tests with every combination of cases
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(PYTEST) --dist loadfile $(ARGS)
+
+test-fast: $(INSTALLED) ## run the four layers' tests without servers and slow cases, in minutes
+	@$(PYTEST) --dist worksteal -m "not servers and not slow and not all_cases" \
+		tests/contracts tests/destinations tests/dlt_plugin tests/dagster_wiring tests/components $(ARGS)
+
+# One target per layer, and the folders below tests/ that it runs.
+test-contracts: FOLDERS = contracts ## run the tests of one layer
+test-destinations: FOLDERS = destinations ## … of the destination
+test-plugin: FOLDERS = dlt_plugin ## … of the dlt plugin
+test-wiring: FOLDERS = dagster_wiring components ## … of Dagster's side
+test-faults: FOLDERS = faults concurrency ## … that kill processes and let them race
+test-end-to-end: FOLDERS = end_to_end ## … of whole stacks, and the demo
+test-deployment: FOLDERS = deployment ## … of the images, the charts and the workflows
+test-project: FOLDERS = project scaffold servers sources ## … of the repository's own files
+LAYERS := test-contracts test-destinations test-plugin test-wiring test-faults test-end-to-end \
+	test-deployment test-project
+.PHONY: $(LAYERS)
+$(LAYERS): $(INSTALLED)
+	@$(PYTEST) --dist loadfile -m "not all_cases" $(addprefix tests/,$(FOLDERS)) $(ARGS)
 
 test-ui: $(INSTALLED) chromium ## run the tests that use Dagster's UI in a browser
-	@$(BIN)/python -m pytest tests/ui
+	@$(PYTEST) --dist loadfile tests/ui $(ARGS)
 
 coverage: $(INSTALLED) ## say how much of plugin and destination their tests run; less than 90 % is an error
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not all_cases" --cov --cov-report=term-missing:skip-covered \
-		tests/contracts tests/destinations tests/dlt_plugin --ignore=tests/destinations/test_lowest_versions.py
+	@$(PYTEST) --dist loadfile -m "not all_cases" --cov --cov-report=term-missing:skip-covered \
+		tests/contracts tests/destinations tests/dlt_plugin --ignore=tests/destinations/test_lowest_versions.py $(ARGS)
 
 # tests/ui/chromium.py looks for the same names. Root without apt-get has its own way to install.
 chromium: ## install Debian's chromium where there is no browser for the tests
@@ -79,11 +102,16 @@ new-source: $(INSTALLED) ## make a source of your own from a tested template: ma
 new-project: $(INSTALLED) ## make a project that depends on this one: make new-project NAME=acme_ingestion DIR=../acme
 	@$(BIN)/python -m floe_ingestion_defs.scaffold.new_project $(NAME) $(DIR)
 
-lint: $(INSTALLED) ## ruff, mypy, the layers
+lint: $(INSTALLED) ## ruff, mypy, the layers, the workflows
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/zizmor --offline --quiet .github
+
+docs: $(INSTALLED) ## build the documentation site into site/; a warning is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "The site is in site/index.html"
 
 bench: $(INSTALLED) ## measure this project against stock dlt; some of it: make bench CASES="merge-20k growth"
 	@$(BIN)/python -m benchmarks $(CASES)
