@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from floe_ingestion_defs.branch import BranchTables, branch_namespace
-    from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit, Finding, StagedTable
+    from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit, StagedTable
     from floe_ingestion_defs.destinations.impl.iceberg.branch.drop import drop_branch
     from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import (
         catalog_properties,
         open_catalog,
     )
-    from floe_ingestion_defs.destinations.impl.iceberg.changes.merge import KeySet
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import KeySet
     from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
     from floe_ingestion_defs.destinations.impl.iceberg.errors import (
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         CommitContention,
         DatasetRefused,
         FailedJobs,
+        Finding,
         IncompatibleSchema,
         InvalidHint,
         LoadExpired,
@@ -60,10 +61,10 @@ _HOMES = {
     "Dataset": f"{_IMPLEMENTATION}.dataset",
     "DatasetRefused": f"{_IMPLEMENTATION}.errors",
     "FailedJobs": f"{_IMPLEMENTATION}.errors",
-    "Finding": f"{_IMPLEMENTATION}.audit",
+    "Finding": f"{_IMPLEMENTATION}.errors",
     "IncompatibleSchema": f"{_IMPLEMENTATION}.errors",
     "InvalidHint": f"{_IMPLEMENTATION}.errors",
-    "KeySet": f"{_IMPLEMENTATION}.changes.merge",
+    "KeySet": f"{_IMPLEMENTATION}.changes.keys",
     "LoadExpired": f"{_IMPLEMENTATION}.errors",
     "LoadLog": f"{_IMPLEMENTATION}.log.load_log",
     "LoadRefused": f"{_IMPLEMENTATION}.errors",

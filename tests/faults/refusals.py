@@ -13,8 +13,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from faults import boundaries
 from faults.boundaries import wait_for
 from faults.loads import Row, pipeline
-from floe_ingestion_defs.destinations import iceberg
-from floe_ingestion_defs.destinations.impl.iceberg.audit import Finding, StagedTable
+from floe_ingestion_defs.destinations import Finding, StagedTable, iceberg
 from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed, StateConflict
 
 

@@ -9,7 +9,7 @@ import dlt
 import pyarrow.compute as pc
 import pytest
 
-from floe_ingestion_defs.destinations.impl.iceberg.audit import Finding, StagedTable
+from floe_ingestion_defs.destinations import Finding, StagedTable
 from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed
 
 if TYPE_CHECKING:

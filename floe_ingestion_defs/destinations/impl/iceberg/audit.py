@@ -6,47 +6,26 @@ and tables, schemas and state are exactly as they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from floe_ingestion_defs.destinations.impl.iceberg.changes.change import parse_bound
+from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed, Finding
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import arrow_schema
-from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import any_null, read_staged
+from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import read_staged
+from floe_ingestion_defs.destinations.impl.iceberg.window import parse_bound
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO
     from pyiceberg.table import Table
     from pyiceberg.table.metadata import TableMetadata
 
+    from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
     from floe_ingestion_defs.destinations.impl.iceberg.intent import TableIntent
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that must not be published.
-
-    Attributes:
-        audit: Which audit found it.
-        table: `namespace.table`.
-        message: What is wrong and what to do, in a sentence or two; no row's values.
-        column: The column that it is about, if it is about one.
-        details: More for programs: counts, types.
-    """
-
-    audit: str
-    table: str
-    message: str
-    column: str | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        where = f"{self.table}.{self.column}" if self.column else self.table
-        return f"{where}: {self.message} [{self.audit}]"
 
 
 @dataclass(frozen=True)
@@ -105,9 +84,8 @@ def no_null_in_a_key(staged: StagedTable) -> Iterator[Finding]:
     ]
     nulls = dict.fromkeys(columns, 0)
     for batch in staged.batches(columns) if columns else ():
-        if any_null(batch, columns) is not None:
-            for name in columns:
-                nulls[name] += batch.column(name).null_count
+        for name in columns:
+            nulls[name] += batch.column(name).null_count
     for name, count in nulls.items():
         if count:
             yield Finding(
@@ -172,3 +150,16 @@ class ReplaceGuard:
 
 
 BUILT_IN: tuple[Audit, ...] = (no_null_in_a_key, rows_in_window)
+
+
+def audit(dataset: Dataset, staged: Sequence[StagedTable], audits: Sequence[Audit]) -> None:
+    """Reads the staged rows before anyone can see them.
+
+    Raises:
+        AuditFailed: An audit found something; all audits have been run.
+    """
+    findings = [
+        finding for table in staged for check in (*BUILT_IN, *audits) for finding in check(table)
+    ]
+    if findings:
+        raise AuditFailed(dataset.name, findings)

@@ -6,16 +6,37 @@ from the one of dlt's two bases that says what a retry would do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from dlt.common.destination.exceptions import (
     DestinationTerminalException,
     DestinationTransientException,
 )
 
-if TYPE_CHECKING:
-    from floe_ingestion_defs.destinations.impl.iceberg.audit import Finding
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that must not be published.
+
+    Attributes:
+        audit: Which audit found it.
+        table: `namespace.table`.
+        message: What is wrong and what to do, in a sentence or two; no row's values.
+        column: The column that it is about, if it is about one.
+        details: More for programs: counts, types.
+    """
+
+    audit: str
+    table: str
+    message: str
+    column: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        where = f"{self.table}.{self.column}" if self.column else self.table
+        return f"{where}: {self.message} [{self.audit}]"
 
 
 class CommitConflict(Exception):

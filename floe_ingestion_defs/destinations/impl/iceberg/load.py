@@ -11,36 +11,18 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from dlt.common.json import json
 from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME as STATE_TABLE
 
-from floe_ingestion_defs.destinations.impl.iceberg.audit import BUILT_IN, Audit, StagedTable
+from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit, StagedTable, audit
 from floe_ingestion_defs.destinations.impl.iceberg.commits import (
     commit_certainly,
-    create_table_transaction,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
-    AuditFailed,
     LoadExpired,
     TableBlocked,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.files.layout import (
-    DEFAULT_PROPERTIES,
-    partition_spec,
-    sort_order,
-)
-from floe_ingestion_defs.destinations.impl.iceberg.files.schema import evolve, reset, staged_schema
-from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import (
-    stage_file,
-    write_staged,
-)
 from floe_ingestion_defs.destinations.impl.iceberg.intent import (
-    Layout,
     LoadIntent,
-    StagedFile,
-    TableIntent,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.log.compaction import compact_states
 from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import (
@@ -50,22 +32,15 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import (
 )
 from floe_ingestion_defs.destinations.impl.iceberg.log.view import Load
 from floe_ingestion_defs.destinations.impl.iceberg.package import Package, Phases
-from floe_ingestion_defs.destinations.impl.iceberg.plan import (
-    TablePlan,
-    plan_load,
-    refuse_nested_keys,
-)
 from floe_ingestion_defs.destinations.impl.iceberg.publish import (
     ensure_fits,
-    is_dropped,
     publish,
     recover,
     settled_through,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.stage import stage
 
 if TYPE_CHECKING:
-    from pyiceberg.table import Table, Transaction
-
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
     from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 
@@ -105,113 +80,6 @@ def run_load(
         )
     phases.measured("publish", lambda: publish_own(dataset, load, view))
     return load
-
-
-def stage(dataset: Dataset, package: Package, view: LogView) -> list[StagedTable]:
-    """Writes the package's rows as data files that nothing refers to yet.
-
-    Raises:
-        IncompatibleSchema: A column cannot be widened to what the rows hold.
-    """
-    staged = []
-    for plan in plan_load(package):
-        current = dataset.load_table(plan.table)
-        # A table without rows counts although it is not there: an earlier load may be about to
-        # create it, with rows that go.
-        if current is not None or plan.jobs or plan.columns:
-            staged.append(_stage_table(dataset, package, plan, current))
-    if not view.knows_schema(package.schema.stored_version_hash):
-        staged.append(_stage_version(dataset, package))
-    return staged
-
-
-def _stage_table(
-    dataset: Dataset, package: Package, plan: TablePlan, current: Table | None
-) -> StagedTable:
-    name = dataset.qualified(plan.table)
-    file_schemas = [pq.read_schema(job) for job in plan.jobs]
-    incoming = staged_schema(name, plan.columns, file_schemas)
-    refuse_nested_keys(name, plan.keys, incoming)
-    transaction: Transaction
-    location = None
-    if current is None:
-        transaction = create_table_transaction(
-            dataset.catalog,
-            dataset.identifier(plan.table),
-            schema=incoming,
-            partition_spec=partition_spec(name, plan.layout, incoming),
-            sort_order=sort_order(name, plan.layout, incoming),
-            properties={**DEFAULT_PROPERTIES, **plan.layout.properties},
-        )
-        location = transaction.table_metadata.location if plan.jobs else None
-    else:
-        transaction = current.transaction()
-        if (plan.drop and plan.jobs) or is_dropped(current):
-            reset(transaction, name, incoming)
-        else:
-            evolve(transaction, name, incoming)
-    metadata, io = transaction.table_metadata, transaction._table.io
-    files: list[StagedFile] = []
-    for job in plan.jobs:
-        files += stage_file(job, metadata, io, f"{package.attempt}-{plan.table}-{job.stem}")
-    intent = TableIntent(
-        table=plan.table,
-        disposition=plan.disposition,
-        files=tuple(files),
-        iceberg_schema=incoming.model_dump_json(),
-        location=location,
-        layout=plan.layout,
-        strategy=plan.strategy,
-        keys=plan.keys,
-        nesting=plan.nesting,
-        validity=plan.validity,
-        window=plan.window,
-        spec=str(metadata.spec()),
-        truncate=plan.truncate,
-        drop=plan.drop,
-    )
-    return StagedTable(name, intent, metadata, io, current, plan.resource, is_nested=plan.is_nested)
-
-
-def _stage_version(dataset: Dataset, package: Package) -> StagedTable:
-    """Stages the row of `_dlt_version` for a schema that no load of the dataset had before."""
-    schema = package.schema
-    table = schema.version_table_name
-    plan = TablePlan(
-        table=table,
-        disposition="append",
-        columns=package.prepare_table(table)["columns"],
-        jobs=(),
-        layout=Layout(),
-    )
-    staged = _stage_table(dataset, package, plan, dataset.load_table(table))
-    row = {
-        "version": schema.stored_version,
-        "engine_version": schema.ENGINE_VERSION,
-        "inserted_at": package.created_at,
-        "schema_name": schema.name,
-        "version_hash": schema.stored_version_hash,
-        "schema": json.dumps(schema.to_dict()),
-    }
-    naming = schema.naming
-    rows = pa.RecordBatch.from_pylist([{naming.normalize_identifier(k): v for k, v in row.items()}])
-    files = write_staged([rows], staged.metadata, staged.io, f"{package.attempt}-{table}")
-    location = None if staged.current else staged.metadata.location
-    intent = staged.intent.model_copy(update={"files": tuple(files), "location": location})
-    return StagedTable(staged.name, intent, staged.metadata, staged.io, staged.current)
-
-
-def audit(dataset: Dataset, staged: Sequence[StagedTable], audits: Sequence[Audit]) -> None:
-    """Reads the staged rows before anyone can see them.
-
-    Raises:
-        AuditFailed: An audit found something; all audits have been run.
-    """
-    findings = [
-        finding for table in staged for check in (*BUILT_IN, *audits) for finding in check(table)
-    ]
-    if findings:
-        raise AuditFailed(dataset.name, findings)
 
 
 def commit(

@@ -15,7 +15,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.table import TableProperties
 
 from floe_ingestion_defs.destinations.impl.iceberg.changes.change import compute_change
-from floe_ingestion_defs.destinations.impl.iceberg.changes.merge import TableState
+from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
 from floe_ingestion_defs.destinations.impl.iceberg.commits import (
     add_snapshot,
     commit_certainly,

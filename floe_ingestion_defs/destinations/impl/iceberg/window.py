@@ -12,9 +12,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import dlt
+import pyarrow as pa
 from dlt.destinations.utils import get_resource_for_adapter
 from dlt.extract.items_transform import BaseItemTransform, ItemTransform
 
+from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
 from floe_ingestion_defs.destinations.impl.iceberg.intent import Window
 
 if TYPE_CHECKING:
@@ -69,6 +71,26 @@ def declared_windows(destination_state: Mapping[str, Any]) -> dict[str, Window]:
     """The windows of a load package, each with the name of its resource."""
     declared = destination_state.get(WINDOWS_KEY) or {}
     return {name: Window.model_validate(window) for name, window in declared.items()}
+
+
+def parse_bound(bound: str | float, column_type: pa.DataType) -> pa.Scalar:
+    """A window's bound in the type of its column; a moment without a zone is UTC.
+
+    Raises:
+        InvalidHint: The bound is no value of that type.
+    """
+    try:
+        if not isinstance(bound, str):
+            return pa.scalar(bound, column_type)
+        if not pa.types.is_timestamp(column_type):
+            return pa.scalar(bound).cast(column_type)
+        moment = datetime.fromisoformat(bound)
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+        return pa.scalar(moment if column_type.tz else moment.replace(tzinfo=None), column_type)
+    except (ValueError, TypeError, pa.ArrowException) as error:
+        raise InvalidHint(
+            f"The bound {bound!r} of a window is no value of its column, which is `{column_type}`."
+        ) from error
 
 
 def _comparable(bound: Bound) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dlt
 import pytest
 
-from floe_ingestion_defs.destinations.impl.iceberg.audit import Finding, StagedTable
+from floe_ingestion_defs.destinations import Finding, StagedTable
 from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from dlt.destinations.adapters import iceberg_adapter, iceberg_partition
 
-from floe_ingestion_defs.destinations.impl.iceberg.audit import Finding, StagedTable
+from floe_ingestion_defs.destinations import Finding, StagedTable
 
 if TYPE_CHECKING:
     from tests.destinations.iceberg.conftest import Lake

@@ -7,30 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from floe_ingestion_defs.destinations.impl.iceberg.changes.merge import (
-    Deletion,
+from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import (
     Incoming,
     KeySet,
     Mask,
+    read_incoming,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import (
+    Deletion,
     Retirement,
     RowChange,
-    TableState,
     WindowDeletion,
     active_versions,
     key_set_of,
     matching_rows,
     present_keys,
-    read_incoming,
     superseded,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
+from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     arrow_schema,
     data_path,
@@ -45,6 +45,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import (
     write_staged,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.intent import Keys
+from floe_ingestion_defs.destinations.impl.iceberg.window import parse_bound
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
@@ -215,26 +216,6 @@ def window_deletion(state: TableState, window: Window) -> WindowDeletion:
     column_type = arrow_schema(state.metadata).field(window.column).type
     lower, upper = (parse_bound(bound, column_type) for bound in (window.lower, window.upper))
     return WindowDeletion(window.column, lower, upper)
-
-
-def parse_bound(bound: str | float, column_type: pa.DataType) -> pa.Scalar:
-    """A window's bound in the type of its column; a moment without a zone is UTC.
-
-    Raises:
-        InvalidHint: The bound is no value of that type.
-    """
-    try:
-        if not isinstance(bound, str):
-            return pa.scalar(bound, column_type)
-        if not pa.types.is_timestamp(column_type):
-            return pa.scalar(bound).cast(column_type)
-        moment = datetime.fromisoformat(bound)
-        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
-        return pa.scalar(moment if column_type.tz else moment.replace(tzinfo=None), column_type)
-    except (ValueError, TypeError, pa.ArrowException) as error:
-        raise InvalidHint(
-            f"The bound {bound!r} of a window is no value of its column, which is `{column_type}`."
-        ) from error
 
 
 def _rewrite(change: Change, state: TableState, rows: RowChange) -> None:

@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 
 from floe_ingestion_defs.destinations.impl.iceberg.changes.change import window_deletion, without
-from floe_ingestion_defs.destinations.impl.iceberg.changes.merge import (
-    Incoming,
+from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import Incoming, read_incoming
+from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import (
     RowChange,
-    TableState,
     active_versions,
     matching_rows,
     present_keys,
-    read_incoming,
     superseded,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import read_data_file
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import read_staged
 

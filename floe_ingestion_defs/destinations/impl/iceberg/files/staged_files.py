@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.table.sorting import NullOrder
 
@@ -236,8 +235,3 @@ def read_staged(
             present = [name for name in names if name in parquet.schema_arrow.names]
             for batch in stream_batches(parquet, present):
                 yield number, conform(batch, wanted)
-
-
-def any_null(batch: pa.RecordBatch, columns: Sequence[str]) -> str | None:
-    """The first of `columns` with a null in the batch."""
-    return next((name for name in columns if pc.any(pc.is_null(batch[name])).as_py()), None)

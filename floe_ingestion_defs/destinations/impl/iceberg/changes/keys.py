@@ -1,0 +1,187 @@
+"""Keys: which of the incoming rows a table keeps, and whether a data file can hold their keys.
+
+Computed from the staged files alone, so that every publisher of a load computes the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyiceberg.types import PrimitiveType
+
+from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import arrow_schema
+from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import decode_value
+from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import read_staged
+
+if TYPE_CHECKING:
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table.metadata import TableMetadata
+
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
+    from floe_ingestion_defs.destinations.impl.iceberg.intent import TableIntent
+
+# A boolean Arrow array, one value a row.
+Mask: TypeAlias = Any
+
+
+class KeySet:
+    """A set of keys, each a tuple of column values.
+
+    Args:
+        rows: The key columns, in the table's Arrow types; duplicates are allowed.
+    """
+
+    def __init__(self, rows: pa.Table) -> None:
+        self.columns: list[str] = rows.column_names
+        self.rows = rows.group_by(self.columns).aggregate([]) if self.columns else rows
+        self._single = self.rows.column(0).combine_chunks() if len(self.columns) == 1 else None
+
+    def __len__(self) -> int:
+        return int(self.rows.num_rows)
+
+    def contains(self, batch: pa.RecordBatch) -> Mask:
+        """For each row of the batch, whether its key is in the set; a null never is."""
+        if not len(self):
+            return pa.array([False] * batch.num_rows, pa.bool_())
+        if self._single is not None:
+            column = batch.column(self.columns[0])
+            return pc.is_in(column, value_set=self._single, skip_nulls=True)
+        rows = pa.Table.from_batches([batch.select(self.columns)])
+        numbered = rows.append_column("__row", pa.array(range(batch.num_rows), pa.int64()))
+        hits = numbered.join(self.rows, keys=self.columns, join_type="left semi")["__row"]
+        return pc.is_in(numbered["__row"].combine_chunks(), value_set=hits.combine_chunks())
+
+    def may_be_in(self, file: DataFile, metadata: TableMetadata) -> bool:
+        """Whether a data file's statistics leave room for any key of the set."""
+        candidates: Mask | None = None
+        for name in self.columns:
+            bounds = bounds_of(file, metadata, name)
+            if bounds is None:
+                continue
+            column = self.rows[name]
+            lower, upper = (pa.scalar(bound, column.type) for bound in bounds)
+            within = pc.and_(pc.greater_equal(column, lower), pc.less_equal(column, upper))
+            if pa.types.is_floating(column.type):
+                within = pc.or_(within, pc.is_nan(column))  # No bounds are about a NaN.
+            candidates = within if candidates is None else pc.and_(candidates, within)
+        return len(self) > 0 if candidates is None else bool(pc.any(candidates).as_py())
+
+
+def bounds_of(file: DataFile, metadata: TableMetadata, column: str) -> tuple[object, object] | None:
+    """Return the lower and the upper bound of a column in a data file, None where unknown."""
+    field_ = metadata.schema().find_field(column)
+    lower = (file.lower_bounds or {}).get(field_.field_id)
+    upper = (file.upper_bounds or {}).get(field_.field_id)
+    if lower is None or upper is None or not isinstance(field_.field_type, PrimitiveType):
+        return None
+    return decode_value(field_.field_type, lower), decode_value(field_.field_type, upper)
+
+
+@dataclass
+class Incoming:
+    """The staged rows of a table, reduced to what a merge needs of them.
+
+    Attributes:
+        keys: Key columns, the row key where there are nested tables, and the position of each row
+            as file number and row number.
+        kept: For each row, whether it goes into the table.
+    """
+
+    keys: pa.Table
+    kept: Mask
+    counts: list[int] = field(default_factory=list)
+
+    def key_set(self, columns: Sequence[str]) -> KeySet:
+        """The keys of all incoming rows, those that are not kept included."""
+        return KeySet(self.keys.select(list(columns)))
+
+    def kept_set(self, columns: Sequence[str]) -> KeySet:
+        """The keys of the rows that go into the table."""
+        return KeySet(self.keys.select(list(columns)).filter(self.kept))
+
+    def keeping(self, mask: Mask) -> Incoming:
+        """These rows, of which only those are kept that the mask marks too."""
+        return Incoming(self.keys, pc.and_(self.kept, mask), self.counts)
+
+    def keep_masks(self) -> list[Mask | None]:
+        """For each staged file, which of its rows are kept; None where all are."""
+        masks: list[Mask | None] = []
+        start = 0
+        for count in self.counts:
+            mask = self.kept.slice(start, count)
+            masks.append(None if pc.all(mask).as_py() in (True, None) else mask)
+            start += count
+        return masks
+
+
+def read_incoming(state: TableState, intent: TableIntent, extra: Sequence[str] = ()) -> Incoming:
+    """Reads the keys of the staged rows and decides which of several with one key is kept.
+
+    As dlt's SQL destinations do: of the rows with one primary key the first by `dedup_sort`
+    remains, and a row flagged by `hard_delete` is not inserted; without `dedup_sort` any may
+    remain, and here it is the last of the last file.
+    """
+    keys = intent.keys
+    sort = keys.dedup_sort
+    columns = dict.fromkeys(
+        [
+            *keys.primary_key,
+            *keys.merge_key,
+            *([keys.hard_delete] if keys.hard_delete else []),
+            *([sort[0]] if sort else []),
+            *extra,
+        ]
+    )
+    schema = arrow_schema(state.metadata)
+    names = [name for name in columns if name in schema.names]
+    counts = [staged.rows for staged in intent.files]
+    if not names:
+        total = sum(counts)
+        return Incoming(pa.table({}), pa.array([True] * total, pa.bool_()), counts)
+    batches = [b for _, b in read_staged(state.io, intent.files, schema, names)]
+    rows = pa.Table.from_batches(batches, pa.schema([schema.field(n) for n in names]))
+    kept = pa.array([True] * rows.num_rows, pa.bool_())
+    if keys.primary_key:
+        kept = _first_of_each(rows, keys.primary_key, sort)
+    if keys.hard_delete:
+        kept = pc.and_(kept, pc.invert(_flagged(rows[keys.hard_delete])))
+    if isinstance(kept, pa.ChunkedArray):
+        kept = kept.combine_chunks()
+    return Incoming(rows, kept, counts)
+
+
+def _first_of_each(
+    rows: pa.Table, key: Sequence[str], sort: tuple[str, str] | None
+) -> pa.BooleanArray:
+    """Marks one row of each key: the first by `sort`, else the last."""
+    position = pa.array(range(rows.num_rows), pa.int64())
+    numbered = rows.select(list(key)).append_column("__row", position)
+    groups = numbered.group_by(list(key)).aggregate([("__row", "max")])
+    if groups.num_rows == rows.num_rows:
+        return pa.array([True] * rows.num_rows, pa.bool_())
+    if sort is not None:
+        order = "descending" if sort[1] == "desc" else "ascending"
+        ranked = pc.sort_indices(
+            pa.table({"value": rows[sort[0]], "row": position}),
+            # Nulls are at the end, where nothing else is said.
+            sort_keys=[("value", order), ("row", "descending")],
+        )
+        rank = pa.array(range(rows.num_rows), pa.int64())
+        by_row = rank.take(pc.sort_indices(ranked))
+        numbered = numbered.append_column("__rank", by_row)
+        best = numbered.group_by(list(key)).aggregate([("__rank", "min")])["__rank_min"]
+        winners = ranked.take(best.combine_chunks()).cast(pa.int64())
+    else:
+        winners = groups["__row_max"].combine_chunks()
+    return pc.is_in(position, value_set=winners)
+
+
+def _flagged(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Rows that `hard_delete` marks: true where it is a bool, else any value at all."""
+    if pa.types.is_boolean(column.type):
+        return pc.fill_null(column, fill_value=False)
+    return pc.is_valid(column)

@@ -1,0 +1,197 @@
+"""Row changes: which rows of a table are deleted or end, found file by file.
+
+Memory holds the keys and the batches of one data file; only files whose statistics leave room for
+a key are read at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import KeySet, bounds_of
+from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
+    arrow_schema,
+    read_data_file,
+)
+
+if TYPE_CHECKING:
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table.metadata import TableMetadata
+
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import Incoming, Mask
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
+    from floe_ingestion_defs.destinations.impl.iceberg.intent import TableIntent, Validity
+
+
+class RowChange(Protocol):
+    """A change to some rows of a table, file by file."""
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that decide which rows change."""
+
+    def may_touch(self, file: DataFile, metadata: TableMetadata) -> bool:
+        """Whether the file's statistics leave room for a row that changes."""
+
+    def marks(self, batch: pa.RecordBatch) -> Mask:
+        """The rows of the batch that change."""
+
+    def apply(self, batch: pa.RecordBatch, marked: Mask) -> pa.RecordBatch:
+        """What the batch becomes."""
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """Rows leave: those whose key is in any of the sets."""
+
+    sets: tuple[KeySet, ...]
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that decide which rows change."""
+        return list(dict.fromkeys(name for keys in self.sets for name in keys.columns))
+
+    def may_touch(self, file: DataFile, metadata: TableMetadata) -> bool:
+        """Whether the file's statistics leave room for a row that changes."""
+        return any(keys.may_be_in(file, metadata) for keys in self.sets)
+
+    def marks(self, batch: pa.RecordBatch) -> Mask:
+        """The rows of the batch that change."""
+        mask = self.sets[0].contains(batch)
+        for keys in self.sets[1:]:
+            mask = pc.or_(mask, keys.contains(batch))
+        return mask
+
+    def apply(self, batch: pa.RecordBatch, marked: Mask) -> pa.RecordBatch:
+        """The batch without the marked rows."""
+        return batch.filter(pc.invert(marked))
+
+
+@dataclass(frozen=True)
+class WindowDeletion:
+    """Rows leave: those with `lower <= column < upper`."""
+
+    column: str
+    lower: pa.Scalar
+    upper: pa.Scalar
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that decide which rows change."""
+        return [self.column]
+
+    def may_touch(self, file: DataFile, metadata: TableMetadata) -> bool:
+        """Whether the file's statistics leave room for a row that changes."""
+        bounds = bounds_of(file, metadata, self.column)
+        if bounds is None:
+            return True
+        least, most = (pa.scalar(bound, self.lower.type) for bound in bounds)
+        return bool(
+            pc.less(least, self.upper).as_py() and pc.greater_equal(most, self.lower).as_py()
+        )
+
+    def marks(self, batch: pa.RecordBatch) -> Mask:
+        """The rows of the batch that change."""
+        column = batch.column(self.column)
+        within = pc.and_(pc.greater_equal(column, self.lower), pc.less(column, self.upper))
+        return pc.fill_null(within, fill_value=False)
+
+    def apply(self, batch: pa.RecordBatch, marked: Mask) -> pa.RecordBatch:
+        """The batch without the marked rows."""
+        return batch.filter(pc.invert(marked))
+
+
+@dataclass(frozen=True)
+class Retirement:
+    """Rows of a slowly changing dimension cease to be valid: the active ones that did not come.
+
+    With a merge key, only those whose merge key did come.
+    """
+
+    validity: Validity
+    versions: KeySet
+    merge_keys: KeySet | None
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that decide which rows change."""
+        merge_key = self.merge_keys.columns if self.merge_keys else []
+        columns = [self.validity.valid_to, *self.versions.columns, *merge_key]
+        return list(dict.fromkeys(columns))
+
+    def may_touch(self, file: DataFile, metadata: TableMetadata) -> bool:
+        """Whether the file's statistics leave room for a row that changes."""
+        if self.validity.active is not None:
+            return True
+        valid_to = metadata.schema().find_field(self.validity.valid_to).field_id
+        return (file.null_value_counts or {}).get(valid_to) != 0
+
+    def marks(self, batch: pa.RecordBatch) -> Mask:
+        """The rows of the batch that change."""
+        gone = pc.and_(is_active(batch, self.validity), pc.invert(self.versions.contains(batch)))
+        return gone if self.merge_keys is None else pc.and_(gone, self.merge_keys.contains(batch))
+
+    def apply(self, batch: pa.RecordBatch, marked: Mask) -> pa.RecordBatch:
+        """The batch with the marked rows ending at the boundary."""
+        index = batch.schema.get_field_index(self.validity.valid_to)
+        column = batch.column(index)
+        boundary = pa.scalar(self.validity.boundary, column.type)
+        return batch.set_column(
+            index, batch.schema.field(index), pc.if_else(marked, boundary, column)
+        )
+
+
+def is_active(batch: pa.RecordBatch, validity: Validity) -> Mask:
+    """The rows that are valid now."""
+    valid_to = batch.column(validity.valid_to)
+    if validity.active is None:
+        return pc.is_null(valid_to)
+    return pc.fill_null(
+        pc.equal(valid_to, pa.scalar(validity.active, valid_to.type)), fill_value=False
+    )
+
+
+def superseded(incoming: Incoming, intent: TableIntent) -> Deletion | None:
+    """The rows that incoming ones replace: of one primary key, or one merge key, with them."""
+    merge_key = intent.keys.merge_key if intent.strategy == "delete-insert" else ()
+    sets = tuple(incoming.key_set(key) for key in (intent.keys.primary_key, merge_key) if key)
+    return Deletion(sets) if sets else None
+
+
+def matching_rows(
+    state: TableState, change: RowChange, columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Streams `columns` of the table's rows that a change marks."""
+    names = list(dict.fromkeys([*change.columns, *columns]))
+    for task in state.tasks:
+        if change.may_touch(task.file, state.metadata):
+            for batch in read_data_file(state.metadata, state.io, task, names):
+                yield batch.filter(change.marks(batch)).select(list(columns))
+
+
+def key_set_of(
+    state: TableState, batches: Iterable[pa.RecordBatch], columns: Sequence[str]
+) -> KeySet:
+    """The set of the keys in a stream of key columns."""
+    schema = arrow_schema(state.metadata)
+    key_schema = pa.schema([schema.field(name) for name in columns])
+    return KeySet(pa.Table.from_batches(list(batches), key_schema))
+
+
+def present_keys(state: TableState, keys: KeySet) -> KeySet:
+    """Those of the keys that the table holds already."""
+    return key_set_of(state, matching_rows(state, Deletion((keys,)), keys.columns), keys.columns)
+
+
+def active_versions(state: TableState, validity: Validity, versions: KeySet) -> KeySet:
+    """Those of the row versions that the table holds as active rows."""
+    columns = [validity.row_version]
+    change = Deletion((versions,))
+    names = [*columns, validity.valid_to]
+    rows = (b.filter(is_active(b, validity)) for b in matching_rows(state, change, names))
+    return key_set_of(state, (batch.select(columns) for batch in rows), columns)
