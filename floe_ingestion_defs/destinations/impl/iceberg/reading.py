@@ -13,10 +13,8 @@ from pyiceberg.manifest import ManifestEntryStatus
 from pyiceberg.types import PrimitiveType
 
 from floe_ingestion_defs.destinations.impl.iceberg.changes.change import window_deletion
-from floe_ingestion_defs.destinations.impl.iceberg.changes.merge import (
-    TableState,
-    matching_rows,
-)
+from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import matching_rows
+from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import read_data_file
 from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import decode_value
 from floe_ingestion_defs.destinations.impl.iceberg.intent import Window
