@@ -188,13 +188,13 @@ def _load_whole(
 
 def _log_schema_and_rejections(log: Any, result: LoadResult) -> None:
     for table, columns in result.schema_changes.items():
-        log.info("the schema evolved", changed_table=table, columns=columns)
+        log.info("schema evolved", changed_table=table, columns=columns)
     for resource in result.resources.values():
         for file, reason in resource.rejected.files.items():
-            log.error("a file was set aside", resource=resource.resource, file=file, reason=reason)
+            log.error("file quarantined", resource=resource.resource, file=file, reason=reason)
         if resource.rejected.rows or resource.rejected.values_by_column:
             log.error(
-                "the schema contract kept data out",
+                "schema contract rejected data",
                 resource=resource.resource,
                 rows=dict(resource.rejected.rows_by_reason),
                 values=dict(resource.rejected.values_by_column),

@@ -51,7 +51,7 @@ def retrying(config: RetryConfig, source_name: str) -> Retrying:
         error = state.outcome.exception() if state.outcome else None
         count_retry(source_name)
         _LOG.warning(
-            "the load failed and is tried again",
+            "load failed, retrying",
             source=source_name,
             attempt=state.attempt_number,
             wait_seconds=round(state.upcoming_sleep, 3),

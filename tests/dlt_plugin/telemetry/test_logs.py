@@ -45,7 +45,7 @@ def test_logs_are_json_where_that_is_set(landing: Path, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert [(line["level"], line["event"]) for line in lines] == [
         ("info", "load started"),
-        ("info", "the schema evolved"),
+        ("info", "schema evolved"),
         ("info", "load finished"),
         ("info", "load started"),
         ("error", "load failed"),

@@ -521,7 +521,7 @@ def test_an_unreadable_file_is_set_aside_and_nothing_of_it_is_loaded(
         "c.csv": "c.csv: line 2: column 'name': text that is not UTF-8; "
         "set source_config.encoding, such as latin-1",
     }
-    assert "a file was set aside" in capsys.readouterr().err
+    assert "file quarantined" in capsys.readouterr().err
 
 
 def test_a_file_that_was_set_aside_is_tried_again_until_it_can_be_read(
