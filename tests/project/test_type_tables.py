@@ -1,7 +1,6 @@
 """The tables of types in the documentation, each line of which is loaded."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +49,10 @@ def load(source: dict[str, Any]) -> dict[str, tuple[str, str]]:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FLOE_HOME", str(tmp_path / ".floe"))
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
+    return tmp_path
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
