@@ -18,7 +18,7 @@ PYTEST = $(BIN)/python -m pytest -n $(JOBS)
 export RUNTIME__DLTHUB_TELEMETRY := false
 export DAGSTER_DISABLE_TELEMETRY := true
 
-.PHONY: help venv test test-all test-fast test-ui coverage chromium new-source new-project lint docs bench
+.PHONY: help venv test test-all test-fast test-ui coverage chromium java new-source new-project lint docs bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,10 +51,10 @@ remove-example: $(INSTALLED) ## take the flights out of a copy of this repositor
 #: 	@DAGSTER_HOME="$$(cd "$(FLOE_HOME)/dagster" && pwd)" $(BIN)/dagster dev -w workspace.yaml
 # The worked example ends.
 
-test: $(INSTALLED) chromium ## run the tests; ARGS= are pytest's, JOBS= processes instead of one per core
+test: $(INSTALLED) chromium java ## run the tests; ARGS= are pytest's, JOBS= processes instead of one per core
 	@$(PYTEST) --dist loadfile -m "not all_cases" $(ARGS)
 
-test-all: $(INSTALLED) chromium ## run the tests with every combination of cases
+test-all: $(INSTALLED) chromium java ## run the tests with every combination of cases
 	@$(PYTEST) --dist loadfile $(ARGS)
 
 test-fast: $(INSTALLED) ## run the four layers' tests without servers and slow cases, in minutes
@@ -73,6 +73,7 @@ test-project: FOLDERS = project scaffold servers sources ## … of the repositor
 LAYERS := test-contracts test-destinations test-plugin test-wiring test-faults test-end-to-end \
 	test-deployment test-project
 .PHONY: $(LAYERS)
+test-destinations test-project: java
 $(LAYERS): $(INSTALLED)
 	@$(PYTEST) --dist loadfile -m "not all_cases" $(addprefix tests/,$(FOLDERS)) $(ARGS)
 
@@ -95,6 +96,17 @@ chromium: ## install Debian's chromium where there is no browser for the tests
 	fi; \
 	echo "Installing Debian's chromium, which the tests of the UI need"; \
 	apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null
+
+# tests/servers/spark.py fetches Spark itself. Any Java that is there is used; Spark 3.5 runs on 17.
+java: ## install Debian's Java 17 where there is none for Spark, which some tests run
+	@if [[ -n $${JAVA_HOME:-} ]] || command -v java >/dev/null; then exit 0; fi; \
+	if [[ $$(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then \
+		echo "error: the tests with Spark need a Java 17 on the PATH, and there is none." >&2; \
+		echo "Install one (Debian: sudo apt-get install openjdk-17-jre-headless), and run make again." >&2; \
+		exit 1; \
+	fi; \
+	echo "Installing Debian's openjdk-17-jre-headless, which the tests with Spark need"; \
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless >/dev/null
 
 new-source: $(INSTALLED) ## make a source of your own from a tested template: make new-source NAME=shop
 	@$(BIN)/python -m floe_ingestion_defs.scaffold.new_source $(NAME)

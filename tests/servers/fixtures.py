@@ -1,4 +1,4 @@
-"""The fixtures `seaweedfs`, `postgres` and `stack`; an absent server is an error."""
+"""The fixtures `seaweedfs`, `postgres`, `spark` and `stack`; an absent server is an error."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from servers.postgres import Postgres, running_postgres
 from servers.seaweedfs import SeaweedFS, running_seaweedfs
+from servers.spark import Spark, running_spark
 from servers.stack import Stack, StackKind, postgres_stack, rest_stack, sqlite_stack
 
 
@@ -23,6 +24,13 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A PostgreSQL server, for the whole session."""
     with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
+    """Spark with Iceberg Java, for the whole session; `servers.spark` says how to use it."""
+    with running_spark(tmp_path_factory.mktemp("spark")) as server:
         yield server
 
 
