@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from floe_ingestion_defs.components.scaffolder import IngestionScaffolder
 from floe_ingestion_defs.components.schema import IngestionAttributes
 from floe_ingestion_defs.components.templates import render_templates
-from floe_ingestion_defs.dagster_wiring.beta import used_knowingly
+from floe_ingestion_defs.dagster_wiring.beta import allow_beta
 from floe_ingestion_defs.dagster_wiring.configured_source import CodeReference
 from floe_ingestion_defs.dagster_wiring.location import build_ingestion_definitions
 from floe_ingestion_defs.dagster_wiring.observed_tables import (
@@ -134,7 +134,7 @@ def _position(tree: SourcePositionTree | None, path: KeyPath) -> str:
     return f"{position}: "
 
 
-@used_knowingly("LocalFileCodeReference")
+@allow_beta("LocalFileCodeReference")
 def _reference(tree: SourcePositionTree, path: KeyPath) -> CodeReference:
     position, _ = tree.lookup_closest_and_path(path, None)
     return dg.LocalFileCodeReference(file_path=position.filename, line_number=position.start.line)

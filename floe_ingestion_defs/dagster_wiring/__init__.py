@@ -2,7 +2,7 @@
 
 from floe_ingestion_defs.dagster_wiring.assets import create_ingestion_assets
 from floe_ingestion_defs.dagster_wiring.code_links import link_code_to_git
-from floe_ingestion_defs.dagster_wiring.environment import Deployment, read_deployment
+from floe_ingestion_defs.dagster_wiring.deployment import Deployment, read_deployment
 from floe_ingestion_defs.dagster_wiring.location import (
     build_ingestion_definitions,
     create_definitions,

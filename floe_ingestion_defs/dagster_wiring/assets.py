@@ -8,7 +8,7 @@ from dagster_dlt.dlt_event_iterator import DltEventType
 
 from floe_ingestion_defs.dagster_wiring.code_links import reference_factory
 from floe_ingestion_defs.dagster_wiring.configured_source import CodeReference, ConfiguredSource
-from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
+from floe_ingestion_defs.dagster_wiring.deployment import confine_to_branch
 from floe_ingestion_defs.dagster_wiring.resources import FloeDltResource
 from floe_ingestion_defs.dagster_wiring.runs.options import LoadOptions
 from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator

@@ -12,7 +12,7 @@ import dagster as dg
 
 
 @contextmanager
-def used_knowingly(*names: str) -> Iterator[None]:
+def allow_beta(*names: str) -> Iterator[None]:
     """Keep Dagster from warning that something is in beta or preview, for a block or a function.
 
     Args:

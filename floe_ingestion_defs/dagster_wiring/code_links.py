@@ -4,16 +4,16 @@ from pathlib import Path
 
 import dagster as dg
 
-from floe_ingestion_defs.dagster_wiring.beta import used_knowingly
+from floe_ingestion_defs.dagster_wiring.beta import allow_beta
 from floe_ingestion_defs.dagster_wiring.configured_source import CodeReference
-from floe_ingestion_defs.dagster_wiring.environment import Deployment, read_deployment
-from floe_ingestion_defs.dagster_wiring.source_code import find_factory
+from floe_ingestion_defs.dagster_wiring.deployment import Deployment, read_deployment
+from floe_ingestion_defs.dagster_wiring.python_code import find_factory
 from floe_ingestion_defs.dlt_plugin import IngestionSourceConfig
 
 _METADATA_KEY = "dagster/code_references"
 
 
-@used_knowingly(
+@allow_beta(
     "Definitions.map_asset_specs",
     "Definitions.map_resolved_asset_specs",
     "CodeReferencesMetadataValue",
@@ -47,7 +47,7 @@ def link_code_to_git(
     return definitions.map_asset_specs(func=link)
 
 
-@used_knowingly("LocalFileCodeReference")
+@allow_beta("LocalFileCodeReference")
 def reference_factory(source: IngestionSourceConfig) -> tuple[CodeReference, ...]:
     """Refer to the Python file that a source of type `python` is written in; else to nothing.
 

@@ -13,7 +13,7 @@ from floe_ingestion_defs.dagster_wiring.branch_job import create_drop_job
 from floe_ingestion_defs.dagster_wiring.checks.asset_checks import FRESHNESS, create_source_checks
 from floe_ingestion_defs.dagster_wiring.code_links import link_code_to_git
 from floe_ingestion_defs.dagster_wiring.configured_source import CodeReference, ConfiguredSource
-from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
+from floe_ingestion_defs.dagster_wiring.deployment import confine_to_branch
 from floe_ingestion_defs.dagster_wiring.resources import DLT_RESOURCE, RESOURCE_KEY, start_plugin
 from floe_ingestion_defs.dagster_wiring.schedules import (
     create_freshness_schedule,

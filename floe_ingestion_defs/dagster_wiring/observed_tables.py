@@ -10,8 +10,8 @@ from typing import Any, Literal
 import dagster as dg
 from pydantic import Field, field_validator
 
-from floe_ingestion_defs.dagster_wiring.beta import used_knowingly
-from floe_ingestion_defs.dagster_wiring.environment import read_deployment
+from floe_ingestion_defs.dagster_wiring.beta import allow_beta
+from floe_ingestion_defs.dagster_wiring.default_status import sensor_status
 from floe_ingestion_defs.dagster_wiring.settings.types import (
     AssetKeyText,
     Duration,
@@ -87,7 +87,7 @@ def create_observed_definitions(
     )
 
 
-@used_knowingly("multi_observable_source_asset")
+@allow_beta("multi_observable_source_asset")
 def _create_asset(plugin: DltIngestionPlugin, table: ObservedTable) -> dg.AssetsDefinition:
     spec = dg.AssetSpec(
         table.asset_key,
@@ -117,15 +117,11 @@ def _create_asset(plugin: DltIngestionPlugin, table: ObservedTable) -> dg.Assets
 
 
 def _create_sensor(plugin: DltIngestionPlugin, table: ObservedTable) -> dg.SensorDefinition:
-    running = table.default_status == "running" and not read_deployment().is_branch
-
     @dg.sensor(
         name=f"snapshots__{table.identifier}",
         target=None,
         minimum_interval_seconds=int(table.every.total_seconds()),
-        default_status=(
-            dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
-        ),
+        default_status=sensor_status(running=table.default_status == "running"),
         description=f"Observe every new snapshot of {table.table}.",
     )
     def look_for_snapshot(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:

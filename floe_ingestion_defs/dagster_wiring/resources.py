@@ -16,7 +16,7 @@ from floe_ingestion_defs.contracts import (
     PluginType,
     ResolvedPlugins,
 )
-from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
+from floe_ingestion_defs.dagster_wiring.deployment import confine_to_branch
 from floe_ingestion_defs.dagster_wiring.runs.loads import SourceRun
 from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator, configured_source_of
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin

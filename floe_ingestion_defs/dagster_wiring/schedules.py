@@ -10,8 +10,8 @@ from floe_ingestion_defs.dagster_wiring.configured_source import (
     SOURCE_TAG,
     ConfiguredSource,
 )
-from floe_ingestion_defs.dagster_wiring.environment import read_deployment
-from floe_ingestion_defs.dagster_wiring.partitions import PARTITIONED_TAG
+from floe_ingestion_defs.dagster_wiring.default_status import schedule_status
+from floe_ingestion_defs.dagster_wiring.settings.partitions import PARTITIONED_TAG
 
 if TYPE_CHECKING:
     # What `define_asset_job` returns; dagster does not export its name.
@@ -53,15 +53,13 @@ def create_source_schedule(
 ) -> dg.ScheduleDefinition:
     """Make the schedule of a source that has a cron.
 
-    It is off by default, and in a pull request's deployment always: a branch loads when somebody
-    asks it to.
+    It is off by default, and always in a pull request's deployment.
 
     Args:
         configured: The source, with its settings.
         job: The source's job.
     """
     name, settings = configured.name, configured.settings
-    running = settings.default_status == "running" and not read_deployment().is_branch
 
     def request_load(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         tick = context.scheduled_execution_time
@@ -76,9 +74,7 @@ def create_source_schedule(
         job=job,
         cron_schedule=settings.cron or "",
         execution_timezone=settings.cron_timezone,
-        default_status=(
-            dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
-        ),
+        default_status=schedule_status(running=settings.default_status == "running"),
         description=f"Load source {name} by its cron.",
         execution_fn=request_load,
     )
@@ -105,11 +101,7 @@ def create_freshness_schedule(
         name="ingestion_freshness_schedule",
         job=job,
         cron_schedule=cron,
-        default_status=(
-            dg.DefaultScheduleStatus.RUNNING
-            if running and not read_deployment().is_branch
-            else dg.DefaultScheduleStatus.STOPPED
-        ),
+        default_status=schedule_status(running=running),
         description="Find tables that are not fresh any more, also where nothing was loaded.",
         tags={CAUSE_TAG: "freshness"},
     )

@@ -16,7 +16,7 @@ from floe_ingestion_defs.dagster_wiring.configured_source import (
     SOURCE_TAG,
     ConfiguredSource,
 )
-from floe_ingestion_defs.dagster_wiring.environment import read_deployment
+from floe_ingestion_defs.dagster_wiring.default_status import sensor_status
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
 
 if TYPE_CHECKING:
@@ -52,15 +52,12 @@ def create_new_files_sensor(
             f"and this one is {source.source_type!r}; use a cron",
             source_name=source.name,
         )
-    running = settings.default_status == "running" and not read_deployment().is_branch
 
     @dg.sensor(
         name=f"{job.name}_new_files",
         job=job,
         minimum_interval_seconds=int((settings.new_files_every or _MINUTE).total_seconds()),
-        default_status=(
-            dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
-        ),
+        default_status=sensor_status(running=settings.default_status == "running"),
         description=f"Load source {source.name} when its files changed.",
     )
     def look_for_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
@@ -114,13 +111,10 @@ def create_failure_sensor(sources: Iterable[ConfiguredSource]) -> dg.SensorDefin
     for configured in sources:
         catalog = configured.plugin.config.catalog_config
         secrets += [configured.source.source_config, configured.source.credentials, catalog]
-    running = bool(os.environ.get(WEBHOOK_VARIABLE)) and not read_deployment().is_branch
 
     @dg.run_failure_sensor(
         name="ingestion_failures",
-        default_status=(
-            dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
-        ),
+        default_status=sensor_status(running=bool(os.environ.get(WEBHOOK_VARIABLE))),
         description=f"Send every failed run as JSON to the webhook in {WEBHOOK_VARIABLE}.",
     )
     def tell_webhook(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:

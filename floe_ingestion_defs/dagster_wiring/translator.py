@@ -7,10 +7,10 @@ from dagster_dlt import DagsterDltTranslator
 from dagster_dlt.constants import META_KEY_TRANSLATOR
 from dagster_dlt.translator import DltResourceTranslatorData
 
-from floe_ingestion_defs.dagster_wiring.beta import used_knowingly
+from floe_ingestion_defs.dagster_wiring.beta import allow_beta
 from floe_ingestion_defs.dagster_wiring.configured_source import SOURCE_TAG, ConfiguredSource
-from floe_ingestion_defs.dagster_wiring.partitions import PARTITIONED_TAG
-from floe_ingestion_defs.dagster_wiring.source_code import describe_resources
+from floe_ingestion_defs.dagster_wiring.python_code import describe_resources
+from floe_ingestion_defs.dagster_wiring.settings.partitions import PARTITIONED_TAG
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
 
 STORAGE_KIND = "iceberg"
@@ -43,7 +43,7 @@ class FloeDltTranslator(DagsterDltTranslator):
     def __post_init__(self) -> None:
         self.docstrings = describe_resources(self.configured.source)
 
-    @used_knowingly("CodeReferencesMetadataValue")
+    @allow_beta("CodeReferencesMetadataValue")
     def get_asset_spec(self, data: DltResourceTranslatorData) -> dg.AssetSpec:
         """Describe the asset of one resource, from the configuration alone.
 

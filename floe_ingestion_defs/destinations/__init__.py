@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import (
         catalog_properties,
         open_catalog,
+        open_destination_catalog,
     )
     from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import KeySet
     from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
@@ -84,6 +85,7 @@ _HOMES = {
     "iceberg_window": f"{_IMPLEMENTATION}.window",
     "live_files": f"{_IMPLEMENTATION}.reading",
     "open_catalog": f"{_IMPLEMENTATION}.catalog.open_catalog",
+    "open_destination_catalog": f"{_IMPLEMENTATION}.catalog.open_catalog",
     "read_columns": f"{_IMPLEMENTATION}.reading",
     "recover": f"{_IMPLEMENTATION}.publish",
     "release_blocked": f"{_IMPLEMENTATION}.maintenance.orphans",
@@ -122,6 +124,7 @@ __all__ = [
     "iceberg_window",
     "live_files",
     "open_catalog",
+    "open_destination_catalog",
     "read_columns",
     "recover",
     "release_blocked",

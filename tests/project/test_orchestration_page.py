@@ -11,13 +11,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from floe_ingestion_defs.dagster_wiring.observed_tables import ObservedTable
-from floe_ingestion_defs.dagster_wiring.partitions import PartitionSettings
 from floe_ingestion_defs.dagster_wiring.settings import checks
 from floe_ingestion_defs.dagster_wiring.settings.orchestration import (
     AssetSettings,
     OrchestrationSettings,
     RetrySettings,
 )
+from floe_ingestion_defs.dagster_wiring.settings.partitions import PartitionSettings
 from floe_ingestion_defs.dagster_wiring.settings.types import format_duration
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "orchestration.md"

@@ -17,18 +17,18 @@ from floe_ingestion_defs.dagster_wiring.translator import resources_by_key
 
 
 def describe_unaffected(
-    context: dg.AssetExecutionContext, configured: ConfiguredSource, told: Set[dg.AssetCheckKey]
+    context: dg.AssetExecutionContext, configured: ConfiguredSource, reported: Set[dg.AssetCheckKey]
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """Yield what the checks find that were planned for this run and can say nothing of the load.
 
     Args:
         context: The context of the failing load.
         configured: The source, with its settings.
-        told: The checks that the load itself was found to break.
+        reported: The checks that the load itself was found to break.
     """
     resources = resources_by_key(context.assets_def)
     checks = configured_checks(configured, resources)
-    keys = [key for key in _list_planned(context) if key in checks and key not in told]
+    keys = [key for key in _list_planned(context) if key in checks and key not in reported]
     try:
         found = list(evaluate_checks(configured, resources, keys, context.instance))
     except Exception as error:  # Whatever it is: why the load failed is what counts.

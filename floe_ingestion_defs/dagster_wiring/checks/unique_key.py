@@ -23,7 +23,7 @@ _SAMPLE = 100_000
 
 
 @dataclass(frozen=True)
-class _Came:
+class _IncomingKeys:
     """The key columns of the rows that a load brings, which are read once for each pass."""
 
     rows: int
@@ -31,7 +31,7 @@ class _Came:
 
 
 @dataclass(frozen=True)
-class _Earlier:
+class _ExistingFiles:
     """The data files that were there before, of which only those are read that may hold a key."""
 
     tasks: "Sequence[FileScanTask]"
@@ -62,13 +62,13 @@ def check_unique_key(
     new = files_added_last(table)
     paths = {task.file.file_path for task in new}
     old = [task for task in live_files(table) if task.file.file_path not in paths]
-    came = _Came(
+    incoming = _IncomingKeys(
         sum(task.file.record_count for task in new), lambda: read_columns(table, new, names)
     )
-    earlier = _Earlier(
+    existing = _ExistingFiles(
         old if appended else [], table.metadata, lambda tasks: read_columns(table, tasks, names)
     )
-    return _look_for_repeats(came, earlier, names, keys_a_pass)
+    return _look_for_repeats(incoming, existing, names, keys_a_pass)
 
 
 def audit_unique_key(
@@ -87,30 +87,30 @@ def audit_unique_key(
     primary_key = set(intent.keys.primary_key)
     if primary_key and primary_key <= set(names) and intent.validity is None:
         return Finding(True, f"The merge leaves one row of each {', '.join(names)}.")
-    came = _Came(outcome.staged.rows, lambda: outcome.coming(names))
-    earlier = _Earlier(
+    incoming = _IncomingKeys(outcome.staged.rows, lambda: outcome.coming(names))
+    existing = _ExistingFiles(
         outcome.state.tasks, outcome.state.metadata, lambda tasks: outcome.staying(names, tasks)
     )
-    return _look_for_repeats(came, earlier, names, keys_a_pass)
+    return _look_for_repeats(incoming, existing, names, keys_a_pass)
 
 
 def _look_for_repeats(
-    came: _Came, earlier: _Earlier, names: tuple[str, ...], keys_a_pass: int
+    incoming: _IncomingKeys, existing: _ExistingFiles, names: tuple[str, ...], keys_a_pass: int
 ) -> Finding:
     repeated = known = read = 0
-    for keys in _passes(came, names, keys_a_pass):
+    for keys in _passes(incoming, names, keys_a_pass):
         counted = keys.group_by(list(names)).aggregate([([], "count_all")])
         repeated += pc.sum(pc.greater(counted["count_all"], 1)).as_py() or 0
-        if earlier.tasks:
+        if existing.tasks:
             key_set = KeySet(keys)
             candidates = [
-                task for task in earlier.tasks if key_set.may_be_in(task.file, earlier.metadata)
+                task for task in existing.tasks if key_set.may_be_in(task.file, existing.metadata)
             ]
             read += len(candidates)
-            for batch in earlier.read(candidates):
+            for batch in existing.read(candidates):
                 known += pc.sum(key_set.contains(batch)).as_py() or 0
     metadata = {
-        "rows_looked_at": came.rows,
+        "rows_looked_at": incoming.rows,
         "keys_repeated": repeated,
         "keys_already_there": known,
         "earlier_files_read": read,
@@ -122,12 +122,12 @@ def _look_for_repeats(
     return Finding(True, f"Every key of {key} is there once.", metadata)
 
 
-def _passes(came: _Came, columns: tuple[str, ...], at_once: int) -> Iterator[pa.Table]:
+def _passes(incoming: _IncomingKeys, columns: tuple[str, ...], at_once: int) -> Iterator[pa.Table]:
     """Yield the keys of the rows that came, all of them or one range after another."""
     schema = None
-    for predicate in _ranges(came, columns, at_once):
+    for predicate in _ranges(incoming, columns, at_once):
         batches = []
-        for batch in came.read():
+        for batch in incoming.read():
             schema = schema or batch.schema
             batches.append(batch if predicate is None else batch.filter(predicate))
         if schema is not None:
@@ -136,17 +136,17 @@ def _passes(came: _Came, columns: tuple[str, ...], at_once: int) -> Iterator[pa.
             yield keys.drop_null()
 
 
-def _ranges(came: _Came, columns: tuple[str, ...], at_once: int) -> list[Any]:
+def _ranges(incoming: _IncomingKeys, columns: tuple[str, ...], at_once: int) -> list[Any]:
     """Cut the keys into ranges of about equal size, by the column that has the most values."""
-    if came.rows <= at_once:
+    if incoming.rows <= at_once:
         return [None]
-    step = max(came.rows // _SAMPLE, 1)
+    step = max(incoming.rows // _SAMPLE, 1)
     sampled = pa.Table.from_batches(
-        batch.take(pa.array(range(0, batch.num_rows, step))) for batch in came.read()
+        batch.take(pa.array(range(0, batch.num_rows, step))) for batch in incoming.read()
     )
     widest = max(columns, key=lambda name: pc.count_distinct(sampled[name]).as_py())
     ordered = sampled[widest].drop_null().take(pc.sort_indices(sampled[widest].drop_null()))
-    passes = -(-came.rows // at_once)
+    passes = -(-incoming.rows // at_once)
     if not len(ordered):
         return [None]
     cuts = sorted({ordered[len(ordered) * n // passes].as_py() for n in range(1, passes)})

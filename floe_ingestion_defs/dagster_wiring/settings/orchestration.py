@@ -10,8 +10,11 @@ from typing import Any, Literal
 import dagster as dg
 from pydantic import Field, ValidationError, model_validator
 
-from floe_ingestion_defs.dagster_wiring.partitions import PartitionSettings, require_windows
 from floe_ingestion_defs.dagster_wiring.settings.checks import CheckSettings
+from floe_ingestion_defs.dagster_wiring.settings.partitions import (
+    PartitionSettings,
+    require_windows,
+)
 from floe_ingestion_defs.dagster_wiring.settings.types import (
     AssetKeyText,
     Cron,

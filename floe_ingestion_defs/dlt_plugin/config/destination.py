@@ -89,12 +89,7 @@ def environment_of(catalog_config: Mapping[str, Any]) -> dict[str, Any]:
 
 def open_configured_catalog(config: Mapping[str, Any]) -> Catalog:
     """Open the catalog that the destination of these arguments writes to."""
-    from floe_ingestion_defs.destinations import open_catalog
+    from floe_ingestion_defs.destinations import open_destination_catalog
 
-    overrides = {
-        "type": config["catalog_type"],
-        "uri": config["catalog_uri"],
-        "warehouse": config["warehouse"],
-        **config["catalog_properties"],
-    }
-    return open_catalog(config["catalog_name"], overrides)
+    arguments = {name: config[name] for name in (*_NAMED, "catalog_properties")}
+    return open_destination_catalog(**arguments)

@@ -42,7 +42,9 @@ from floe_ingestion_defs.branch import current_branch
 from floe_ingestion_defs.destinations.impl.iceberg.audit import ReplaceGuard
 from floe_ingestion_defs.destinations.impl.iceberg.branch.clone import set_up_branch
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.confinement import require_own
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import (
+    open_destination_catalog,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     FailedJobs,
@@ -101,13 +103,13 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
         config = self.config
         name = config.normalize_dataset_name(self.schema)
         require_own(name)
-        overrides = {
-            "type": config.catalog_type,
-            "uri": config.catalog_uri,
-            "warehouse": config.warehouse,
-            **(config.catalog_properties or {}),
-        }
-        catalog = open_catalog(config.catalog_name, overrides)
+        catalog = open_destination_catalog(
+            config.catalog_name,
+            config.catalog_type,
+            config.catalog_uri,
+            config.warehouse,
+            config.catalog_properties,
+        )
         dataset = Dataset(catalog, name)
         if branch := current_branch():
             set_up_branch(dataset, branch, config.branch_tables)

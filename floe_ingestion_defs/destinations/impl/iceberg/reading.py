@@ -10,13 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyiceberg.manifest import ManifestEntryStatus
-from pyiceberg.types import PrimitiveType
 
 from floe_ingestion_defs.destinations.impl.iceberg.changes.change import window_deletion
+from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import bounds_of
 from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import matching_rows
 from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import read_data_file
-from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import decode_value
 from floe_ingestion_defs.destinations.impl.iceberg.intent import Window
 
 if TYPE_CHECKING:
@@ -75,12 +74,7 @@ def column_bounds(table: Table, file: DataFile, column: str) -> tuple[Any, Any] 
         microseconds since 1970. They are exact for numbers and times; those of strings may be
         truncated, and enclose the values. None where the file has no statistics of the column.
     """
-    field = table.schema().find_field(column)
-    lower = (file.lower_bounds or {}).get(field.field_id)
-    upper = (file.upper_bounds or {}).get(field.field_id)
-    if lower is None or upper is None or not isinstance(field.field_type, PrimitiveType):
-        return None
-    return decode_value(field.field_type, lower), decode_value(field.field_type, upper)
+    return bounds_of(file, table.metadata, column)
 
 
 def count_window_rows(table: Table, column: str, lower: str | float, upper: str | float) -> int:

@@ -94,6 +94,26 @@ def open_catalog(
     return confine(_open_catalog(name, overrides))
 
 
+def open_destination_catalog(
+    catalog_name: str,
+    catalog_type: str | None = None,
+    catalog_uri: str | None = None,
+    warehouse: str | None = None,
+    catalog_properties: Mapping[str, Any] | None = None,
+) -> Catalog:
+    """Open the catalog that the destination `iceberg` loads into, given the same arguments.
+
+    Args:
+        catalog_name: The catalog's name in pyiceberg's own configuration.
+        catalog_type: Its type, such as `sql` or `rest`.
+        catalog_uri: Its URI.
+        warehouse: Where it puts new tables.
+        catalog_properties: Further catalog properties, which take precedence.
+    """
+    named = {"type": catalog_type, "uri": catalog_uri, "warehouse": warehouse}
+    return open_catalog(catalog_name, {**named, **(catalog_properties or {})})
+
+
 def _open_catalog(name: str, overrides: Mapping[str, Any] | None) -> Catalog:
     from pyiceberg.catalog import load_catalog
 

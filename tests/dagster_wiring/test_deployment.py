@@ -13,7 +13,7 @@ from floe_ingestion_defs.dagster_wiring import (
     create_observed_definitions,
     read_deployment,
 )
-from floe_ingestion_defs.dagster_wiring.environment import confine_to_branch
+from floe_ingestion_defs.dagster_wiring.deployment import confine_to_branch
 from floe_ingestion_defs.dagster_wiring.location import create_shared_definitions
 from floe_ingestion_defs.destinations import open_catalog
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
-from floe_ingestion_defs.branch import BRANCH_VARIABLE
+from floe_ingestion_defs.branch import BRANCH_VARIABLE, Branch
 
 DeploymentKind = Literal["local", "production", "branch"]
 
@@ -60,7 +60,7 @@ class Deployment:
             words = re.sub(r"[^a-z0-9]+", "_", named.lower())[:24].strip("_")
             digest = blake2b(named.encode(), digest_size=4).hexdigest()
             name = "_".join(part for part in ("branch", words, digest) if part)
-        return f"{name}@{self.git_repository}" if self.git_repository else name
+        return str(Branch(name, self.git_repository))
 
     @property
     def git_revision(self) -> str | None:
