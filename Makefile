@@ -18,38 +18,22 @@ PYTEST = $(BIN)/python -m pytest -n $(JOBS)
 export RUNTIME__DLTHUB_TELEMETRY := false
 export DAGSTER_DISABLE_TELEMETRY := true
 
-.PHONY: help venv test test-all test-fast test-ui coverage chromium java new-source new-project lint docs bench
+# What `make dev` runs.
+DEV = mkdir -p "$(FLOE_HOME)/dagster" && DAGSTER_HOME="$$(cd "$(FLOE_HOME)/dagster" && pwd)" \
+	$(BIN)/dagster dev -w workspace.yaml
+
+# The worked example's targets; absent where the example was removed.
+-include example.mk
+
+.PHONY: help venv dev test test-all test-fast test-ui coverage chromium java new-source new-project lint docs bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(INSTALLED) ## make .venv and install into it
 
-# The worked example begins; `make remove-example` takes everything out to where it ends.
-.PHONY: demo dev screenshots clean-demo remove-example
-
-demo: $(INSTALLED) ## load New York's flights of 2013 into Iceberg, three runs, no server needed
-	@$(BIN)/python -m dlt_sources.nyc_flights.demo
-
-dev: $(INSTALLED) ## open the Dagster UI on what the demo loaded; on a port of your own: make dev PORT=3001
-	@$(BIN)/python -m dlt_sources.nyc_flights.dev $(if $(PORT),--port $(PORT))
-
-screenshots: $(INSTALLED) chromium ## take the pictures in docs/images again
-	@PYTHONPATH=tests $(BIN)/python -m sources.nyc_flights.screenshots docs/images
-
-clean-demo: ## remove everything that demo and dev made
-	@cd -- "$(FLOE_HOME)" 2>/dev/null || { echo "$(FLOE_HOME) does not exist: nothing to remove"; exit 0; }; \
-	rm -rf -- catalog.db* warehouse dagster outside_world; \
-	echo "Removed what demo and dev made in $(FLOE_HOME)"
-
-remove-example: $(INSTALLED) ## take the flights out of a copy of this repository, for sources of your own
-	@$(BIN)/python -m dlt_sources.nyc_flights.remove
-#: .PHONY: dev
-#:
-#: dev: $(INSTALLED) ## open the Dagster UI
-#: 	@mkdir -p "$(FLOE_HOME)/dagster"
-#: 	@DAGSTER_HOME="$$(cd "$(FLOE_HOME)/dagster" && pwd)" $(BIN)/dagster dev -w workspace.yaml
-# The worked example ends.
+dev: $(INSTALLED) ## open the Dagster UI; on another port: make dev PORT=3001
+	@$(DEV) $(if $(PORT),--port $(PORT))
 
 test: $(INSTALLED) chromium java ## run the tests; ARGS= are pytest's, JOBS= processes instead of one per core
 	@$(PYTEST) --dist loadfile -m "not all_cases" $(ARGS)

@@ -13,7 +13,7 @@ import pytest
 from pyiceberg.catalog import Catalog
 from pyiceberg.types import LongType, StringType, TimestamptzType
 
-from dlt_sources.nyc_flights.settings import ROWS_OF_THE_YEAR
+from dlt_sources.nyc_flights_demo.simulated_systems.settings import ROWS_OF_THE_YEAR
 from floe_ingestion_defs.destinations import open_catalog
 
 pytestmark = pytest.mark.timeout(600)
@@ -69,7 +69,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 def _command(folder: Path) -> tuple[list[str], dict[str, str]]:
     environment = {**os.environ, "FLOE_HOME": str(folder), "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
-    return [sys.executable, "-m", "dlt_sources.nyc_flights.demo"], environment
+    return [sys.executable, "-m", "dlt_sources.nyc_flights_demo"], environment
 
 
 def _run_demo(folder: Path, catalog: Catalog) -> Demo:

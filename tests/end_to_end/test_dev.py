@@ -45,11 +45,11 @@ OTHERS = {"ingestion__nyc_weather_history__weather_history", "silver/delays"}
 def test_dev_opens_a_ui_that_materializes_every_asset_and_ends_with_all_its_children(
     tmp_path: Path, ending: signal.Signals
 ) -> None:
-    """Everything is loaded from workspace.yaml, its world is served, and nothing is left."""
+    """Everything is loaded from workspace.yaml, its systems is served, and nothing is left."""
     port, said = _free_port(), tmp_path / "said"
     with said.open("w") as output:
         process = psutil.Popen(
-            [sys.executable, "-m", "dlt_sources.nyc_flights.dev", "--port", str(port)],
+            [sys.executable, "-m", "dlt_sources.nyc_flights_demo.dev", "--port", str(port)],
             env={**os.environ, "FLOE_HOME": str(tmp_path), "DAGSTER_HOME": "/nowhere"},
             stdout=output,
             stderr=subprocess.DEVNULL,
@@ -83,7 +83,7 @@ def test_dev_says_why_the_ui_cannot_be_opened_and_what_to_do(tmp_path: Path) -> 
         listener.listen()
         port = listener.getsockname()[1]
         done = subprocess.run(
-            [sys.executable, "-m", "dlt_sources.nyc_flights.dev", "--port", str(port)],
+            [sys.executable, "-m", "dlt_sources.nyc_flights_demo.dev", "--port", str(port)],
             env={**os.environ, "FLOE_HOME": str(tmp_path)},
             capture_output=True,
             text=True,

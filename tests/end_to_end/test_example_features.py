@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from dlt_sources.nyc_flights.__main__ import main as play
-from dlt_sources.nyc_flights.world import OutsideWorld
+from dlt_sources.nyc_flights_demo.simulated_systems.__main__ import main as simulate
+from dlt_sources.nyc_flights_demo.simulated_systems.systems import SimulatedSystems
 from floe_ingestion_defs.definitions import defs
 from floe_ingestion_defs.destinations import open_catalog
 
@@ -29,7 +29,7 @@ MONTHS = {
 class Example:
     """The worked example, when the months up to March have landed and were loaded."""
 
-    world: OutsideWorld
+    systems: SimulatedSystems
     location: dg.Definitions
     instance: dg.DagsterInstance
 
@@ -46,11 +46,11 @@ class Example:
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
     home = tmp_path_factory.mktemp("floe_home")
-    world = OutsideWorld(home / "outside_world")
-    world.land(through=3)
+    systems = SimulatedSystems(home / "simulated_systems")
+    systems.land(through=3)
     with (
         pytest.MonkeyPatch.context() as patch,
-        world.serve() as served,
+        systems.serve() as served,
         dg.instance_for_test() as instance,
     ):
         for name, value in {**served, "FLOE_HOME": str(home)}.items():
@@ -58,7 +58,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
         location = defs()
         run = location.resolve_job_def("ingestion").execute_in_process(instance=instance)
         assert run.success
-        yield Example(world, location, instance)
+        yield Example(systems, location, instance)
 
 
 def rows_of(table: str, columns: tuple[str, ...] = ("*",)) -> pa.Table:
@@ -120,14 +120,14 @@ def test_what_others_make_of_the_flights_is_observed(
 ) -> None:
     """And stands downstream of the flights in the lineage."""
     assert example.look("snapshots__silver__delays").asset_events == []
-    assert play(["analyse"]) == 0
+    assert simulate(["analyse"]) == 0
     assert "9 rows" in capsys.readouterr().out
 
     (event,) = example.look("snapshots__silver__delays").asset_events
 
     delays = rows_of("silver.delays")
     assert event.metadata["dagster/row_count"].value == delays.num_rows == 9
-    assert sum(delays["flights"].to_pylist()) == example.world.count_rows()["flights"]
+    assert sum(delays["flights"].to_pylist()) == example.systems.count_rows()["flights"]
     node = example.location.resolve_asset_graph().get(dg.AssetKey(["silver", "delays"]))
     assert node.parent_keys == {dg.AssetKey("ingestion__nyc_flights__flights")}
 
@@ -138,5 +138,5 @@ def test_analysts_say_what_to_load_first(
     """Where nothing was loaded, there is nothing to look at."""
     monkeypatch.setenv("FLOE_HOME", str(tmp_path))
 
-    assert play(["analyse"]) == 1
+    assert simulate(["analyse"]) == 1
     assert "make demo" in capsys.readouterr().err

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from servers.stack import Stack
 
-from dlt_sources.nyc_flights.demo_run import load_job, read_tables, run_job
-from dlt_sources.nyc_flights.landing import file_of_month, land_months
-from dlt_sources.nyc_flights.local_instance import prepare_local_instance
-from dlt_sources.nyc_flights.settings import ROWS_OF_THE_YEAR
-from dlt_sources.nyc_flights.world import OutsideWorld
+from dlt_sources.nyc_flights_demo.local_instance import prepare_local_instance
+from dlt_sources.nyc_flights_demo.run import load_job, read_tables, run_job
+from dlt_sources.nyc_flights_demo.simulated_systems.landing import file_of_month, land_months
+from dlt_sources.nyc_flights_demo.simulated_systems.settings import ROWS_OF_THE_YEAR
+from dlt_sources.nyc_flights_demo.simulated_systems.systems import SimulatedSystems
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -39,17 +39,17 @@ def test_two_months_load_exactly_what_is_new_each_time(
     for name in ("FLOE_HOME", "DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY"):
         monkeypatch.setenv(name, os.environ.get(name, ""))  # Put back what the next line changes.
     prepare_local_instance()
-    world = OutsideWorld(stack.folder / "world")
-    world.landing.mkdir(parents=True)
+    systems = SimulatedSystems(stack.folder / "systems")
+    systems.landing.mkdir(parents=True)
     job, loaded, weather = load_job(), [], 0
-    with world.serve() as environment:
+    with systems.serve() as environment:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         for month in (1, 2, None):
             if month is not None:
-                shutil.copy(file_of_month(months, month), world.landing)
-            world.land(through=1)  # Nothing is left to land but the reference database.
-            held = world.count_rows()
+                shutil.copy(file_of_month(months, month), systems.landing)
+            systems.land(through=1)  # Nothing is left to land but the reference database.
+            held = systems.count_rows()
             run = run_job(job, f"{month or 'nothing'} new", lambda done: None)
             loaded.append({name: load.rows_loaded for name, load in run.loads.items()})
             assert loaded[-1].pop("weather") == held["weather"] - weather
@@ -71,7 +71,7 @@ def test_two_months_load_exactly_what_is_new_each_time(
 def test_the_whole_year_is_right_to_the_row(stack: Stack) -> None:
     """The demo, as somebody runs it whose environment names another catalog than the embedded."""
     done = subprocess.run(
-        [sys.executable, "-m", "dlt_sources.nyc_flights.demo"],
+        [sys.executable, "-m", "dlt_sources.nyc_flights_demo"],
         env={**os.environ, **stack.environment, "NO_COLOR": "1"},
         capture_output=True,
         text=True,

@@ -4,24 +4,28 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from dlt_sources.nyc_flights import OutsideWorld, reference, settings
+from dlt_sources.nyc_flights_demo.simulated_systems import (
+    SimulatedSystems,
+    reference_database,
+    settings,
+)
 
 
-def _query(world: OutsideWorld, sql: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(world.database)) as connection:
+def _query(systems: SimulatedSystems, sql: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(systems.database)) as connection:
         return connection.execute(sql).fetchall()
 
 
-def test_every_row_of_the_original_is_there_under_its_key(whole_year: OutsideWorld) -> None:
+def test_every_row_of_the_original_is_there_under_its_key(whole_year: SimulatedSystems) -> None:
     """16 airlines, 1,458 airports, 3,322 planes, and a primary key on each table."""
-    counts = reference.count_rows(whole_year.database)
+    counts = reference_database.count_rows(whole_year.database)
     assert counts == {"airlines": 16, "airports": 1_458, "planes": 3_322}
     for name, table in settings.REFERENCE_TABLES.items():
         keys = _query(whole_year, f"SELECT name FROM pragma_table_info('{name}') WHERE pk > 0")
         assert keys == [(table.key,)]
 
 
-def test_numbers_are_numbers_and_missing_values_are_null(whole_year: OutsideWorld) -> None:
+def test_numbers_are_numbers_and_missing_values_are_null(whole_year: SimulatedSystems) -> None:
     """Each value has the storage class that its column declares, or is NULL; none is `NA`."""
     classes = {"TEXT": "text", "INTEGER": "integer", "REAL": "real"}
     for name, table in settings.REFERENCE_TABLES.items():
@@ -35,7 +39,7 @@ def test_numbers_are_numbers_and_missing_values_are_null(whole_year: OutsideWorl
 
 
 def test_sqlalchemy_reflects_types_that_values_come_out_right_with(
-    whole_year: OutsideWorld,
+    whole_year: SimulatedSystems,
 ) -> None:
     """Python values read through reflection are int, float, str, datetime or None."""
     engine = sa.create_engine(f"sqlite:///{whole_year.database}")
@@ -51,22 +55,24 @@ def test_sqlalchemy_reflects_types_that_values_come_out_right_with(
     assert isinstance(airports.c.alt.type, sa.Integer)
 
 
-def test_no_two_rows_of_a_table_have_the_same_updated_at(whole_year: OutsideWorld) -> None:
+def test_no_two_rows_of_a_table_have_the_same_updated_at(whole_year: SimulatedSystems) -> None:
     """A cursor on it has an exact place to go on from."""
-    for name, rows in reference.count_rows(whole_year.database).items():
+    for name, rows in reference_database.count_rows(whole_year.database).items():
         assert _query(whole_year, f"SELECT count(DISTINCT updated_at) FROM {name}") == [(rows,)]
 
 
-def test_building_again_adds_nothing_and_keeps_what_somebody_edited(world: OutsideWorld) -> None:
+def test_building_again_adds_nothing_and_keeps_what_somebody_edited(
+    systems: SimulatedSystems,
+) -> None:
     """Not a byte of the file changes; a lost row comes back, an edited one stays."""
-    assert reference.build_database(world.database) == 16 + 1_458 + 3_322
-    before = world.database.read_bytes()
-    assert reference.build_database(world.database) == 0
-    assert world.database.read_bytes() == before
+    assert reference_database.build_database(systems.database) == 16 + 1_458 + 3_322
+    before = systems.database.read_bytes()
+    assert reference_database.build_database(systems.database) == 0
+    assert systems.database.read_bytes() == before
 
-    with closing(sqlite3.connect(world.database)) as connection, connection:
+    with closing(sqlite3.connect(systems.database)) as connection, connection:
         connection.execute("UPDATE airlines SET name = 'United' WHERE carrier = 'UA'")
         connection.execute("DELETE FROM airlines WHERE carrier = 'AA'")
-    assert reference.build_database(world.database) == 1
+    assert reference_database.build_database(systems.database) == 1
     names = "SELECT name FROM airlines WHERE carrier IN ('AA', 'UA') ORDER BY carrier"
-    assert _query(world, names) == [("American Airlines Inc.",), ("United",)]
+    assert _query(systems, names) == [("American Airlines Inc.",), ("United",)]

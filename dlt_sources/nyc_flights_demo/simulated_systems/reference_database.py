@@ -1,4 +1,4 @@
-"""The reference database: airlines, airports and planes, as some other team's SQLite file."""
+"""The reference database: a SQLite file with airlines, airports and planes."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -6,21 +6,21 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from dlt_sources.nyc_flights import original, settings
+from dlt_sources.nyc_flights_demo.simulated_systems import original, settings
 
-# Long before any real change, so a row that somebody edits by hand comes after all of them.
+# Long before any real change, so a row that is edited by hand sorts after all of them.
 _FIRST_UPDATE = datetime(settings.YEAR, 1, 1)
 
 
 def build_database(path: Path) -> int:
-    """Creates the reference database, or completes one that lacks rows.
+    """Create the reference database, or add the rows that it lacks.
 
-    Every row has an `updated_at` of its own, a second after the row before it, so that a cursor on
-    that column has an exact place to go on from. Rows that stand there stay as they are, also
-    when somebody has edited them since. All or nothing: one transaction.
+    Every row has a distinct `updated_at`, one second after the previous row, so that a cursor on
+    that column resumes at an exact row. Existing rows are kept, edited ones included. Everything
+    happens in one transaction.
 
     Returns:
-        The number of rows that were added.
+        The number of added rows.
 
     Raises:
         OriginalDataMissingError: The original data are not installed.
@@ -43,7 +43,7 @@ def _fill_table(connection: sqlite3.Connection, name: str, table: settings.Refer
         f'"updated_at" TIMESTAMP NOT NULL, PRIMARY KEY ("{table.key}"))'
     )
     places = ", ".join("?" for _ in range(len(table.columns) + 1))
-    # SQLite turns the CSV's text into the declared type of the column, so `10` in a REAL is 10.0.
+    # SQLite converts the CSV's strings to the column's declared type, so `10` in a REAL is 10.0.
     added = connection.executemany(
         f'INSERT INTO "{name}" VALUES ({places}) ON CONFLICT DO NOTHING',  # noqa: S608 - our names
         (
@@ -55,13 +55,13 @@ def _fill_table(connection: sqlite3.Connection, name: str, table: settings.Refer
 
 
 def _updated_at(position: int) -> str:
-    # The one form of text that both SQLAlchemy and SQLite's own functions read as a timestamp.
-    moment = _FIRST_UPDATE + timedelta(seconds=position)
-    return moment.isoformat(sep=" ", timespec="microseconds")
+    # The one format that both SQLAlchemy and SQLite's own functions read as a timestamp.
+    timestamp = _FIRST_UPDATE + timedelta(seconds=position)
+    return timestamp.isoformat(sep=" ", timespec="microseconds")
 
 
 def count_rows(path: Path) -> Mapping[str, int]:
-    """The number of rows of each reference table."""
+    """Count the rows of each reference table."""
     with closing(_open_readonly(path)) as connection:
         return {
             name: _only_number(connection.execute(f'SELECT count(*) FROM "{name}"'))  # noqa: S608
@@ -70,7 +70,7 @@ def count_rows(path: Path) -> Mapping[str, int]:
 
 
 def count_updates(path: Path, table: str, after: datetime | None) -> int:
-    """The number of a table's rows whose `updated_at` is later than `after`; None means all."""
+    """Count the rows of a table whose `updated_at` is later than `after`; None counts all."""
     newest_known = after.isoformat(sep=" ", timespec="microseconds") if after else ""
     with closing(_open_readonly(path)) as connection:
         return _only_number(

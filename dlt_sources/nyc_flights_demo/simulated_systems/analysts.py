@@ -1,6 +1,7 @@
-"""People who build on what is loaded, with tools of their own: `silver.delays` from the flights.
+"""Analysts who use the loaded tables: `silver.delays`, derived from the flights with pyiceberg.
 
-Nothing of it is Dagster's or dlt's. Dagster observes the table, as one that others write.
+Neither Dagster nor dlt is involved. Dagster observes the table, as it does with every table that
+another writer maintains.
 """
 
 from typing import TYPE_CHECKING
@@ -26,27 +27,27 @@ _LATE_MINUTES = 15
 
 
 class NothingLoadedError(RuntimeError):
-    """There are no flights to look at yet; the message says how to load them."""
+    """No flights have been loaded yet; the message says how to load them."""
 
 
 def write_delays(catalog: "Catalog") -> int:
-    """Writes which share of an airport's flights left late, month by month.
+    """Write the monthly share of flights per airport that departed late.
 
     Args:
         catalog: The catalog with the flights.
 
     Returns:
-        The rows of the table.
+        The number of rows of the table.
 
     Raises:
-        NothingLoadedError: No flight was loaded so far.
+        NothingLoadedError: No flight has been loaded yet.
     """
     if not catalog.table_exists(_FLIGHTS):
-        msg = f"there is no table {_FLIGHTS} yet: run `make demo`, or materialize the flights"
+        msg = f"{_FLIGHTS} has not been loaded yet: run `make demo`, or materialize the flights"
         raise NothingLoadedError(msg)
     columns = ("month", "origin", "dep_delay")
     flights = catalog.load_table(_FLIGHTS).scan(selected_fields=columns).to_arrow()
-    # A flight that never left has no delay, and is late all the same.
+    # A cancelled flight has no departure delay, and counts as late.
     late = pc.fill_null(pc.greater(flights["dep_delay"], _LATE_MINUTES), fill_value=True)
     flights = flights.append_column("late", late.cast(pa.float64()))
     counted = flights.group_by(["month", "origin"]).aggregate([([], "count_all"), ("late", "mean")])

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dlt_sources.nyc_flights.local_instance import prepare_local_instance
+from dlt_sources.nyc_flights_demo.local_instance import prepare_local_instance
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""What the demo tells a person: what is wrong, the table at its end, and what that means."""
+"""The demo's report: wrong counts, the table of the runs, and a summary."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.table import Table
 
-from dlt_sources.nyc_flights import settings
+from dlt_sources.nyc_flights_demo.simulated_systems import settings
 
 if TYPE_CHECKING:
-    # At run time this module stays light: dagster and pyiceberg are imported under a spinner.
-    from dlt_sources.nyc_flights.demo_run import DemoRun, TableState
+    # Not at run time: dagster and pyiceberg are imported later, while a spinner is shown.
+    from dlt_sources.nyc_flights_demo.run import DemoRun, TableState
 
 _WIDE = 110
 
@@ -22,16 +22,16 @@ def find_faults_of_run(
     new_rows: Mapping[str, int],
     held: Mapping[str, int],
 ) -> list[str]:
-    """Compares what a run did with what it should have done.
+    """Compare what a run loaded with what it should have loaded.
 
     Args:
         run: The run.
-        before: The tables as they stood before it.
+        before: The state of the tables before the run.
         new_rows: The rows that were new to each table.
         held: The rows that each table should have afterwards.
 
     Returns:
-        A sentence for each thing that is wrong.
+        A sentence per difference.
     """
     faults = []
     for table in settings.ROWS_OF_THE_YEAR:
@@ -41,36 +41,36 @@ def find_faults_of_run(
             continue
         new = new_rows[table]
         if load.rows_loaded != new:
-            faults.append(f"{where}: loaded {load.rows_loaded:,} rows where {new:,} were new")
+            faults.append(f"{where}: loaded {load.rows_loaded:,} rows, expected {new:,}")
         if load.total_rows != held[table]:
             faults.append(
-                f"{where}: the table has {load.total_rows:,} rows where {held[table]:,} are right"
+                f"{where}: the table has {load.total_rows:,} rows, expected {held[table]:,}"
             )
         if new == 0 and load.snapshot_id != before[table].snapshot_id:
-            faults.append(f"{where}: a snapshot was made though nothing was new")
+            faults.append(f"{where}: a snapshot was created although nothing was new")
     return faults
 
 
 def find_faults_of_year(tables: Mapping[str, "TableState"]) -> list[str]:
-    """Compares the tables with what the whole year is known to hold.
+    """Compare the tables with the known row counts of the whole year.
 
     Returns:
-        A sentence for each table that is wrong.
+        A sentence per table that differs.
     """
     return [
-        f"{name}: the table has {tables[name].rows:,} rows where the year has {rows:,}"
+        f"{name}: the table has {tables[name].rows:,} rows, the year has {rows:,}"
         for name, rows in settings.ROWS_OF_THE_YEAR.items()
         if tables[name].rows != rows
     ]
 
 
 def build_table(runs: Sequence["DemoRun"], width: int) -> Table:
-    """Builds the table at the demo's end: an asset a row, a run a column.
+    """Build the table that the demo prints at its end: one row per asset, one column per run.
 
     Args:
         runs: The runs, of which the last one materialized every asset.
-        width: Columns of the terminal; a narrow one gets the resource's name for the asset's key,
-            so that the snapshot is readable in any case.
+        width: Width of the terminal in characters; a narrow one shows resource names instead of
+            asset keys, so that the snapshot id fits.
     """
     table = Table(
         box=box.SIMPLE_HEAD, title="Rows loaded", title_justify="left", collapse_padding=True
@@ -90,7 +90,7 @@ def build_table(runs: Sequence["DemoRun"], width: int) -> Table:
             str(last.snapshot_id),
             f"{sum(load.seconds for load in loads if load):.1f}",
         )
-    table.caption = "seconds: all runs; assets that are loaded together show the same"
+    table.caption = "seconds: total over all runs; assets loaded together share one figure"
     table.caption_justify = "left"
     return table
 
@@ -100,23 +100,24 @@ def _rows(count: int) -> str:
 
 
 def summarize(runs: Iterable["DemoRun"], seconds: float) -> list[str]:
-    """Says in a few lines what the runs came to, and where to look at it.
+    """Return a summary of the runs, and the command that opens the UI.
 
     Args:
-        runs: The runs, all of them right.
-        seconds: How long everything took.
+        runs: The runs, all of them correct.
+        seconds: Duration of the demo.
     """
     loaded = sum(load.rows_loaded for run in runs for load in run.loads.values())
     if loaded:
         rows = settings.ROWS_OF_THE_YEAR
-        said = (
-            f"[green]Right to the row:[/] {rows['flights']:,} flights, {rows['weather']:,} hours "
-            f"of weather (the source repeats none of them), {rows['planes']:,} planes, "
-            f"{rows['airports']:,} airports, {rows['airlines']:,} airlines."
+        summary = (
+            f"[green]All row counts are correct:[/] {rows['flights']:,} flights, "
+            f"{rows['weather']:,} hourly weather observations (no duplicates), "
+            f"{rows['planes']:,} planes, {rows['airports']:,} airports, "
+            f"{rows['airlines']:,} airlines."
         )
     else:
-        said = (
-            "[green]Nothing was new, and nothing changed:[/] every run loaded 0 rows, "
-            "and every table stands at the snapshot that it stood at before."
+        summary = (
+            "[green]Nothing was new and nothing changed:[/] every run loaded 0 rows, "
+            "and every table is still at the same snapshot."
         )
-    return [f"{said} ({seconds:.0f} s)", "Look at it in Dagster's UI: [bold]make dev[/]"]
+    return [f"{summary} ({seconds:.0f} s)", "Open the Dagster UI: [bold]make dev[/]"]

@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
-from sources.nyc_flights import filled_home
+from sources.nyc_flights_demo import filled_home
 from ui.chromium import running_chromium
 from ui.dagster_dev import running_dagster
 
-from dlt_sources.nyc_flights.settings import project_root
+from dlt_sources.nyc_flights_demo.simulated_systems.settings import project_root
 
 FLIGHTS = "/assets/ingestion__nyc_flights__flights"
 HISTORY = "/assets/ingestion__nyc_weather_history__weather_history"
@@ -95,7 +95,7 @@ def take_pictures(folder: Path, months: int) -> list[Path]:
     taken = []
     with tempfile.TemporaryDirectory(prefix="floe-screenshots-") as home:
         os.environ["FLOE_HOME"] = home
-        with filled_home.serving_the_world() as environment:
+        with filled_home.serving_systems() as environment:
             filled_home.load_months(months)
             workspace, instance = project_root() / "workspace.yaml", Path(home, "dagster")
             location = {**environment, "FLOE_HOME": home}

@@ -1,28 +1,28 @@
-"""The Dagster instance on this machine, which `make demo` and `make dev` share."""
+"""The local Dagster instance, which `make demo` and `make dev` share."""
 
 import os
 from pathlib import Path
 
-from dlt_sources.nyc_flights import settings
+from dlt_sources.nyc_flights_demo.simulated_systems import settings
 
 _INSTANCE_CONFIGURATION = """\
-# Written once by the worked example; change what you like, it stays.
+# Written once by the worked example; your changes are kept.
 telemetry:
   enabled: false
-# The form to sign up, which would cover the first page that is opened.
+# The sign-up form, which would cover the first page.
 nux:
   enabled: false
 """
 
 
 def prepare_local_instance() -> Path:
-    """Points this process, and those that it starts, at the instance below `floe_home()`.
+    """Point this process and its children at the instance below `floe_home()`.
 
-    A `DAGSTER_HOME` that was set before is put aside, so that the worked example never shows up
-    on somebody's real instance. To be called before dagster or dlt is imported.
+    An existing `DAGSTER_HOME` is overridden, so that the example never writes to a real instance.
+    Call this before dagster or dlt is imported: both read their settings on import.
 
     Returns:
-        The instance's folder, made where it was absent.
+        The instance's folder, created if missing.
     """
     home = settings.floe_home()
     instance = home / "dagster"

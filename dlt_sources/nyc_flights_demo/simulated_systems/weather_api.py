@@ -1,7 +1,8 @@
-"""The weather service's API: `GET /weather` on loopback, JSON, page by page.
+"""The weather service's API on loopback: `GET /weather`, paginated JSON.
 
 A page is `{"data": [...], "next": url or null, "page": …, "page_size": …, "total": …}`, which
-dlt's `json_link` paginator follows with `next_url_path: next`.
+dlt's `json_link` paginator follows with `next_url_path: next`. A request needs the API key as its
+bearer token.
 """
 
 import json
@@ -16,26 +17,26 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from dlt_sources.nyc_flights import settings
-from dlt_sources.nyc_flights.weather import Weather
+from dlt_sources.nyc_flights_demo.simulated_systems import settings
+from dlt_sources.nyc_flights_demo.simulated_systems.weather import Weather
 
 logger = logging.getLogger(__name__)
 
 _PARAMETERS = ("since", "until", "page", "page_size")
-# Past the year's end for every page size, and small enough to count with.
+# Beyond the last page for every page size.
 _LARGEST_PAGE = 1_000_000
 
 
 class BadParameterError(ValueError):
-    """A query parameter that the API does not understand; the message is for its client."""
+    """An invalid query parameter; the message is sent to the client."""
 
 
 class WeatherServer(ThreadingHTTPServer):
-    """Serves the weather on loopback.
+    """HTTP server of the weather service, on loopback.
 
     Args:
-        weather: What is served.
-        port: The port to listen on; 0 takes a free one.
+        weather: The observations to serve.
+        port: The port to listen on; 0 selects a free one.
     """
 
     daemon_threads = True
@@ -47,17 +48,17 @@ class WeatherServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """The base URL, without a slash at its end."""
+        """The base URL, without a trailing slash."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Keeps a client that hung up out of the log; anything else is shown as ever."""
+        """Ignore clients that disconnected; report every other error as usual."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
     @contextmanager
     def running(self) -> Iterator[str]:
-        """Answers requests in a thread of its own while the block runs, then frees the port.
+        """Serve requests in a thread while the block runs, then release the port.
 
         Yields:
             The base URL.
@@ -77,9 +78,9 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "nyc-weather/1"
     # Header and body are two writes; with Nagle's algorithm the second waits for the client's
-    # delayed acknowledgement, 40 ms a page.
+    # delayed acknowledgement, 40 ms per page.
     disable_nagle_algorithm = True
-    # A client that keeps its connection open and says nothing does not hold its thread for good.
+    # An idle client must not occupy its thread forever.
     timeout = 60
 
     def do_GET(self) -> None:
@@ -87,10 +88,12 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if address.path == "/":
                 self._answer(HTTPStatus.OK, {"weather": f"{self.server.url}/weather"})
-            elif address.path == "/weather":
-                self._answer(HTTPStatus.OK, self._weather_page(address.query))
+            elif address.path != "/weather":
+                self._answer(HTTPStatus.NOT_FOUND, {"error": f"{address.path} does not exist"})
+            elif self.headers["Authorization"] != f"Bearer {settings.WEATHER_API_KEY}":
+                self._answer(HTTPStatus.UNAUTHORIZED, {"error": "the API key is missing or wrong"})
             else:
-                self._answer(HTTPStatus.NOT_FOUND, {"error": f"nothing is at {address.path}"})
+                self._answer(HTTPStatus.OK, self._weather_page(address.query))
         except BadParameterError as error:
             self._answer(HTTPStatus.BAD_REQUEST, {"error": str(error)})
 
@@ -98,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _weather_page(self, query: str) -> dict[str, Any]:
         parameters = _parse_query(query)
-        since, until = (_read_moment(parameters, name) for name in ("since", "until"))
+        since, until = (_read_timestamp(parameters, name) for name in ("since", "until"))
         number = _read_count(parameters, "page", default=1, largest=_LARGEST_PAGE)
         size = _read_count(
             parameters,
@@ -133,36 +136,34 @@ def _parse_query(query: str) -> dict[str, str]:
     try:
         given = parse_qs(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError as error:
-        raise BadParameterError(f"the query {query!r} cannot be read: {error}") from error
+        raise BadParameterError(f"{query!r} is not a valid query string: {error}") from error
     for name, values in given.items():
         if name not in _PARAMETERS:
-            raise BadParameterError(
-                f"unknown parameter {name!r}; there are {', '.join(_PARAMETERS)}"
-            )
+            raise BadParameterError(f"unknown parameter {name!r}; use {', '.join(_PARAMETERS)}")
         if len(values) > 1:
-            raise BadParameterError(f"{name} is given {len(values)} times; give it once")
+            raise BadParameterError(f"{name} is given {len(values)} times; use it once")
     return {name: values[0] for name, values in given.items()}
 
 
 def _read_count(parameters: Mapping[str, str], name: str, *, default: int, largest: int) -> int:
     text = parameters.get(name, str(default))
-    # isascii, because int() takes the digits of every script.
+    # isascii, because int() accepts the digits of every script.
     readable = text.isascii() and text.isdigit() and len(text) < 10
     if not (readable and 1 <= int(text) <= largest):
         raise BadParameterError(f"{name}={text!r} is not a whole number from 1 to {largest:_}")
     return int(text)
 
 
-def _read_moment(parameters: Mapping[str, str], name: str) -> datetime | None:
-    """Reads `since` or `until`; a time without a zone is UTC."""
+def _read_timestamp(parameters: Mapping[str, str], name: str) -> datetime | None:
+    """Parse `since` or `until`; a timestamp without a time zone is UTC."""
     text = parameters.get(name)
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        timestamp = datetime.fromisoformat(text)
     except ValueError as error:
         raise BadParameterError(
-            f"{name}={text!r} is not an ISO 8601 time such as 2013-07-01T04:00:00Z "
+            f"{name}={text!r} is not a valid ISO 8601 timestamp such as 2013-07-01T04:00:00Z "
             "(a `+` must be written %2B in a URL)"
         ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)

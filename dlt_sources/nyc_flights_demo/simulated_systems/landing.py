@@ -1,6 +1,6 @@
-"""The landing folder: one CSV file of flights a month, dropped as another system would.
+"""The landing folder: one CSV file of flights per month.
 
-Which months have landed is the outside world's clock; the weather service reads it here too.
+The landed months are the clock of all simulated systems: the weather service reads them too.
 """
 
 import os
@@ -8,18 +8,18 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from dlt_sources.nyc_flights import original, settings
+from dlt_sources.nyc_flights_demo.simulated_systems import original, settings
 
 _LANDED_NAME = re.compile(rf"flights-{settings.YEAR}-(\d\d)\.csv")
 
 
 def file_of_month(landing: Path, month: int) -> Path:
-    """The file that holds, or will hold, the flights of a month."""
+    """Return the path of the file with the flights of a month, landed or not."""
     return landing / f"flights-{settings.YEAR}-{month:02d}.csv"
 
 
 def landed_months(landing: Path) -> frozenset[int]:
-    """The months whose file stands in the landing folder."""
+    """Return the months whose file is in the landing folder."""
     if not landing.is_dir():
         return frozenset()
     names = (_LANDED_NAME.fullmatch(path.name) for path in landing.iterdir())
@@ -27,15 +27,15 @@ def landed_months(landing: Path) -> frozenset[int]:
 
 
 def land_months(landing: Path, months: Iterable[int]) -> list[Path]:
-    """Drops the flights of each month that has not landed yet.
+    """Write the file of each month that has not landed yet.
 
-    A file appears whole, under its final name, or not at all, and is never written again; calling
-    this a second time changes nothing. Files are finished one after the other, so that modification
-    times rise in the order in which files become visible: a reader that goes by modification time
-    misses none.
+    A file appears complete, under its final name, or not at all, and is never rewritten; a second
+    call changes nothing. Files are completed one after the other, so their modification times
+    increase in the order in which they become visible: a reader whose cursor is the modification
+    time misses none.
 
     Returns:
-        The files that are new, by month.
+        The new files, ordered by month.
 
     Raises:
         ValueError: A month is not one of the year's.
@@ -43,7 +43,7 @@ def land_months(landing: Path, months: Iterable[int]) -> list[Path]:
     """
     wanted = set(months)
     if unknown := sorted(wanted - set(settings.MONTHS)):
-        raise ValueError(f"no such month: {unknown}; the year has the months 1 to 12")
+        raise ValueError(f"not a valid month: {unknown}; use 1 to 12")
     missing = sorted(wanted - landed_months(landing))
     if not missing:
         return []
@@ -53,8 +53,8 @@ def land_months(landing: Path, months: Iterable[int]) -> list[Path]:
 
 
 def _drop(path: Path, lines: list[bytes]) -> Path:
-    # The name while writing matches no `*.csv`, so a half-written file is nobody's input, and is
-    # the same every time, so what a killed process left is overwritten.
+    # The temporary name does not match `*.csv`, so no reader picks up a partial file, and it is the
+    # same every time, so the leftover of a killed process is overwritten.
     unfinished = path.with_name(f".{path.name}.part")
     with unfinished.open("wb") as file:
         file.writelines(lines)
@@ -65,7 +65,7 @@ def _drop(path: Path, lines: list[bytes]) -> Path:
 
 
 def count_landed_flights(landing: Path) -> int:
-    """The number of flights in all files that have landed."""
+    """Count the flights in all landed files."""
     total = 0
     for month in landed_months(landing):
         with file_of_month(landing, month).open("rb") as file:

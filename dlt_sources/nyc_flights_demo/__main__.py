@@ -1,7 +1,7 @@
-"""What `make demo` runs: the code location's job, three times, on a world that moves on.
+"""`make demo`: run the code location's job three times while the source systems receive data.
 
-January to June have landed, then July to December, then nothing is new. Every run must load
-exactly the rows that are new since the one before, and the year must be complete at the end.
+First January to June have landed, then July to December, then nothing is new. Every run must load
+exactly the rows that are new since the previous one, and the year must be complete at the end.
 """
 
 import os
@@ -15,13 +15,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from dlt_sources.nyc_flights import demo_report, settings
-from dlt_sources.nyc_flights.local_instance import prepare_local_instance
-from dlt_sources.nyc_flights.original import OriginalDataMissingError
-from dlt_sources.nyc_flights.world import OutsideWorld
+from dlt_sources.nyc_flights_demo import report
+from dlt_sources.nyc_flights_demo.local_instance import prepare_local_instance
+from dlt_sources.nyc_flights_demo.simulated_systems import settings
+from dlt_sources.nyc_flights_demo.simulated_systems.original import OriginalDataMissingError
+from dlt_sources.nyc_flights_demo.simulated_systems.systems import SimulatedSystems
 
 if TYPE_CHECKING:
-    from dlt_sources.nyc_flights.demo_run import DemoRun, ShowProgress, TableState
+    from dlt_sources.nyc_flights_demo.run import DemoRun, ShowProgress, TableState
 
 # The last month that lands before each run, and the run's title.
 _RUNS = ((6, "Jan-Jun"), (12, "Jul-Dec"), (12, "nothing new"))
@@ -31,43 +32,43 @@ _EXIT_CODE_OF_SIGINT = 130
 
 
 def main() -> int:
-    """Runs the demo.
+    """Run the demo.
 
     Returns:
-        The process's exit code: 0 if every number is right.
+        The process's exit code: 0 if every count is correct.
     """
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH_OF_A_LOG
     started = time.monotonic()
     prepare_local_instance()
-    world = OutsideWorld()
+    systems = SimulatedSystems()
     try:
-        with world.serve() as environment:
+        with systems.serve() as environment:
             os.environ.update(environment)
-            runs, faults = _play(console, world)
+            runs, faults = _run_all(console, systems)
     except OriginalDataMissingError as error:
         console.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
         return 1
     except KeyboardInterrupt:
-        console.print("Stopped. The next `make demo` goes on from the last committed load.")
+        console.print("Stopped. The next `make demo` continues from the last committed load.")
         return _EXIT_CODE_OF_SIGINT
     if runs:
-        console.print(demo_report.build_table(runs, console.width))
+        console.print(report.build_table(runs, console.width))
     for fault in faults:
-        console.print(f"[red]wrong:[/] {escape(fault)}", soft_wrap=True)
+        console.print(f"[red]error:[/] {escape(fault)}", soft_wrap=True)
     if faults:
-        console.print("The runs with their logs stand in Dagster's UI: [bold]make dev[/]")
+        console.print("See the runs and their logs in the Dagster UI: [bold]make dev[/]")
         return 1
-    for line in demo_report.summarize(runs, time.monotonic() - started):
+    for line in report.summarize(runs, time.monotonic() - started):
         console.print(line)
     return 0
 
 
-def _play(console: Console, world: OutsideWorld) -> tuple[list["DemoRun"], list[str]]:
-    """Plays the three acts, up to the first that goes wrong."""
+def _run_all(console: Console, systems: SimulatedSystems) -> tuple[list["DemoRun"], list[str]]:
+    """Run the job three times, or until a run is wrong."""
     with console.status("Loading Dagster, dlt and the code location"):
-        from dlt_sources.nyc_flights.demo_run import (
+        from dlt_sources.nyc_flights_demo.run import (
             RunFailedError,
             keep_quiet,
             load_job,
@@ -79,32 +80,32 @@ def _play(console: Console, world: OutsideWorld) -> tuple[list["DemoRun"], list[
         job, before = load_job(), read_tables()
     runs: list[DemoRun] = []
     for through, title in _RUNS:
-        world.land(through=through)
-        held, new_rows = world.count_rows(), _count_new_rows(world, before)
+        systems.land(through=through)
+        held, new_rows = systems.count_rows(), _count_new_rows(systems, before)
         try:
             with _progress(console, title) as show:
                 run = run_job(job, title, show)
         except RunFailedError as error:
             return runs, [f"run “{title}” failed\n{error}"]
         runs.append(run)
-        faults = demo_report.find_faults_of_run(run, before=before, new_rows=new_rows, held=held)
+        faults = report.find_faults_of_run(run, before=before, new_rows=new_rows, held=held)
         if faults:
             return runs, faults
         before = read_tables()
-    return runs, demo_report.find_faults_of_year(before)
+    return runs, report.find_faults_of_year(before)
 
 
-def _count_new_rows(world: OutsideWorld, tables: dict[str, "TableState"]) -> dict[str, int]:
-    """Counts what the world holds that the tables do not: also a row that somebody has edited."""
-    new = {name: rows - tables[name].rows for name, rows in world.count_rows().items()}
+def _count_new_rows(systems: SimulatedSystems, tables: dict[str, "TableState"]) -> dict[str, int]:
+    """Count the rows that are new to each table; an updated reference row counts too."""
+    new = {name: rows - tables[name].rows for name, rows in systems.count_rows().items()}
     for name in settings.REFERENCE_TABLES:
-        new[name] = world.count_updates(name, after=tables[name].newest_update)
+        new[name] = systems.count_updates(name, after=tables[name].newest_update)
     return new
 
 
 @contextmanager
 def _progress(console: Console, title: str) -> Iterator["ShowProgress"]:
-    """Shows a line that fills as tables are done; without a terminal, a line for each table."""
+    """Show a progress bar of the loaded tables; without a terminal, one line per table."""
     columns = (
         SpinnerColumn(finished_text="[green]✓[/]"),
         TextColumn(f"{title:<12}"),

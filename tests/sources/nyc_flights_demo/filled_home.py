@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from dlt_sources.nyc_flights.analysts import write_delays
-from dlt_sources.nyc_flights.landing import file_of_month
-from dlt_sources.nyc_flights.local_instance import prepare_local_instance
-from dlt_sources.nyc_flights.world import OutsideWorld
+from dlt_sources.nyc_flights_demo.local_instance import prepare_local_instance
+from dlt_sources.nyc_flights_demo.simulated_systems.analysts import write_delays
+from dlt_sources.nyc_flights_demo.simulated_systems.landing import file_of_month
+from dlt_sources.nyc_flights_demo.simulated_systems.systems import SimulatedSystems
 from floe_ingestion_defs.destinations import open_catalog
 
 LOADED = "ingestion"
@@ -20,10 +20,10 @@ FLIGHTS = "ingestion__nyc_flights"
 
 
 @contextmanager
-def serving_the_world() -> Iterator[dict[str, str]]:
-    """Serves the outside world below FLOE_HOME, with the environment that the location needs."""
+def serving_systems() -> Iterator[dict[str, str]]:
+    """Serves the outside systems below FLOE_HOME, with the environment that the location needs."""
     prepare_local_instance()
-    with OutsideWorld().serve() as environment:
+    with SimulatedSystems().serve() as environment:
         os.environ.update(environment)
         yield environment
 
@@ -36,10 +36,10 @@ def load_months(months: int) -> None:
     """
     from floe_ingestion_defs.definitions import defs
 
-    world, location = OutsideWorld(), defs()
+    systems, location = SimulatedSystems(), defs()
     with dg.DagsterInstance.get() as instance:
         for through in (months // 2, months, months):
-            world.land(through=through)
+            systems.land(through=through)
             run(location, LOADED, instance)
         last = max(months * 3 // 4, 1)
         ranges = {"start": "2013-01-01", "end": f"2013-{last:02}-01"}
@@ -58,7 +58,7 @@ def break_the_contract() -> None:
     """Lets a file with one more column land, and loads: nothing of it is published."""
     from floe_ingestion_defs.definitions import defs
 
-    landing = OutsideWorld().landing
+    landing = SimulatedSystems().landing
     header, row, *_ = file_of_month(landing, 1).read_text().splitlines()
     landed = landing / "flights-2014-01.csv"
     landed.write_text(f"{header},gate\n{row.replace('2013', '2014')},C12\n")

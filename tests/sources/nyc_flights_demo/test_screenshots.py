@@ -17,7 +17,14 @@ LARGEST_BYTES = 200_000
 @pytest.mark.timeout(600)
 def test_the_pictures_can_be_taken_again(tmp_path: Path) -> None:
     """Of less data, here; each waits for what it is about, and fails where that does not come."""
-    command = [sys.executable, "-m", "sources.nyc_flights.screenshots", tmp_path, "--months", "4"]
+    command = [
+        sys.executable,
+        "-m",
+        "sources.nyc_flights_demo.screenshots",
+        tmp_path,
+        "--months",
+        "4",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
     taken = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import requests
 
-from dlt_sources.nyc_flights import OutsideWorld
-from dlt_sources.nyc_flights.__main__ import main
+from dlt_sources.nyc_flights_demo.simulated_systems import SimulatedSystems
+from dlt_sources.nyc_flights_demo.simulated_systems.__main__ import main
 
 
 def test_land_says_what_is_new_and_what_there_is(
-    world: OutsideWorld, capsys: pytest.CaptureFixture[str]
+    systems: SimulatedSystems, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A second call names no new file."""
-    arguments = ["--world", str(world.folder), "land", "--through", "1"]
+    arguments = ["--folder", str(systems.folder), "land", "--through", "1"]
     assert main(arguments) == 0
     said = capsys.readouterr().out
     assert "flights-2013-01.csv" in said
@@ -28,11 +28,18 @@ def test_land_says_what_is_new_and_what_there_is(
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_serve_prints_the_environment_and_ends_on_a_signal(
-    whole_year: OutsideWorld, ending: signal.Signals
+    whole_year: SimulatedSystems, ending: signal.Signals
 ) -> None:
     """What it prints can be given to a shell; the service answers from then on."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "dlt_sources.nyc_flights", "--world", whole_year.folder, "serve"],
+        [
+            sys.executable,
+            "-m",
+            "dlt_sources.nyc_flights_demo.simulated_systems",
+            "--folder",
+            whole_year.folder,
+            "serve",
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -52,10 +59,10 @@ def test_serve_prints_the_environment_and_ends_on_a_signal(
 def test_the_world_lives_below_floe_home_unless_told_otherwise(tmp_path: Path) -> None:
     """The same FLOE_HOME that the catalog's default uses."""
     said = subprocess.run(
-        [sys.executable, "-m", "dlt_sources.nyc_flights", "status"],
+        [sys.executable, "-m", "dlt_sources.nyc_flights_demo.simulated_systems", "status"],
         env={**os.environ, "FLOE_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    assert said == f"{tmp_path / 'outside_world'}: 0 months have landed\n"
+    assert said == f"{tmp_path / 'simulated_systems'}: 0 months have landed\n"

@@ -1,4 +1,4 @@
-"""The weather service's data: observations in order, of the months that have landed, by page."""
+"""The weather service's data: ordered pages of the observations of all landed months."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dlt_sources.nyc_flights import original, settings
+from dlt_sources.nyc_flights_demo.simulated_systems import original, settings
 
 Observation = Mapping[str, str | int | float | None]
 
@@ -16,9 +16,9 @@ class Page:
     """One page of observations.
 
     Attributes:
-        observations: At most the page size asked for, by `time_hour`, then `origin`.
-        total: The number of observations that the query matches.
-        is_last: No page comes after this one.
+        observations: At most one page size of them, ordered by `time_hour`, then `origin`.
+        total: The number of observations that match the query.
+        is_last: Whether this is the last page.
     """
 
     observations: Sequence[Observation]
@@ -27,7 +27,7 @@ class Page:
 
 
 class Weather:
-    """The year's observations, of which only those of months that have landed are known yet."""
+    """The observations of the year, restricted to the landed months."""
 
     def __init__(self, landed_months: Callable[[], Set[int]]) -> None:
         self._landed_months = landed_months
@@ -35,10 +35,10 @@ class Weather:
         self._observations = sorted(observations, key=lambda o: (o["time_hour"], o["origin"]))
 
     def known(self) -> list[Observation]:
-        """The observations of the months that have landed, in order.
+        """Return the observations of the landed months, in order.
 
-        An observation belongs to the month it has on New York's clock, as a flight does, so the
-        months' observations follow each other in `time_hour` without overlap.
+        The month is that of New York's local time, as for flights, so the observations of
+        consecutive months do not overlap in `time_hour`.
         """
         landed = self._landed_months()
         return [o for o in self._observations if o["month"] in landed]
@@ -46,17 +46,17 @@ class Weather:
     def page(
         self, *, since: datetime | None, until: datetime | None = None, number: int, size: int
     ) -> Page:
-        """Reads one page.
+        """Return one page.
 
         Args:
-            since: Only observations of this `time_hour` or a later one.
-            until: Only observations of an earlier `time_hour` than this.
-            number: Which page, from 1.
-            size: Observations a page.
+            since: Inclusive lower bound of `time_hour`.
+            until: Exclusive upper bound of `time_hour`.
+            number: Number of the page, from 1.
+            size: Observations per page.
         """
         known = self.known()
-        first = bisect_left(known, since, key=_moment) if since else 0
-        end = max(bisect_left(known, until, key=_moment), first) if until else len(known)
+        first = bisect_left(known, since, key=_timestamp) if since else 0
+        end = max(bisect_left(known, until, key=_timestamp), first) if until else len(known)
         start = first + (number - 1) * size
         return Page(
             observations=known[start : min(start + size, end)],
@@ -65,7 +65,7 @@ class Weather:
         )
 
 
-def _moment(observation: Observation) -> datetime:
+def _timestamp(observation: Observation) -> datetime:
     return datetime.fromisoformat(str(observation["time_hour"]))
 
 
