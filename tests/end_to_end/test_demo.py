@@ -38,7 +38,7 @@ NOTHING = dict.fromkeys(ROWS_OF_THE_YEAR, 0)
 
 @dataclass(frozen=True)
 class Demo:
-    """One invocation of the demo: what it said, and how it left the catalog."""
+    """One invocation of the demo: its output, exit code and the resulting snapshots."""
 
     output: str
     code: int
@@ -91,7 +91,7 @@ def _run_demo(folder: Path, catalog: Catalog) -> Demo:
     return Demo(process.stdout, process.returncode, snapshots)
 
 
-def test_the_demo_ends_well_with_a_table_and_the_command_that_opens_the_ui(home: Home) -> None:
+def test_the_demo_ends_with_a_table_and_the_command_that_opens_the_ui(home: Home) -> None:
     """Each asset's row shows what each run loaded, and the total."""
     first = home.demos[0]
     assert first.code == 0, first.output
@@ -104,12 +104,12 @@ def test_the_demo_ends_well_with_a_table_and_the_command_that_opens_the_ui(home:
             f"{total:,}",
             str(home.demos[0].snapshots[name][-1]),
         ]
-    assert "Right to the row" in first.output
+    assert "All row counts are correct" in first.output
     assert first.output.rstrip().endswith("make dev")
 
 
 def test_the_tables_hold_every_row_of_the_year_once(home: Home) -> None:
-    """The counts are exact, and no key stands twice."""
+    """The counts are exact, and no key occurs twice."""
     for name, rows in ROWS_OF_THE_YEAR.items():
         table = home.read(name)
         assert table.num_rows == rows
@@ -141,22 +141,22 @@ def test_declared_columns_have_their_types_in_iceberg(home: Home) -> None:
     assert isinstance(schema.find_field("time_hour").field_type, TimestamptzType)
 
 
-def test_a_second_demo_changes_nothing_and_says_so(home: Home) -> None:
-    """Three more runs, not a row, not a snapshot."""
+def test_a_second_demo_changes_nothing(home: Home) -> None:
+    """Three more runs add neither rows nor snapshots."""
     first, second = home.demos
     assert second.code == 0, second.output
-    assert "Nothing was new, and nothing changed" in second.output
+    assert "Nothing was new and nothing changed" in second.output
     assert second.snapshots == first.snapshots
 
 
-def test_no_run_makes_a_snapshot_where_nothing_was_new(home: Home) -> None:
+def test_no_run_creates_a_snapshot_if_nothing_was_new(home: Home) -> None:
     """Flights and weather were new twice, the reference tables once."""
     snapshots = {name: len(ids) for name, ids in home.demos[-1].snapshots.items()}
     assert snapshots["flights"] == 2
     assert all(snapshots[name] == 1 for name in ("airlines", "airports", "planes"))
 
 
-def test_the_runs_and_materializations_stand_on_the_instance_that_the_ui_opens(home: Home) -> None:
+def test_the_instance_of_the_ui_has_the_runs_and_materializations(home: Home) -> None:
     """Six runs of the job, all successful, with the numbers in their metadata."""
     with dg.DagsterInstance.from_config(str(home.folder / "dagster")) as instance:
         runs = instance.get_runs()
@@ -174,7 +174,7 @@ def test_the_runs_and_materializations_stand_on_the_instance_that_the_ui_opens(h
 @pytest.mark.all_cases
 @pytest.mark.parametrize("last_line", ["Jan-Jun: flights", "Jan-Jun: planes", "Jul-Dec: flights"])
 def test_a_demo_that_was_killed_is_completed_by_the_next(tmp_path: Path, last_line: str) -> None:
-    """Killed in the middle of a load: the next one ends with every row of the year, once."""
+    """Killed in the middle of a load: the next demo completes the year, each row once."""
     command, environment = _command(tmp_path)
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout
@@ -185,4 +185,4 @@ def test_a_demo_that_was_killed_is_completed_by_the_next(tmp_path: Path, last_li
         command, env=environment, capture_output=True, text=True, check=False
     )
     assert completed.returncode == 0, completed.stdout + completed.stderr
-    assert "Right to the row" in completed.stdout
+    assert "All row counts are correct" in completed.stdout

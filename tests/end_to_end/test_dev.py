@@ -33,8 +33,8 @@ KEYS = {
     "ingestion__nyc_reference__planes",
     "ingestion__nyc_weather__weather",
 }
-# Beside what the job loads: a source with partitions has a job of its own, and a table that others
-# write is only observed.
+# Not loaded by the job: a partitioned source has a job of its own, and the table of another writer
+# is only observed.
 OTHERS = {"ingestion__nyc_weather_history__weather_history", "silver/delays"}
 
 
@@ -45,7 +45,7 @@ OTHERS = {"ingestion__nyc_weather_history__weather_history", "silver/delays"}
 def test_dev_opens_a_ui_that_materializes_every_asset_and_ends_with_all_its_children(
     tmp_path: Path, ending: signal.Signals
 ) -> None:
-    """Everything is loaded from workspace.yaml, its systems is served, and nothing is left."""
+    """It loads workspace.yaml, serves the simulated systems, and leaves no process behind."""
     port, said = _free_port(), tmp_path / "said"
     with said.open("w") as output:
         process = psutil.Popen(
@@ -73,11 +73,11 @@ def test_dev_opens_a_ui_that_materializes_every_asset_and_ends_with_all_its_chil
     assert run["status"] == "SUCCESS"
     assert _keys(run["assetMaterializations"]) == KEYS
     assert (tmp_path / "dagster" / "dagster.yaml").exists()
-    assert f"The UI is at http://127.0.0.1:{port};" in said.read_text()
+    assert f"The Dagster UI is at http://127.0.0.1:{port}." in said.read_text()
 
 
-def test_dev_says_why_the_ui_cannot_be_opened_and_what_to_do(tmp_path: Path) -> None:
-    """A port that is taken ends it at once, before anything was started."""
+def test_dev_rejects_a_port_in_use_before_it_starts_anything(tmp_path: Path) -> None:
+    """The error names the port and the way to use another."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -91,7 +91,7 @@ def test_dev_says_why_the_ui_cannot_be_opened_and_what_to_do(tmp_path: Path) -> 
         )
 
     assert done.returncode == 1
-    assert f"another program listens on port {port}" in done.stderr
+    assert f"port {port} is already in use" in done.stderr
     assert "make dev PORT=" in done.stderr
     assert list(tmp_path.iterdir()) == []
 

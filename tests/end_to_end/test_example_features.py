@@ -1,4 +1,4 @@
-"""What the worked example shows of Dagster beside its loads."""
+"""The Dagster features of the worked example beside its loads."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ MONTHS = {
 
 @dataclass(frozen=True)
 class Example:
-    """The worked example, when the months up to March have landed and were loaded."""
+    """The worked example with January to March landed and loaded."""
 
     systems: SimulatedSystems
     location: dg.Definitions
@@ -65,8 +65,8 @@ def rows_of(table: str, columns: tuple[str, ...] = ("*",)) -> pa.Table:
     return open_catalog().load_table(table).scan(selected_fields=columns).to_arrow()
 
 
-def test_every_check_holds_but_the_one_that_shows_old_data(example: Example) -> None:
-    """There is one of each kind; the weather ends in 2013, which is a warning."""
+def test_every_check_passes_except_the_one_of_a_stale_source(example: Example) -> None:
+    """One check of each kind; the weather ends in 2013, which is a warning."""
     loaded = {
         key
         for key in example.location.resolve_asset_graph().asset_check_keys
@@ -90,8 +90,8 @@ def test_every_check_holds_but_the_one_that_shows_old_data(example: Example) -> 
     assert evaluation.severity == dg.AssetCheckSeverity.WARN
 
 
-def test_months_of_the_weather_are_loaded_again_in_one_run(example: Example) -> None:
-    """A backfill of a range: the same rows as the incremental source has for those months."""
+def test_a_backfill_reloads_a_range_of_months_in_one_run(example: Example) -> None:
+    """It loads the same rows as the incremental source has for those months."""
     job = example.location.resolve_job_def(HISTORY)
     for _ in range(2):
         assert job.execute_in_process(instance=example.instance, tags=MONTHS).success
@@ -107,7 +107,7 @@ def test_months_of_the_weather_are_loaded_again_in_one_run(example: Example) -> 
 
 
 def test_a_file_that_lands_is_loaded_by_a_sensor(example: Example) -> None:
-    """The second look that finds the same files asks for the run."""
+    """The second tick that finds the same listing requests the run."""
     first = example.look("ingestion__nyc_flights_new_files")
     second = example.look("ingestion__nyc_flights_new_files", first.cursor)
 
@@ -115,10 +115,10 @@ def test_a_file_that_lands_is_loaded_by_a_sensor(example: Example) -> None:
     assert len(second.run_requests) == 1
 
 
-def test_what_others_make_of_the_flights_is_observed(
+def test_a_table_of_another_writer_is_observed(
     example: Example, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And stands downstream of the flights in the lineage."""
+    """It is downstream of the flights in the lineage."""
     assert example.look("snapshots__silver__delays").asset_events == []
     assert simulate(["analyse"]) == 0
     assert "9 rows" in capsys.readouterr().out
@@ -132,10 +132,10 @@ def test_what_others_make_of_the_flights_is_observed(
     assert node.parent_keys == {dg.AssetKey("ingestion__nyc_flights__flights")}
 
 
-def test_analysts_say_what_to_load_first(
+def test_analysts_need_loaded_flights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where nothing was loaded, there is nothing to look at."""
+    """The error says how to load them."""
     monkeypatch.setenv("FLOE_HOME", str(tmp_path))
 
     assert simulate(["analyse"]) == 1

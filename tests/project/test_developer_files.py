@@ -59,7 +59,9 @@ def test_the_example_environment_reaches_pyiceberg(tmp_path):
 @pytest.mark.parametrize("path", NAMING_TARGETS, ids=lambda path: path.name)
 def test_every_make_target_that_is_named_exists(path):
     """No document and no workflow sends anybody to a target that is not there."""
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    makefiles = [ROOT / "Makefile", *ROOT.glob("*.mk")]
+    text = "\n".join(makefile.read_text() for makefile in makefiles)
+    targets = set(re.findall(r"^([a-z-]+):", text, re.MULTILINE))
     named = re.findall(r"(?:`|\$ |run: )make ([a-z-]+)", path.read_text())
     assert set(named) <= targets
 

@@ -35,7 +35,7 @@ def months(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_two_months_load_exactly_what_is_new_each_time(
     stack: Stack, months: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All three sources: each row once, and nothing again when nothing is new."""
+    """All three systems: each row once, and no row when nothing is new."""
     for name in ("FLOE_HOME", "DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY"):
         monkeypatch.setenv(name, os.environ.get(name, ""))  # Put back what the next line changes.
     prepare_local_instance()
@@ -48,7 +48,7 @@ def test_two_months_load_exactly_what_is_new_each_time(
         for month in (1, 2, None):
             if month is not None:
                 shutil.copy(file_of_month(months, month), systems.landing)
-            systems.land(through=1)  # Nothing is left to land but the reference database.
+            systems.land(through=1)  # Only builds the reference database.
             held = systems.count_rows()
             run = run_job(job, f"{month or 'nothing'} new", lambda done: None)
             loaded.append({name: load.rows_loaded for name, load in run.loads.items()})
@@ -69,7 +69,7 @@ def test_two_months_load_exactly_what_is_new_each_time(
     indirect=True,
 )
 def test_the_whole_year_is_right_to_the_row(stack: Stack) -> None:
-    """The demo, as somebody runs it whose environment names another catalog than the embedded."""
+    """The demo with a catalog from the environment instead of the embedded one."""
     done = subprocess.run(
         [sys.executable, "-m", "dlt_sources.nyc_flights_demo"],
         env={**os.environ, **stack.environment, "NO_COLOR": "1"},
@@ -77,7 +77,7 @@ def test_the_whole_year_is_right_to_the_row(stack: Stack) -> None:
         text=True,
         check=False,
     )
-    assert "Right to the row" in done.stdout, done.stdout + done.stderr
+    assert "All row counts are correct" in done.stdout, done.stdout + done.stderr
     assert done.returncode == 0
     assert not (stack.folder / "floe" / "catalog.db").exists()
     flights = stack.catalog().load_table("bronze.flights")

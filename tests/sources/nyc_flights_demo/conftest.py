@@ -8,13 +8,13 @@ from dlt_sources.nyc_flights_demo.simulated_systems import SimulatedSystems
 
 @pytest.fixture
 def systems(tmp_path: Path) -> SimulatedSystems:
-    """A systems in which nothing has happened yet."""
+    """Systems in which nothing has landed yet."""
     return SimulatedSystems(tmp_path / "systems")
 
 
 @pytest.fixture(scope="session")
 def whole_year(tmp_path_factory: pytest.TempPathFactory) -> SimulatedSystems:
-    """A systems in which all twelve months have landed; not to be changed."""
+    """Systems in which all twelve months have landed; read-only."""
     systems = SimulatedSystems(tmp_path_factory.mktemp("whole_year"))
     systems.land(through=12)
     return systems

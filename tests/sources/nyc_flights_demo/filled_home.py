@@ -1,4 +1,4 @@
-"""The worked example's home, filled for the pictures: as `make demo` does, and some more."""
+"""A FLOE_HOME for the screenshots: loaded as by `make demo`, and more."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FLIGHTS = "ingestion__nyc_flights"
 
 @contextmanager
 def serving_systems() -> Iterator[dict[str, str]]:
-    """Serves the outside systems below FLOE_HOME, with the environment that the location needs."""
+    """Serve the simulated systems below FLOE_HOME, with the environment of the location."""
     prepare_local_instance()
     with SimulatedSystems().serve() as environment:
         os.environ.update(environment)
@@ -29,10 +29,10 @@ def serving_systems() -> Iterator[dict[str, str]]:
 
 
 def load_months(months: int) -> None:
-    """Loads as the demo does, and the weather's history but for its last months.
+    """Load as the demo does, and the weather's history except for its last months.
 
     Args:
-        months: How many months land, half of them before the first load.
+        months: Number of months to land, half of them before the first load.
     """
     from floe_ingestion_defs.definitions import defs
 
@@ -55,7 +55,7 @@ def load_months(months: int) -> None:
 
 
 def break_the_contract() -> None:
-    """Lets a file with one more column land, and loads: nothing of it is published."""
+    """Land a file with an undeclared column, and load it: nothing is published."""
     from floe_ingestion_defs.definitions import defs
 
     landing = SimulatedSystems().landing
@@ -80,4 +80,4 @@ def run(
         raise_on_error=False,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
-    assert result.success == succeeds, f"{job} ended otherwise than expected"
+    assert result.success == succeeds, f"{job}: unexpected outcome"

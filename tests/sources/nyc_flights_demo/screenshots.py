@@ -1,7 +1,7 @@
-"""Takes the pictures of the documents: `make screenshots`.
+"""Take the screenshots of the documentation: `make screenshots`.
 
-Every tab of an asset of the worked example is opened, and what should be there is waited for. It
-works in a folder of its own, and leaves nothing but the pictures.
+Opens tabs of the example's assets and waits for their content. It works in a temporary folder, and
+leaves only the screenshots.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ FLIGHTS = "/assets/ingestion__nyc_flights__flights"
 HISTORY = "/assets/ingestion__nyc_weather_history__weather_history"
 
 _WIDTH, _HEIGHT = 1280, 860
-# What moves on its own, such as an edge being drawn, has come to rest by then.
+# Animations, such as edges being drawn, have ended by then.
 _MILLISECONDS_TO_SETTLE = 1_000
 _MILLISECONDS_FOR_AN_ANSWER = 60_000
 
 
 def asset_overview(page: Page) -> None:
-    """What a table is, how it stands, and who answers for it."""
+    """A table: its columns, status and owners."""
     page.goto(f"{FLIGHTS}?view=overview")
     for text in ("bronze.flights", "Passing", "operations", "Minutes; negative is early."):
         expect(page.get_by_text(text, exact=True).first).to_be_visible()
 
 
 def asset_plots(page: Page) -> None:
-    """The numbers of the loads over time."""
+    """The metadata of the loads over time."""
     page.goto(f"{FLIGHTS}?view=overview")
     button(page, "Plots").click()
     for name in ("bytes_added", "dagster/row_count", "rows_loaded"):
@@ -47,21 +47,21 @@ def asset_plots(page: Page) -> None:
 
 
 def asset_partitions(page: Page) -> None:
-    """The months of the weather, of which the last are missing."""
+    """The months of the weather; the last ones are missing."""
     page.goto(f"{HISTORY}?view=partitions&partition=2013-01-01")
     for text in ("rows_in_range", "bronze.weather_history"):
         expect(page.get_by_text(text, exact=True)).to_be_visible()
 
 
 def asset_lineage(page: Page) -> None:
-    """What is made of a table."""
+    """The tables derived from a table."""
     page.goto(f"{FLIGHTS}?view=lineage")
     expect(page.get_by_text("Observed", exact=True)).to_be_visible()
 
 
 def broken_contract(page: Page) -> None:
-    """A check that kept rows from being published."""
-    # In a thread of its own, for Playwright has an asyncio loop in this one.
+    """A failed check that kept rows from being published."""
+    # In another thread, because Playwright runs an asyncio loop in this one.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(filled_home.break_the_contract).result()
     page.goto(f"{FLIGHTS}?view=checks")
@@ -75,7 +75,7 @@ PICTURES: tuple[Callable[[Page], None], ...] = (
     asset_plots,
     asset_partitions,
     asset_lineage,
-    # The last one, for it fails a load.
+    # The last one, because it fails a load.
     broken_contract,
 )
 
@@ -85,11 +85,11 @@ def button(page: Page, text: str) -> Locator:
 
 
 def take_pictures(folder: Path, months: int) -> list[Path]:
-    """Loads some months in a home of its own, and takes all pictures.
+    """Load some months in a temporary FLOE_HOME, and take all screenshots.
 
     Args:
-        folder: Where the pictures go.
-        months: How many months land.
+        folder: Folder of the screenshots.
+        months: Number of months to land.
     """
     folder.mkdir(parents=True, exist_ok=True)
     taken = []
@@ -119,8 +119,8 @@ def take_pictures(folder: Path, months: int) -> list[Path]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where the pictures go")
-    parser.add_argument("--months", type=int, default=12, help="how many months land")
+    parser.add_argument("folder", type=Path, help="folder of the screenshots")
+    parser.add_argument("--months", type=int, default=12, help="number of months to land")
     options = parser.parse_args()
     for picture in take_pictures(options.folder, options.months):
         print(f"{picture}  {picture.stat().st_size // 1000} kB")

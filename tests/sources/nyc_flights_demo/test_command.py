@@ -12,10 +12,10 @@ from dlt_sources.nyc_flights_demo.simulated_systems import SimulatedSystems
 from dlt_sources.nyc_flights_demo.simulated_systems.__main__ import main
 
 
-def test_land_says_what_is_new_and_what_there_is(
+def test_land_lists_the_new_files_and_the_rows_of_each_table(
     systems: SimulatedSystems, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A second call names no new file."""
+    """A second call lists no new file."""
     arguments = ["--folder", str(systems.folder), "land", "--through", "1"]
     assert main(arguments) == 0
     said = capsys.readouterr().out
@@ -30,7 +30,7 @@ def test_land_says_what_is_new_and_what_there_is(
 def test_serve_prints_the_environment_and_ends_on_a_signal(
     whole_year: SimulatedSystems, ending: signal.Signals
 ) -> None:
-    """What it prints can be given to a shell; the service answers from then on."""
+    """A shell can evaluate the output; the service is ready once it is printed."""
     process = subprocess.Popen(
         [
             sys.executable,
@@ -44,20 +44,21 @@ def test_serve_prints_the_environment_and_ends_on_a_signal(
         text=True,
     )
     assert process.stdout
-    lines = [process.stdout.readline() for _ in range(4)]
+    lines = [process.stdout.readline() for _ in range(5)]
     environment = dict(
         line.removeprefix("export ").strip().split("=", 1) for line in lines if "export" in line
     )
     url = environment["NYC_FLIGHTS_WEATHER_URL"]
-    assert requests.get(f"{url}/weather", timeout=30).json()["total"] == 26_115
+    key = {"Authorization": f"Bearer {environment['NYC_FLIGHTS_WEATHER_API_KEY']}"}
+    assert requests.get(f"{url}/weather", headers=key, timeout=30).json()["total"] == 26_115
     assert Path(environment["NYC_FLIGHTS_LANDING"]) == whole_year.landing
     assert environment["NYC_FLIGHTS_DATABASE"] == f"sqlite:///{whole_year.database}"
     process.send_signal(ending)
     assert process.wait(30) == 0
 
 
-def test_the_world_lives_below_floe_home_unless_told_otherwise(tmp_path: Path) -> None:
-    """The same FLOE_HOME that the catalog's default uses."""
+def test_the_default_folder_is_below_floe_home(tmp_path: Path) -> None:
+    """The same FLOE_HOME as that of the default catalog."""
     said = subprocess.run(
         [sys.executable, "-m", "dlt_sources.nyc_flights_demo.simulated_systems", "status"],
         env={**os.environ, "FLOE_HOME": str(tmp_path)},

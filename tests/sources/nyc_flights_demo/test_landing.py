@@ -16,7 +16,7 @@ def _fingerprints(folder: Path) -> dict[str, tuple[int, int]]:
     return {p.name: (p.stat().st_mtime_ns, p.stat().st_ino) for p in folder.iterdir()}
 
 
-def test_the_year_lands_as_one_file_a_month_with_every_flight_once(
+def test_the_year_lands_as_one_file_per_month_with_every_flight_once(
     whole_year: SimulatedSystems,
 ) -> None:
     """336,776 flights, each in its month's file, under the original's header."""
@@ -31,16 +31,16 @@ def test_the_year_lands_as_one_file_a_month_with_every_flight_once(
     assert flights.total() == len(flights) == 336_776
 
 
-def test_a_missing_value_lands_as_the_text_that_the_original_has(
+def test_a_missing_value_lands_as_na(
     whole_year: SimulatedSystems,
 ) -> None:
-    """To read `NA` as missing is the reader's work, as with real files."""
+    """The reader has to interpret `NA`, as with real files."""
     with landing.file_of_month(whole_year.landing, 1).open(newline="") as file:
         assert sum(row["dep_time"] == "NA" for row in csv.DictReader(file)) == 521
 
 
 def test_landing_again_changes_no_file(systems: SimulatedSystems) -> None:
-    """A file that has landed is never written again, not even with the same content."""
+    """A landed file is never rewritten, not even with the same content."""
     assert len(systems.land(through=2)) == 2
     before = _fingerprints(systems.landing)
     assert systems.land(through=2) == []
@@ -49,19 +49,19 @@ def test_landing_again_changes_no_file(systems: SimulatedSystems) -> None:
     assert before.items() <= _fingerprints(systems.landing).items()
 
 
-def test_modification_times_rise_in_the_order_in_which_files_become_visible(
+def test_modification_times_increase_in_the_order_in_which_files_become_visible(
     systems: SimulatedSystems,
 ) -> None:
-    """A reader that keeps the newest modification time as its cursor misses no file."""
+    """A reader whose cursor is the newest modification time misses no file."""
     systems.land(through=4)
     times = [landing.file_of_month(systems.landing, m).stat().st_mtime_ns for m in range(1, 5)]
     assert times == sorted(times)
 
 
-def test_a_file_that_is_being_written_is_not_seen_and_a_killed_landing_starts_over(
+def test_a_partial_file_is_invisible_and_overwritten(
     systems: SimulatedSystems,
 ) -> None:
-    """What a killed process leaves matches no glob, is no landed month, and is overwritten."""
+    """The leftover of a killed process matches no glob and is not a landed month."""
     systems.landing.mkdir(parents=True)
     leftover = systems.landing / ".flights-2013-01.csv.part"
     leftover.write_text("year,month\n2013,")
@@ -72,8 +72,8 @@ def test_a_file_that_is_being_written_is_not_seen_and_a_killed_landing_starts_ov
     assert landing.count_landed_flights(systems.landing) == 27_004
 
 
-def test_a_landing_that_is_killed_leaves_only_whole_files(systems: SimulatedSystems) -> None:
-    """Killed at any moment: every file that is there under its name has its whole month."""
+def test_a_landing_that_is_killed_leaves_only_complete_files(systems: SimulatedSystems) -> None:
+    """Killed at any time: every file with a final name contains its whole month."""
     command = [
         sys.executable,
         "-m",
@@ -93,10 +93,10 @@ def test_a_landing_that_is_killed_leaves_only_whole_files(systems: SimulatedSyst
 
 
 @pytest.mark.parametrize("through", [0, 13, -1])
-def test_a_month_that_is_none_is_refused_and_nothing_lands(
+def test_an_invalid_month_is_rejected_and_nothing_lands(
     systems: SimulatedSystems, through: int
 ) -> None:
-    """The error says which months there are."""
+    """The error names the valid months."""
     with pytest.raises(ValueError, match="1 to 12"):
         systems.land(through=through)
     assert not systems.folder.exists()
@@ -105,7 +105,7 @@ def test_a_month_that_is_none_is_refused_and_nothing_lands(
 def test_without_the_package_the_error_names_the_extra(
     systems: SimulatedSystems, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The package is in the extra `demo`, which a production install does not have."""
+    """The package is in the extra `demo`, which a production install does not include."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(RuntimeError, match=r"floe-ingestion-defs\[demo\]"):
         systems.land(through=1)

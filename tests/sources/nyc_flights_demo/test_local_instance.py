@@ -10,11 +10,11 @@ from dlt_sources.nyc_flights_demo.local_instance import prepare_local_instance
 def _environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOE_HOME", str(tmp_path))
     for name in ("DAGSTER_HOME", "RUNTIME__DLTHUB_TELEMETRY", "DAGSTER_DISABLE_TELEMETRY"):
-        monkeypatch.setenv(name, "somebody's own")
+        monkeypatch.setenv(name, "set by the user")
 
 
-def test_the_instance_stands_below_floe_home_with_telemetry_off(tmp_path: Path) -> None:
-    """Also where a DAGSTER_HOME was set: the worked example keeps off a real instance."""
+def test_the_instance_is_below_floe_home_with_telemetry_off(tmp_path: Path) -> None:
+    """Also where a DAGSTER_HOME was set: the example never writes to a real instance."""
     assert prepare_local_instance() == tmp_path / "dagster"
     assert os.environ["DAGSTER_HOME"] == str(tmp_path / "dagster")
     assert os.environ["RUNTIME__DLTHUB_TELEMETRY"] == "false"
@@ -22,8 +22,8 @@ def test_the_instance_stands_below_floe_home_with_telemetry_off(tmp_path: Path) 
     assert "telemetry:\n  enabled: false\n" in written
 
 
-def test_a_configuration_that_somebody_changed_stays(tmp_path: Path) -> None:
-    """It is written only where there is none."""
+def test_an_edited_configuration_is_kept(tmp_path: Path) -> None:
+    """It is written only if it does not exist."""
     configuration = prepare_local_instance() / "dagster.yaml"
     configuration.write_text("telemetry:\n  enabled: false\nlocal_artifact_storage: {}\n")
     before = configuration.read_text()

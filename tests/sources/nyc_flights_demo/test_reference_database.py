@@ -16,7 +16,7 @@ def _query(systems: SimulatedSystems, sql: str) -> list[tuple[object, ...]]:
         return connection.execute(sql).fetchall()
 
 
-def test_every_row_of_the_original_is_there_under_its_key(whole_year: SimulatedSystems) -> None:
+def test_every_row_of_the_original_exists_under_its_key(whole_year: SimulatedSystems) -> None:
     """16 airlines, 1,458 airports, 3,322 planes, and a primary key on each table."""
     counts = reference_database.count_rows(whole_year.database)
     assert counts == {"airlines": 16, "airports": 1_458, "planes": 3_322}
@@ -38,7 +38,7 @@ def test_numbers_are_numbers_and_missing_values_are_null(whole_year: SimulatedSy
     assert _query(whole_year, "SELECT count(*) - count(tzone) FROM airports") == [(3,)]
 
 
-def test_sqlalchemy_reflects_types_that_values_come_out_right_with(
+def test_sqlalchemy_reflects_the_types_of_the_values(
     whole_year: SimulatedSystems,
 ) -> None:
     """Python values read through reflection are int, float, str, datetime or None."""
@@ -56,15 +56,15 @@ def test_sqlalchemy_reflects_types_that_values_come_out_right_with(
 
 
 def test_no_two_rows_of_a_table_have_the_same_updated_at(whole_year: SimulatedSystems) -> None:
-    """A cursor on it has an exact place to go on from."""
+    """A cursor on it resumes at an exact row."""
     for name, rows in reference_database.count_rows(whole_year.database).items():
         assert _query(whole_year, f"SELECT count(DISTINCT updated_at) FROM {name}") == [(rows,)]
 
 
-def test_building_again_adds_nothing_and_keeps_what_somebody_edited(
+def test_building_again_adds_nothing_and_keeps_edited_rows(
     systems: SimulatedSystems,
 ) -> None:
-    """Not a byte of the file changes; a lost row comes back, an edited one stays."""
+    """The file is unchanged; a deleted row is restored, an edited one is kept."""
     assert reference_database.build_database(systems.database) == 16 + 1_458 + 3_322
     before = systems.database.read_bytes()
     assert reference_database.build_database(systems.database) == 0

@@ -1,21 +1,46 @@
-"""`make remove-example`, on a copy of the repository: what is left is whole."""
+"""Removing the example as CONTRIBUTING.md describes, from a copy of the repository."""
 
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from dlt_sources.nyc_flights.remove import remove_example
+import requests
 
-ROOT = Path(__file__).resolve().parents[3]
-EXAMPLE = re.compile("nyc", re.IGNORECASE)
+from dlt_sources.nyc_flights_demo.simulated_systems.settings import project_root
+
+ROOT = project_root()
+COMMAND = re.compile(r"^\$ (rm -r (?:.*\\\n)*.*)$", re.MULTILINE)
+SECTION = re.compile(r"the section \*([^*]+)\* of `README.md`")
+ASSETS = '{"query": "{ assetNodes { assetKey { path } } }"}'
 
 
-def copy_repository(folder: Path) -> Path:
-    """Copy what git has, or would take."""
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository without the example, and with a source of its own."""
+    folder = tmp_path_factory.mktemp("copied")
+    _copy_repository(folder)
+    instructions = (folder / "CONTRIBUTING.md").read_text()
+    (command,), (section,) = COMMAND.findall(instructions), SECTION.findall(instructions)
+    subprocess.run(["bash", "-euc", command], cwd=folder, check=True)
+    readme = folder / "README.md"
+    text, removed = re.subn(
+        rf"^## {section}\n.*?(?=^## )", "", readme.read_text(), flags=re.MULTILINE | re.DOTALL
+    )
+    assert removed == 1
+    readme.write_text(text)
+    _run("floe_ingestion_defs.scaffold.new_source", "shop", cwd=folder)
+    return folder
+
+
+def _copy_repository(folder: Path) -> None:
+    """Copy what git tracks, or would track."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -27,87 +52,119 @@ def copy_repository(folder: Path) -> Path:
         if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
-    return folder
 
 
-def run(*arguments: str, cwd: Path) -> str:
-    """Run a module of this environment on the copy, whose packages come first."""
+def _environment(copy: Path) -> dict[str, str]:
+    """The copy's packages take precedence over the installed ones."""
+    paths = {"PYTHONPATH": str(copy), "FLOE_HOME": str(copy / ".floe"), "DAGSTER_HOME": ""}
+    return {**os.environ, **paths, "DAGSTER_DISABLE_TELEMETRY": "1"}
+
+
+def _run(*arguments: str, cwd: Path) -> str:
+    """Run a module of this Python environment on the copy."""
+    return _check_output([sys.executable, "-m", *arguments], cwd)
+
+
+def _make(*arguments: str) -> list[str]:
+    """The command line of make, with this Python environment taken as the copy's."""
+    environment = Path(sys.prefix)
+    return ["make", f"VENV={environment}", "-o", f"{environment}/.installed", *arguments]
+
+
+def _check_output(command: list[str], cwd: Path) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(cwd), "DAGSTER_DISABLE_TELEMETRY": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
+        command, cwd=cwd, env=_environment(cwd), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
-def removed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A copy without the example, and what the command said."""
-    copy = copy_repository(tmp_path_factory.mktemp("copied"))
-    return copy, run("dlt_sources.nyc_flights.remove", cwd=copy)
-
-
-def test_nothing_of_it_is_left_but_what_the_command_names(removed: tuple[Path, str]) -> None:
-    """No folder, no target, no variable, no test; only mentions, each of which it lists."""
-    copy, said = removed
+def test_no_file_of_the_example_is_left(copy: Path) -> None:
+    """Only what CONTRIBUTING.md names still mentions it, and a few files that mention the data."""
     files = [path for path in copy.rglob("*") if path.is_file() and "__pycache__" not in str(path)]
-    assert not [path for path in files if EXAMPLE.search(str(path.relative_to(copy)))]
+    names = {str(path.relative_to(copy)) for path in files}
+    assert not [name for name in names if "nyc" in name or "example.mk" in name]
     mentions = {
         str(path.relative_to(copy))
         for path in files
-        if path.suffix != ".png" and EXAMPLE.search(path.read_text("utf-8", "ignore"))
+        if path.suffix != ".png" and re.search("nyc", path.read_text("utf-8", "ignore"), re.I)
     }
-    assert mentions == set(re.findall(r"^  (\S+)$", said, re.MULTILINE))
-    assert mentions <= {
+    assert {name for name in mentions if not name.startswith("deploy/")} <= {
+        ".env.example",
         "CHANGELOG.md",
+        "CONTRIBUTING.md",
         "benchmarks/flights.py",
         "constraints.txt",
         "floe_ingestion_defs/contracts/errors.py",
         "pyproject.toml",
     }
-    assert "worked example" not in (copy / "README.md").read_text()
 
 
-def test_the_location_and_the_linters_have_nothing_against_what_is_left(
-    removed: tuple[Path, str],
-) -> None:
-    """An empty location loads; no import leads to what is gone."""
-    copy, _ = removed
-    validated = run("dagster", "definitions", "validate", cwd=copy)
-    assert "All code locations passed validation" in validated
-    run("ruff", "check", "--no-cache", cwd=copy)
-    run("ruff", "format", "--check", "--no-cache", cwd=copy)
+def test_the_location_is_valid_with_a_new_source(copy: Path) -> None:
+    """YAML and definitions are valid; no import leads to a deleted module."""
+    program = str(Path(sys.executable).with_name("dg"))
+    _check_output([program, "check", "yaml"], copy)
+    assert "loaded successfully" in _check_output([program, "check", "defs"], copy)
 
 
-def test_every_test_that_is_left_can_be_run_and_those_of_the_documents_pass(
-    removed: tuple[Path, str],
-) -> None:
-    """The links, the targets of make and the variables that documents name are there."""
-    copy, _ = removed
-    collected = run("pytest", "--collect-only", "-q", "-p", "no:cacheprovider", cwd=copy)
+def test_linters_and_the_tests_of_the_documents_pass(copy: Path) -> None:
+    """Every test can be collected; links, make targets and variables of the documents exist."""
+    _run("ruff", "check", "--no-cache", cwd=copy)
+    _run("ruff", "format", "--check", "--no-cache", cwd=copy)
+    collected = _run("pytest", "--collect-only", "-q", "-p", "no:cacheprovider", cwd=copy)
     assert "error" not in collected.splitlines()[-1]
     documents = ["tests/project/test_developer_files.py", "tests/deployment/test_compose.py"]
     links = ["tests/project/test_docs.py", "-k", "not python_of_a_page"]
-    run("pytest", "-q", "-p", "no:cacheprovider", *documents, *links, cwd=copy)
+    _run("pytest", "-q", "-p", "no:cacheprovider", *documents, *links, cwd=copy)
 
 
-def test_make_still_lists_its_targets_and_opens_the_ui(removed: tuple[Path, str]) -> None:
-    """`make dev` now opens the UI on the project's own instance."""
-    copy, _ = removed
-    shown = subprocess.run(["make", "-n", "help", "dev"], cwd=copy, capture_output=True, text=True)
-    assert shown.returncode == 0, shown.stderr
-    assert "dagster dev -w workspace.yaml" in shown.stdout
-    assert "demo" not in (copy / "Makefile").read_text()
+def test_make_help_lists_the_targets_without_the_example(copy: Path) -> None:
+    """`make dev` belongs to the project, `make demo` to the example."""
+    targets = set(re.findall(r"^  make (\S+)", _check_output(_make("help"), copy), re.MULTILINE))
+    assert {"dev", "new-source", "test", "lint"} <= targets
+    assert not {"demo", "clean-demo", "screenshots"} & targets
 
 
-def test_a_second_time_changes_nothing(removed: tuple[Path, str]) -> None:
-    """It says that the example is gone already."""
-    copy, _ = removed
-    before = (copy / "README.md").read_text()
-    with pytest.raises(FileNotFoundError, match="removed already"):
-        remove_example(copy)
-    assert (copy / "README.md").read_text() == before
+@pytest.mark.timeout(600)
+def test_make_dev_opens_the_ui_with_the_new_source(copy: Path) -> None:
+    """On an instance below FLOE_HOME."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    with (copy / "output").open("w") as output:
+        process = subprocess.Popen(
+            _make("dev", f"PORT={port}"),
+            cwd=copy,
+            env=_environment(copy),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        keys = _wait_for_assets(port, process)
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(60)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert keys == [["ingestion__shop__items"]], (copy / "output").read_text()
+    assert (copy / ".floe" / "dagster").is_dir()
+
+
+def _wait_for_assets(port: int, process: subprocess.Popen[bytes]) -> list[list[str]]:
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            answer = requests.post(
+                f"http://127.0.0.1:{port}/graphql",
+                data=ASSETS,
+                headers={"Content-Type": "application/json"},
+                timeout=60,
+            ).json()
+        except requests.ConnectionError:
+            answer = {}
+        if nodes := answer.get("data", {}).get("assetNodes"):
+            return [node["assetKey"]["path"] for node in nodes]
+        time.sleep(0.5)
+    return []

@@ -33,8 +33,8 @@ def _text(renderable: object, width: int = 140) -> str:
     return out.getvalue()
 
 
-def test_a_run_that_loads_exactly_what_is_new_is_without_fault() -> None:
-    """On an empty catalog that is everything, on a full one nothing."""
+def test_a_run_that_loads_exactly_the_new_rows_has_no_fault() -> None:
+    """All rows on an empty catalog, none on a full one."""
     year = dict(ROWS_OF_THE_YEAR)
     for before, new in ((EMPTY, year), (WHOLE, NOTHING)):
         assert not report.find_faults_of_run(
@@ -48,22 +48,22 @@ def test_a_run_that_loads_exactly_what_is_new_is_without_fault() -> None:
     [
         (
             _load("flights", 1),
-            "run “a run”, flights: loaded 1 rows where 0 were new",
+            "run “a run”, flights: loaded 1 rows, expected 0",
         ),
         (
             replace(_load("flights", 0), total_rows=336_775),
-            "run “a run”, flights: the table has 336,775 rows where 336,776 are right",
+            "run “a run”, flights: the table has 336,775 rows, expected 336,776",
         ),
         (
             replace(_load("flights", 0), snapshot_id=8),
-            "run “a run”, flights: a snapshot was made though nothing was new",
+            "run “a run”, flights: a snapshot was created although nothing was new",
         ),
     ],
 )
-def test_a_wrong_number_is_named_with_its_run_its_table_and_what_is_right(
+def test_a_wrong_count_is_reported_with_its_run_its_table_and_the_expected_count(
     load: AssetLoad, fault: str
 ) -> None:
-    """One wrong thing, one sentence."""
+    """One sentence per difference."""
     run = _run("a run", NOTHING)
     run = replace(run, loads={**run.loads, "flights": load})
     found = report.find_faults_of_run(run, before=WHOLE, new_rows=NOTHING, held=ROWS_OF_THE_YEAR)
@@ -71,7 +71,7 @@ def test_a_wrong_number_is_named_with_its_run_its_table_and_what_is_right(
 
 
 def test_an_asset_that_was_not_materialized_is_a_fault() -> None:
-    """A run that leaves one out is not a success."""
+    """A run that leaves an asset out is not a success."""
     run = _run("a run", NOTHING)
     run = replace(run, loads={k: v for k, v in run.loads.items() if k != "weather"})
     found = report.find_faults_of_run(run, before=WHOLE, new_rows=NOTHING, held=ROWS_OF_THE_YEAR)
@@ -79,15 +79,15 @@ def test_an_asset_that_was_not_materialized_is_a_fault() -> None:
 
 
 def test_a_table_that_lacks_a_row_of_the_year_is_a_fault() -> None:
-    """Also where every run did what it should."""
+    """Also where every single run was correct."""
     lacking = {**WHOLE, "airlines": TableState(15, snapshot_id=7)}
     assert report.find_faults_of_year(lacking) == [
-        "airlines: the table has 15 rows where the year has 16"
+        "airlines: the table has 15 rows, the year has 16"
     ]
 
 
-def test_the_table_shows_each_asset_with_each_run_the_total_the_snapshot_and_the_seconds() -> None:
-    """And no empty column where a run was the last before something went wrong."""
+def test_the_table_shows_each_asset_with_its_runs_total_snapshot_and_seconds() -> None:
+    """Only runs that took place have a column."""
     runs = [_run("Jan-Jun", dict(ROWS_OF_THE_YEAR)), _run("nothing new", NOTHING)]
     lines = _text(report.build_table(runs, width=120)).splitlines()
     flights = next(line.split() for line in lines if "flights" in line)
@@ -95,8 +95,8 @@ def test_the_table_shows_each_asset_with_each_run_the_total_the_snapshot_and_the
     assert any("Jan-Jun" in line and "nothing new" in line for line in lines)
 
 
-def test_a_terminal_of_80_columns_shows_every_number_whole() -> None:
-    """There the resource's name stands for the asset's key."""
+def test_a_terminal_of_80_columns_truncates_no_number() -> None:
+    """It shows the resource's name instead of the asset's key."""
     snapshot = 8_473_584_611_223_344_556
     runs = [_run(title, NOTHING) for title in ("Jan-Jun", "Jul-Dec", "nothing new")]
     last = {k: replace(v, snapshot_id=snapshot) for k, v in runs[-1].loads.items()}
@@ -106,10 +106,10 @@ def test_a_terminal_of_80_columns_shows_every_number_whole() -> None:
     assert flights == ["flights", "0", "0", "0", "336,776", str(snapshot), "3.0"]
 
 
-def test_a_demo_that_changed_nothing_says_so_and_names_the_command_of_the_ui() -> None:
-    """A first demo says what is there instead."""
+def test_the_summary_names_the_command_that_opens_the_ui() -> None:
+    """It states that nothing changed, or how many rows were loaded."""
     said = [_text(line) for line in report.summarize([_run("nothing new", NOTHING)], 9)]
-    assert said[0].startswith("Nothing was new, and nothing changed")
+    assert said[0].startswith("Nothing was new and nothing changed")
     assert "make dev" in said[-1]
     said = [_text(line) for line in report.summarize([_run("all", dict(ROWS_OF_THE_YEAR))], 9)]
     assert "336,776 flights" in said[0]

@@ -1,4 +1,4 @@
-"""`make screenshots`: every tab of an asset is opened, and shows what it should."""
+"""`make screenshots`: every tab opens and shows the expected content."""
 
 import os
 import subprocess
@@ -15,8 +15,8 @@ LARGEST_BYTES = 200_000
 
 @pytest.mark.all_cases
 @pytest.mark.timeout(600)
-def test_the_pictures_can_be_taken_again(tmp_path: Path) -> None:
-    """Of less data, here; each waits for what it is about, and fails where that does not come."""
+def test_the_screenshots_can_be_taken_again(tmp_path: Path) -> None:
+    """With less data; each waits for its content, and fails if that does not appear."""
     command = [
         sys.executable,
         "-m",
@@ -34,8 +34,8 @@ def test_the_pictures_can_be_taken_again(tmp_path: Path) -> None:
     assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in pictures)
 
 
-def test_every_picture_stands_in_a_document_and_is_small() -> None:
-    """None is left over, and a clone stays quick."""
+def test_every_screenshot_is_used_in_a_document_and_is_small() -> None:
+    """No unused file, and a small clone."""
     text = "\n".join(page.read_text() for page in PAGES)
     for picture in IMAGES.iterdir():
         assert f"images/{picture.name})" in text

@@ -10,12 +10,19 @@ import requests
 
 from dlt_sources.nyc_flights_demo.simulated_systems import SimulatedSystems, settings
 
+KEY = {"Authorization": f"Bearer {settings.WEATHER_API_KEY}"}
+
+
+def _get(url: str, **parameters: str | int) -> requests.Response:
+    return requests.get(url, params=parameters, headers=KEY, timeout=30)
+
 
 def _pages(url: str, **parameters: str | int | None) -> Iterator[dict[str, Any]]:
     following: str | None = (
         requests.Request("GET", f"{url}/weather", params=parameters).prepare().url
     )
     with requests.Session() as session:
+        session.headers.update(KEY)
         while following:
             page = session.get(following, timeout=30)
             assert page.status_code == 200
@@ -23,8 +30,8 @@ def _pages(url: str, **parameters: str | int | None) -> Iterator[dict[str, Any]]
             following = page.json()["next"]
 
 
-def test_the_pages_of_the_year_hold_every_observation_once_in_order(weather_url: str) -> None:
-    """26,115 observations by time_hour, then origin, no key twice: the source has no duplicate."""
+def test_the_pages_of_the_year_contain_every_observation_once_in_order(weather_url: str) -> None:
+    """26,115 observations by time_hour, then origin; no key occurs twice."""
     keys = [
         (row["time_hour"], row["origin"])
         for page in _pages(weather_url, page_size=settings.LARGEST_PAGE_SIZE)
@@ -34,20 +41,16 @@ def test_the_pages_of_the_year_hold_every_observation_once_in_order(weather_url:
     assert len(set(keys)) == len(keys) == 26_115
 
 
-def test_the_hour_that_was_lived_twice_is_no_duplicate(weather_url: str) -> None:
-    """Three rows repeat on New York's clock when summer time ends; time_hour tells them apart."""
-    page = requests.get(
-        f"{weather_url}/weather",
-        params={"since": "2013-11-03T05:00:00Z", "page_size": "6"},
-        timeout=30,
-    ).json()
+def test_the_repeated_hour_of_daylight_saving_time_is_not_a_duplicate(weather_url: str) -> None:
+    """Three rows repeat in local time; time_hour distinguishes them."""
+    page = _get(f"{weather_url}/weather", since="2013-11-03T05:00:00Z", page_size=6).json()
     local = {tuple(row[c] for c in ("origin", "month", "day", "hour")) for row in page["data"]}
     assert local == {(origin, 11, 3, 1) for origin in ("EWR", "JFK", "LGA")}
     times = [row["time_hour"] for row in page["data"]]
     assert times == ["2013-11-03T05:00:00Z"] * 3 + ["2013-11-03T06:00:00Z"] * 3
 
 
-def test_numbers_come_as_numbers_of_one_kind_and_missing_values_as_null(weather_url: str) -> None:
+def test_each_column_has_one_type_and_missing_values_are_null(weather_url: str) -> None:
     """A measure is a float in every row, so that a loader makes one column of it."""
     kinds: dict[str, set[str]] = {}
     for page in _pages(weather_url, page_size=5_000):
@@ -63,7 +66,7 @@ def test_numbers_come_as_numbers_of_one_kind_and_missing_values_as_null(weather_
 
 
 def test_only_months_that_have_landed_are_known(systems: SimulatedSystems) -> None:
-    """The landing folder is the systems's clock, also while the server runs."""
+    """Also those that land while the server runs."""
     with systems.weather_server().running() as url:
         assert [page["total"] for page in _pages(url)] == [0]
         systems.land(through=6)
@@ -84,10 +87,10 @@ def test_only_months_that_have_landed_are_known(systems: SimulatedSystems) -> No
         "2013-12-30 23:00:00",
     ],
 )
-def test_since_is_inclusive_and_understood_in_every_form_of_iso_8601(
+def test_since_is_inclusive_and_accepts_every_format_of_iso_8601(
     weather_url: str, since: str
 ) -> None:
-    """A time without a zone is UTC."""
+    """A timestamp without a time zone is UTC."""
     pages = list(_pages(weather_url, since=since))
     assert [len(page["data"]) for page in pages] == [3]
     assert pages[0]["total"] == 3
@@ -96,7 +99,7 @@ def test_since_is_inclusive_and_understood_in_every_form_of_iso_8601(
 def test_until_is_exclusive_so_that_months_follow_each_other_without_overlap(
     weather_url: str,
 ) -> None:
-    """Whoever reads window by window reads every observation once."""
+    """Consecutive windows contain every observation once."""
     january = "2013-01-01T05:00:00Z"
     bounds = [january, "2013-02-01T05:00:00Z", "2013-02-01T06:00:00Z", None]
     read = [
@@ -113,14 +116,14 @@ def test_until_is_exclusive_so_that_months_follow_each_other_without_overlap(
 
 
 def test_a_window_without_observations_is_an_empty_last_page(weather_url: str) -> None:
-    """Also one that ends before it begins."""
+    """Also a window that ends before it begins."""
     for since, until in (("2014-01-01", "2015-01-01"), ("2013-03-01", "2013-02-01")):
         (page,) = _pages(weather_url, since=since, until=until)
         assert (page["data"], page["total"]) == ([], 0)
 
 
-def test_a_page_is_as_long_as_asked_for_and_never_longer_than_the_bound(weather_url: str) -> None:
-    """The default is 1,000, the bound 5,000; a page past the end is empty and the last."""
+def test_a_page_has_the_requested_size_up_to_a_maximum(weather_url: str) -> None:
+    """The default is 1,000, the maximum 5,000; a page beyond the end is empty and the last."""
     default = next(_pages(weather_url))
     assert len(default["data"]) == default["page_size"] == 1_000
     sizes = [len(page["data"]) for page in _pages(weather_url, page_size=5_000)]
@@ -152,28 +155,39 @@ def test_a_page_is_as_long_as_asked_for_and_never_longer_than_the_bound(weather_
 def test_a_bad_parameter_is_answered_with_400_and_a_json_error_that_names_it(
     weather_url: str, query: str, named: str
 ) -> None:
-    """And the connection stays usable."""
+    """The connection can still be used."""
     with requests.Session() as session:
+        session.headers.update(KEY)
         answer = session.get(f"{weather_url}/weather?{query}", timeout=30)
         assert answer.status_code == 400
         assert named in answer.json()["error"]
         assert session.get(f"{weather_url}/weather?page_size=1", timeout=30).status_code == 200
 
 
+@pytest.mark.parametrize("key", [{}, {"Authorization": "Bearer another"}])
+def test_a_request_without_the_api_key_is_answered_with_401(
+    weather_url: str, key: dict[str, str]
+) -> None:
+    """In JSON, and without any observation."""
+    answer = requests.get(f"{weather_url}/weather", headers=key, timeout=30)
+    assert answer.status_code == 401
+    assert answer.json().keys() == {"error"}
+
+
 def test_an_unknown_path_is_answered_with_404(weather_url: str) -> None:
     """In JSON, like everything else."""
-    answer = requests.get(f"{weather_url}/climate", timeout=30)
+    answer = _get(f"{weather_url}/climate")
     assert answer.status_code == 404
     assert "/climate" in answer.json()["error"]
 
 
 def test_one_connection_serves_many_requests(weather_url: str) -> None:
-    """HTTP/1.1: the connection is kept, and HEAD answers without a body."""
+    """HTTP/1.1 keeps the connection; HEAD is answered without a body."""
     connection = http.client.HTTPConnection(urlsplit(weather_url).netloc, timeout=30)
     connection.connect()
     socket = connection.sock
     for method in ("GET", "HEAD", "GET"):
-        connection.request(method, "/weather?page_size=2")
+        connection.request(method, "/weather?page_size=2", headers=KEY)
         answer = connection.getresponse()
         body = answer.read()
         assert (answer.status, answer.version) == (200, 11)
@@ -186,13 +200,13 @@ def test_one_connection_serves_many_requests(weather_url: str) -> None:
 def test_a_server_that_was_restarted_serves_the_same_pages_on_the_same_port(
     whole_year: SimulatedSystems,
 ) -> None:
-    """A client goes on with the `next` it had been given before."""
+    """A client continues with the `next` of an earlier page."""
     with whole_year.weather_server().running() as url:
-        first = requests.get(f"{url}/weather", params={"page_size": 10}, timeout=30).json()
-        before = requests.get(first["next"], timeout=30).json()
+        first = _get(f"{url}/weather", page_size=10).json()
+        before = _get(first["next"]).json()
     port = urlsplit(url).port
     assert port
     with pytest.raises(requests.ConnectionError):
-        requests.get(first["next"], timeout=30)
+        _get(first["next"])
     with whole_year.weather_server(port).running():
-        assert requests.get(first["next"], timeout=30).json() == before
+        assert _get(first["next"]).json() == before
