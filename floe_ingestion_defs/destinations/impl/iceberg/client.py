@@ -53,7 +53,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import (
 )
 from floe_ingestion_defs.destinations.impl.iceberg.load import open_dataset, run_load
 from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import decode_document
-from floe_ingestion_defs.destinations.impl.iceberg.package import Package, Phases
+from floe_ingestion_defs.destinations.impl.iceberg.package import Package
 from floe_ingestion_defs.destinations.impl.iceberg.window import declared_windows
 
 if TYPE_CHECKING:
@@ -70,7 +70,6 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.sql_client import IcebergSqlClient
 
 UID_KEY = "load_uid"
-PHASES_KEY = "phase_seconds"
 
 
 class CheckParquetFile(RunnableLoadJob):
@@ -203,15 +202,11 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
         if UID_KEY not in remembered:
             remembered[UID_KEY] = uuid4().hex
             commit_load_package_state()
-        phases = Phases(around=self.config.around_phase)
         audits = list(self.config.audits)
         if self.config.replace_min_share is not None:
             audits.append(ReplaceGuard(self.config.replace_min_share))
         package = self._package(packages, load_id, remembered[UID_KEY])
-        try:
-            run_load(self.dataset, package, audits, phases)
-        finally:
-            remembered[PHASES_KEY] = phases.seconds
+        run_load(self.dataset, package, audits, self.config.around_phase)
 
     def _package(self, packages: PackageStorage, load_id: str, load_uid: str) -> Package:
         state = packages.get_load_package_state(load_id)

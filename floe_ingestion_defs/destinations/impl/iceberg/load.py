@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME as STATE_TABLE
@@ -31,7 +32,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import (
     rebase_state,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.log.view import Load
-from floe_ingestion_defs.destinations.impl.iceberg.package import Package, Phases
+from floe_ingestion_defs.destinations.impl.iceberg.package import AroundPhase, Package
 from floe_ingestion_defs.destinations.impl.iceberg.publish import (
     ensure_fits,
     publish,
@@ -55,7 +56,10 @@ RECORD_SETTLED_AFTER = 8
 
 
 def run_load(
-    dataset: Dataset, package: Package, audits: Sequence[Audit] = (), phases: Phases | None = None
+    dataset: Dataset,
+    package: Package,
+    audits: Sequence[Audit] = (),
+    around_phase: AroundPhase = nullcontext,
 ) -> Load:
     """Loads a package: stage, audit, commit, publish.
 
@@ -68,17 +72,18 @@ def run_load(
         TableBlocked: A table was changed incompatibly since an audit. The load is committed, and
             published to the others.
     """
-    phases = phases or Phases()
     started = time.time()
     view = dataset.log.read_or_create()
     load = view.find(package.load_uid)
     if load is None:
-        staged = phases.measured("stage", lambda: stage(dataset, package, view))
-        phases.measured("audit", lambda: audit(dataset, staged, audits))
-        load, view = phases.measured(
-            "commit", lambda: commit(dataset, package, staged, view, started)
-        )
-    phases.measured("publish", lambda: publish_own(dataset, load, view))
+        with around_phase("stage"):
+            staged = stage(dataset, package, view)
+        with around_phase("audit"):
+            audit(dataset, staged, audits)
+        with around_phase("commit"):
+            load, view = commit(dataset, package, staged, view, started)
+    with around_phase("publish"):
+        publish_own(dataset, load, view)
     return load
 
 

@@ -1,10 +1,9 @@
-"""A load package as dlt hands it over, and what is measured of its load."""
+"""A load package as dlt hands it over."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -62,24 +61,4 @@ class Package:
 
 
 AroundPhase = Callable[[str], AbstractContextManager[Any]]
-
-
-@dataclass
-class Phases:
-    """Seconds that each phase of a load took.
-
-    Attributes:
-        around: Gives the context manager that a phase runs in, by the phase's name.
-    """
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    around: AroundPhase = nullcontext
-
-    def measured(self, phase: str, work: Callable[[], Any]) -> Any:
-        """Does the work and notes how long it took."""
-        started = time.monotonic()
-        try:
-            with self.around(phase):
-                return work()
-        finally:
-            self.seconds[phase] = time.monotonic() - started
+"""Return the context manager that a phase of a load runs in, by the phase's name."""
