@@ -64,7 +64,7 @@ class FloeDltResource(DagsterDltResource):
             dlt_source: Only for dagster-dlt's own assets.
             dlt_pipeline: Only for dagster-dlt's own assets.
             dagster_dlt_translator: Overrides the translator that the assets were made with.
-            **kwargs: Passed on to the plugin's `load`.
+            **kwargs: Fields of the plugin's `LoadRequest`.
 
         Returns:
             One `MaterializeResult` per selected asset, after the load has been published.

@@ -22,6 +22,7 @@ from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
     SourceConnectionError,
     SourceReadError,
 )
+from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
 from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 from floe_ingestion_defs.dlt_plugin.plugin import DltIngestionPlugin
 from floe_ingestion_defs.dlt_plugin.results import LoadResult, ResourceResult
@@ -35,6 +36,7 @@ __all__ = [
     "IngestionError",
     "IngestionPipeline",
     "IngestionSourceConfig",
+    "LoadRequest",
     "LoadResult",
     "PipelineConfigurationError",
     "ResourceConfig",

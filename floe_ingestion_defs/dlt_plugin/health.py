@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from floe_ingestion_defs.dlt_plugin.config.ingestion import DltIngestionConfig
 from floe_ingestion_defs.dlt_plugin.config.placeholders import missing_names
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
 from floe_ingestion_defs.dlt_plugin.errors.redaction import redactor_for
+from floe_ingestion_defs.dlt_plugin.time_limit import NoAnswer, call_within
 
 
 def check_health(config: DltIngestionConfig, started: bool, timeout: float) -> HealthStatus:
@@ -71,23 +71,15 @@ def _verdict(config: DltIngestionConfig, started: bool, timeout: float) -> tuple
 
 
 def _catalog_trouble(catalog_config: Mapping[str, Any], timeout: float) -> str | None:
-    found: list[str] = []
     redactor = redactor_for(dict(catalog_config), environment_of(catalog_config))
 
     def ask() -> None:
-        try:
-            open_configured_catalog(destination_config(catalog_config)).list_namespaces()
-        except PipelineConfigurationError as error:
-            found.append(redactor.clean(str(error)))
-        except Exception as error:  # a health check reports whatever keeps the catalog away
-            found.append(
-                f"the catalog does not answer: {type(error).__name__}: {redactor.clean(str(error))}"
-            )
+        open_configured_catalog(destination_config(catalog_config)).list_namespaces()
 
-    # A daemon: a catalog that hangs must not keep the process from ending.
-    waiting = threading.Thread(target=ask, name="floe-health", daemon=True)
-    waiting.start()
-    waiting.join(timeout)
-    if waiting.is_alive():
-        return f"the catalog did not answer within {timeout:g} seconds"
-    return found[0] if found else None
+    try:
+        call_within(timeout, ask, subject="the catalog")
+    except (NoAnswer, PipelineConfigurationError) as error:
+        return redactor.clean(str(error))
+    except Exception as error:  # a health check reports whatever keeps the catalog away
+        return f"the catalog does not answer: {type(error).__name__}: {redactor.clean(str(error))}"
+    return None

@@ -1,44 +1,89 @@
-"""Loads an isolated source: one load a resource, so that one that fails keeps no other back."""
+"""Loads an isolated source: one load per resource, so that a failing one keeps no other back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from floe_ingestion_defs.dlt_plugin.errors.categories import (
+    categorize_error,
+    category_of_failures,
+)
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
-    ErrorCategory,
     IngestionError,
     ResourceLoadsFailed,
 )
+from floe_ingestion_defs.dlt_plugin.loading import (
+    describe_pipeline,
+    describe_result,
+    load_together,
+)
 from floe_ingestion_defs.dlt_plugin.results import LoadResult
+from floe_ingestion_defs.dlt_plugin.telemetry.tracing import traced
 
 if TYPE_CHECKING:
+    from floe_ingestion_defs.dlt_plugin.config.ingestion import RetryConfig
+    from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
     from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 
 
-def load_each_resource(
-    pipeline: IngestionPipeline, load_one: Callable[[IngestionPipeline], LoadResult]
-) -> LoadResult:
-    """Load the resources of a pipeline one after the other, each in a load of its own.
+@dataclass(frozen=True)
+class LoadOutcome:
+    """What one of a pipeline's loads ended with.
+
+    Attributes:
+        resources: The resources that it was to load.
+        result: What was loaded, or the error after all retries.
+    """
+
+    resources: tuple[ResourceSpec, ...]
+    result: LoadResult | IngestionError
+
+
+def load_each(pipeline: IngestionPipeline, retry_config: RetryConfig) -> Iterator[LoadOutcome]:
+    """Run the loads of a pipeline one after the other, and yield the outcome of each.
 
     Args:
-        pipeline: The pipeline of all of them; it is not run itself.
-        load_one: Loads a pipeline of one resource.
+        pipeline: The pipeline.
+        retry_config: How failed loads are retried.
+    """
+    for one in pipeline.loads():
+        try:
+            result: LoadResult | IngestionError = load_together(one, retry_config)
+        except IngestionError as error:
+            if len(one.resources) == 1:
+                error.destination_table = one.resources[0].table
+            result = error
+        yield LoadOutcome(one.resources, result)
+
+
+def load(pipeline: IngestionPipeline, retry_config: RetryConfig) -> LoadResult:
+    """Load what a pipeline's source has to give: in one load, or in one per resource.
+
+    Args:
+        pipeline: The pipeline.
+        retry_config: How failed loads are retried.
 
     Raises:
-        ResourceLoadsFailed: Some or all of the resources were not loaded; carries what was.
+        ResourceLoadsFailed: Resources of an isolated source were not loaded; carries what was.
+        IngestionError: The load failed; no data was published.
     """
-    result = LoadResult(success=True)
-    failed: dict[str, IngestionError] = {}
-    pipeline.close()
-    for spec in pipeline.resources:
-        try:
-            result.include(load_one(pipeline.renew([spec.name])))
-        except IngestionError as error:
-            error.destination_table = spec.table
-            failed[spec.name] = error
-    if failed:
-        raise _failure(pipeline, result, failed) from next(iter(failed.values()))
+    loads = pipeline.loads()
+    if len(loads) == 1:
+        return load_together(loads[0], retry_config)
+    with traced("ingestion.run", describe_pipeline(pipeline), pipeline.redactor) as span:
+        result = LoadResult(success=True)
+        failed: dict[str, IngestionError] = {}
+        for outcome in load_each(pipeline, retry_config):
+            if isinstance(outcome.result, LoadResult):
+                result.include(outcome.result)
+            else:
+                (spec,) = outcome.resources
+                failed[spec.name] = outcome.result
+        if failed:
+            raise _failure(pipeline, result, failed) from next(iter(failed.values()))
+        describe_result(span, result)
     return result
 
 
@@ -56,20 +101,12 @@ def _failure(
         destination_table=", ".join(error.destination_table for error in failed.values()),
         pipeline_name=pipeline.name,
     )
-    categories = [known.category or ErrorCategory.PERMANENT for known in failed.values()]
-    if result.resources:
-        error.category = ErrorCategory.PARTIAL
-    else:
-        # Another try helps only if it helps all of them.
-        lasting = [found for found in categories if found is not ErrorCategory.TRANSIENT]
-        error.category = (lasting or categories)[0]
+    errors = list(failed.values())
+    error.category = category_of_failures(errors, partial=bool(result.resources))
     result.success = False
     result.failed = list(failed)
     result.errors = [
-        f"{error.category.value} {type(error).__name__}: {error}",
-        *(
-            f"{category.value} {type(known).__name__}: {known}"
-            for category, known in zip(categories, failed.values(), strict=True)
-        ),
+        f"{categorize_error(known).value} {type(known).__name__}: {known}"
+        for known in (error, *errors)
     ]
     return error

@@ -1,37 +1,38 @@
-"""What is asked of one load beyond what is configured: a window, or not more than so many rows."""
+"""What is requested of one load beyond what is configured: a refresh, a window, or a limit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
 
 if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 
+RefreshMode = Literal["drop_sources", "drop_resources", "drop_data"]
+
 
 @dataclass(frozen=True)
 class LoadRequest:
-    """One load's window and limit.
+    """One load's refresh, window and limit.
 
-    Args:
+    Attributes:
         start: First value of the cursor to load. With `end`, the load is a backfill: the stored
             cursor stays as it is, and a table that is appended to gets exactly the window's rows
             in the place of those that it has in the window.
-        end: First value of the cursor not to load any more.
-        limit: About how many rows to load of each resource, for trying things out. Files are
-            read whole, and a database in the cursor's order, so that the next load goes on where
-            this one stopped; an API that does not go by the cursor may leave rows behind.
+        end: First value of the cursor that is no longer loaded.
+        limit: Approximate maximum number of rows to load per resource, for testing a source.
+            Files are read whole, and a database in the cursor's order, so that the next load goes
+            on where this one stopped; an API that does not go by the cursor may leave rows behind.
+        refresh: dlt's refresh mode.
     """
 
     start: Any = None
     end: Any = None
     limit: int | None = None
-
-    def __bool__(self) -> bool:
-        return self != LoadRequest()
+    refresh: RefreshMode | None = None
 
     @property
     def is_window(self) -> bool:
@@ -39,10 +40,10 @@ class LoadRequest:
         return self.start is not None or self.end is not None
 
     def check(self, specs: Iterable[ResourceSpec]) -> None:
-        """See whether what is asked can be done with the chosen resources.
+        """Verify that the chosen resources allow what is requested.
 
         Raises:
-            PipelineConfigurationError: It cannot; says why, and what could.
+            PipelineConfigurationError: They do not; says why, and what would be right.
         """
         if self.limit is not None and self.limit < 1:
             msg = f"limit is {self.limit}; give a number of rows of 1 or more, or leave it out"

@@ -1,9 +1,9 @@
-"""Runs a pipeline: extract, normalize, load, once or until it succeeds.
+"""Runs one load: extract, normalize, load, once or until it succeeds.
 
-A try that fails before the load leaves nothing behind: the next one starts afresh, from the state
-in Iceberg. One that fails while it loads goes on with the same package, which the destination's
-log commits at most once; only where somebody else moved the cursor meanwhile are the rows
-extracted again.
+An attempt that fails before the load leaves nothing behind: the next one starts afresh, from the
+state in Iceberg. One that fails while it loads goes on with the same package, which the
+destination's log commits at most once; only where another run moved the cursor meanwhile are the
+rows extracted again.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from floe_ingestion_defs.dlt_plugin.cursors.stored import read_cursors
 from floe_ingestion_defs.dlt_plugin.errors.categories import error_chain
 from floe_ingestion_defs.dlt_plugin.errors.failures import raise_as_ingestion_error
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import IngestionError
-from floe_ingestion_defs.dlt_plugin.isolation import load_each_resource
-from floe_ingestion_defs.dlt_plugin.load_request import WHOLE, LoadRequest
 from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 from floe_ingestion_defs.dlt_plugin.results import LoadResult, ResourceResult
 from floe_ingestion_defs.dlt_plugin.retry import retrying
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import REJECTED_SUFFIX
 from floe_ingestion_defs.dlt_plugin.table_state import TableState, read_table_state
 from floe_ingestion_defs.dlt_plugin.telemetry.metrics import count_failure, count_load
+from floe_ingestion_defs.dlt_plugin.telemetry.phases import PhaseClock
 from floe_ingestion_defs.dlt_plugin.telemetry.tracing import traced
+from floe_ingestion_defs.dlt_plugin.workspace import Workspace, make_workspace
 
 if TYPE_CHECKING:
     from dlt import Pipeline
@@ -42,94 +42,61 @@ _EXTRACT_AGAIN = frozenset({"StateConflict", "LoadExpired"})
 
 @dataclass
 class _Load:
-    """One load on its way through dlt's steps."""
+    """One load on its way through dlt's steps.
 
-    current: IngestionPipeline
-    request: LoadRequest = WHOLE
-    refresh: str | None = None
+    Attributes:
+        described: What is to be loaded.
+        phases: Measures the phases, all attempts together.
+        workspace: What the current attempt works with; None before the first.
+    """
+
+    described: IngestionPipeline
+    phases: PhaseClock
+    workspace: Workspace | None = None
     normalized: NormalizeInfo | None = None
     loaded: LoadInfo | None = None
     known_before: dict[str, dict[str, str]] = field(default_factory=dict)
     cursors_before: dict[str, Any] = field(default_factory=dict)
 
-    def attempt(self) -> None:
+    def attempt(self) -> Workspace:
         """Go on where the last attempt ended, or start afresh where that is not possible."""
-        first = self.loaded is None and not self.current.used
-        if self.normalized is None and (self.current.used or (first and self.request)):
-            self._start_afresh()
+        described = self.described
         try:
-            self._run_steps()
+            if self.workspace is None or self.normalized is None:
+                self.close()
+                self.workspace = make_workspace(described, self.phases)
+                self._extract(self.workspace)
+            with traced("ingestion.load", redactor=described.redactor):
+                self.loaded = self.workspace.pipeline.load()
+            return self.workspace
         except Exception as error:  # whatever a source, a driver or the catalog raises
             if any(type(inner).__name__ in _EXTRACT_AGAIN for inner in error_chain(error)):
                 self.normalized = None
-            raise_as_ingestion_error(error, self.current.config, self.current.redactor)
+            raise_as_ingestion_error(error, described.config, described.redactor)
 
-    def _start_afresh(self) -> None:
-        spent = self.current.phases.seconds
-        self.current.close()
-        self.current = self.current.renew(request=self.request)
-        self.current.phases.seconds.update(spent)
+    def _extract(self, workspace: Workspace) -> None:
+        pipeline, refresh = workspace.pipeline, self.described.request.refresh
+        pipeline.activate()
+        pipeline.sync_destination()
+        self.known_before = _data_types(pipeline)
+        self.cursors_before = self.cursors(workspace)
+        with self.phases.around("extract"):
+            pipeline.extract(workspace.source, refresh=refresh)
+        with self.phases.around("normalize"):
+            self.normalized = pipeline.normalize()
 
-    def _run_steps(self) -> None:
-        pipeline, phases = self.current.pipeline, self.current.phases
-        if self.normalized is None:
-            self.current.used = True
-            pipeline.activate()
-            pipeline.sync_destination()
-            self.known_before = _data_types(pipeline)
-            self.cursors_before = self.cursors()
-            with phases.around("extract"):
-                pipeline.extract(self.current.source, refresh=self.refresh)  # type: ignore[arg-type]
-            with phases.around("normalize"):
-                self.normalized = pipeline.normalize()
-        with traced("ingestion.load", redactor=self.current.redactor):
-            self.loaded = pipeline.load()
+    def cursors(self, workspace: Workspace) -> dict[str, Any]:
+        """Return the stored cursor of each resource."""
+        return read_cursors(workspace.pipeline, self.described.name, self.described.resources)
 
-    def cursors(self) -> dict[str, Any]:
-        """Give where the cursors of the resources stand now."""
-        return read_cursors(self.current.pipeline, self.current.name, self.current.resources)
+    def close(self) -> None:
+        """Remove what the current attempt works with."""
+        if self.workspace is not None:
+            self.workspace.remove()
 
 
-def load(
-    pipeline: IngestionPipeline,
-    retry_config: RetryConfig,
-    *,
-    refresh: str | None = None,
-    start: Any = None,
-    end: Any = None,
-    limit: int | None = None,
-) -> LoadResult:
-    """Load what a pipeline's source has to give: in one load, or in one a resource.
-
-    Args:
-        pipeline: The pipeline; a used one is made afresh.
-        retry_config: How failed loads are tried again.
-        refresh: dlt's refresh mode: `drop_sources`, `drop_resources` or `drop_data`.
-        start: First value of the cursor to load, of a window.
-        end: First value of the cursor not to load any more.
-        limit: About how many rows to load of each resource.
-
-    Raises:
-        ResourceLoadsFailed: Resources of an isolated source were not loaded.
-        IngestionError: The load failed; nothing of it is visible.
-    """
-    request = LoadRequest(start, end, limit)
-    if pipeline.config.isolation == "source":
-        return _load_whole(pipeline, retry_config, request, refresh)
-    if refresh == "drop_sources":
-        # It would drop what the other resources have loaded, or are loading.
-        refresh = "drop_resources"
-    if len(pipeline.resources) == 1:
-        return _load_whole(pipeline, retry_config, request, refresh)
-    with traced("ingestion.run", _attributes(pipeline), pipeline.redactor) as span:
-        result = load_each_resource(
-            pipeline, lambda one: _load_whole(one, retry_config, request, refresh)
-        )
-        _describe(span, result)
-    return result
-
-
-def _attributes(pipeline: IngestionPipeline) -> dict[str, str]:
+def describe_pipeline(pipeline: IngestionPipeline) -> dict[str, str]:
+    """Return the attributes of the span around a load."""
     tables = [spec.table for spec in pipeline.resources]
     return {
         "ingestion.source_name": pipeline.name,
@@ -141,41 +108,45 @@ def _attributes(pipeline: IngestionPipeline) -> dict[str, str]:
     }
 
 
-def _describe(span: Span, result: LoadResult) -> None:
+def describe_result(span: Span, result: LoadResult) -> None:
+    """Set what was loaded on the span around a load."""
     span.set_attribute("ingestion.rows_loaded", result.rows_loaded)
     span.set_attribute("ingestion.bytes_written", result.bytes_written)
     span.set_attribute("ingestion.duration_seconds", result.duration_seconds)
     span.set_attribute("ingestion.load_id", ",".join(result.load_ids))
 
 
-def _load_whole(
-    pipeline: IngestionPipeline,
-    retry_config: RetryConfig,
-    request: LoadRequest,
-    refresh: str | None,
-) -> LoadResult:
+def load_together(pipeline: IngestionPipeline, retry_config: RetryConfig) -> LoadResult:
+    """Load the resources of a pipeline in one load: all of them or none.
+
+    Args:
+        pipeline: The pipeline.
+        retry_config: How a failed load is retried.
+
+    Raises:
+        IngestionError: The load failed; no data was published.
+    """
     started = time.monotonic()
-    attributes = _attributes(pipeline)
+    attributes = describe_pipeline(pipeline)
     log = _LOG.bind(source=pipeline.name, table=attributes["ingestion.destination_table"])
-    one = _Load(pipeline, request, refresh)
+    one = _Load(pipeline, PhaseClock(pipeline.redactor))
     with traced("ingestion.run", attributes, pipeline.redactor) as span:
         log.info("load started", resources=[spec.name for spec in pipeline.resources])
         try:
             for attempt in retrying(retry_config, pipeline.name):
                 with attempt:
-                    one.attempt()
-            result = _result(one)
+                    workspace = one.attempt()
+            result = _result(one, workspace)
         except IngestionError as error:
             category = str(error.category)
             count_failure(attributes, category, time.monotonic() - started)
             log.error("load failed", category=category, error=str(error))
             raise
         finally:
-            one.current.close()
-            pipeline.used = True
+            one.close()
         result.duration_seconds = time.monotonic() - started
         count_load(attributes, result.rows_loaded, result.bytes_written, result.duration_seconds)
-        _describe(span, result)
+        describe_result(span, result)
     _log_schema_and_rejections(log, result)
     log.info(
         "load finished",
@@ -201,7 +172,7 @@ def _log_schema_and_rejections(log: Any, result: LoadResult) -> None:
             )
 
 
-def _result(load: _Load) -> LoadResult:
+def _result(load: _Load, workspace: Workspace) -> LoadResult:
     rows = _rows_by_table(load.normalized)
     load_ids = list(load.loaded.loads_ids) if load.loaded is not None else []
     result = LoadResult(
@@ -210,12 +181,12 @@ def _result(load: _Load) -> LoadResult:
         bytes_written=_bytes_written(load.loaded),
         load_ids=load_ids,
         table_rows=rows,
-        schema_changes=_schema_changes(load.known_before, _data_types(load.current.pipeline)),
-        phase_seconds=dict(load.current.phases.seconds),
+        schema_changes=_schema_changes(load.known_before, _data_types(workspace.pipeline)),
+        phase_seconds=dict(load.phases.seconds),
     )
-    cursors_after = load.cursors()
-    states = _table_states(load.current, load_ids)
-    for spec in load.current.resources:
+    cursors_after = load.cursors(workspace)
+    states = _table_states(load.described, load_ids)
+    for spec in load.described.resources:
         state = states.get(spec.table, TableState(None, None, None))
         result.resources[spec.name] = ResourceResult(
             resource=spec.name,
@@ -224,7 +195,7 @@ def _result(load: _Load) -> LoadResult:
             total_rows=state.total_rows,
             snapshot_id=state.snapshot_id,
             previous_snapshot_id=state.previous_snapshot_id,
-            rejected=load.current.rejections[spec.name],
+            rejected=workspace.rejections[spec.name],
             cursor_before=load.cursors_before.get(spec.name),
             cursor_after=cursors_after.get(spec.name),
         )

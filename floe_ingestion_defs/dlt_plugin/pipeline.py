@@ -1,89 +1,69 @@
-"""A dlt pipeline together with its source, in a working directory of its own."""
+"""What `DltIngestionPlugin.create_pipeline` returns: the description of a load."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
 from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
+from floe_ingestion_defs.dlt_plugin.config.source_options import SourceOptions
 from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor
-from floe_ingestion_defs.dlt_plugin.load_request import WHOLE, LoadRequest
-from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
-from floe_ingestion_defs.dlt_plugin.telemetry.phases import PhaseClock
+from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from dlt import Pipeline
-    from dlt.extract import DltSource
+    from floe_ingestion_defs.destinations import Audit
 
 
-@dataclass
+@dataclass(frozen=True)
 class IngestionPipeline:
-    """What `DltIngestionPlugin.create_pipeline` makes and `run` and `load` need.
+    """A source that was reached, the resources of it to load, and the request.
 
-    A run uses it up: the working directory is removed after it, for no state is kept outside
-    Iceberg. Running it again makes a fresh one from the same configuration. Use it as a context
-    manager where it may come to no run.
+    It holds no connection and no file, so it can be loaded any number of times; each load makes a
+    source and a working directory of its own.
 
-    Args:
-        pipeline: dlt's pipeline, named after the source.
-        source: dlt's source with the chosen resources.
+    Attributes:
         config: The source as it was configured, placeholders unresolved.
+        resolved: The source with its placeholders resolved.
+        options: The options of the resolved source.
         resources: The chosen resources.
-        working_dir: The working directory, this pipeline's alone.
+        request: Refresh, window and limit of the load.
+        audits: What must hold of the staged rows before they are published.
         destination: Arguments of the destination, by which its catalog is opened.
         redactor: Strikes the configuration's secrets out of texts.
-        rejections: What the resources' contracts refuse, by their names.
-        phases: Measures the phases of a load.
-        make_again: Makes a pipeline of the same source, of some of its resources, for a request.
-        used: Whether its source has been extracted.
     """
 
-    pipeline: Pipeline
-    source: DltSource
     config: IngestionSourceConfig
+    resolved: IngestionSourceConfig = field(repr=False)
+    options: SourceOptions = field(repr=False)
     resources: tuple[ResourceSpec, ...]
-    working_dir: Path
+    request: LoadRequest
+    audits: Sequence[Audit] = field(repr=False)
     destination: dict[str, Any] = field(repr=False)
     redactor: Redactor = field(repr=False)
-    rejections: dict[str, Rejections] = field(repr=False)
-    phases: PhaseClock = field(repr=False)
-    make_again: Callable[[Sequence[str], LoadRequest], IngestionPipeline] = field(repr=False)
-    used: bool = field(default=False, repr=False)
 
     @property
     def name(self) -> str:
         """Name of dlt's pipeline, which is the source's."""
         return self.config.name
 
-    def renew(
-        self, resources: Sequence[str] | None = None, request: LoadRequest = WHOLE
-    ) -> IngestionPipeline:
-        """Make the pipeline afresh.
+    def requesting(self, **changes: Any) -> Self:
+        """Return the same pipeline with fields of its request changed.
 
-        Args:
-            resources: Names of the resources to load; the same ones by default.
-            request: The window and the limit of the load.
+        Raises:
+            PipelineConfigurationError: The resources do not allow what is requested.
         """
-        names = [spec.name for spec in self.resources] if resources is None else resources
-        return self.make_again(names, request)
+        request = replace(self.request, **changes)
+        request.check(self.resources)
+        return replace(self, request=request)
 
-    def close(self) -> None:
-        """Remove the working directory."""
-        shutil.rmtree(self.working_dir, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def loads(self) -> tuple[Self, ...]:
+        """Return the loads that it consists of: one, or one per resource of an isolated source."""
+        if self.config.isolation == "source":
+            return (self,)
+        request = self.request
+        if request.refresh == "drop_sources":
+            # It would drop what the other resources have loaded, or are loading.
+            request = replace(request, refresh="drop_resources")
+        return tuple(replace(self, resources=(spec,), request=request) for spec in self.resources)

@@ -5,10 +5,8 @@ Each method is short; what it does lies in the module that it names.
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -31,35 +29,30 @@ from floe_ingestion_defs.dlt_plugin.config.ingestion import (
 from floe_ingestion_defs.dlt_plugin.config.messages import explain
 from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec, resource_specs
 from floe_ingestion_defs.dlt_plugin.errors.categories import categorize_error
-from floe_ingestion_defs.dlt_plugin.errors.failures import raise_as_ingestion_error
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
     IngestionError,
     PipelineConfigurationError,
     ResourceLoadsFailed,
 )
-from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor, redactor_for
+from floe_ingestion_defs.dlt_plugin.errors.redaction import redactor_for
 from floe_ingestion_defs.dlt_plugin.health import check_health
 from floe_ingestion_defs.dlt_plugin.load_request import WHOLE, LoadRequest
 from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 from floe_ingestion_defs.dlt_plugin.preparation import (
     as_source_config,
-    build_source,
     choose_resources,
-    make_dlt_pipeline,
-    make_working_dir,
     reach_source,
     resolve_source,
 )
 from floe_ingestion_defs.dlt_plugin.results import LoadResult
-from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 from floe_ingestion_defs.dlt_plugin.telemetry.logs import configure_logs
-from floe_ingestion_defs.dlt_plugin.telemetry.phases import PhaseClock
 from floe_ingestion_defs.dlt_plugin.telemetry.tracing import traced
 
 if TYPE_CHECKING:
     from dlt.extract import DltSource
 
     from floe_ingestion_defs.destinations import Audit
+    from floe_ingestion_defs.dlt_plugin.isolation import LoadOutcome
 
 _DISTRIBUTION = "floe-ingestion-defs"
 
@@ -187,18 +180,22 @@ class DltIngestionPlugin(IngestionPlugin):
         *,
         resources: Sequence[str] | None = None,
         audits: Sequence[Audit] = (),
+        request: LoadRequest = WHOLE,
     ) -> IngestionPipeline:
-        """Make a pipeline together with its source.
+        """Reach a source, and return the description of its load.
 
         Args:
-            config: One source; what `IngestionConfig` has no field for stands in its
+            config: One source; what `IngestionConfig` has no field for is part of its
                 `source_config`.
             resources: Names of the resources to load; all of them by default.
-            audits: What must hold of the staged rows before anyone can see them; each is called
+            audits: What must hold of the staged rows before they are published; each is called
                 with a staged table and yields findings, of which one ends the load.
+            request: A refresh, a window of the cursor to load again without moving the stored
+                cursor, or a limit.
 
         Raises:
-            PipelineConfigurationError: The configuration is wrong, or a `${NAME}` is not set.
+            PipelineConfigurationError: The configuration is wrong, a `${NAME}` is not set, or the
+                resources do not allow what is requested.
             SourceConnectionError: The source cannot be reached.
         """
         source = as_source_config(config)
@@ -213,46 +210,21 @@ class DltIngestionPlugin(IngestionPlugin):
             "ingestion.write_mode": source.write_mode,
         }
         with traced("ingestion.create_pipeline", attributes, redactor):
-            return self._make_pipeline(source, redactor, audits, resources)
-
-    def _make_pipeline(
-        self,
-        source: IngestionSourceConfig,
-        redactor: Redactor,
-        audits: Sequence[Audit],
-        resources: Sequence[str] | None,
-        request: LoadRequest = WHOLE,
-    ) -> IngestionPipeline:
-        resolved, options = resolve_source(source)
-        specs = choose_resources(resolved, resources)
-        destination = self.get_destination_config(self._config.catalog_config)
-        destination["branch_tables"] = self._config.branch_tables
-        reach_source(resolved, options, redactor)
-        phases = PhaseClock(redactor)
-        rejections = {spec.name: Rejections() for spec in specs}
-        working_dir = make_working_dir(source)
-        try:
-            return IngestionPipeline(
-                pipeline=make_dlt_pipeline(source, specs, destination, working_dir, phases, audits),
-                source=build_source(resolved, options, specs, rejections, request),
-                config=source,
-                resources=specs,
-                working_dir=working_dir,
-                destination=destination,
-                redactor=redactor,
-                rejections=rejections,
-                phases=phases,
-                make_again=partial(self._make_pipeline, source, redactor, audits),
-            )
-        except Exception as error:  # a source is built by dlt, by drivers and by its author
-            shutil.rmtree(working_dir, ignore_errors=True)
-            raise_as_ingestion_error(error, source, redactor, "extract")
+            resolved, options = resolve_source(source)
+            specs = choose_resources(resolved, resources)
+            request.check(specs)
+            destination = self.get_destination_config(catalog)
+            destination["branch_tables"] = self._config.branch_tables
+            reach_source(resolved, options, redactor)
+        return IngestionPipeline(
+            source, resolved, options, specs, request, audits, destination, redactor
+        )
 
     def run(self, pipeline: IngestionPipeline, **kwargs: Any) -> IngestionResult:
         """Load what the source has to give; a load that fails ends in a result that says so.
 
         Args:
-            pipeline: What `create_pipeline` made.
+            pipeline: The pipeline that `create_pipeline` returned.
             **kwargs: Passed on to `load`.
         """
         started = time.monotonic()
@@ -272,19 +244,27 @@ class DltIngestionPlugin(IngestionPlugin):
         """Load what the source has to give.
 
         Args:
-            pipeline: What `create_pipeline` made.
-            **kwargs: `refresh`, dlt's refresh mode: `drop_sources`, `drop_resources`, `drop_data`;
-                `start` and `end`, a window of the cursor to load again without moving the stored
-                cursor; `limit`, about how many rows to load of each resource.
+            pipeline: The pipeline that `create_pipeline` returned.
+            **kwargs: Fields of `LoadRequest` that replace those of the pipeline's request.
 
         Raises:
             ResourceLoadsFailed: Resources of an isolated source were not loaded; carries the
                 result of those that were.
-            IngestionError: The load failed; nothing of it is visible.
+            IngestionError: The load failed; no data was published.
         """
-        from floe_ingestion_defs.dlt_plugin import loading
+        from floe_ingestion_defs.dlt_plugin import isolation
 
-        return loading.load(pipeline, self._config.retry_config, **kwargs)
+        return isolation.load(pipeline.requesting(**kwargs), self._config.retry_config)
+
+    def load_each(self, pipeline: IngestionPipeline) -> Iterator[LoadOutcome]:
+        """Yield the outcome of each load as it ends: one, or one per resource if isolated.
+
+        Args:
+            pipeline: The pipeline that `create_pipeline` returned.
+        """
+        from floe_ingestion_defs.dlt_plugin import isolation
+
+        return isolation.load_each(pipeline, self._config.retry_config)
 
     def get_destination_config(self, catalog_config: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments with which `iceberg(**…)` opens the catalog.

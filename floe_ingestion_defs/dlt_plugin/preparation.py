@@ -1,12 +1,9 @@
-"""Everything up to a pipeline that can run: the source resolved, reached and built."""
+"""What `create_pipeline` does with a configuration: resolve it, and reach the source once."""
 
 from __future__ import annotations
 
-import tempfile
-import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
@@ -17,24 +14,14 @@ from floe_ingestion_defs.dlt_plugin.config.placeholders import missing_names, re
 from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec, resource_specs
 from floe_ingestion_defs.dlt_plugin.config.rules import as_words
 from floe_ingestion_defs.dlt_plugin.config.source_options import OPTIONS_MODELS, SourceOptions
-from floe_ingestion_defs.dlt_plugin.cursors.incremental import overwrite_window
 from floe_ingestion_defs.dlt_plugin.errors.failures import as_ingestion_error
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
     PipelineConfigurationError,
     SourceConnectionError,
 )
 from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor
-from floe_ingestion_defs.dlt_plugin.hints import apply_spec, assemble_source
-from floe_ingestion_defs.dlt_plugin.load_request import WHOLE, LoadRequest
-from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 from floe_ingestion_defs.dlt_plugin.sources import SOURCE_TYPES
-from floe_ingestion_defs.dlt_plugin.telemetry.phases import PhaseClock
-
-if TYPE_CHECKING:
-    from dlt import Pipeline
-    from dlt.extract import DltSource
-
-    from floe_ingestion_defs.destinations import Audit
+from floe_ingestion_defs.dlt_plugin.time_limit import call_within
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 _RESOLVED = ("source_config", "credentials", "initial_value")
@@ -147,86 +134,17 @@ def reach_source(
         PipelineConfigurationError: What is needed to reach it is not installed or not given.
     """
     timeout = CONNECT_TIMEOUT_SECONDS if timeout is None else timeout
-    failed: list[Exception] = []
-
-    def check() -> None:
-        try:
-            SOURCE_TYPES[source.source_type].check(source, options, timeout)
-        except Exception as error:  # handed over to the thread that waits, whatever it is
-            failed.append(error)
-
-    # A daemon: a driver that hangs must not keep the process from ending.
-    waiting = threading.Thread(target=check, name=f"reach-{source.name}", daemon=True)
-    waiting.start()
-    waiting.join(timeout)
-    if waiting.is_alive():
-        failed.append(TimeoutError(f"the source did not answer within {timeout:g} seconds"))
-    if not failed:
+    kind = SOURCE_TYPES[source.source_type]
+    try:
+        call_within(timeout, lambda: kind.check(source, options, timeout), subject="the source")
+    except Exception as error:  # whatever a driver or a file system raises
+        failed = as_ingestion_error(error, source, redactor, "extract")
+    else:
         return
-    ours = as_ingestion_error(failed[0], source, redactor, "extract")
-    if isinstance(ours, PipelineConfigurationError):
-        raise ours from None
-    error = SourceConnectionError(f"the source cannot be reached: {ours.message}", **_about(source))
-    error.category = ours.category
-    raise error from None
-
-
-def build_source(
-    source: IngestionSourceConfig,
-    options: SourceOptions,
-    specs: Sequence[ResourceSpec],
-    rejections: Mapping[str, Rejections],
-    request: LoadRequest = WHOLE,
-) -> DltSource:
-    """Make the dlt source that extracts the chosen resources.
-
-    Args:
-        source: The source, resolved.
-        options: Its options.
-        specs: The chosen resources.
-        rejections: Where is counted what is kept out of a resource's table, by its name.
-        request: The window and the limit of the load.
-
-    Raises:
-        PipelineConfigurationError: What is asked for cannot be done with these resources.
-    """
-    from floe_ingestion_defs.dlt_plugin.row_versions import version_rows
-    from floe_ingestion_defs.dlt_plugin.schema_contract.gate import guard_resource
-
-    request.check(specs)
-    resources = SOURCE_TYPES[source.source_type].build(source, options, specs, request, rejections)
-    by_name = {spec.name: spec for spec in specs}
-    for resource in resources:
-        if resource.name in by_name:
-            spec = by_name[resource.name]
-            apply_spec(resource, spec, source.source_type)
-            guard_resource(resource, spec, rejections[spec.name])
-            version_rows(resource, spec)
-            overwrite_window(resource, spec, request)
-    return assemble_source(source, resources, specs).with_resources(*by_name)
-
-
-def make_working_dir(source: IngestionSourceConfig) -> Path:
-    """Make a working directory that no other run shares: dlt's issue 1102."""
-    return Path(tempfile.mkdtemp(prefix=f"floe-{source.name}-"))
-
-
-def make_dlt_pipeline(
-    source: IngestionSourceConfig,
-    specs: Sequence[ResourceSpec],
-    destination: Mapping[str, Any],
-    working_dir: Path,
-    phases: PhaseClock,
-    audits: Sequence[Audit] = (),
-) -> Pipeline:
-    """Make dlt's pipeline, named after the source, into the namespace of its tables."""
-    import dlt
-
-    from floe_ingestion_defs.destinations import iceberg
-
-    return dlt.pipeline(
-        pipeline_name=source.name,
-        pipelines_dir=str(working_dir),
-        destination=iceberg(**destination, audits=audits, around_phase=phases.around),
-        dataset_name=specs[0].namespace,
-    )
+    if isinstance(failed, PipelineConfigurationError):
+        raise failed from None
+    msg = f"the source cannot be reached: {failed.message}"
+    unreachable = SourceConnectionError(msg, **_about(source))
+    unreachable.category = failed.category
+    # Raised out here: the original may hold secrets, and would be kept as the context.
+    raise unreachable

@@ -116,6 +116,7 @@ class Api:
     rows: Rows = field(default_factory=list)
     page_size: int = 2
     script: list[tuple[int, dict[str, str], bytes] | float | bytes] = field(default_factory=list)
+    connections: int = 0
     requests: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
 
@@ -139,6 +140,10 @@ def api() -> Iterator[Api]:
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *args: Any) -> None:
             pass
+
+        def setup(self) -> None:
+            api.connections += 1
+            super().setup()
 
         def do_GET(self) -> None:
             api.requests.append(self.path)

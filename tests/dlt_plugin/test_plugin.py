@@ -1,7 +1,8 @@
 """The plugin keeps the contract: what it is, what a run gives back, and where its state is."""
 
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from floe_ingestion_defs.contracts.conformance import (
     BaseHealthCheckTests,
     BasePluginDiscoveryTests,
 )
+from floe_ingestion_defs.destinations import Finding, StagedTable
 from floe_ingestion_defs.dlt_plugin import (
     DltIngestionPlugin,
     LoadResult,
@@ -76,7 +78,7 @@ def test_what_the_contract_has_no_field_for_travels_in_the_source_config(
     config.write_mode = "merge"
     plugin = DltIngestionPlugin()
     pipeline = plugin.create_pipeline(config)
-    assert pipeline.pipeline.pipeline_name == "my_files"
+    assert pipeline.name == "my_files"
     plugin.run(pipeline)
     (landed / "b.csv").write_text("id,name\n1,changed\n")
     plugin.run(plugin.create_pipeline(config))
@@ -84,8 +86,7 @@ def test_what_the_contract_has_no_field_for_travels_in_the_source_config(
 
 
 def test_a_pipeline_without_a_name_is_called_after_its_table(config: IngestionConfig) -> None:
-    with DltIngestionPlugin().create_pipeline(config) as pipeline:
-        assert pipeline.pipeline.pipeline_name == "bronze_items"
+    assert DltIngestionPlugin().create_pipeline(config).name == "bronze_items"
 
 
 @pytest.mark.parametrize(
@@ -117,12 +118,24 @@ def test_two_pipelines_over_one_source_keep_states_of_their_own(
     assert len(rows("bronze.items")) == 4
 
 
-def test_nothing_is_left_of_a_run_outside_of_iceberg(config: IngestionConfig) -> None:
+def test_nothing_is_left_of_a_run_outside_of_iceberg(
+    config: IngestionConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    during: list[Path] = []
+
+    def look(staged: StagedTable) -> Iterator[Finding]:
+        during.extend(scratch.iterdir())
+        yield from ()
+
     plugin = DltIngestionPlugin()
-    pipeline = plugin.create_pipeline(config)
-    assert pipeline.working_dir.is_dir()
+    pipeline = plugin.create_pipeline(config, audits=[look])
+    assert list(scratch.iterdir()) == []
     plugin.run(pipeline)
-    assert not pipeline.working_dir.exists()
+    assert during
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_pipeline_can_be_run_again(config: IngestionConfig, landed: Path) -> None:

@@ -7,6 +7,7 @@ import dagster as dg
 
 from floe_ingestion_defs.dagster_wiring.settings.orchestration import RetrySettings
 from floe_ingestion_defs.dlt_plugin import ErrorCategory, IngestionError, categorize_error
+from floe_ingestion_defs.dlt_plugin.errors.categories import category_of_failures
 
 REMEDIES = {
     ErrorCategory.TRANSIENT: (
@@ -46,7 +47,7 @@ def describe_failure(failed: Sequence[FailedLoad], *, partial: bool) -> dg.Failu
         partial: Whether others of the same run were loaded.
     """
     errors = [load.error for load in failed]
-    category = ErrorCategory.PARTIAL if partial else categorize_error(errors[0])
+    category = category_of_failures(errors, partial=partial)
     remedy = REMEDIES[category]
     said = " ".join(f"{type(error).__name__}: {error}" for error in errors)
     return dg.Failure(

@@ -19,7 +19,13 @@ from floe_ingestion_defs.dagster_wiring.runs.metadata import LoadedTable
 from floe_ingestion_defs.dagster_wiring.runs.options import read_options
 from floe_ingestion_defs.dagster_wiring.tables import load_tables
 from floe_ingestion_defs.dagster_wiring.translator import resources_by_key
-from floe_ingestion_defs.dlt_plugin import IngestionError, ResourceSpec, SchemaContractViolation
+from floe_ingestion_defs.dlt_plugin import (
+    IngestionError,
+    LoadRequest,
+    LoadResult,
+    ResourceSpec,
+    SchemaContractViolation,
+)
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
 
 Resources = dict[dg.AssetKey, ResourceSpec]
@@ -32,7 +38,7 @@ class SourceRun:
     Attributes:
         context: The context of the step.
         configured: The source, with its plugin and its settings.
-        arguments: Arguments of the plugin's `load`, over those of the Launchpad.
+        arguments: Fields of the plugin's `LoadRequest`, over those of the Launchpad.
     """
 
     context: dg.AssetExecutionContext
@@ -46,24 +52,27 @@ class SourceRun:
             dagster.Failure: A load failed; what others loaded was yielded before.
             dagster.RetryRequested: The step is to be run again.
         """
+        selected = self._selected()
+        blocking = BlockingChecks(self.configured, selected)
         failed: list[FailedLoad] = []
         told: set[dg.AssetCheckKey] = set()
-        loads = list(self._loads())
-        for resources in loads:
-            blocking = BlockingChecks(self.configured, resources)
-            try:
-                yield from self._load(resources, blocking)
-            except IngestionError as error:
-                for broken in self._describe_broken(resources, blocking, error):
+        loads = 0
+        for resources, result in self._load_each(selected, blocking):
+            loads += 1
+            if isinstance(result, LoadResult):
+                yield from self._materialize(resources, result)
+                continue
+            for broken in self._describe_broken(resources, blocking, result):
+                if broken.asset_check_key not in told:
                     told.add(broken.asset_check_key)
                     yield broken
-                tables = tuple(spec.table for spec in resources.values())
-                failed.append(FailedLoad(error, tables))
+            tables = tuple(spec.table for spec in resources.values())
+            failed.append(FailedLoad(result, tables))
         if failed:
             errors = [load.error for load in failed]
             raise_for_retry(self.context, self.configured.settings.retries, errors)
             yield from describe_unaffected(self.context, self.configured, told)
-            raise describe_failure(failed, partial=len(failed) < len(loads)) from errors[0]
+            raise describe_failure(failed, partial=len(failed) < loads) from errors[0]
 
     def _describe_broken(
         self, resources: Resources, blocking: BlockingChecks, error: IngestionError
@@ -72,32 +81,40 @@ class SourceRun:
         if isinstance(error, SchemaContractViolation):
             yield from describe_violation(self.configured, resources, error)
 
-    def _loads(self) -> Iterator[Resources]:
-        """Yield what is loaded together: all of it, or one resource at a time."""
-        selected = {
+    def _selected(self) -> Resources:
+        return {
             key: self.configured.resources[name]
             for key, name in resources_by_key(self.context.assets_def).items()
             if key in self.context.selected_asset_keys
         }
-        if self.configured.source.isolation == "source":
-            yield selected
-            return
-        for key, spec in selected.items():
-            yield {key: spec}
 
-    def _load(
-        self, resources: Resources, blocking: BlockingChecks
-    ) -> Iterator[dg.MaterializeResult[Any]]:
+    def _load_each(
+        self, selected: Resources, blocking: BlockingChecks
+    ) -> Iterator[tuple[Resources, LoadResult | IngestionError]]:
+        """Yield the outcome of each load, with the assets that it was to load."""
         plugin = self.configured.loader
         plugin.startup()
-        names = [spec.name for spec in resources.values()]
+        try:
+            pipeline = plugin.create_pipeline(
+                self.configured.source,
+                resources=[spec.name for spec in selected.values()],
+                audits=[blocking],
+                request=LoadRequest(**self._arguments()),
+            )
+        except IngestionError as error:
+            yield selected, error
+            return
+        for outcome in plugin.load_each(pipeline):
+            names = {spec.name for spec in outcome.resources}
+            resources = {key: spec for key, spec in selected.items() if spec.name in names}
+            yield resources, outcome.result
+
+    def _materialize(
+        self, resources: Resources, result: LoadResult
+    ) -> Iterator[dg.MaterializeResult[Any]]:
         arguments = self._arguments()
         window = (arguments["start"], arguments["end"]) if "start" in arguments else None
-        pipeline = plugin.create_pipeline(
-            self.configured.source, resources=names, audits=[blocking]
-        )
-        result = plugin.load(pipeline, **arguments)
-        tables = load_tables(plugin, (spec.table for spec in resources.values()))
+        tables = load_tables(self.configured.plugin, (spec.table for spec in resources.values()))
         for key, spec in resources.items():
             rows = result.resources[spec.name].rows_loaded
             self.context.log.info(f"{spec.table}: {rows} rows loaded")
@@ -113,7 +130,7 @@ class SourceRun:
         return len(context.partition_keys) if partitioned else 0
 
     def _arguments(self) -> dict[str, Any]:
-        """Return the arguments of the load: those of the partition, else of the Launchpad.
+        """Return the fields of the load request: the partition's, else those of the Launchpad.
 
         Raises:
             PipelineConfigurationError: They do not go together.

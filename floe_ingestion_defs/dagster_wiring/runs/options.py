@@ -31,7 +31,7 @@ class LoadOptions(dg.Config):
     )
 
     def as_arguments(self) -> dict[str, Any]:
-        """Return what was set as arguments of the plugin's `load`.
+        """Return what was set as fields of the plugin's `LoadRequest`.
 
         Raises:
             PipelineConfigurationError: Two options do not go together.

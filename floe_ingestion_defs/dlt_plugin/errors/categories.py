@@ -8,7 +8,7 @@ to be imported that did not raise.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -144,7 +144,7 @@ def categorize_error(error: BaseException) -> ErrorCategory:
     TRANSIENT: 408, 429, 5xx, timeouts, resets, a database gone away, a commit conflict.
     PERMANENT: 401, 403, no permission, a violated contract, and whatever is not known.
     CONFIGURATION: 400, 404, a wrong configuration, a missing package.
-    PARTIAL is no error of one load; it is said by whoever loads several.
+    PARTIAL is not an error of one load; see `category_of_failures`.
 
     Args:
         error: Any exception; what it wraps is looked through.
@@ -165,6 +165,21 @@ def categorize_error(error: BaseException) -> ErrorCategory:
     if any(_DLT_TRANSIENT in _class_names(known) for known in chain):
         return ErrorCategory.TRANSIENT
     return ErrorCategory.PERMANENT
+
+
+def category_of_failures(errors: Sequence[IngestionError], *, partial: bool) -> ErrorCategory:
+    """Return what is to be done about failed loads of one source.
+
+    Args:
+        errors: What they ended with, at least one.
+        partial: Whether other loads of the source succeeded.
+    """
+    if partial:
+        return ErrorCategory.PARTIAL
+    categories = [categorize_error(error) for error in errors]
+    # A retry helps only if it helps all of them.
+    lasting = [found for found in categories if found is not ErrorCategory.TRANSIENT]
+    return (lasting or categories)[0]
 
 
 def retry_after_seconds(error: BaseException) -> float | None:

@@ -149,7 +149,7 @@ def test_a_planted_secret_is_found_nowhere(
     said += [plugin.get_destination_config(plugin.config.catalog_config)]
     try:
         pipeline = plugin.create_pipeline(plugin.source("leaky"))
-        said += [pipeline, pipeline.pipeline, pipeline.resources]
+        said += [pipeline, pipeline.resources]
         said += [plugin.run(pipeline)]
         said += [plugin.load(pipeline)]
     except IngestionError as error:
@@ -189,7 +189,7 @@ def test_a_catalogs_planted_secret_is_found_nowhere(
     said += [plugin, plugin.config, plugin.health_check(timeout=5)]
     said += [plugin.get_destination_config(plugin.config.catalog_config)]
     pipeline = plugin.create_pipeline(plugin.source("files"))
-    said += [pipeline, pipeline.pipeline, plugin.run(pipeline)]
+    said += [pipeline, plugin.run(pipeline)]
     with pytest.raises(IngestionError) as failed:
         plugin.load(pipeline)
     said += [failed.value, "".join(traceback.format_exception(failed.value))]

@@ -1,0 +1,91 @@
+"""What one attempt at a load works with: dlt's pipeline and source, in a directory of their own."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from floe_ingestion_defs.dlt_plugin.cursors.incremental import overwrite_window
+from floe_ingestion_defs.dlt_plugin.hints import apply_spec, assemble_source
+from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
+from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
+from floe_ingestion_defs.dlt_plugin.sources import SOURCE_TYPES
+from floe_ingestion_defs.dlt_plugin.telemetry.phases import PhaseClock
+
+if TYPE_CHECKING:
+    from dlt import Pipeline
+    from dlt.extract import DltSource
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """dlt's side of a load until it ends or starts afresh.
+
+    Attributes:
+        directory: The working directory; no other load shares it, because of dlt's issue 1102.
+        pipeline: dlt's pipeline, named after the source.
+        source: dlt's source with the chosen resources.
+        rejections: What is kept out of the tables, by resource.
+    """
+
+    directory: Path
+    pipeline: Pipeline
+    source: DltSource
+    rejections: Mapping[str, Rejections]
+
+    def remove(self) -> None:
+        """Remove the working directory: no state is kept outside of Iceberg."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def make_workspace(described: IngestionPipeline, phases: PhaseClock) -> Workspace:
+    """Build dlt's pipeline and source.
+
+    Args:
+        described: What is to be loaded.
+        phases: Measures the phases of the load.
+
+    Raises:
+        PipelineConfigurationError: The source cannot give what is requested.
+    """
+    rejections = {spec.name: Rejections() for spec in described.resources}
+    source = _build_source(described, rejections)
+    directory = Path(tempfile.mkdtemp(prefix=f"floe-{described.name}-"))
+    return Workspace(directory, _build_pipeline(described, directory, phases), source, rejections)
+
+
+def _build_source(described: IngestionPipeline, rejections: Mapping[str, Rejections]) -> DltSource:
+    from floe_ingestion_defs.dlt_plugin.row_versions import version_rows
+    from floe_ingestion_defs.dlt_plugin.schema_contract.gate import guard_resource
+
+    source, specs, request = described.resolved, described.resources, described.request
+    kind = SOURCE_TYPES[source.source_type]
+    resources = kind.build(source, described.options, specs, request, rejections)
+    by_name = {spec.name: spec for spec in specs}
+    for resource in resources:
+        if resource.name in by_name:
+            spec = by_name[resource.name]
+            apply_spec(resource, spec, source.source_type)
+            guard_resource(resource, spec, rejections[spec.name])
+            version_rows(resource, spec)
+            overwrite_window(resource, spec, request)
+    return assemble_source(source, resources, specs).with_resources(*by_name)
+
+
+def _build_pipeline(described: IngestionPipeline, directory: Path, phases: PhaseClock) -> Pipeline:
+    import dlt
+
+    from floe_ingestion_defs.destinations import iceberg
+
+    return dlt.pipeline(
+        pipeline_name=described.name,
+        pipelines_dir=str(directory),
+        destination=iceberg(
+            **described.destination, audits=described.audits, around_phase=phases.around
+        ),
+        dataset_name=described.resources[0].namespace,
+    )
