@@ -34,15 +34,15 @@ def describe_unaffected(
     except Exception as error:  # Whatever it is: why the load failed is what counts.
         context.log.warning(f"the tables could not be looked at after the load failed: {error}")
         return
-    for key, check, finding in found:
-        result = finding.as_result(key, check.severity)
+    for key, check, result in found:
+        shown = result.as_asset_check_result(key, check.severity)
         yield dg.AssetCheckEvaluation(
             asset_key=key.asset_key,
             check_name=key.name,
-            passed=result.passed,
-            severity=result.severity,
-            description=f"{finding.summary} Looked at after a load that failed.",
-            metadata=result.metadata,
+            passed=shown.passed,
+            severity=shown.severity,
+            description=f"{result.summary} Looked at after a load that failed.",
+            metadata=shown.metadata,
             blocking=check.blocking,
         )
 

@@ -16,7 +16,7 @@ from floe_ingestion_defs.dlt_plugin import ResourceSpec, SchemaContractViolation
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
 
 if TYPE_CHECKING:
-    from floe_ingestion_defs.dagster_wiring.checks.finding import Finding
+    from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
 
 SCHEMA_CONTRACT = "schema_contract"
 FRESHNESS = "freshness"
@@ -49,10 +49,10 @@ def create_source_checks(
     )
     def check_tables(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         keys = context.selected_asset_check_keys
-        for key, check, finding in evaluate_checks(
+        for key, check, result in evaluate_checks(
             configured, resource_by_key, keys, context.instance
         ):
-            yield finding.as_result(key, check.severity)
+            yield result.as_asset_check_result(key, check.severity)
 
     return check_tables
 
@@ -78,7 +78,7 @@ def evaluate_checks(
     resource_by_key: Mapping[dg.AssetKey, str],
     keys: Iterable[dg.AssetCheckKey],
     instance: dg.DagsterInstance,
-) -> "Iterator[tuple[dg.AssetCheckKey, Check, Finding]]":
+) -> "Iterator[tuple[dg.AssetCheckKey, Check, CheckResult]]":
     """Look at the tables of a source as they are now.
 
     Args:
@@ -96,8 +96,8 @@ def evaluate_checks(
     tables = load_tables(configured.plugin, (spec.table for spec in resource_of.values()))
     for key, resource in sorted(resource_of.items()):
         last_load = last_materialization(instance, key.asset_key)
-        finding = evaluate(checks[key], tables[resource.table], resource, last_load, now)
-        yield key, checks[key], finding
+        result = evaluate(checks[key], tables[resource.table], resource, last_load, now)
+        yield key, checks[key], result
 
 
 def _create_spec(

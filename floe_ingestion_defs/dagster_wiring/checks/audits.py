@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from floe_ingestion_defs import destinations
 from floe_ingestion_defs.dagster_wiring.configured_source import ConfiguredSource
 from floe_ingestion_defs.dagster_wiring.settings.checks import Check, FreshnessCheck
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
 
 if TYPE_CHECKING:
-    from floe_ingestion_defs.dagster_wiring.checks.finding import Finding
+    from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
+    from floe_ingestion_defs.destinations import Finding, StagedTable
 
 
 @dataclass
@@ -30,21 +30,22 @@ class BlockingChecks:
 
     configured: ConfiguredSource
     resources: Mapping[dg.AssetKey, ResourceSpec]
-    refused: "dict[dg.AssetCheckKey, Finding]" = field(default_factory=dict)
+    refused: "dict[dg.AssetCheckKey, CheckResult]" = field(default_factory=dict)
 
-    def __call__(self, staged: "destinations.StagedTable") -> "Iterator[destinations.Finding]":
+    def __call__(self, staged: "StagedTable") -> "Iterator[Finding]":
         """Yield what keeps a staged table from being published."""
         from floe_ingestion_defs.dagster_wiring.checks.evaluation import evaluate_staged
+        from floe_ingestion_defs.destinations import Finding
 
         for key, resource in self.resources.items():
             # Nested tables and the log's own tables have no checks.
             if staged.name != resource.table:
                 continue
             for name, check in self._blocking(resource):
-                found = evaluate_staged(check, staged, resource)
-                if not found.passed:
-                    self.refused[dg.AssetCheckKey(key, name)] = found
-                    yield destinations.Finding(name, staged.name, found.summary)
+                result = evaluate_staged(check, staged, resource)
+                if not result.passed:
+                    self.refused[dg.AssetCheckKey(key, name)] = result
+                    yield Finding(name, staged.name, result.summary)
 
     def _blocking(self, resource: ResourceSpec) -> Iterator[tuple[str, Check]]:
         checks = self.configured.settings.for_resource(resource.name).checks
@@ -58,13 +59,13 @@ class BlockingChecks:
 
         The load itself has to yield it, or they would stay planned for ever.
         """
-        for key, found in self.refused.items():
+        for key, result in self.refused.items():
             yield dg.AssetCheckEvaluation(
                 asset_key=key.asset_key,
                 check_name=key.name,
                 passed=False,
                 severity=dg.AssetCheckSeverity.ERROR,
-                description=found.summary,
-                metadata={**found.metadata, "published": False},
+                description=result.summary,
+                metadata={**result.metadata, "published": False},
                 blocking=True,
             )

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from floe_ingestion_defs.dagster_wiring.checks.finding import Finding
+from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
 from floe_ingestion_defs.dagster_wiring.checks.freshness import check_freshness
 from floe_ingestion_defs.dagster_wiring.checks.not_null import (
     audit_not_null,
@@ -43,7 +43,7 @@ def evaluate(
     resource: ResourceSpec,
     last_load: datetime | None,
     now: datetime,
-) -> Finding:
+) -> CheckResult:
     """Find out how a table is.
 
     Args:
@@ -67,7 +67,7 @@ def evaluate(
             return check_schema_contract(table, resource)
 
 
-def evaluate_staged(check: Check, staged: "StagedTable", resource: ResourceSpec) -> Finding:
+def evaluate_staged(check: Check, staged: "StagedTable", resource: ResourceSpec) -> CheckResult:
     """Find out how a load would leave a table, before anyone can see it.
 
     Args:

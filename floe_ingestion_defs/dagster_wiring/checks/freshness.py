@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pyarrow.compute as pc
 
-from floe_ingestion_defs.dagster_wiring.checks.finding import Finding
+from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
 from floe_ingestion_defs.dagster_wiring.settings.checks import FreshnessCheck
 from floe_ingestion_defs.destinations import column_bounds, live_files, read_columns
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
@@ -26,7 +26,7 @@ def check_freshness(
     check: FreshnessCheck,
     last_load: datetime | None,
     now: datetime,
-) -> Finding:
+) -> CheckResult:
     """Compare the clock that was chosen with the windows.
 
     Args:
@@ -39,7 +39,7 @@ def check_freshness(
     at = _read_clock(table, spec, check, last_load)
     what = check.what[0].lower() + check.what[1:]
     if at is None:
-        return Finding(False, f"{spec.table}: there is no such thing as {what} yet.")
+        return CheckResult(False, f"{spec.table}: there is no such thing as {what} yet.")
     age = now - at
     metadata = {
         "clock": check.clock,
@@ -49,10 +49,10 @@ def check_freshness(
     said = f"{spec.table}: {what} was {_format_age(age)} ago"
     due = _earliest_allowed(check, now)
     if at < due:
-        return Finding(False, f"{said}, which is too long.", metadata, severity=None)
+        return CheckResult(False, f"{said}, which is too long.", metadata, severity=None)
     if check.warn_after is not None and age > check.warn_after:
-        return Finding(False, f"{said}, which is becoming long.", metadata, severity="warn")
-    return Finding(True, f"{said}.", metadata)
+        return CheckResult(False, f"{said}, which is becoming long.", metadata, severity="warn")
+    return CheckResult(True, f"{said}.", metadata)
 
 
 def _earliest_allowed(check: FreshnessCheck, now: datetime) -> datetime:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from floe_ingestion_defs.dagster_wiring.checks.finding import (
-    Finding,
+from floe_ingestion_defs.dagster_wiring.checks.check_result import (
+    CheckResult,
     missing_columns,
     table_of,
 )
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations import Outcome
 
 
-def check_not_null(table: "Table | None", columns: Sequence[str]) -> Finding:
+def check_not_null(table: "Table | None", columns: Sequence[str]) -> CheckResult:
     """Count the missing values of columns: from statistics, reading only files without them.
 
     Args:
@@ -24,7 +24,7 @@ def check_not_null(table: "Table | None", columns: Sequence[str]) -> Finding:
         columns: Columns that must have a value.
     """
     if table is None:
-        return Finding(True, "The table does not exist yet.")
+        return CheckResult(True, "The table does not exist yet.")
     if absent := missing_columns(table.schema(), columns):
         return absent
     missing = dict.fromkeys(columns, 0)
@@ -43,7 +43,7 @@ def check_not_null(table: "Table | None", columns: Sequence[str]) -> Finding:
     return _judge(missing)
 
 
-def audit_not_null(outcome: "Outcome", columns: Sequence[str]) -> Finding:
+def audit_not_null(outcome: "Outcome", columns: Sequence[str]) -> CheckResult:
     """Count the missing values of the rows that a load would bring.
 
     Args:
@@ -59,11 +59,11 @@ def audit_not_null(outcome: "Outcome", columns: Sequence[str]) -> Finding:
     return _judge(missing)
 
 
-def _judge(missing: Mapping[str, int]) -> Finding:
+def _judge(missing: Mapping[str, int]) -> CheckResult:
     metadata: dict[str, Any] = {"missing_values": sum(missing.values())}
     if wrong := {name: count for name, count in missing.items() if count}:
         counts = [{"column": name, "missing": str(count)} for name, count in wrong.items()]
         metadata["columns"] = table_of(counts, ("column", "missing"))
         said = ", ".join(f"{name} in {count} rows" for name, count in wrong.items())
-        return Finding(False, f"There is no value of {said}.", metadata)
-    return Finding(True, f"Every row has a value in {', '.join(missing)}.", metadata)
+        return CheckResult(False, f"There is no value of {said}.", metadata)
+    return CheckResult(True, f"Every row has a value in {', '.join(missing)}.", metadata)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from floe_ingestion_defs.dagster_wiring.checks.finding import Finding
+from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
 from floe_ingestion_defs.dagster_wiring.settings.checks import RowCountChangeCheck
 from floe_ingestion_defs.destinations import summary_count
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations import Outcome
 
 
-def check_row_count_change(table: "Table | None", check: RowCountChangeCheck) -> Finding:
+def check_row_count_change(table: "Table | None", check: RowCountChangeCheck) -> CheckResult:
     """Compare the rows of the current snapshot with those of the one before it.
 
     Args:
@@ -22,12 +22,12 @@ def check_row_count_change(table: "Table | None", check: RowCountChangeCheck) ->
     """
     snapshot = table.current_snapshot() if table is not None else None
     if table is None or snapshot is None or snapshot.parent_snapshot_id is None:
-        return Finding(True, "There is no earlier snapshot to compare with.")
+        return CheckResult(True, "There is no earlier snapshot to compare with.")
     before = _last_rows(table, table.snapshot_by_id(snapshot.parent_snapshot_id))
     return _compare(before, summary_count(snapshot, "total-records"), check)
 
 
-def audit_row_count_change(outcome: "Outcome", check: RowCountChangeCheck) -> Finding:
+def audit_row_count_change(outcome: "Outcome", check: RowCountChangeCheck) -> CheckResult:
     """Compare the rows that a table has with those that a load will leave it.
 
     Args:
@@ -37,7 +37,7 @@ def audit_row_count_change(outcome: "Outcome", check: RowCountChangeCheck) -> Fi
     table = outcome.staged.current
     snapshot = table.current_snapshot() if table is not None else None
     if table is None or snapshot is None:
-        return Finding(True, "There is no earlier snapshot to compare with.")
+        return CheckResult(True, "There is no earlier snapshot to compare with.")
     before = _last_rows(table, snapshot)
     may_lose = check.max_decrease is not None and outcome.may_shrink
     most = None if before is None else before * (1 + (check.max_increase or 0))
@@ -46,21 +46,21 @@ def audit_row_count_change(outcome: "Outcome", check: RowCountChangeCheck) -> Fi
     )
     if not may_lose and not may_gain:
         # How many rows of a merge are new is known only when keys have been read.
-        return Finding(True, "The load brings too few rows to change the table by too much.")
+        return CheckResult(True, "The load brings too few rows to change the table by too much.")
     return _compare(before, outcome.rows_after, check)
 
 
-def _compare(before: int | None, now: int | None, check: RowCountChangeCheck) -> Finding:
+def _compare(before: int | None, now: int | None, check: RowCountChangeCheck) -> CheckResult:
     if now is None or before is None:
-        return Finding(True, "The snapshots do not say how many rows they have.")
+        return CheckResult(True, "The snapshots do not say how many rows they have.")
     metadata = {"rows": now, "rows_before": before, "rows_changed": now - before}
     if before == 0:
-        return Finding(True, f"The table was empty and has {now} rows.", metadata)
+        return CheckResult(True, f"The table was empty and has {now} rows.", metadata)
     share = (now - before) / before
     said = f"{before} rows became {now}, a change by {share:+.1%}."
     too_few = check.max_decrease is not None and share < -check.max_decrease
     too_many = check.max_increase is not None and share > check.max_increase
-    return Finding(not (too_few or too_many), said, {**metadata, "share_changed": share})
+    return CheckResult(not (too_few or too_many), said, {**metadata, "share_changed": share})
 
 
 def _last_rows(table: "Table", snapshot: "Snapshot | None") -> int | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 
-from floe_ingestion_defs.dagster_wiring.checks.finding import Finding, table_of
+from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult, table_of
 from floe_ingestion_defs.dlt_plugin import ColumnConfig, ResourceSpec
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _CHANGES = ("added", "missing", "changed")
 _DIFFERENCES = ("column", "change", "declared", "table")
 
 
-def check_schema_contract(table: "Table | None", spec: ResourceSpec) -> Finding:
+def check_schema_contract(table: "Table | None", spec: ResourceSpec) -> CheckResult:
     """Compare a table's columns with the declared ones.
 
     A declared column that the table lacks, or has in another type, fails under every contract.
@@ -37,11 +37,11 @@ def check_schema_contract(table: "Table | None", spec: ResourceSpec) -> Finding:
     """
     if table is None:
         said = f"Table {spec.table} does not exist yet."
-        return Finding(True, said, {"contract": spec.schema_contract})
+        return CheckResult(True, said, {"contract": spec.schema_contract})
     return _judge(table.metadata, spec)
 
 
-def audit_schema_contract(outcome: "Outcome", spec: ResourceSpec) -> Finding:
+def audit_schema_contract(outcome: "Outcome", spec: ResourceSpec) -> CheckResult:
     """Compare the columns that a load would leave a table with the declared ones.
 
     Args:
@@ -51,12 +51,12 @@ def audit_schema_contract(outcome: "Outcome", spec: ResourceSpec) -> Finding:
     return _judge(outcome.state.metadata, spec)
 
 
-def _judge(table: "TableMetadata", spec: ResourceSpec) -> Finding:
+def _judge(table: "TableMetadata", spec: ResourceSpec) -> CheckResult:
     contract = spec.schema_contract
     differences = list(_differences(table, spec))
     number = Counter(item["change"] for item in differences)
     passed = set(number) <= {"added"} if contract == "evolve" else not differences
-    return Finding(
+    return CheckResult(
         passed,
         _summarize(spec, differences, passed),
         {

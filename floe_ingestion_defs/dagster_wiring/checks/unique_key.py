@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from floe_ingestion_defs.dagster_wiring.checks.finding import Finding, missing_columns
+from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult, missing_columns
 from floe_ingestion_defs.destinations import KeySet, files_added_last, live_files, read_columns
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def check_unique_key(
     columns: Sequence[str],
     appended: bool,
     keys_a_pass: int = KEYS_A_PASS,
-) -> Finding:
+) -> CheckResult:
     """Look for keys that the last load brought twice, or that were there before it.
 
     Args:
@@ -55,7 +55,7 @@ def check_unique_key(
         keys_a_pass: How many keys are held in memory.
     """
     if table is None:
-        return Finding(True, "The table does not exist yet.")
+        return CheckResult(True, "The table does not exist yet.")
     if absent := missing_columns(table.schema(), columns):
         return absent
     names = tuple(columns)
@@ -73,7 +73,7 @@ def check_unique_key(
 
 def audit_unique_key(
     outcome: "Outcome", columns: Sequence[str], keys_a_pass: int = KEYS_A_PASS
-) -> Finding:
+) -> CheckResult:
     """Look for keys that a load would bring twice, or that would stay beside those it brings.
 
     Args:
@@ -86,7 +86,7 @@ def audit_unique_key(
     intent, names = outcome.staged.intent, tuple(columns)
     primary_key = set(intent.keys.primary_key)
     if primary_key and primary_key <= set(names) and intent.validity is None:
-        return Finding(True, f"The merge leaves one row of each {', '.join(names)}.")
+        return CheckResult(True, f"The merge leaves one row of each {', '.join(names)}.")
     incoming = _IncomingKeys(outcome.staged.rows, lambda: outcome.coming(names))
     existing = _ExistingFiles(
         outcome.state.tasks, outcome.state.metadata, lambda tasks: outcome.staying(names, tasks)
@@ -96,7 +96,7 @@ def audit_unique_key(
 
 def _look_for_repeats(
     incoming: _IncomingKeys, existing: _ExistingFiles, names: tuple[str, ...], keys_a_pass: int
-) -> Finding:
+) -> CheckResult:
     repeated = known = read = 0
     for keys in _passes(incoming, names, keys_a_pass):
         counted = keys.group_by(list(names)).aggregate([([], "count_all")])
@@ -118,8 +118,8 @@ def _look_for_repeats(
     key = ", ".join(names)
     if repeated or known:
         said = f"Of {key}, {repeated} keys came more than once and {known} were there already."
-        return Finding(False, said, metadata)
-    return Finding(True, f"Every key of {key} is there once.", metadata)
+        return CheckResult(False, said, metadata)
+    return CheckResult(True, f"Every key of {key} is there once.", metadata)
 
 
 def _passes(incoming: _IncomingKeys, columns: tuple[str, ...], at_once: int) -> Iterator[pa.Table]:

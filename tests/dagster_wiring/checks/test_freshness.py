@@ -37,9 +37,9 @@ def test_an_old_load_warns_first_and_fails_then(
     """There is time to look after it before it counts as a failure."""
     check = freshness(clock="snapshot", warn_after="26h", fail_after="50h")
 
-    finding = check_freshness(make_table(events(NOW)), SPEC, check, None, NOW + age)
+    result = check_freshness(make_table(events(NOW)), SPEC, check, None, NOW + age)
 
-    assert (finding.passed, finding.severity) == (passed, severity)
+    assert (result.passed, result.severity) == (passed, severity)
 
 
 def test_a_load_with_nothing_new_counts_as_a_load(make_table: MakeTable) -> None:
@@ -58,9 +58,9 @@ def test_a_load_with_nothing_new_counts_as_a_load(make_table: MakeTable) -> None
 
 def test_a_load_that_dagster_knows_nothing_of_counts_too(make_table: MakeTable) -> None:
     """A table that a script loads is as fresh as one that Dagster loads."""
-    finding = check_freshness(make_table(events(NOW)), SPEC, freshness(fail_after="1d"), None, NOW)
+    result = check_freshness(make_table(events(NOW)), SPEC, freshness(fail_after="1d"), None, NOW)
 
-    assert finding.passed
+    assert result.passed
 
 
 def test_the_cursor_clock_looks_at_the_data_themselves(make_table: MakeTable) -> None:
@@ -68,10 +68,10 @@ def test_the_cursor_clock_looks_at_the_data_themselves(make_table: MakeTable) ->
     week = timedelta(days=7)
     table = make_table(events(NOW - 2 * week, NOW - week), events(NOW - 3 * week))
 
-    finding = check_freshness(table, SPEC, freshness(clock="cursor", fail_after="2d"), NOW, NOW)
+    result = check_freshness(table, SPEC, freshness(clock="cursor", fail_after="2d"), NOW, NOW)
 
-    assert not finding.passed
-    assert finding.metadata["age_seconds"] == pytest.approx(week.total_seconds())
+    assert not result.passed
+    assert result.metadata["age_seconds"] == pytest.approx(week.total_seconds())
 
 
 @pytest.mark.parametrize("kind", [pa.date32(), pa.timestamp("us")])
@@ -83,9 +83,9 @@ def test_a_cursor_may_be_a_date_or_a_time_without_a_zone(
     table = make_table(pa.table({"at": pa.array([midnight]).cast(kind)}))
     noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
-    finding = check_freshness(table, SPEC, freshness(clock="cursor", fail_after="1d"), None, noon)
+    result = check_freshness(table, SPEC, freshness(clock="cursor", fail_after="1d"), None, noon)
 
-    assert finding.metadata["age_seconds"] == 12 * 3600
+    assert result.metadata["age_seconds"] == 12 * 3600
 
 
 def test_a_table_that_was_never_loaded_is_not_fresh() -> None:
@@ -107,9 +107,9 @@ def test_a_deadline_asks_for_a_load_shortly_before_it(
     """Until the next deadline comes, yesterday's load is enough."""
     check = freshness(deadline="0 8 * * *", before_deadline="6h")
 
-    finding = check_freshness(None, SPEC, check, _utc(loaded_at), _utc(now))
+    result = check_freshness(None, SPEC, check, _utc(loaded_at), _utc(now))
 
-    assert finding.passed is passed
+    assert result.passed is passed
 
 
 def test_a_deadline_is_read_in_its_time_zone() -> None:

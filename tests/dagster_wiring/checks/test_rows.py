@@ -19,21 +19,21 @@ def ids(*values: int | None) -> pa.Table:
 
 def test_a_key_that_a_load_brings_twice_is_found(make_table: MakeTable) -> None:
     """The check says how many keys, not which: values may be personal data."""
-    finding = check_unique_key(make_table(ids(1, 2, 2, 3, 3, 3)), ["id"], appended=False)
+    result = check_unique_key(make_table(ids(1, 2, 2, 3, 3, 3)), ["id"], appended=False)
 
-    assert not finding.passed
-    assert finding.metadata["keys_repeated"] == 2
+    assert not result.passed
+    assert result.metadata["keys_repeated"] == 2
 
 
 def test_a_key_that_was_there_before_is_found_where_loads_append(make_table: MakeTable) -> None:
     """Only the files that may hold a key of the load are read."""
     table = make_table(ids(*range(100)), ids(*range(100, 200)), ids(150, 500))
 
-    finding = check_unique_key(table, ["id"], appended=True)
+    result = check_unique_key(table, ["id"], appended=True)
 
-    assert not finding.passed
-    assert finding.metadata["keys_already_there"] == 1
-    assert finding.metadata["earlier_files_read"] == 1
+    assert not result.passed
+    assert result.metadata["keys_already_there"] == 1
+    assert result.metadata["earlier_files_read"] == 1
 
 
 def test_unique_keys_pass(make_table: MakeTable) -> None:
@@ -56,10 +56,10 @@ def test_more_keys_than_fit_into_memory_are_looked_at_in_passes(
     values = random.Random(7).sample(range(1000), 1000)
     table = make_table(ids(*values), ids(999, 0, 5000, None, None))
 
-    finding = check_unique_key(table, ["id"], appended=True, keys_a_pass=keys_a_pass)
+    result = check_unique_key(table, ["id"], appended=True, keys_a_pass=keys_a_pass)
 
-    assert finding.metadata["keys_already_there"] == 2
-    assert finding.metadata["keys_repeated"] == 0
+    assert result.metadata["keys_already_there"] == 2
+    assert result.metadata["keys_repeated"] == 0
 
 
 def test_repetitions_are_counted_the_same_in_any_number_of_passes(make_table: MakeTable) -> None:
@@ -76,28 +76,28 @@ def test_repetitions_are_counted_the_same_in_any_number_of_passes(make_table: Ma
 
 def test_a_missing_value_is_found_without_reading_a_row(make_table: MakeTable) -> None:
     """The files' statistics count them, and a number of them can be plotted over time."""
-    finding = check_not_null(make_table(ids(1, None, 3), ids(None)), ["id"])
+    result = check_not_null(make_table(ids(1, None, 3), ids(None)), ["id"])
 
-    assert not finding.passed
-    assert finding.metadata["missing_values"] == 2
-    (record,) = finding.metadata["columns"].records
+    assert not result.passed
+    assert result.metadata["missing_values"] == 2
+    (record,) = result.metadata["columns"].records
     assert record.data == {"column": "id", "missing": "2"}
 
 
 def test_a_required_column_that_the_table_lacks_is_found(make_table: MakeTable) -> None:
     """A column that is not there has no value anywhere."""
-    finding = check_not_null(make_table(ids(1)), ["id", "name"])
+    result = check_not_null(make_table(ids(1)), ["id", "name"])
 
-    assert not finding.passed
-    assert finding.summary == "The table has no column name."
+    assert not result.passed
+    assert result.summary == "The table has no column name."
 
 
 def test_complete_columns_pass(make_table: MakeTable) -> None:
     """Every row has what it must have, and nothing empty is shown."""
-    finding = check_not_null(make_table(ids(1, 2)), ["id"])
+    result = check_not_null(make_table(ids(1, 2)), ["id"])
 
-    assert finding.passed
-    assert finding.metadata == {"missing_values": 0}
+    assert result.passed
+    assert result.metadata == {"missing_values": 0}
 
 
 @pytest.mark.parametrize(
@@ -114,10 +114,10 @@ def test_a_load_may_change_the_number_of_rows_by_a_share(
     """Eight rows became ten: a quarter more."""
     table = make_table(ids(*range(8)), ids(8, 9))
 
-    finding = check_row_count_change(table, RowCountChangeCheck(**settings))
+    result = check_row_count_change(table, RowCountChangeCheck(**settings))
 
-    assert finding.passed is passed
-    assert finding.metadata["share_changed"] == 0.25
+    assert result.passed is passed
+    assert result.metadata["share_changed"] == 0.25
 
 
 def test_a_table_that_loses_rows_is_found(make_table: MakeTable) -> None:
@@ -125,10 +125,10 @@ def test_a_table_that_loses_rows_is_found(make_table: MakeTable) -> None:
     table = make_table(ids(*range(10)))
     table.overwrite(ids(1, 2, 3))
 
-    finding = check_row_count_change(table, RowCountChangeCheck())
+    result = check_row_count_change(table, RowCountChangeCheck())
 
-    assert not finding.passed
-    assert (finding.metadata["rows_before"], finding.metadata["rows"]) == (10, 3)
+    assert not result.passed
+    assert (result.metadata["rows_before"], result.metadata["rows"]) == (10, 3)
 
 
 def test_the_first_load_changes_nothing(make_table: MakeTable) -> None:

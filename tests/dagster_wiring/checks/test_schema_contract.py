@@ -5,7 +5,7 @@ import pytest
 from pyiceberg.table import Table
 from pyiceberg.types import StringType
 
-from floe_ingestion_defs.dagster_wiring.checks.finding import Finding
+from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
 from floe_ingestion_defs.dagster_wiring.checks.schema_contract import check_schema_contract
 from floe_ingestion_defs.dlt_plugin import ColumnConfig, ResourceSpec
 
@@ -18,17 +18,17 @@ def resource(contract: str = "evolve", **columns: str) -> ResourceSpec:
     return ResourceSpec("events", "bronze.events", schema_contract=contract, columns=declared)
 
 
-def differences(finding: Finding) -> list[tuple[object, ...]]:
+def differences(result: CheckResult) -> list[tuple[object, ...]]:
     """What the table in the UI shows: column, change, type as declared, type in the table."""
-    return [tuple(record.data.values()) for record in finding.metadata["differences"].records]
+    return [tuple(record.data.values()) for record in result.metadata["differences"].records]
 
 
 def test_a_table_with_the_declared_columns_passes(make_table: MakeTable) -> None:
     """What was declared is there, in its type, and no empty list of differences is shown."""
-    finding = check_schema_contract(make_table(ROWS), resource(id="bigint", price="double"))
+    result = check_schema_contract(make_table(ROWS), resource(id="bigint", price="double"))
 
-    assert finding.passed
-    assert finding.metadata == {
+    assert result.passed
+    assert result.metadata == {
         "contract": "evolve",
         "columns": 2,
         "added": 0,
@@ -42,12 +42,12 @@ def test_a_declared_column_that_is_missing_fails_under_every_contract(
     make_table: MakeTable, contract: str
 ) -> None:
     """Whoever reads the column would find that it is not there."""
-    finding = check_schema_contract(make_table(ROWS), resource(contract, currency="text"))
+    result = check_schema_contract(make_table(ROWS), resource(contract, currency="text"))
 
-    assert not finding.passed
-    assert finding.metadata["missing"] == 1
-    assert differences(finding) == [("currency", "missing", "text", "")]
-    assert "currency (text) is missing" in finding.summary
+    assert not result.passed
+    assert result.metadata["missing"] == 1
+    assert differences(result) == [("currency", "missing", "text", "")]
+    assert "currency (text) is missing" in result.summary
 
 
 @pytest.mark.parametrize("contract", ["evolve", "freeze"])
@@ -55,12 +55,12 @@ def test_a_column_of_another_type_fails_and_names_both_types(
     make_table: MakeTable, contract: str
 ) -> None:
     """Both types are what one needs to know to decide which side is wrong."""
-    finding = check_schema_contract(make_table(ROWS), resource(contract, price="decimal"))
+    result = check_schema_contract(make_table(ROWS), resource(contract, price="decimal"))
 
-    assert not finding.passed
-    assert finding.metadata["changed"] == 1
-    assert differences(finding) == [("price", "changed", "decimal(38, 9)", "double")]
-    assert "price is double, declared is decimal(38, 9)" in finding.summary
+    assert not result.passed
+    assert result.metadata["changed"] == 1
+    assert differences(result) == [("price", "changed", "decimal(38, 9)", "double")]
+    assert "price is double, declared is decimal(38, 9)" in result.summary
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,12 @@ def test_a_column_that_was_added_later_fails_unless_the_contract_evolves(
     with table.update_schema() as update:
         update.add_column("note", StringType())
 
-    finding = check_schema_contract(table, resource(contract, id="bigint"))
+    result = check_schema_contract(table, resource(contract, id="bigint"))
 
-    assert finding.passed is passed
-    assert finding.metadata["added"] == 1
-    assert differences(finding) == [("note", "added", "", "string")]
-    assert "note (string) was added" in finding.summary
+    assert result.passed is passed
+    assert result.metadata["added"] == 1
+    assert differences(result) == [("note", "added", "", "string")]
+    assert "note (string) was added" in result.summary
 
 
 def test_columns_that_a_table_was_made_with_were_agreed_on(make_table: MakeTable) -> None:
@@ -97,11 +97,11 @@ def test_what_a_declaration_leaves_open_fits_either_way(make_table: MakeTable) -
         }
     )
 
-    finding = check_schema_contract(
+    result = check_schema_contract(
         make_table(rows), resource("freeze", n="bigint", at="timestamp", amount="decimal")
     )
 
-    assert finding.passed
+    assert result.passed
 
 
 def test_a_table_that_does_not_exist_yet_violates_nothing() -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """The outcome of one check of one table.
 
     Attributes:
@@ -26,10 +26,10 @@ class Finding:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     severity: Literal["warn", "error"] | None = None
 
-    def as_result(
+    def as_asset_check_result(
         self, key: dg.AssetCheckKey, severity: Literal["warn", "error"]
     ) -> dg.AssetCheckResult:
-        """Return the finding as Dagster records it.
+        """Return the result as Dagster records it.
 
         Args:
             key: Asset and name of the check.
@@ -45,14 +45,14 @@ class Finding:
         )
 
 
-def missing_columns(schema: "Schema", columns: Sequence[str]) -> Finding | None:
-    """Return the finding that columns to be looked at are not there; None where all of them are."""
+def missing_columns(schema: "Schema", columns: Sequence[str]) -> CheckResult | None:
+    """Return the result that columns to be looked at are not there; None where all of them are."""
     present = {field.name for field in schema.fields}
     absent = [name for name in columns if name not in present]
     if not absent:
         return None
     said = f"The table has no column {', '.join(absent)}."
-    return Finding(False, said, {"columns_absent": ", ".join(absent)})
+    return CheckResult(False, said, {"columns_absent": ", ".join(absent)})
 
 
 def table_of(records: Sequence[Mapping[str, str]], columns: Sequence[str]) -> dg.MetadataValue[Any]:
