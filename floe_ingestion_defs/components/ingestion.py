@@ -23,7 +23,6 @@ from floe_ingestion_defs.dagster_wiring.settings.types import Settings
 from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator
 from floe_ingestion_defs.dlt_plugin import DltIngestionConfig, DltIngestionPlugin
 from floe_ingestion_defs.dlt_plugin.config.messages import explain
-from floe_ingestion_defs.dlt_plugin.config.resource_specs import resource_specs
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
 
 KeyPath = tuple[str | int, ...]
@@ -105,7 +104,7 @@ class IngestionComponent(dg.Component):
 def _validate_settings(config: DltIngestionConfig, tree: SourcePositionTree | None) -> None:
     for index, source in enumerate(config.sources):
         try:
-            read_settings(source, resource_specs(source))
+            read_settings(source, source.specs)
         except PipelineConfigurationError as error:
             path: KeyPath = ("attributes", "sources", index, "orchestration")
             cause = error.__cause__

@@ -27,7 +27,7 @@ from floe_ingestion_defs.dlt_plugin.config.ingestion import (
     IngestionSourceConfig,
 )
 from floe_ingestion_defs.dlt_plugin.config.messages import explain
-from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec, resource_specs
+from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 from floe_ingestion_defs.dlt_plugin.errors.categories import categorize_error
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
     IngestionError,
@@ -163,7 +163,7 @@ class DltIngestionPlugin(IngestionPlugin):
 
         No network is used, no file read and no driver imported.
         """
-        return resource_specs(source)
+        return source.specs
 
     def declare_source(self, source: IngestionSourceConfig) -> DltSource:
         """Make a dlt source with the right resources and hints and without data.
@@ -172,7 +172,7 @@ class DltIngestionPlugin(IngestionPlugin):
         """
         from floe_ingestion_defs.dlt_plugin.hints import assemble_source, declare_resources
 
-        return assemble_source(source, declare_resources(resource_specs(source)))
+        return assemble_source(source, declare_resources(source.specs))
 
     def create_pipeline(
         self,

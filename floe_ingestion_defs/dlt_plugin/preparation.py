@@ -11,7 +11,7 @@ from floe_ingestion_defs.contracts import IngestionConfig
 from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
 from floe_ingestion_defs.dlt_plugin.config.messages import explain
 from floe_ingestion_defs.dlt_plugin.config.placeholders import missing_names, resolve_placeholders
-from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec, resource_specs
+from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 from floe_ingestion_defs.dlt_plugin.config.rules import as_words
 from floe_ingestion_defs.dlt_plugin.config.source_options import OPTIONS_MODELS, SourceOptions
 from floe_ingestion_defs.dlt_plugin.errors.failures import as_ingestion_error
@@ -104,7 +104,7 @@ def choose_resources(
     Raises:
         PipelineConfigurationError: The source has no such resource.
     """
-    specs = resource_specs(source)
+    specs = source.specs
     if names is None:
         return specs
     known = {spec.name: spec for spec in specs}

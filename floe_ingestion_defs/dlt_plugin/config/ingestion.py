@@ -6,6 +6,8 @@ no file, no driver. Errors name the source, the field, the value and what would 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Literal, Self
 
 from pydantic import (
@@ -23,6 +25,11 @@ from floe_ingestion_defs.branch import BranchTables
 from floe_ingestion_defs.dlt_plugin.config import rules as config_rules
 from floe_ingestion_defs.dlt_plugin.config.columns import ColumnConfig
 from floe_ingestion_defs.dlt_plugin.config.messages import name_the_source
+from floe_ingestion_defs.dlt_plugin.config.resource_specs import (
+    ResourceSpec,
+    confined,
+    derive_specs,
+)
 
 SourceTypeName = Literal["filesystem", "sql_database", "rest_api", "python"]
 WriteMode = Literal["append", "replace", "merge"]
@@ -178,6 +185,24 @@ class IngestionSourceConfig(ResourceConfig):
         except ValidationError as wrong:
             raise name_the_source(wrong, cls, data) from None
         return source
+
+    @property
+    def specs(self) -> tuple[ResourceSpec, ...]:
+        """The source's resources, from its configuration alone."""
+        # Whether this process is confined to a branch may be decided after the configuration is
+        # read, so only what does not depend on it is kept.
+        return tuple(map(confined, self._derived_specs))
+
+    @cached_property
+    def _derived_specs(self) -> tuple[ResourceSpec, ...]:
+        return derive_specs(self)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy, with fields changed; see pydantic's method of this name."""
+        copied = super().model_copy(update=update, deep=deep)
+        # pydantic copies what a cached property keeps along with the fields.
+        copied.__dict__.pop("_derived_specs", None)
+        return copied
 
     @field_validator("name")
     @classmethod

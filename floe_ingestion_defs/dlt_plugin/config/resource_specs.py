@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from floe_ingestion_defs.branch import branch_namespace
@@ -75,8 +75,8 @@ class ResourceSpec:
         return self.table.partition(".")[2]
 
 
-def resource_specs(source: IngestionSourceConfig) -> tuple[ResourceSpec, ...]:
-    """List a source's resources from its configuration alone."""
+def derive_specs(source: IngestionSourceConfig) -> tuple[ResourceSpec, ...]:
+    """Return a source's resources, with production's tables, from its configuration alone."""
     table = source.destination_table.partition(".")[2]
     names = source_resource_names(source.source_type, source.source_config, table)
     return tuple(_spec(source, name) for name in names)
@@ -98,16 +98,15 @@ def _spec(source: IngestionSourceConfig, name: str) -> ResourceSpec:
         settings.setdefault("merge_strategy", _default_strategy(settings))
     return ResourceSpec(
         name=name,
-        table=_own_table(table.replace("{resource}", _as_identifier(name))),
+        table=table.replace("{resource}", _as_identifier(name)),
         given=frozenset(given),
         **settings,
     )
 
 
-def _own_table(table: str) -> str:
-    """The table to load: in a branch deployment, that of the branch's own namespace."""
-    namespace, dot, name = table.partition(".")
-    return f"{branch_namespace(namespace)}{dot}{name}"
+def confined(spec: ResourceSpec) -> ResourceSpec:
+    """Return a resource with the table to load: in a branch deployment, the branch's own."""
+    return replace(spec, table=f"{branch_namespace(spec.namespace)}.{spec.table_name}")
 
 
 _SETTINGS = frozenset(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec, resource_specs
+from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 from floe_ingestion_defs.dlt_plugin.config.source_options import (
     check_source_config,
     rest_resources,
@@ -114,7 +114,7 @@ def _check_resources(source: IngestionSourceConfig) -> None:
     table = source.destination_table.partition(".")[2]
     names = source_resource_names(source.source_type, source.source_config, table)
     _check_resource_names(source, names)
-    specs = resource_specs(source)
+    specs = source.specs
     for spec in specs:
         _check_resource(source, spec)
     _check_tables(source, specs)
@@ -278,7 +278,7 @@ def check_sources(sources: Sequence[IngestionSourceConfig]) -> None:
             )
             raise ValueError(msg)
         names.add(source.name)
-        for spec in resource_specs(source):
+        for spec in source.specs:
             other, known = tables.setdefault(spec.table, (source.name, spec))
             if known.write_mode != spec.write_mode:
                 msg = (

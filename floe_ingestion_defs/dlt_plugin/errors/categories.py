@@ -58,13 +58,22 @@ _PERMANENT = frozenset(
         "pyiceberg.exceptions.OAuthError",
     }
 )
-_CONFIGURATION = frozenset(
+# Raised only where a configuration, or an installation, lacks something; the errors below have
+# other causes in other places.
+SETUP_ERRORS = frozenset(
     {
         "builtins.ImportError",
-        "builtins.FileNotFoundError",
-        "builtins.NotADirectoryError",
         "dlt.common.configuration.exceptions.ConfigurationException",
         "dlt.common.exceptions.MissingDependencyException",
+        "sqlalchemy.exc.ArgumentError",
+        "sqlalchemy.exc.NoSuchModuleError",
+        "sqlalchemy.exc.NoSuchTableError",
+    }
+)
+_CONFIGURATION = SETUP_ERRORS | frozenset(
+    {
+        "builtins.FileNotFoundError",
+        "builtins.NotADirectoryError",
         "pydantic_core._pydantic_core.ValidationError",
         "pyiceberg.exceptions.BadRequestError",
         "pyiceberg.exceptions.NoSuchNamespaceError",
@@ -72,9 +81,6 @@ _CONFIGURATION = frozenset(
         "requests.exceptions.InvalidURL",
         "requests.exceptions.MissingSchema",
         "requests.exceptions.InvalidSchema",
-        "sqlalchemy.exc.ArgumentError",
-        "sqlalchemy.exc.NoSuchModuleError",
-        "sqlalchemy.exc.NoSuchTableError",
     }
 )
 # What dlt itself thinks, where nothing below it means anything.
@@ -162,7 +168,7 @@ def categorize_error(error: BaseException) -> ErrorCategory:
         category = _category(inner)
         if category is not None:
             return category
-    if any(_DLT_TRANSIENT in _class_names(known) for known in chain):
+    if any(_DLT_TRANSIENT in class_names(known) for known in chain):
         return ErrorCategory.TRANSIENT
     return ErrorCategory.PERMANENT
 
@@ -208,7 +214,8 @@ def _is_catalogs(error: BaseException) -> bool:
     return type(error).__module__.startswith("pyiceberg.")
 
 
-def _class_names(error: BaseException) -> set[str]:
+def class_names(error: BaseException) -> set[str]:
+    """Return the full names of an error's class and of those that it derives from."""
     return {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
 
 
@@ -219,7 +226,7 @@ def _category(error: BaseException) -> ErrorCategory | None:
     status = _http_status(error)
     if status is not None:
         return _of_status(status)
-    names = _class_names(error)
+    names = class_names(error)
     if names & _PERMANENT:
         return ErrorCategory.PERMANENT
     if names & _CONFIGURATION:

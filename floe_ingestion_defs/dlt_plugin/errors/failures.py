@@ -11,8 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from floe_ingestion_defs.dlt_plugin.config.extras import install_command
-from floe_ingestion_defs.dlt_plugin.config.resource_specs import resource_specs
-from floe_ingestion_defs.dlt_plugin.errors.categories import categorize_error, error_chain
+from floe_ingestion_defs.dlt_plugin.errors.categories import (
+    SETUP_ERRORS,
+    categorize_error,
+    class_names,
+    error_chain,
+)
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
     DestinationWriteError,
     ErrorCategory,
@@ -30,6 +34,16 @@ if TYPE_CHECKING:
 
 _DESTINATION_STEPS = frozenset({"load", "sync"})
 _LONGEST_MESSAGE = 2000
+# What says, of an error while a source is read, that the source could not be reached.
+_CONNECTION_ERRORS = frozenset(
+    {
+        "builtins.OSError",
+        "requests.exceptions.RequestException",
+        "sqlalchemy.exc.DBAPIError",
+        "botocore.exceptions.ClientError",
+        "botocore.exceptions.BotoCoreError",
+    }
+)
 
 
 def raise_as_ingestion_error(
@@ -81,7 +95,7 @@ def as_ingestion_error(
 def _table_in(chain: Sequence[BaseException], source: IngestionSourceConfig) -> str:
     """Give the table of the resource that failed, or what the source says of its tables."""
     failed = {getattr(error, "pipe_name", None) for error in chain}
-    tables = [spec.table for spec in resource_specs(source) if spec.name in failed]
+    tables = [spec.table for spec in source.specs if spec.name in failed]
     return tables[0] if tables else source.destination_table
 
 
@@ -102,12 +116,14 @@ def _made_for(
     message = redactor.clean(_message(chain, for_catalog=step in _DESTINATION_STEPS))
     if step in _DESTINATION_STEPS:
         return DestinationWriteError(message, **about)
-    if any(_is_configuration(inner) for inner in chain):
+    if any(class_names(inner) & SETUP_ERRORS for inner in chain):
         return PipelineConfigurationError(message, **about)
     # By name: requests takes simplejson's where that is installed.
     if any(type(inner).__name__ == "JSONDecodeError" for inner in chain):
         return SourceReadError(f"the source's answer is no JSON: {message}", **about)
-    if category is ErrorCategory.TRANSIENT or any(_is_connection(inner) for inner in chain):
+    if category is ErrorCategory.TRANSIENT or any(
+        class_names(inner) & _CONNECTION_ERRORS for inner in chain
+    ):
         return SourceConnectionError(message, **about)
     return SourceReadError(message, **about)
 
@@ -129,7 +145,7 @@ def _shows_values(source: IngestionSourceConfig, table: str) -> bool:
     """Whether values of a table, or of the one that it is nested in, may be shown."""
     return any(
         spec.show_values
-        for spec in resource_specs(source)
+        for spec in source.specs
         if table == spec.table_name or table.startswith(f"{spec.table_name}__")
     )
 
@@ -142,35 +158,6 @@ def _incompatible(error: Any, about: dict[str, str]) -> SchemaContractViolation:
         expected=error.table_type,
         found=error.incoming_type,
         **about,
-    )
-
-
-def _is_configuration(error: BaseException) -> bool:
-    names = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
-    return bool(
-        names
-        & {
-            "builtins.ImportError",
-            "dlt.common.configuration.exceptions.ConfigurationException",
-            "dlt.common.exceptions.MissingDependencyException",
-            "sqlalchemy.exc.ArgumentError",
-            "sqlalchemy.exc.NoSuchModuleError",
-            "sqlalchemy.exc.NoSuchTableError",
-        }
-    )
-
-
-def _is_connection(error: BaseException) -> bool:
-    names = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
-    return bool(
-        names
-        & {
-            "builtins.OSError",
-            "requests.exceptions.RequestException",
-            "sqlalchemy.exc.DBAPIError",
-            "botocore.exceptions.ClientError",
-            "botocore.exceptions.BotoCoreError",
-        }
     )
 
 
