@@ -98,11 +98,12 @@ new-source: $(INSTALLED) ## make a source of your own from a tested template: ma
 new-project: $(INSTALLED) ## make a project that depends on this one: make new-project NAME=acme_ingestion DIR=../acme
 	@$(BIN)/python -m floe_ingestion_defs.scaffold.new_project $(NAME) $(DIR)
 
-lint: $(INSTALLED) ## ruff, mypy, the layers, the workflows
+lint: $(INSTALLED) ## ruff, mypy, the layers, the declared packages, the workflows
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/deptry floe_ingestion_defs dlt_sources
 	@$(BIN)/zizmor --offline --quiet .github
 
 docs: $(INSTALLED) ## build the documentation site into site/; a warning is an error
