@@ -17,7 +17,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import o
 from floe_ingestion_defs.destinations.impl.iceberg.changes import change
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.files import staged_files as stage
-from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import release_blocked
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance.release import release_blocked
 
 
 def open_under(hook: boundaries.Hook | None, namespace: str, folder: Path) -> None:

@@ -13,7 +13,8 @@ import pyiceberg.catalog.sql
 import pyiceberg.io.pyarrow  # noqa: F401
 
 import floe_ingestion_defs.destinations.impl.iceberg.client
-import floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans  # noqa: F401
+import floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans
+import floe_ingestion_defs.destinations.impl.iceberg.maintenance.release  # noqa: F401
 
 os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
 with tempfile.TemporaryDirectory(prefix="floe-warm-") as folder:

@@ -24,10 +24,8 @@ from floe_ingestion_defs.destinations import branch_namespace
 from floe_ingestion_defs.destinations.impl.iceberg import load as loads
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import DatasetRefused
-from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import (
-    release_blocked,
-    remove_orphans,
-)
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance.release import release_blocked
 
 if TYPE_CHECKING:
     from tests.destinations.iceberg.conftest import Lake
