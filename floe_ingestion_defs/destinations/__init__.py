@@ -38,10 +38,8 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.factory import iceberg
     from floe_ingestion_defs.destinations.impl.iceberg.files.schema import iceberg_type_of_column
     from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LoadLog
-    from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import (
-        release_blocked,
-        remove_orphans,
-    )
+    from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
+    from floe_ingestion_defs.destinations.impl.iceberg.maintenance.release import release_blocked
     from floe_ingestion_defs.destinations.impl.iceberg.publish import recover
     from floe_ingestion_defs.destinations.impl.iceberg.reading import (
         column_bounds,
@@ -88,7 +86,7 @@ _HOMES = {
     "open_destination_catalog": f"{_IMPLEMENTATION}.catalog.open_catalog",
     "read_columns": f"{_IMPLEMENTATION}.reading",
     "recover": f"{_IMPLEMENTATION}.publish",
-    "release_blocked": f"{_IMPLEMENTATION}.maintenance.orphans",
+    "release_blocked": f"{_IMPLEMENTATION}.maintenance.release",
     "remove_orphans": f"{_IMPLEMENTATION}.maintenance.orphans",
     "summary_count": f"{_IMPLEMENTATION}.reading",
 }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from pyiceberg.table import CreateTableTransaction, Table, TableProperties, Transaction
 
 from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitConflict, CommitContention
+from floe_ingestion_defs.destinations.impl.iceberg.files.names import commit_uuid
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -181,6 +182,7 @@ def add_snapshot(
     merging = properties.get(TableProperties.MANIFEST_MERGE_ENABLED) == "true"
     append = update.merge_append if merging else update.fast_append
     with update.overwrite() if removed else append() as snapshot:
+        snapshot.commit_uuid = commit_uuid(transaction.table_metadata)
         for data_file in removed:
             snapshot.delete_data_file(data_file)
         for data_file in added:

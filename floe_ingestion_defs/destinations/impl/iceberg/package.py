@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from floe_ingestion_defs.destinations.impl.iceberg.intent import Window
 from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import State
@@ -48,16 +47,6 @@ class Package:
     windows: Mapping[str, Window] = field(default_factory=dict)
     state: TPipelineStateDoc | None = None
     state_before: State = field(default_factory=dict)
-    nonce: str = field(default_factory=lambda: uuid4().hex[:8])
-
-    @property
-    def attempt(self) -> str:
-        """What the names of the files begin with that this attempt at the package stages.
-
-        A process that resumes the package writes files of its own: the one it succeeds may be
-        alive after all, and about to commit those that it wrote.
-        """
-        return f"{self.load_uid}-{self.nonce}"
 
 
 AroundPhase = Callable[[str], AbstractContextManager[Any]]

@@ -30,6 +30,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.layout import (
     partition_spec,
     sort_order,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.files.names import LOG_PROPERTY
 from floe_ingestion_defs.destinations.impl.iceberg.files.schema import evolve, reset
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOG_PROPERTY = "dlt.log-uuid"
 MARK_PROPERTY = "dlt.published-seq"
 DROPPED_PROPERTY = "dlt.dropped-seq"
 LOAD_ID_SUMMARY = "dlt.load-id"

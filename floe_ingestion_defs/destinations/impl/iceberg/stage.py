@@ -15,6 +15,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.layout import (
     partition_spec,
     sort_order,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.files.names import LOG_PROPERTY
 from floe_ingestion_defs.destinations.impl.iceberg.files.schema import evolve, reset, staged_schema
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import (
     stage_file,
@@ -48,14 +49,14 @@ def stage(dataset: Dataset, package: Package, view: LogView) -> list[StagedTable
         # A table without rows counts although it is not there: an earlier load may be about to
         # create it, with rows that go.
         if current is not None or plan.jobs or plan.columns:
-            staged.append(_stage_table(dataset, package, plan, current))
+            staged.append(_stage_table(dataset, package, plan, view.uuid, current))
     if not view.knows_schema(package.schema.stored_version_hash):
-        staged.append(_stage_version(dataset, package))
+        staged.append(_stage_version(dataset, package, view.uuid))
     return staged
 
 
 def _stage_table(
-    dataset: Dataset, package: Package, plan: TablePlan, current: Table | None
+    dataset: Dataset, package: Package, plan: TablePlan, log_uuid: str, current: Table | None
 ) -> StagedTable:
     name = dataset.qualified(plan.table)
     file_schemas = [pq.read_schema(job) for job in plan.jobs]
@@ -79,10 +80,11 @@ def _stage_table(
             reset(transaction, name, incoming)
         else:
             evolve(transaction, name, incoming)
+    transaction.set_properties({LOG_PROPERTY: log_uuid})  # The staged files are named by it.
     metadata, io = transaction.table_metadata, transaction._table.io
     files: list[StagedFile] = []
     for job in plan.jobs:
-        files += stage_file(job, metadata, io, f"{package.attempt}-{plan.table}-{job.stem}")
+        files += stage_file(job, metadata, io, package.load_uid)
     intent = TableIntent(
         table=plan.table,
         disposition=plan.disposition,
@@ -102,7 +104,7 @@ def _stage_table(
     return StagedTable(name, intent, metadata, io, current, plan.resource, is_nested=plan.is_nested)
 
 
-def _stage_version(dataset: Dataset, package: Package) -> StagedTable:
+def _stage_version(dataset: Dataset, package: Package, log_uuid: str) -> StagedTable:
     """Stages the row of `_dlt_version` for a schema that no load of the dataset had before."""
     schema = package.schema
     table = schema.version_table_name
@@ -113,7 +115,7 @@ def _stage_version(dataset: Dataset, package: Package) -> StagedTable:
         jobs=(),
         layout=Layout(),
     )
-    staged = _stage_table(dataset, package, plan, dataset.load_table(table))
+    staged = _stage_table(dataset, package, plan, log_uuid, dataset.load_table(table))
     row = {
         "version": schema.stored_version,
         "engine_version": schema.ENGINE_VERSION,
@@ -124,7 +126,7 @@ def _stage_version(dataset: Dataset, package: Package) -> StagedTable:
     }
     naming = schema.naming
     rows = pa.RecordBatch.from_pylist([{naming.normalize_identifier(k): v for k, v in row.items()}])
-    files = write_staged([rows], staged.metadata, staged.io, f"{package.attempt}-{table}")
+    files = write_staged([rows], staged.metadata, staged.io, package.load_uid)
     location = None if staged.current else staged.metadata.location
     intent = staged.intent.model_copy(update={"files": tuple(files), "location": location})
     return StagedTable(staged.name, intent, staged.metadata, staged.io, staged.current)

@@ -161,7 +161,7 @@ def test_what_was_staged_for_a_table_that_never_came_to_be_is_swept(
         lake.load([{"id": 2}], table_name="never", options={"audits": [die]})
     dataset = Dataset(lake.catalog, lake.dataset)
     swept = [file.path for file in remove_orphans(dataset, NOW, dry_run=False)]
-    assert any("/data/" in path and "-never-" in path for path in swept)
+    assert any("never" in path.split("/data/")[0] for path in swept)
     assert remove_orphans(dataset, NOW) == []
     assert lake.values("orders", "id") == [1]
 

@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import pyarrow as pa
 
@@ -41,6 +40,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     describe,
     write_data_file,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.files.names import LOG_PROPERTY
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
 from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LOG_PROPERTIES, slim
 from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import (
@@ -53,11 +53,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.view import (
     SETTLED_PROPERTY,
     LogView,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.publish import (
-    LOG_PROPERTY,
-    MARK_PROPERTY,
-    mark_of,
-)
+from floe_ingestion_defs.destinations.impl.iceberg.publish import MARK_PROPERTY, mark_of
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -129,7 +125,7 @@ def _begin(dataset: Dataset, branch: Branch, tables: BranchTables) -> Table:
     )
     if rows.num_rows:
         metadata, io = transaction.table_metadata, transaction._table.io
-        path = data_path(metadata, f"cloned-{uuid4()}.parquet")
+        path = data_path(metadata, "cloned")
         write_data_file(io, metadata, path, rows.to_batches())
         add_snapshot(transaction, [describe(metadata, io, path)])
     with suppress(CommitConflict, CommitOutcomeUnknown):  # Somebody else may have been first.

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -251,10 +250,10 @@ def _write_rewritten(
     metadata = state.metadata
     if task.file.spec_id != metadata.default_spec_id:
         # The file was split by an earlier spec; its rows now go where they belong today.
-        for staged in write_staged(batches, metadata, state.io, f"rewritten-{uuid4()}"):
+        for staged in write_staged(batches, metadata, state.io, "rewritten"):
             change.added.append(staged_data_file(metadata, state.io, staged))
         return
-    path = data_path(metadata, f"rewritten-{uuid4()}.parquet")
+    path = data_path(metadata, "rewritten")
     if write_data_file(state.io, metadata, path, batches):
         change.added.append(describe(metadata, state.io, path, task.file.partition))
 
@@ -296,5 +295,5 @@ def _add_rewritten(
             start += batch.num_rows
             yield transform(rows)
 
-    for staged in write_staged(kept_rows(), state.metadata, state.io, f"merged-{uuid4()}"):
+    for staged in write_staged(kept_rows(), state.metadata, state.io, "merged"):
         change.added.append(staged_data_file(state.metadata, state.io, staged))

@@ -31,6 +31,7 @@ from pyiceberg.schema import index_by_name
 from pyiceberg.table.locations import load_location_provider
 from pyiceberg.typedef import Record
 
+from floe_ingestion_defs.destinations.impl.iceberg.files.names import data_file_name
 from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import decode_partition
 from floe_ingestion_defs.destinations.impl.iceberg.files.read_ahead import read_ahead
 from floe_ingestion_defs.destinations.impl.iceberg.intent import StagedFile
@@ -47,10 +48,15 @@ ROW_GROUP_ROWS = 128 * 1024
 BATCH_ROWS = 64 * 1024
 
 
-def data_path(metadata: TableMetadata, name: str) -> str:
-    """Where a data file of that name belongs, by the table's own location provider."""
+def data_path(metadata: TableMetadata, origin: str) -> str:
+    """Return the path of a new data file, by the table's own location provider.
+
+    Args:
+        metadata: The table, with the dataset's log in its properties; or the log itself.
+        origin: The load's uid, or a word for what the file is written from: see `names`.
+    """
     provider = load_location_provider(metadata.location, metadata.properties)
-    return provider.new_data_location(name)
+    return provider.new_data_location(data_file_name(metadata, origin))
 
 
 def arrow_schema(metadata: TableMetadata) -> pa.Schema:

@@ -83,25 +83,25 @@ def is_sorted(metadata: TableMetadata) -> bool:
     return metadata.default_sort_order_id != 0
 
 
-def stage_file(local: Path, metadata: TableMetadata, io: FileIO, name: str) -> list[StagedFile]:
+def stage_file(local: Path, metadata: TableMetadata, io: FileIO, origin: str) -> list[StagedFile]:
     """Stages the rows of one local Parquet file.
 
     Args:
         local: A file that dlt wrote.
         metadata: The table as it will be when the load is published.
         io: The table's FileIO.
-        name: A name that no other file of the table has.
+        origin: The load's uid, which the files' names have: see `names`.
     """
     parquet = pq.ParquetFile(local)
     if fits_as_it_is(parquet.schema_arrow, metadata):
-        path = data_path(metadata, f"{name}.parquet")
+        path = data_path(metadata, origin)
         upload(io, local, path)
         return [StagedFile(path=path, rows=parquet.metadata.num_rows, bytes=local.stat().st_size)]
-    return write_staged(stream_batches(parquet), metadata, io, name)
+    return write_staged(stream_batches(parquet), metadata, io, origin)
 
 
 def write_staged(
-    batches: Iterable[pa.RecordBatch], metadata: TableMetadata, io: FileIO, name: str
+    batches: Iterable[pa.RecordBatch], metadata: TableMetadata, io: FileIO, origin: str
 ) -> list[StagedFile]:
     """Writes rows as staged files, split by partition and sorted as the table asks."""
     with tempfile.TemporaryDirectory(prefix="floe-stage-") as folder:
@@ -109,8 +109,8 @@ def write_staged(
         for batch in batches:
             pieces.add(conform(batch, arrow_schema(metadata)))
         staged = []
-        for number, piece in enumerate(pieces.finish()):
-            path = data_path(metadata, f"{name}-{number:05d}.parquet")
+        for piece in pieces.finish():
+            path = data_path(metadata, origin)
             upload(io, piece.local, path)
             size = piece.local.stat().st_size
             staged.append(

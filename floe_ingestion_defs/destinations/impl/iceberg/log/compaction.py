@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import pyarrow as pa
 
@@ -64,7 +63,7 @@ def rewrite(table: Table, rows: pa.Table, properties: dict[str, str] | None = No
     """
     from pyiceberg.table.update.snapshot import ExpireSnapshots
 
-    path = data_path(table.metadata, f"compacted-{uuid4()}.parquet")
+    path = data_path(table.metadata, "compacted")
     write_data_file(table.io, table.metadata, path, rows.to_batches())
     snapshots = table.metadata.snapshots
     try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -111,7 +110,7 @@ class LoadLog:
             CommitOutcomeUnknown: It may have been committed or not.
         """
         table, row = view.table, load.as_row()
-        path = data_path(table.metadata, f"{load.seq:08d}-{uuid4()}.parquet")
+        path = data_path(table.metadata, f"{load.seq:08d}")
         write_data_file(table.io, table.metadata, path, row.to_batches())
         with table.transaction() as transaction:
             add_snapshot(transaction, [describe(table.metadata, table.io, path)])

@@ -30,7 +30,7 @@ DELETE_AFTER_SECONDS = 24 * 3600.0
 # What a load stages is named by its uid, which is how files of a table that was never created are
 # told from files that are none of ours. A namespace below this one may have its tables below ours,
 # one level deeper; the folders of zeros and ones are those of Iceberg's layout for object stores.
-_STAGED_BELOW = re.compile(r"[^/]+/data/([01]+/)*[0-9a-f]{32}-[^/]+\.parquet")
+_STAGED_BELOW = re.compile(r"[^/]+/data/([01]+/)*floe-[^/]+\.parquet")
 
 
 def remove_orphans(

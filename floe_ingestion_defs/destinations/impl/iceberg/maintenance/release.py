@@ -10,9 +10,9 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     IncompatibleSchema,
     UnpublishableRows,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.files.names import LOG_PROPERTY
 from floe_ingestion_defs.destinations.impl.iceberg.intent import TableIntent
 from floe_ingestion_defs.destinations.impl.iceberg.publish import (
-    LOG_PROPERTY,
     MARK_PROPERTY,
     mark_of,
     publish_table,
