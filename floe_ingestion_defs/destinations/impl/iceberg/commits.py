@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pyiceberg.table import CreateTableTransaction, Table, TableProperties, Transaction
 
-from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitConflict, CommitContention
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.table_location import (
+    stage_creation,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.deadline import Since
+from floe_ingestion_defs.destinations.impl.iceberg.errors import (
+    CommitConflict,
+    CommitContention,
+    ReadTooLongAgo,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.files.names import commit_uuid
 
 if TYPE_CHECKING:
@@ -55,6 +63,7 @@ class AssertingCatalog:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
+        self._read = Since()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._catalog, name)
@@ -69,6 +78,8 @@ class AssertingCatalog:
 
         Raises:
             CommitConflict: The table has moved, or is gone; nothing was applied.
+            ReadTooLongAgo: The table was read so long ago that files which were written for this
+                commit may have been swept; nothing was applied.
             CommitOutcomeUnknown: The commit may or may not have been applied.
         """
         from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
@@ -78,6 +89,7 @@ class AssertingCatalog:
             AssertTableUUID,
         )
 
+        _require_recent(self._read)
         metadata = table.metadata
         asserted = (
             AssertTableUUID(uuid=metadata.table_uuid),
@@ -93,6 +105,14 @@ class AssertingCatalog:
         except Exception as error:
             # A boundary: catalogs raise whatever their drivers do, and none of it says no.
             raise CommitOutcomeUnknown(error) from error
+
+
+def _require_recent(read: Since) -> None:
+    if read.is_too_long:
+        raise ReadTooLongAgo(
+            f"The table was read {read.seconds / 3600:.0f} hours ago, and files that were written "
+            "for this commit may have been swept as orphans. Read again."
+        )
 
 
 def load_table(catalog: Catalog, identifier: tuple[str, ...]) -> Table | None:
@@ -136,9 +156,14 @@ class _AssertedTable(Table):
 class _AssertedCreation(_Remembering, CreateTableTransaction):
     """The creation of a table, with the outcomes of any other commit here."""
 
+    def __init__(self, table: StagedTable) -> None:
+        super().__init__(table)
+        self._read = Since()
+
     def commit_transaction(self) -> Table:
         from pyiceberg.exceptions import CommitFailedException, TableAlreadyExistsError
 
+        _require_recent(self._read)
         try:
             return super().commit_transaction()
         except (CommitFailedException, TableAlreadyExistsError) as conflict:
@@ -151,14 +176,16 @@ class _AssertedCreation(_Remembering, CreateTableTransaction):
 def create_table_transaction(
     catalog: Catalog, identifier: tuple[str, ...], **arguments: Any
 ) -> CreateTableTransaction:
-    """A transaction that creates a table, or conflicts with whoever created it first.
+    """Return a transaction that creates a table, or conflicts with another writer's creation.
+
+    The table gets a location without files of another table: see `stage_creation`.
 
     Args:
         catalog: The catalog.
         identifier: The table's identifier.
         arguments: As for pyiceberg's `Catalog.create_table_transaction`.
     """
-    transaction = catalog.create_table_transaction(identifier, **arguments)
+    transaction = stage_creation(catalog, identifier, **arguments)
     return _AssertedCreation(cast("StagedTable", transaction._table))
 
 
@@ -210,10 +237,20 @@ def commit_certainly(
         CommitContention: Other writers won every attempt within the time.
         Exception: What the catalog raised, where time and again it did not say what became of it.
     """
+    try:
+        return _commit_certainly(what, attempt, deadline_seconds)
+    except ReadTooLongAgo:
+        # The time that a process was suspended is not time in which other writers won.
+        return _commit_certainly(what, attempt, deadline_seconds)
+
+
+def _commit_certainly(what: str, attempt: Callable[[], T], deadline_seconds: float) -> T:
     unknown = 0
     for _ in attempts(what, deadline_seconds):
         try:
             return attempt()
+        except ReadTooLongAgo:
+            raise
         except CommitConflict:
             continue
         except CommitOutcomeUnknown as error:

@@ -43,12 +43,20 @@ class CommitConflict(Exception):
     """Somebody else committed first: nothing of this commit is in the table. Read again."""
 
 
+class ReadTooLongAgo(CommitConflict):
+    """What a commit is computed from was read so long ago that its files may have been swept."""
+
+
 class CommitContention(DestinationTransientException):
     """A table was so busy that no commit succeeded within the time limit."""
 
 
 class DatasetRefused(DestinationTerminalException):
     """A branch deployment asked for what is not its own. Nothing happened."""
+
+
+class LocationInUse(DestinationTerminalException):
+    """A catalog insists on a location for a new table that has files of another table."""
 
 
 class LoadRefused(Exception):

@@ -7,7 +7,6 @@ nothing that it did can be seen by anybody; from then on everything will be, who
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit, StagedTab
 from floe_ingestion_defs.destinations.impl.iceberg.commits import (
     commit_certainly,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.deadline import COMMIT_WITHIN_SECONDS, Since
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     LoadExpired,
     TableBlocked,
@@ -47,10 +47,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# A load that took longer refuses to commit, so that the orphan sweep, whose age is longer, never
-# deletes a file that a commit is about to name.
-COMMIT_WITHIN_SECONDS = 23 * 3600.0
-
 # Loads that overlap without end still have their progress recorded this often.
 RECORD_SETTLED_AFTER = 8
 
@@ -72,7 +68,7 @@ def run_load(
         TableBlocked: A table was changed incompatibly since an audit. The load is committed, and
             published to the others.
     """
-    started = time.time()
+    started = Since()
     view = dataset.log.read_or_create()
     load = view.find(package.load_uid)
     if load is None:
@@ -92,7 +88,7 @@ def commit(
     package: Package,
     staged: Sequence[StagedTable],
     view: LogView,
-    started: float,
+    started: Since,
 ) -> tuple[Load, LogView]:
     """Appends the load to the log: this is the commit point, and from here on it exists.
 
@@ -101,8 +97,7 @@ def commit(
         package: The load package.
         staged: Its staged tables.
         view: The log when staging began.
-        started: When staging began, in the seconds of `time.time`: the sweep goes by the same
-            clock, which runs on while a machine sleeps.
+        started: When staging began.
 
     Returns:
         The load, and the log with it.
@@ -120,7 +115,7 @@ def commit(
         view = dataset.log.read_or_create(view)
         if done := view.find(package.load_uid):
             return done, view
-        if time.time() - started > COMMIT_WITHIN_SECONDS:
+        if started.is_too_long:
             raise LoadExpired(
                 f"Load {package.load_id} was staged more than {COMMIT_WITHIN_SECONDS / 3600:.0f} "
                 "hours ago, and its files may be swept as orphans. Run the pipeline again."

@@ -73,5 +73,10 @@ def is_named_by(log_uuid: str, name: str) -> bool:
     return False
 
 
+def is_data_file(path: str) -> bool:
+    """Return whether a file has the name of some dataset's data file."""
+    return _DATA_FILE.fullmatch(path.rpartition("/")[2]) is not None
+
+
 def _id_of(metadata: TableMetadata) -> str:
     return dataset_id(metadata.properties.get(LOG_PROPERTY) or str(metadata.table_uuid))

@@ -17,6 +17,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits import (
     CommitOutcomeUnknown,
     add_snapshot,
     attempts,
+    create_table_transaction,
     load_table,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitConflict
@@ -77,11 +78,17 @@ class LoadLog:
         """The log as it is now, made together with its namespace on first use."""
         if view := self.read(known):
             return view
-        from pyiceberg.exceptions import TableAlreadyExistsError
-
         self.ensure_namespace()
-        with suppress(TableAlreadyExistsError):  # Somebody may create it in between.
-            self.catalog.create_table(self.identifier, schema=LOG_SCHEMA, properties=LOG_PROPERTIES)
+        creation = create_table_transaction(
+            self.catalog, self.identifier, schema=LOG_SCHEMA, properties=LOG_PROPERTIES
+        )
+        try:
+            with suppress(CommitConflict):  # Another process may create it in between.
+                creation.commit_transaction()
+        except CommitOutcomeUnknown as error:
+            if view := self.read():
+                return view
+            raise error.cause from error
         for _ in attempts(f"Creating {'.'.join(self.identifier)}", deadline_seconds=10):
             if view := self.read():
                 return view

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from floe_ingestion_defs.destinations.impl.iceberg.branch.clone_tables import own_locations
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.confinement import require_own
+from floe_ingestion_defs.destinations.impl.iceberg.deadline import DELETE_AFTER_SECONDS
 from floe_ingestion_defs.destinations.impl.iceberg.files.listing import (
     StoredFile,
     list_files,
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 
 logger = logging.getLogger(__name__)
-
-# An hour more than what a load has from its first staged file to its commit.
-DELETE_AFTER_SECONDS = 24 * 3600.0
 
 # What a load stages is named by its uid, which is how files of a table that was never created are
 # told from files that are none of ours. A namespace below this one may have its tables below ours,

@@ -1,0 +1,76 @@
+"""Where a new table goes: to a location that is free, since catalogs derive it from the name alone.
+
+A table that was renamed keeps its location, and one that was dropped may leave its files there.
+The next table of the name gets the first free one of `orders`, `orders-2`, `orders-3` and so on.
+Loads that stage the same new table at one time choose the same location: what is staged does not
+occupy it, and the credentials that a catalog vends for the table are good for all of their files.
+"""
+
+from __future__ import annotations
+
+import logging
+from itertools import count
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from floe_ingestion_defs.destinations.impl.iceberg.errors import LocationInUse
+from floe_ingestion_defs.destinations.impl.iceberg.files.listing import list_files
+from floe_ingestion_defs.destinations.impl.iceberg.files.names import is_data_file
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import CreateTableTransaction
+
+logger = logging.getLogger(__name__)
+
+# A name under which so many tables were dropped gets a random suffix.
+_MOST_NUMBERED = 20
+
+
+def stage_creation(
+    catalog: Catalog, identifier: tuple[str, ...], location: str | None = None, **arguments: Any
+) -> CreateTableTransaction:
+    """Stage the creation of a table at a location without files of another table.
+
+    Args:
+        catalog: The catalog.
+        identifier: The table's identifier.
+        location: The first location to consider, None for the catalog's own for the table.
+        arguments: As for pyiceberg's `Catalog.create_table_transaction`.
+
+    Raises:
+        LocationInUse: The catalog accepts no location but its own, which has files of another
+            table.
+    """
+    from pyiceberg.exceptions import BadRequestError, ForbiddenError, ValidationException
+
+    staged = catalog.create_table_transaction(identifier, location=location, **arguments)
+    first = staged.table_metadata.location.rstrip("/")
+    for number in count(2):
+        try:
+            taken_by = _foreign_file(staged)
+        except OSError as error:
+            # S3 Tables lists no files, and gives each table a location of its own.
+            logger.debug("%s cannot be listed: %s", staged.table_metadata.location, error)
+            return staged
+        if taken_by is None:
+            return staged
+        suffix = str(number) if number <= _MOST_NUMBERED else uuid4().hex
+        wanted, rejection = f"{first}-{suffix}", None
+        try:
+            staged = catalog.create_table_transaction(identifier, location=wanted, **arguments)
+        except (BadRequestError, ForbiddenError, ValidationException) as error:
+            rejection = error
+        if rejection or staged.table_metadata.location.rstrip("/") != wanted:
+            raise LocationInUse(
+                f"Table `{'.'.join(identifier)}` cannot be created: the catalog accepts only "
+                f"{first}, which has files of another table, such as {taken_by}. Move or delete "
+                "them, or allow the catalog to create tables at other locations."
+            ) from rejection
+    raise AssertionError("unreachable")
+
+
+def _foreign_file(staged: CreateTableTransaction) -> str | None:
+    """Return a file at the location that no load has staged there for a table to come."""
+    files = list_files(staged._table.io, staged.table_metadata.location)
+    return next((file.path for file in files if not is_data_file(file.path)), None)
