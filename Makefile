@@ -1,4 +1,4 @@
-# `make help` lists what there is. Needs make, bash and one Python of 3.11 to 3.13.
+# `make help` lists the targets. Requires make, bash and Python 3.11, 3.12 or 3.13.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -14,7 +14,7 @@ ARGS ?=
 JOBS ?= logical
 PYTEST = $(BIN)/python -m pytest -n $(JOBS)
 
-# Nothing that runs from here reports home.
+# No usage telemetry from the commands below.
 export RUNTIME__DLTHUB_TELEMETRY := false
 export DAGSTER_DISABLE_TELEMETRY := true
 
@@ -30,12 +30,12 @@ DEV = mkdir -p "$(FLOE_HOME)/dagster" && DAGSTER_HOME="$$(cd "$(FLOE_HOME)/dagst
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-venv: $(INSTALLED) ## make .venv and install into it
+venv: $(INSTALLED) ## create .venv and install into it
 
 dev: $(INSTALLED) ## open the Dagster UI; on another port: make dev PORT=3001
 	@$(DEV) $(if $(PORT),--port $(PORT))
 
-test: $(INSTALLED) chromium java ## run the tests; ARGS= are pytest's, JOBS= processes instead of one per core
+test: $(INSTALLED) chromium java ## run the tests; ARGS= options of pytest, JOBS= number of processes (default: one per core)
 	@$(PYTEST) --dist loadfile -m "not all_cases" $(ARGS)
 
 test-all: $(INSTALLED) chromium java ## run the tests with every combination of cases
@@ -50,7 +50,7 @@ test-contracts: FOLDERS = contracts ## run the tests of one layer
 test-destinations: FOLDERS = destinations ## … of the destination
 test-plugin: FOLDERS = dlt_plugin ## … of the dlt plugin
 test-wiring: FOLDERS = dagster_wiring components ## … of Dagster's side
-test-faults: FOLDERS = faults concurrency ## … that kill processes and let them race
+test-faults: FOLDERS = faults concurrency ## … that kill processes and run them concurrently
 test-end-to-end: FOLDERS = end_to_end ## … of whole stacks, and the demo
 test-deployment: FOLDERS = deployment ## … of the images, the charts and the workflows
 test-project: FOLDERS = project scaffold servers sources ## … of the repository's own files
@@ -64,25 +64,25 @@ $(LAYERS): $(INSTALLED)
 test-ui: $(INSTALLED) chromium ## run the tests that use Dagster's UI in a browser
 	@$(PYTEST) --dist loadfile tests/ui $(ARGS)
 
-coverage: $(INSTALLED) ## say how much of plugin and destination their tests run; less than 90 % is an error
+coverage: $(INSTALLED) ## report the test coverage of plugin and destination; less than 90 % is an error
 	@$(PYTEST) --dist loadfile -m "not all_cases" --cov --cov-report=term-missing:skip-covered \
 		tests/contracts tests/destinations tests/dlt_plugin --ignore=tests/destinations/test_lowest_versions.py $(ARGS)
 
-# tests/ui/chromium.py looks for the same names. Root without apt-get has its own way to install.
-chromium: ## install Debian's chromium where there is no browser for the tests
+# tests/ui/chromium.py searches for the same names. Without apt-get, install a browser by hand.
+chromium: ## install Debian's chromium if no browser is found for the tests
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
 		command -v "$$name" >/dev/null && exit 0; \
 	done; \
 	if [[ $$(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then \
-		echo "error: the tests of the UI need a Chromium or Chrome on the PATH, and there is none." >&2; \
+		echo "error: the tests of the UI require Chromium or Chrome on the PATH; none was found." >&2; \
 		echo "Install one (Debian: sudo apt-get install chromium), and run make again." >&2; \
 		exit 1; \
 	fi; \
 	echo "Installing Debian's chromium, which the tests of the UI need"; \
 	apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null
 
-# tests/servers/spark.py fetches Spark itself. Any Java that is there is used; Spark 3.5 runs on 17.
-java: ## install Debian's Java 17 where there is none for Spark, which some tests run
+# tests/servers/spark.py fetches Spark itself. Any installed Java is used; Spark 3.5 runs on 17.
+java: ## install Debian's Java 17 for Spark if no Java is found
 	@if [[ -n $${JAVA_HOME:-} ]] || command -v java >/dev/null; then exit 0; fi; \
 	if [[ $$(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then \
 		echo "error: the tests with Spark need a Java 17 on the PATH, and there is none." >&2; \
@@ -92,13 +92,13 @@ java: ## install Debian's Java 17 where there is none for Spark, which some test
 	echo "Installing Debian's openjdk-17-jre-headless, which the tests with Spark need"; \
 	apt-get update -qq && apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless >/dev/null
 
-new-source: $(INSTALLED) ## make a source of your own from a tested template: make new-source NAME=shop
+new-source: $(INSTALLED) ## generate a source from a tested template: make new-source NAME=shop
 	@$(BIN)/python -m floe_ingestion_defs.scaffold.new_source $(NAME)
 
-new-project: $(INSTALLED) ## make a project that depends on this one: make new-project NAME=acme_ingestion DIR=../acme
+new-project: $(INSTALLED) ## generate a project that depends on this one: make new-project NAME=acme_ingestion DIR=../acme
 	@$(BIN)/python -m floe_ingestion_defs.scaffold.new_project $(NAME) $(DIR)
 
-lint: $(INSTALLED) ## ruff, mypy, the layers, the declared packages, the workflows
+lint: $(INSTALLED) ## run ruff, mypy, import-linter, deptry and zizmor
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
@@ -110,11 +110,11 @@ docs: $(INSTALLED) ## build the documentation site into site/; a warning is an e
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "The site is in site/index.html"
 
-bench: $(INSTALLED) ## measure this project against stock dlt; some of it: make bench CASES="merge-20k growth"
+bench: $(INSTALLED) ## benchmark this project against stock dlt; selected cases: make bench CASES="merge-20k growth"
 	@$(BIN)/python -m benchmarks $(CASES)
 
-# Installed again only when the requirements changed. The interpreter is python3 if it fits, else the
-# newest that does; with PYTHON=… it is that one or none.
+# Installed again only when the requirements change. The interpreter is python3 if its version is
+# supported, or else the newest supported one; PYTHON=… selects one explicitly.
 $(INSTALLED): pyproject.toml constraints.txt
 	@fits() { "$$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; }; \
 	python=; \
@@ -122,15 +122,15 @@ $(INSTALLED): pyproject.toml constraints.txt
 		if fits "$$candidate"; then python=$$candidate; break; fi; \
 	done; \
 	if [[ -z $$python ]]; then \
-		echo "error: Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$("$(PYTHON)" --version 2>/dev/null || echo absent)." >&2; \
-		echo "Install one, or name it: make PYTHON=/path/to/python3.12" >&2; \
+		echo "error: Python 3.11, 3.12 or 3.13 is required; $(PYTHON) is $$("$(PYTHON)" --version 2>/dev/null || echo absent)." >&2; \
+		echo "Install one, or select it: make PYTHON=/path/to/python3.12" >&2; \
 		exit 1; \
 	fi; \
 	if ! { [[ -x $(BIN)/python ]] && fits $(BIN)/python; }; then \
-		echo "Making $(VENV) with $$("$$python" --version)"; \
+		echo "Creating $(VENV) with $$("$$python" --version)"; \
 		"$$python" -m venv --clear $(VENV); \
 	fi
-	@echo "Installing the packages (once; the whole output is in $(VENV)/install.log)"
+	@echo "Installing the packages (once; the full output is in $(VENV)/install.log)"
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off \
 		-c constraints.txt -e '.[dev]' 2>&1 | tee $(VENV)/install.log | awk \
 		'/^Collecting / {n++; if (n % 20 == 0) {printf "  %d packages found, %s\n", n, $$2; fflush()}} \

@@ -1,11 +1,11 @@
-# The worked example's targets. CONTRIBUTING.md says how to remove the example.
+# The worked example's targets. CONTRIBUTING.md describes how to remove the example.
 
 # `make dev` also starts the source systems that the example loads from.
 DEV := $(BIN)/python -m dlt_sources.nyc_flights_demo.dev
 
 .PHONY: demo screenshots clean-demo
 
-demo: $(INSTALLED) ## load New York's flights of 2013 into Iceberg, three runs, no server needed
+demo: $(INSTALLED) ## load New York's flights of 2013 into Iceberg, three runs, no server required
 	@$(BIN)/python -m dlt_sources.nyc_flights_demo
 
 screenshots: $(INSTALLED) chromium ## take the screenshots in docs/images again

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs once, when the database's volume is empty: a database and a user for Dagster and for Polaris.
+# Runs once, when the database's volume is empty: creates a database and a user for Dagster and for
+# Polaris.
 set -eu
 
 for name in dagster polaris; do
