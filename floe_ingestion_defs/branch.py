@@ -25,7 +25,7 @@ _LONGEST_BRANCH = 48
 
 
 class InvalidBranch(ValueError):
-    """`FLOE_BRANCH` is set to what is no branch."""
+    """`FLOE_BRANCH` is not set to a valid branch."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def current_branch() -> Branch | None:
     """The branch that this process is confined to, None where it is none.
 
     Raises:
-        InvalidBranch: `FLOE_BRANCH` is set to what is no branch: better nothing than production.
+        InvalidBranch: `FLOE_BRANCH` is not set to a valid branch: better nothing than production.
     """
     value = os.environ.get(BRANCH_VARIABLE, "").strip()
     if not value:
