@@ -227,8 +227,9 @@ def _set_properties(
     transaction: Transaction, log_uuid: str, load: Load, intent: TableIntent, table: Table | None
 ) -> None:
     properties = {LOG_PROPERTY: log_uuid, MARK_PROPERTY: str(load.seq)}
-    if transaction.table_metadata.name_mapping() is None:
-        # dlt's files carry no field ids: their columns are found by name.
+    if table is None:
+        # The files of loads carry field ids. Those that another writer adds may not, and without a
+        # mapping some engines would find their columns by position.
         mapping = transaction.table_metadata.schema().name_mapping
         properties[TableProperties.DEFAULT_NAME_MAPPING] = mapping.model_dump_json()
     if intent.drop and not intent.files:

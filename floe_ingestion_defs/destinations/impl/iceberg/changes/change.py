@@ -35,10 +35,10 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     data_path,
     describe,
     read_data_file,
-    staged_data_file,
-    still_fits,
+    register,
     write_data_file,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import decode_partition
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import (
     read_staged,
     write_staged,
@@ -251,7 +251,8 @@ def _write_rewritten(
     if task.file.spec_id != metadata.default_spec_id:
         # The file was split by an earlier spec; its rows now go where they belong today.
         for staged in write_staged(batches, metadata, state.io, "rewritten"):
-            change.added.append(staged_data_file(metadata, state.io, staged))
+            partition = decode_partition(metadata, staged.partition)
+            change.added.append(describe(metadata, state.io, staged.path, partition))
         return
     path = data_path(metadata, "rewritten")
     if write_data_file(state.io, metadata, path, batches):
@@ -268,8 +269,11 @@ def _add(
         mask = keep[number] if keep else None
         if not staged.rows:
             continue
-        if mask is None and as_it_is and still_fits(state.metadata, state.io, staged):
-            change.added.append(staged_data_file(state.metadata, state.io, staged))
+        data_file = None
+        if mask is None and as_it_is:
+            data_file = register(state.metadata, state.io, staged)
+        if data_file is not None:
+            change.added.append(data_file)
         else:
             partial.append((staged, mask))
     if partial:
@@ -296,4 +300,5 @@ def _add_rewritten(
             yield transform(rows)
 
     for staged in write_staged(kept_rows(), state.metadata, state.io, "merged"):
-        change.added.append(staged_data_file(state.metadata, state.io, staged))
+        partition = decode_partition(state.metadata, staged.partition)
+        change.added.append(describe(state.metadata, state.io, staged.path, partition))

@@ -6,13 +6,9 @@ so whoever recovers a load describes its files exactly as the process that stage
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlparse
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,10 +23,11 @@ from pyiceberg.io.pyarrow import (
     schema_to_pyarrow,
 )
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
-from pyiceberg.schema import index_by_name
 from pyiceberg.table.locations import load_location_provider
 from pyiceberg.typedef import Record
 
+from floe_ingestion_defs.destinations.impl.iceberg.files.arrow_types import nested_ids, reads_as
+from floe_ingestion_defs.destinations.impl.iceberg.files.field_ids import ids_agree
 from floe_ingestion_defs.destinations.impl.iceberg.files.names import data_file_name
 from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import decode_partition
 from floe_ingestion_defs.destinations.impl.iceberg.files.read_ahead import read_ahead
@@ -42,8 +39,6 @@ if TYPE_CHECKING:
     from pyiceberg.table import FileScanTask
     from pyiceberg.table.metadata import TableMetadata
 
-_FIELD_ID = b"PARQUET:field_id"
-_COPY_BYTES = 8 * 1024 * 1024
 ROW_GROUP_ROWS = 128 * 1024
 BATCH_ROWS = 64 * 1024
 
@@ -63,37 +58,6 @@ def arrow_schema(metadata: TableMetadata) -> pa.Schema:
     """The Arrow schema of the table's rows; its fields carry Iceberg's field ids."""
     schema: pa.Schema = schema_to_pyarrow(metadata.schema(), include_field_ids=True)
     return schema
-
-
-def upload(io: FileIO, local: Path, path: str) -> None:
-    """Puts a local Parquet file where the table's data files are, byte for byte.
-
-    On one file system that is a link: dlt unlinks its own name later and never writes into the
-    file again.
-    """
-    target = _local_path(path)
-    if target is not None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)
-        try:
-            os.link(local, target)
-        except OSError:
-            shutil.copyfile(local, target)
-        else:
-            # A package may have waited for days, and an orphan sweep goes by a file's age.
-            os.utime(target)
-        return
-    with local.open("rb") as source, io.new_output(path).create(overwrite=True) as sink:
-        while chunk := source.read(_COPY_BYTES):
-            sink.write(chunk)
-
-
-def _local_path(path: str) -> Path | None:
-    # The path of a URI is taken as it is, as pyiceberg's FileIOs do: no `%20` becomes a space.
-    url = urlparse(path)
-    if url.scheme == "file":
-        return Path(url.path)
-    return None if url.scheme else Path(path)
 
 
 def parquet_writer(sink: Any, metadata: TableMetadata, first: pa.Table) -> pq.ParquetWriter:
@@ -207,27 +171,12 @@ def _names_by_id(metadata: TableMetadata, file_schema: pa.Schema) -> dict[int, s
     return {field.field_id: field.name for field in schema.fields}
 
 
-def ids_agree(file_schema: pa.Schema, metadata: TableMetadata) -> bool:
-    """Whether a file's columns are found: it carries the table's own field ids, or none at all.
-
-    Rows that were read from another Iceberg table keep that table's ids all the way through dlt;
-    and a load that commits in between may give an id to another column than staging did.
-    """
-    if not any(_FIELD_ID in (column.metadata or {}) for column in file_schema):
-        return True  # They are found by name.
-    try:
-        found = index_by_name(pyarrow_to_schema(file_schema, downcast_ns_timestamp_to_us=True))
-    except ValueError:
-        return False  # Only some have ids.
-    ids = index_by_name(metadata.schema())
-    return all(ids.get(name) == field_id for name, field_id in found.items())
-
-
 def _is_plain(schema: Schema, names: dict[int, str], file_schema: pa.Schema) -> bool:
     """Whether the columns can be read by name and cast, with no value from elsewhere.
 
-    A nested column can where its type is the table's own, field ids and all, as in files that were
-    written here. It is better so: pyiceberg's reader makes an empty list of a null one of structs.
+    A nested column can where its fields are the table's own by name, place and id, as in files that
+    were staged here. It is better so: pyiceberg's reader makes an empty list of a null one of
+    structs.
     """
     target = schema_to_pyarrow(schema, include_field_ids=True)
     for field, column in zip(schema.fields, target, strict=True):
@@ -236,7 +185,9 @@ def _is_plain(schema: Schema, names: dict[int, str], file_schema: pa.Schema) -> 
                 return False
         elif not field.field_type.is_primitive:
             file_type = file_schema.field(names[field.field_id]).type
-            if not file_type.equals(column.type, check_metadata=True):
+            if not reads_as(file_type, column.type) or (
+                list(nested_ids(file_type)) != list(nested_ids(column.type))
+            ):
                 return False
     return True
 
@@ -263,19 +214,61 @@ def _grouped(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[p
 
 
 def describe(
-    metadata: TableMetadata, io: FileIO, path: str, partition: Record | None = None
+    metadata: TableMetadata,
+    io: FileIO,
+    path: str,
+    partition: Record | None = None,
+    sort_order_id: int | None = None,
 ) -> DataFile:
-    """The data file at `path`, with the statistics of its footer.
+    """Return the data file at `path`, with the statistics of its footer.
 
     Args:
         metadata: The table that the file is added to; its current schema and default spec apply.
         io: The table's FileIO.
         path: The file's location.
         partition: Its partition, None for an unpartitioned table.
+        sort_order_id: The sort order that its rows are in, None for none.
     """
-    source = io.new_input(path)
-    with source.open() as stream:
-        footer = pq.read_metadata(stream)
+    footer = _read_footer(io, path)
+    size = len(io.new_input(path))
+    return _data_file(metadata, footer, path, size, partition, sort_order_id)
+
+
+def register(
+    metadata: TableMetadata, io: FileIO, staged: StagedFile, sort_order_id: int | None = None
+) -> DataFile | None:
+    """Return the data file that a staged file becomes as it is.
+
+    Args:
+        metadata: The table as it is now.
+        io: The table's FileIO.
+        staged: The staged file.
+        sort_order_id: The sort order that its rows are in, None for none.
+
+    Returns:
+        None where the file's field ids are not the table's: its rows must be read by the names of
+        their columns, and written again.
+    """
+    footer = _read_footer(io, staged.path)
+    if not ids_agree(footer.schema.to_arrow_schema(), metadata.schema()):
+        return None
+    partition = decode_partition(metadata, staged.partition)
+    return _data_file(metadata, footer, staged.path, staged.bytes, partition, sort_order_id)
+
+
+def _read_footer(io: FileIO, path: str) -> pq.FileMetaData:
+    with io.new_input(path).open() as stream:
+        return pq.read_metadata(stream)
+
+
+def _data_file(
+    metadata: TableMetadata,
+    footer: pq.FileMetaData,
+    path: str,
+    size: int,
+    partition: Record | None,
+    sort_order_id: int | None,
+) -> DataFile:
     try:
         statistics = _statistics(footer, metadata.schema(), metadata.properties)
     except UnicodeEncodeError:
@@ -287,8 +280,8 @@ def describe(
         file_path=path,
         file_format=FileFormat.PARQUET,
         partition=partition or Record(),
-        file_size_in_bytes=len(source),
-        sort_order_id=None,
+        file_size_in_bytes=size,
+        sort_order_id=sort_order_id,
         spec_id=metadata.default_spec_id,
         equality_ids=None,
         key_metadata=None,
@@ -304,14 +297,3 @@ def _statistics(
         stats_columns=compute_statistics_plan(schema, dict(properties)),
         parquet_column_mapping=parquet_path_to_id_mapping(schema),
     ).to_serialized_dict()
-
-
-def staged_data_file(metadata: TableMetadata, io: FileIO, staged: StagedFile) -> DataFile:
-    """The data file that a staged file becomes when it is published as it is."""
-    return describe(metadata, io, staged.path, decode_partition(metadata, staged.partition))
-
-
-def still_fits(metadata: TableMetadata, io: FileIO, staged: StagedFile) -> bool:
-    """Whether a staged file can be a data file of the table as it is now: see `ids_agree`."""
-    with io.new_input(staged.path).open() as stream:
-        return ids_agree(pq.read_schema(stream), metadata)

@@ -268,21 +268,3 @@ def _same_shape(left: IcebergType, right: IcebergType) -> bool:
             left.value_type, right.value_type
         )
     return left == right
-
-
-_NATIVE = {
-    pa.bool_(), pa.int32(), pa.int64(), pa.float32(), pa.float64(), pa.date32(),
-    pa.time64("us"), pa.timestamp("us"), pa.timestamp("us", "UTC"),
-    pa.string(), pa.large_string(), pa.binary(), pa.large_binary(),
-}  # fmt: skip
-
-
-def is_native(arrow_type: pa.DataType) -> bool:
-    """Whether a Parquet column of this Arrow type is what Iceberg's specification prescribes."""
-    return (
-        arrow_type in _NATIVE
-        or pa.types.is_decimal128(arrow_type)
-        or pa.types.is_fixed_size_binary(arrow_type)
-        or (pa.types.is_struct(arrow_type) and all(is_native(f.type) for f in arrow_type))
-        or (pa.types.is_list(arrow_type) and is_native(arrow_type.value_type))
-    )

@@ -1,7 +1,8 @@
 """Staging: the rows of a load written as data files that nothing refers to yet.
 
-A file that dlt wrote becomes a data file as it is, wherever the table is neither partitioned nor
-sorted and the file's types are Iceberg's own. Otherwise its rows stream through in batches.
+The pages of a file that dlt wrote become those of a data file as they are, wherever the table is
+neither partitioned nor sorted and the file's types are Iceberg's own; only its footer is written
+again, with the table's field ids. Otherwise its rows stream through in batches.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.table.sorting import NullOrder
 
+from floe_ingestion_defs.destinations.impl.iceberg.files.arrow_types import reads_as
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     BATCH_ROWS,
     arrow_schema,
     data_path,
-    ids_agree,
     parquet_writer,
     stream_batches,
-    upload,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.files.field_ids import footer_with_field_ids
 from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import (
     Partition,
     split_by_partition,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.files.schema import is_native
+from floe_ingestion_defs.destinations.impl.iceberg.files.upload import upload
 from floe_ingestion_defs.destinations.impl.iceberg.intent import StagedFile
 
 if TYPE_CHECKING:
@@ -44,38 +45,14 @@ SORTED_FILE_ROWS = 512 * 1024
 OPEN_PARTITIONS = 64
 
 
-def fits_as_it_is(file_schema: pa.Schema, metadata: TableMetadata) -> bool:
-    """Whether a Parquet file can become a data file of the table without being rewritten."""
+def can_register_unchanged(file_schema: pa.Schema, metadata: TableMetadata) -> bool:
+    """Whether the pages of a Parquet file can be those of a data file of the table."""
     if not metadata.spec().is_unpartitioned() or is_sorted(metadata):
         return False
     types = {column.name: column.type for column in arrow_schema(metadata)}
     return all(
-        column.name in types
-        and is_native(column.type)
-        and _reads_as(column.type, types[column.name])
-        for column in file_schema
-    ) and ids_agree(file_schema, metadata)
-
-
-def _reads_as(file_type: pa.DataType, table_type: pa.DataType) -> bool:
-    """Whether Iceberg reads a file's column as the table's type, promotions included."""
-    if pa.types.is_nested(file_type):
-        return False  # Nested fields are matched by id, which dlt's files do not carry.
-    return _plain(file_type) == _plain(table_type) or (file_type, table_type) in (
-        (pa.int32(), pa.int64()),
-        (pa.float32(), pa.float64()),
+        column.name in types and reads_as(column.type, types[column.name]) for column in file_schema
     )
-
-
-def _plain(arrow_type: pa.DataType) -> pa.DataType:
-    """The type without what Parquet does not know: large offsets and the name of UTC."""
-    if pa.types.is_large_string(arrow_type):
-        return pa.string()
-    if pa.types.is_large_binary(arrow_type):
-        return pa.binary()
-    if pa.types.is_timestamp(arrow_type) and arrow_type.tz:
-        return pa.timestamp(arrow_type.unit, "UTC")
-    return arrow_type
 
 
 def is_sorted(metadata: TableMetadata) -> bool:
@@ -93,10 +70,12 @@ def stage_file(local: Path, metadata: TableMetadata, io: FileIO, origin: str) ->
         origin: The load's uid, which the files' names have: see `names`.
     """
     parquet = pq.ParquetFile(local)
-    if fits_as_it_is(parquet.schema_arrow, metadata):
-        path = data_path(metadata, origin)
-        upload(io, local, path)
-        return [StagedFile(path=path, rows=parquet.metadata.num_rows, bytes=local.stat().st_size)]
+    if can_register_unchanged(parquet.schema_arrow, metadata):
+        footer = footer_with_field_ids(parquet, local, metadata.schema())
+        if footer is not None:
+            path = data_path(metadata, origin)
+            size = upload(io, local, path, footer)
+            return [StagedFile(path=path, rows=parquet.metadata.num_rows, bytes=size)]
     return write_staged(stream_batches(parquet), metadata, io, origin)
 
 
@@ -111,8 +90,7 @@ def write_staged(
         staged = []
         for piece in pieces.finish():
             path = data_path(metadata, origin)
-            upload(io, piece.local, path)
-            size = piece.local.stat().st_size
+            size = upload(io, piece.local, path)
             staged.append(
                 StagedFile(path=path, rows=piece.rows, bytes=size, partition=piece.partition)
             )
