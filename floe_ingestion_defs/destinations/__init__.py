@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
     from floe_ingestion_defs.destinations.impl.iceberg.errors import (
         AuditFailed,
+        ColumnNameCollision,
         CommitContention,
         DatasetRefused,
         FailedJobs,
@@ -56,6 +57,7 @@ _HOMES = {
     "Audit": f"{_IMPLEMENTATION}.audit",
     "AuditFailed": f"{_IMPLEMENTATION}.errors",
     "BranchTables": "floe_ingestion_defs.branch",
+    "ColumnNameCollision": f"{_IMPLEMENTATION}.errors",
     "CommitContention": f"{_IMPLEMENTATION}.errors",
     "Dataset": f"{_IMPLEMENTATION}.dataset",
     "DatasetRefused": f"{_IMPLEMENTATION}.errors",
@@ -95,6 +97,7 @@ __all__ = [
     "Audit",
     "AuditFailed",
     "BranchTables",
+    "ColumnNameCollision",
     "CommitContention",
     "Dataset",
     "DatasetRefused",

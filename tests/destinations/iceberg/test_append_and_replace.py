@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import dlt
@@ -54,13 +55,15 @@ def test_nothing_new_makes_no_snapshot(lake: Lake) -> None:
 
 
 @pytest.mark.also_on_rest(all_cases=True)
-def test_a_snapshot_names_its_load(lake: Lake) -> None:
+def test_a_snapshot_names_its_load_and_its_engine(lake: Lake) -> None:
     """The load id in the snapshot is the one in the rows and in the log."""
     info = lake.load(orders([{"id": 1}]))
     snapshot = lake.table("orders").current_snapshot()
     assert snapshot is not None
     assert snapshot.summary is not None
     assert snapshot.summary["dlt.load-id"] == info.loads_ids[0]
+    assert snapshot.summary["engine-name"] == "floe-ingestion"
+    assert snapshot.summary["engine-version"] == version("floe-ingestion-defs")
     assert lake.values("orders", "_dlt_load_id") == info.loads_ids
     (row,) = lake.arrow("_dlt_loads").to_pylist()
     assert (row["load_id"], row["status"], row["schema_name"]) == (info.loads_ids[0], 0, "shop")

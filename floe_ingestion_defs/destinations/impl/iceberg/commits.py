@@ -10,6 +10,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pyiceberg.table import CreateTableTransaction, Table, TableProperties, Transaction
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+ENGINE_NAME = "floe-ingestion"
+_DISTRIBUTION = "floe-ingestion-defs"
 COMMIT_DEADLINE_SECONDS = 120.0
 # A catalog whose answers are lost this often is given up on: it is gone rather than unlucky.
 _MOST_UNKNOWN_OUTCOMES = 3
@@ -201,10 +206,10 @@ def add_snapshot(
         transaction: Of a table, or of its creation.
         added: The files that come.
         removed: The files that go.
-        summary: What the snapshot's summary says besides.
+        summary: What the snapshot's summary says besides the engine.
     """
     removed = list(removed)
-    update = transaction.update_snapshot(snapshot_properties=dict(summary or {}))
+    update = transaction.update_snapshot(snapshot_properties={**_engine(), **(summary or {})})
     properties = transaction.table_metadata.properties
     merging = properties.get(TableProperties.MANIFEST_MERGE_ENABLED) == "true"
     append = update.merge_append if merging else update.fast_append
@@ -214,6 +219,15 @@ def add_snapshot(
             snapshot.delete_data_file(data_file)
         for data_file in added:
             snapshot.append_data_file(data_file)
+
+
+@cache
+def _engine() -> dict[str, str]:
+    """Return the fields by which Iceberg's specification has a snapshot name its engine."""
+    engine = {"engine-name": ENGINE_NAME}
+    with suppress(PackageNotFoundError):  # A copy of the sources that was never installed.
+        engine["engine-version"] = version(_DISTRIBUTION)
+    return engine
 
 
 def head_of(table: Table) -> int | None:

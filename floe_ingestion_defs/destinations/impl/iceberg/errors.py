@@ -113,6 +113,25 @@ class IncompatibleSchema(DestinationTerminalException, LoadRefused):
         )
 
 
+class ColumnNameCollision(IncompatibleSchema):
+    """A load brings a column whose name differs from one of the table's in case alone.
+
+    Attributes:
+        present: The name that the table has.
+    """
+
+    def __init__(
+        self, table: str, column: str, present: str, table_type: str, incoming_type: str
+    ) -> None:
+        super().__init__(table, column, table_type, incoming_type)
+        self.present = present
+        self.args = (
+            f"The load brings column `{column}` for table `{table}`, which has `{present}`: most "
+            "engines cannot query a table with two names that differ in case alone. Rename the "
+            "column in the source, or use a naming convention without case such as `snake_case`.",
+        )
+
+
 class UnpublishableRows(DestinationTerminalException):
     """The rows of a committed load cannot be brought into a table, however often it is tried."""
 

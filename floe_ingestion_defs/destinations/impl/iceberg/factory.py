@@ -119,7 +119,9 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
             "insert-from-staging",
             "staging-optimized",
         ]
-        caps.has_case_sensitive_identifiers = True
+        # Iceberg has them, and engines such as Spark and DuckDB cannot tell two columns apart that
+        # differ in case alone. Names keep their case, as dlt's DuckDB destination does it.
+        caps.has_case_sensitive_identifiers = False
         caps.decimal_precision = (38, 9)
         caps.wei_precision = (38, 0)
         caps.timestamp_precision = 6

@@ -113,6 +113,8 @@ class TableIntent(_Record):
     window: Window | None = None
     spec: str = ""
     """The partition spec that the staged files were split by."""
+    sort_order: str = ""
+    """The sort order that the rows within the staged files are in."""
     truncate: bool = False
     """The table's rows go before the load's come."""
     drop: bool = False

@@ -17,6 +17,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.layout import (
 )
 from floe_ingestion_defs.destinations.impl.iceberg.files.names import LOG_PROPERTY
 from floe_ingestion_defs.destinations.impl.iceberg.files.schema import evolve, reset, staged_schema
+from floe_ingestion_defs.destinations.impl.iceberg.files.sorting import default_sort_order
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import (
     stage_file,
     write_staged,
@@ -98,6 +99,7 @@ def _stage_table(
         validity=plan.validity,
         window=plan.window,
         spec=str(metadata.spec()),
+        sort_order=str(default_sort_order(metadata)),
         truncate=plan.truncate,
         drop=plan.drop,
     )

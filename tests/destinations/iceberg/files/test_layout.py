@@ -170,7 +170,37 @@ def test_files_of_a_sorted_table_are_sorted(lake: Lake, partitioned: bool) -> No
     for task in lake.table("t").scan().plan_files():
         ids = read_file(lake, task.file.file_path)["id"].to_pylist()
         assert ids == sorted(ids)
+        assert task.file.sort_order_id == order.order_id == 1
     assert len(lake.rows("t")) == 200
+
+
+@pytest.mark.parametrize("strategy", ["delete-insert", "scd2"])
+def test_a_rewritten_file_stays_in_its_sort_order(lake: Lake, strategy: Any) -> None:
+    """Of rows that are retired it is not said: they may be sorted by what retires them."""
+    columns: Any = {"id": {"sort": True}}
+    disposition: Any = {"disposition": "merge", "strategy": strategy}
+    for rows in (range(10), range(5, 15), range(4)):
+        lake.load(
+            dlt.resource([{"id": n, "v": len(rows)} for n in rows], name="t", columns=columns),
+            write_disposition=disposition,
+            primary_key="id",
+        )
+    table = lake.table("t")
+    orders = set()
+    for task in table.scan().plan_files():
+        ids = read_file(lake, task.file.file_path)["id"].to_pylist()
+        assert ids == sorted(ids)
+        orders.add(task.file.sort_order_id)
+    assert orders == ({1} if strategy == "delete-insert" else {1, None})
+
+
+def test_a_file_sorted_by_a_floating_point_number_claims_no_sort_order(lake: Lake) -> None:
+    """Arrow puts NaN beside the nulls, and Iceberg above all numbers."""
+    rows = pa.table({"v": [2.0, float("nan"), None, 1.0]})
+    lake.load(rows, table_name="t", columns={"v": {"sort": True}})
+    (task,) = lake.table("t").scan().plan_files()
+    assert lake.table("t").sort_order().order_id == 1
+    assert task.file.sort_order_id is None
 
 
 def test_a_sorted_table_is_sorted_with_nulls(lake: Lake) -> None:

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 import dlt
 import pyarrow as pa
 import pytest
+from dlt.common.schema.exceptions import SchemaIdentifierNormalizationCollision
 from pyiceberg.types import DecimalType, DoubleType, LongType
 
-from floe_ingestion_defs.destinations.impl.iceberg.errors import IncompatibleSchema
+from floe_ingestion_defs.destinations.impl.iceberg.errors import (
+    ColumnNameCollision,
+    IncompatibleSchema,
+)
 
 if TYPE_CHECKING:
     from pyiceberg.types import IcebergType
@@ -164,3 +168,52 @@ def test_files_of_one_load_may_differ_in_width(lake: Lake, monkeypatch: pytest.M
     lake.load(both())
     assert lake.table("t").schema().find_type("v") == LongType()
     assert lake.values("t", "v") == [1, 2**40]
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["in one load", "in a later load"])
+def test_names_that_differ_in_case_alone_are_rejected(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, is_new: bool
+) -> None:
+    """As for dlt's DuckDB destination: most engines cannot tell the two columns apart."""
+    monkeypatch.setenv("SCHEMA__NAMING", "direct")
+    lake.load([{"id": 1, "amount": 1}], table_name="t")
+    loads = lake.table("_dlt_loads").scan().to_arrow().num_rows
+    table = "other" if is_new else "t"
+    rows = [{"id": 2, "Amount": 2, **({"amount": 2} if is_new else {})}]
+    error = lake.refused(rows, table_name=table)
+    assert isinstance(error, SchemaIdentifierNormalizationCollision)
+    assert "`Amount`" in str(error)
+    assert "`amount`" in str(error)
+    assert lake.tables() == {"t"}
+    assert lake.rows("t") == [{"id": 1, "amount": 1}]
+    assert lake.table("_dlt_loads").scan().to_arrow().num_rows == loads
+
+
+def test_a_column_of_the_table_with_other_case_is_named_before_the_commit(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is another pipeline's or another engine's: dlt's schema does not know it."""
+    monkeypatch.setenv("SCHEMA__NAMING", "direct")
+    lake.load([{"id": 1, "amount": 1}], table_name="t", pipeline="one")
+    metadata = lake.table("t").metadata_location
+    error = lake.refused([{"id": 2, "Amount": "x"}], table_name="t", pipeline="two")
+    assert isinstance(error, ColumnNameCollision)
+    assert (error.table, error.column, error.present) == ("lake.t", "Amount", "amount")
+    assert (error.table_type, error.incoming_type) == ("long", "string")
+    assert "`Amount`" in str(error)
+    assert "`amount`" in str(error)
+    assert lake.table("t").metadata_location == metadata
+    assert len(lake.rows("_dlt_loads")) == 1
+
+
+def test_names_keep_their_case(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A naming convention with case is stored as it is, and merges by such a key."""
+    monkeypatch.setenv("SCHEMA__NAMING", "direct")
+    for amount in (1, 2):
+        lake.load(
+            [{"Id": 1, "Amount": amount}],
+            table_name="Orders",
+            write_disposition="merge",
+            primary_key="Id",
+        )
+    assert lake.rows("Orders") == [{"Id": 1, "Amount": 2}]

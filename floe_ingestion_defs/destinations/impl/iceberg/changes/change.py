@@ -39,6 +39,10 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     write_data_file,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import decode_partition
+from floe_ingestion_defs.destinations.impl.iceberg.files.sorting import (
+    default_sort_order,
+    order_of_sorted_rows,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import (
     read_staged,
     write_staged,
@@ -231,7 +235,10 @@ def _rewrite(change: Change, state: TableState, rows: RowChange) -> None:
             continue
         change.removed.append(task.file)
         if isinstance(rows, Retirement) or not pc.all(marked).as_py():
-            _write_rewritten(change, state, task, _changed(state, task, rows, marked))
+            # A row that is retired may be sorted by what changes.
+            sort_order_id = None if isinstance(rows, Retirement) else task.file.sort_order_id
+            rewritten = _changed(state, task, rows, marked)
+            _write_rewritten(change, state, task, rewritten, sort_order_id)
 
 
 def _changed(
@@ -245,25 +252,38 @@ def _changed(
 
 
 def _write_rewritten(
-    change: Change, state: TableState, task: FileScanTask, batches: Iterator[pa.RecordBatch]
+    change: Change,
+    state: TableState,
+    task: FileScanTask,
+    batches: Iterator[pa.RecordBatch],
+    sort_order_id: int | None,
 ) -> None:
     metadata = state.metadata
     if task.file.spec_id != metadata.default_spec_id:
         # The file was split by an earlier spec; its rows now go where they belong today.
         for staged in write_staged(batches, metadata, state.io, "rewritten"):
-            partition = decode_partition(metadata, staged.partition)
-            change.added.append(describe(metadata, state.io, staged.path, partition))
+            change.added.append(_written(state, staged))
         return
     path = data_path(metadata, "rewritten")
     if write_data_file(state.io, metadata, path, batches):
-        change.added.append(describe(metadata, state.io, path, task.file.partition))
+        partition = task.file.partition
+        change.added.append(describe(metadata, state.io, path, partition, sort_order_id))
+
+
+def _written(state: TableState, staged: StagedFile) -> DataFile:
+    partition = decode_partition(state.metadata, staged.partition)
+    sort_order_id = order_of_sorted_rows(state.metadata)
+    return describe(state.metadata, state.io, staged.path, partition, sort_order_id)
 
 
 def _add(
     change: Change, state: TableState, intent: TableIntent, keep: list[Mask | None] | None = None
 ) -> None:
     """Adds the staged files: as they are where all rows are kept, else the kept rows of them."""
-    as_it_is = intent.spec == str(state.metadata.spec())
+    metadata = state.metadata
+    as_it_is = intent.spec == str(metadata.spec())
+    is_in_order = intent.sort_order == str(default_sort_order(metadata))
+    sort_order_id = order_of_sorted_rows(metadata) if is_in_order else None
     partial: list[tuple[StagedFile, Mask | None]] = []
     for number, staged in enumerate(intent.files):
         mask = keep[number] if keep else None
@@ -271,7 +291,7 @@ def _add(
             continue
         data_file = None
         if mask is None and as_it_is:
-            data_file = register(state.metadata, state.io, staged)
+            data_file = register(metadata, state.io, staged, sort_order_id)
         if data_file is not None:
             change.added.append(data_file)
         else:
@@ -300,5 +320,4 @@ def _add_rewritten(
             yield transform(rows)
 
     for staged in write_staged(kept_rows(), state.metadata, state.io, "merged"):
-        partition = decode_partition(state.metadata, staged.partition)
-        change.added.append(describe(state.metadata, state.io, staged.path, partition))
+        change.added.append(_written(state, staged))

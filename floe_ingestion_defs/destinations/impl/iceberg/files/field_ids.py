@@ -86,6 +86,8 @@ def _assign_root(elements: Iterator[SchemaElement], schema: Schema) -> None:
 def _assign_fields(
     group: SchemaElement, elements: Iterator[SchemaElement], struct: StructType
 ) -> None:
+    if not group.num_children:
+        raise InvalidFooter(f"`{group.name}` is a column, and a struct in the table")
     fields = {field.name: field for field in struct.fields}
     for _ in range(group.num_children):
         element = _next(elements)

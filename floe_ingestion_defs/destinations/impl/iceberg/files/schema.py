@@ -30,7 +30,11 @@ from pyiceberg.types import (
     TimeType,
 )
 
-from floe_ingestion_defs.destinations.impl.iceberg.errors import IncompatibleSchema, InvalidHint
+from floe_ingestion_defs.destinations.impl.iceberg.errors import (
+    ColumnNameCollision,
+    IncompatibleSchema,
+    InvalidHint,
+)
 
 if TYPE_CHECKING:
     from dlt.common.data_types import TDataType
@@ -193,12 +197,17 @@ def evolve(transaction: Transaction, table: str, incoming: Schema) -> None:
 
     Raises:
         IncompatibleSchema: A column would have to become something that Iceberg cannot widen to.
+        ColumnNameCollision: A column's name differs from one of the table's in case alone.
     """
     present = {field.name: field for field in transaction.table_metadata.schema().fields}
+    by_folded_name = {name.casefold(): field for name, field in present.items()}
     additions: list[NestedField] = []
     widenings: list[tuple[str, Any]] = []
     for field in incoming.fields:
         if field.name not in present:
+            if other := by_folded_name.get(field.name.casefold()):
+                types = str(other.field_type), str(field.field_type)
+                raise ColumnNameCollision(table, field.name, other.name, *types)
             additions.append(field)
             continue
         wide = _widest(table, field.name, present[field.name].field_type, field.field_type)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyiceberg.table.sorting import NullOrder
 
 from floe_ingestion_defs.destinations.impl.iceberg.files.arrow_types import reads_as
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
@@ -30,6 +29,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import (
     Partition,
     split_by_partition,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.files.sorting import is_sorted, sort_keys
 from floe_ingestion_defs.destinations.impl.iceberg.files.upload import upload
 from floe_ingestion_defs.destinations.impl.iceberg.intent import StagedFile
 
@@ -53,11 +53,6 @@ def can_register_unchanged(file_schema: pa.Schema, metadata: TableMetadata) -> b
     return all(
         column.name in types and reads_as(column.type, types[column.name]) for column in file_schema
     )
-
-
-def is_sorted(metadata: TableMetadata) -> bool:
-    """Whether the table asks for sorted files."""
-    return metadata.default_sort_order_id != 0
 
 
 def stage_file(local: Path, metadata: TableMetadata, io: FileIO, origin: str) -> list[StagedFile]:
@@ -141,7 +136,7 @@ class _Splitter:
     def __init__(self, metadata: TableMetadata, folder: Path) -> None:
         self._metadata = metadata
         self._folder = folder
-        self._sort_keys = _sort_keys(metadata)
+        self._sort_keys = sort_keys(metadata)
         self._open: dict[Partition, _Piece] = {}
         self._done: list[_Piece] = []
 
@@ -183,22 +178,6 @@ class _Splitter:
             piece.writer.close()
         del self._open[piece.partition]
         self._done.append(piece)
-
-
-def _sort_keys(metadata: TableMetadata) -> list[tuple[str, str, str]]:
-    """Return column, direction and place of the nulls of each key of the table's sort order."""
-    order = metadata.sort_order_by_id(metadata.default_sort_order_id)
-    if order is None:
-        return []
-    schema = metadata.schema()
-    return [
-        (
-            schema.find_field(f.source_id).name,
-            "ascending" if f.direction.name == "ASC" else "descending",
-            "at_start" if f.null_order == NullOrder.NULLS_FIRST else "at_end",
-        )
-        for f in order.fields
-    ]
 
 
 def read_staged(

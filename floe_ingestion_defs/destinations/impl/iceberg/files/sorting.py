@@ -1,0 +1,51 @@
+"""The order of the rows within a data file, as the table's sort order asks for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, NullOrder, SortDirection, SortOrder
+from pyiceberg.transforms import IdentityTransform
+from pyiceberg.types import DoubleType, FloatType
+
+if TYPE_CHECKING:
+    from pyiceberg.table.metadata import TableMetadata
+
+
+def default_sort_order(metadata: TableMetadata) -> SortOrder:
+    """Return the sort order that the table asks new files to have."""
+    return metadata.sort_order_by_id(metadata.default_sort_order_id) or UNSORTED_SORT_ORDER
+
+
+def is_sorted(metadata: TableMetadata) -> bool:
+    """Whether the table asks for sorted files."""
+    return metadata.default_sort_order_id != 0
+
+
+def sort_keys(metadata: TableMetadata) -> list[tuple[str, str, str]]:
+    """Return column, direction and place of the nulls of each key of the table's sort order."""
+    schema = metadata.schema()
+    return [
+        (
+            schema.find_field(field.source_id).name,
+            "ascending" if field.direction == SortDirection.ASC else "descending",
+            "at_start" if field.null_order == NullOrder.NULLS_FIRST else "at_end",
+        )
+        for field in default_sort_order(metadata).fields
+    ]
+
+
+def order_of_sorted_rows(metadata: TableMetadata) -> int | None:
+    """Return the id of the sort order of rows that were sorted by `sort_keys`, None for none.
+
+    Engines rely on a file's sort order and skip sorting. So it is not claimed where sorting by the
+    columns themselves may differ from it: another engine's order by a transform of a column, or by
+    floating-point numbers, where Arrow has NaN beside the nulls and Iceberg above all numbers.
+    """
+    order, schema = default_sort_order(metadata), metadata.schema()
+    is_exact = all(
+        isinstance(field.transform, IdentityTransform)
+        and not isinstance(schema.find_type(field.source_id), FloatType | DoubleType)
+        for field in order.fields
+    )
+    return order.order_id if order.fields and is_exact else None
