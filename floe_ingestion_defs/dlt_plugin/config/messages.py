@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails
 
 from floe_ingestion_defs.dlt_plugin.config.source_options import OPTIONS_MODELS
+from floe_ingestion_defs.dlt_plugin.config.validation_errors import Problem, validation_error
 
 _SHOWN_TYPES = frozenset({"literal_error", "enum"})
 
@@ -25,7 +26,13 @@ def name_the_source(
     raw = data if isinstance(data, Mapping) else {}
     name = raw.get("name", getattr(data, "name", None))
     subject = f"source {name!r}" if isinstance(name, str) else "a source without a name"
-    return _rewritten(wrong, [f"{subject}: {text}" for text in _sentences(wrong, model, raw)])
+    return validation_error(
+        wrong.title,
+        (
+            Problem("ingestion_source", f"{subject}: {text}", error["loc"], error["input"])
+            for error, text in zip(wrong.errors(), _sentences(wrong, model, raw), strict=True)
+        ),
+    )
 
 
 def explain(wrong: ValidationError, model: type[BaseModel]) -> str:
@@ -36,19 +43,6 @@ def explain(wrong: ValidationError, model: type[BaseModel]) -> str:
         model: The model whose validation raised them.
     """
     return "\n".join(_sentences(wrong, model, {}))
-
-
-def _rewritten(wrong: ValidationError, texts: list[str]) -> ValidationError:
-    # The text is a template to pydantic: braces in it must not be taken for fields.
-    details: list[InitErrorDetails] = [
-        {
-            "type": PydanticCustomError("ingestion_source", "{text}", {"text": text}),
-            "loc": error["loc"],
-            "input": error["input"],
-        }
-        for error, text in zip(wrong.errors(), texts, strict=True)
-    ]
-    return ValidationError.from_exception_data(wrong.title, details, hide_input=True)
 
 
 def _sentences(

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 from floe_ingestion_defs.dlt_plugin.config.source_options import (
@@ -20,6 +19,7 @@ from floe_ingestion_defs.dlt_plugin.config.source_options import (
     source_resource_names,
 )
 from floe_ingestion_defs.dlt_plugin.config.source_options.rest_api import has_cursor_placeholder
+from floe_ingestion_defs.dlt_plugin.config.validation_errors import Problem, validation_error
 
 if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
@@ -103,11 +103,17 @@ def check_source(source: IngestionSourceConfig) -> None:
     try:
         check_source_config(source.source_type, source.source_config)
     except ValidationError as wrong:
-        raise _below("source_config", wrong) from None
+        problems = (
+            Problem(error["type"], error["msg"], ("source_config", *error["loc"]), error["input"])
+            for error in wrong.errors()
+        )
+        raise validation_error(wrong.title, problems) from None
     try:
         _check_resources(source)
     except ValueError as wrong:
-        raise _about_the_source(source, str(wrong)) from None
+        # Without a value: it would be the whole source, secrets included.
+        problem = Problem("value_error", str(wrong))
+        raise validation_error(type(source).__name__, [problem]) from None
 
 
 def _check_resources(source: IngestionSourceConfig) -> None:
@@ -118,27 +124,6 @@ def _check_resources(source: IngestionSourceConfig) -> None:
     for spec in specs:
         _check_resource(source, spec)
     _check_tables(source, specs)
-
-
-def _about_the_source(source: IngestionSourceConfig, text: str) -> ValidationError:
-    # Without a location and an input: the input is the whole source, secrets included.
-    error = PydanticCustomError("value_error", "{text}", {"text": text})
-    return ValidationError.from_exception_data(
-        type(source).__name__, [{"type": error, "loc": (), "input": None}], hide_input=True
-    )
-
-
-def _below(field: str, wrong: ValidationError) -> ValidationError:
-    details: list[InitErrorDetails] = []
-    for error in wrong.errors():
-        details.append(
-            {
-                "type": PydanticCustomError(error["type"], "{text}", {"text": error["msg"]}),
-                "loc": (field, *error["loc"]),
-                "input": error["input"],
-            }
-        )
-    return ValidationError.from_exception_data(wrong.title, details, hide_input=True)
 
 
 def _check_resource_names(source: IngestionSourceConfig, names: Sequence[str]) -> None:

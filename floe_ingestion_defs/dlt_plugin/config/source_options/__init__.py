@@ -21,6 +21,7 @@ from floe_ingestion_defs.dlt_plugin.config.source_options.rest_api import (
     RestClientOptions,
 )
 from floe_ingestion_defs.dlt_plugin.config.source_options.sql_database import SqlDatabaseOptions
+from floe_ingestion_defs.dlt_plugin.config.validation_errors import Problem, validation_error
 
 OPTIONS_MODELS: dict[str, type[SourceOptions]] = {
     "filesystem": FilesystemOptions,
@@ -58,25 +59,14 @@ def check_source_config(source_type: str, source_config: Mapping[str, Any]) -> N
         model.model_validate(dict(source_config))
     except ValidationError as wrong:
         remaining = [
-            {"type": _as_custom(error), "loc": error["loc"], "input": error["input"]}
+            Problem(error["type"], error["msg"], error["loc"], error["input"])
             for error in wrong.errors()
             if not has_placeholder(error["input"])
         ]
         if len(remaining) == wrong.error_count():
             raise
         if remaining:
-            raise ValidationError.from_exception_data(
-                wrong.title,
-                remaining,  # type: ignore[arg-type]
-                hide_input=True,
-            ) from None
-
-
-def _as_custom(error: Any) -> Any:
-    from pydantic_core import PydanticCustomError
-
-    # The text is a template to pydantic: values in it must not be taken for fields.
-    return PydanticCustomError(error["type"], "{text}", {"text": error["msg"]})
+            raise validation_error(wrong.title, remaining) from None
 
 
 def rest_resources(source_config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,6 @@ And the trial that a catalog has to pass before a branch trusts it with that.
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -123,14 +122,24 @@ def obstacle_to_cloning(dataset: Dataset) -> str | None:
 
 
 def _is_dropped(dataset: Dataset, name: str) -> bool:
-    """Drops a table; False where the catalog says time and again that it has failed to."""
+    """Drop a table, and return whether the catalog did; it may fail transiently."""
     from pyiceberg.exceptions import ServerError
+    from tenacity import (
+        Retrying,
+        retry_if_exception_type,
+        stop_after_attempt,
+        wait_chain,
+        wait_fixed,
+    )
 
-    for wait in (0.2, 1.0, None):
-        try:
-            dataset.catalog.drop_table(dataset.identifier(name))
-            return True
-        except ServerError:
-            if wait is not None:
-                time.sleep(wait)
-    return False
+    retrying = Retrying(
+        retry=retry_if_exception_type(ServerError),
+        stop=stop_after_attempt(3),
+        wait=wait_chain(wait_fixed(0.2), wait_fixed(1.0)),
+        reraise=True,
+    )
+    try:
+        retrying(dataset.catalog.drop_table, dataset.identifier(name))
+    except ServerError:
+        return False
+    return True

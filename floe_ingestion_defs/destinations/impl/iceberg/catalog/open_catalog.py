@@ -8,7 +8,6 @@ warehouse under `$FLOE_HOME`.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -166,16 +165,19 @@ def _look_up(catalog: Catalog, identifier: tuple[str, ...]) -> None:
 def _open_sql_catalog(name: str, properties: dict[str, Any]) -> Catalog:
     from pyiceberg.catalog import load_catalog
     from sqlalchemy.exc import DBAPIError
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_incrementing
 
-    # pyiceberg creates its two tables without IF NOT EXISTS, so of two processes that open a new
-    # database together one is told "table iceberg_tables already exists", by PostgreSQL in a
-    # ProgrammingError or, of the type of the table's rows, an IntegrityError: a second look finds
-    # it.
-    for attempt in range(5):
-        try:
-            return load_catalog(name, **properties)
-        except DBAPIError as error:
-            if attempt == 4 or "already exists" not in str(error):
-                raise
-            time.sleep(0.05 * (attempt + 1))
-    raise AssertionError("unreachable")
+    def lost_the_race(error: BaseException) -> bool:
+        # pyiceberg creates its two tables without IF NOT EXISTS, so of two processes that open a
+        # new database together one is told "table iceberg_tables already exists", by PostgreSQL in
+        # a ProgrammingError or, of the type of the table's rows, an IntegrityError: a second look
+        # finds it.
+        return isinstance(error, DBAPIError) and "already exists" in str(error)
+
+    retrying = Retrying(
+        retry=retry_if_exception(lost_the_race),
+        stop=stop_after_attempt(5),
+        wait=wait_incrementing(start=0.05, increment=0.05),
+        reraise=True,
+    )
+    return retrying(load_catalog, name, **properties)
