@@ -83,13 +83,13 @@ def _digest_listing(configured: ConfiguredSource) -> str:
     """Return what changes whenever a file of a source comes, changes or goes."""
     from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
     from floe_ingestion_defs.dlt_plugin.preparation import resolve_source
-    from floe_ingestion_defs.dlt_plugin.sources.files.filesystem import _open_filesystem
+    from floe_ingestion_defs.dlt_plugin.sources.files.filesystem import open_filesystem
     from floe_ingestion_defs.dlt_plugin.sources.files.listing import list_files
 
     source, options = resolve_source(configured.source)
     if not isinstance(options, FilesystemOptions):
         raise dg.DagsterInvariantViolationError(f"{source.name} is no source of files")
-    files = list_files(_open_filesystem(source, options), options.bucket_url, options.file_glob)
+    files = list_files(open_filesystem(source, options), options.bucket_url, options.file_glob)
     return hashlib.blake2b(
         b"".join(sorted(file.fingerprint for file in files)), digest_size=16
     ).hexdigest()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import dagster as dg
@@ -55,7 +56,7 @@ class SourceRun:
         selected = self._selected()
         blocking = BlockingChecks(self.configured, selected)
         failed: list[FailedLoad] = []
-        told: set[dg.AssetCheckKey] = set()
+        reported: set[dg.AssetCheckKey] = set()
         loads = 0
         for resources, result in self._load_each(selected, blocking):
             loads += 1
@@ -63,15 +64,15 @@ class SourceRun:
                 yield from self._materialize(resources, result)
                 continue
             for broken in self._describe_broken(resources, blocking, result):
-                if broken.asset_check_key not in told:
-                    told.add(broken.asset_check_key)
+                if broken.asset_check_key not in reported:
+                    reported.add(broken.asset_check_key)
                     yield broken
             tables = tuple(spec.table for spec in resources.values())
             failed.append(FailedLoad(result, tables))
         if failed:
             errors = [load.error for load in failed]
             raise_for_retry(self.context, self.configured.settings.retries, errors)
-            yield from describe_unaffected(self.context, self.configured, told)
+            yield from describe_unaffected(self.context, self.configured, reported)
             raise describe_failure(failed, partial=len(failed) < loads) from errors[0]
 
     def _describe_broken(
@@ -99,7 +100,7 @@ class SourceRun:
                 self.configured.source,
                 resources=[spec.name for spec in selected.values()],
                 audits=[blocking],
-                request=LoadRequest(**self._arguments()),
+                request=self._request,
             )
         except IngestionError as error:
             yield selected, error
@@ -112,15 +113,18 @@ class SourceRun:
     def _materialize(
         self, resources: Resources, result: LoadResult
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        arguments = self._arguments()
-        window = (arguments["start"], arguments["end"]) if "start" in arguments else None
         tables = load_tables(self.configured.plugin, (spec.table for spec in resources.values()))
         for key, spec in resources.items():
             rows = result.resources[spec.name].rows_loaded
             self.context.log.info(f"{spec.table}: {rows} rows loaded")
             preview_rows = self.configured.settings.for_resource(spec.name).preview_rows
             loaded = LoadedTable(
-                spec, result, tables[spec.table], preview_rows, window, self._count_partitions()
+                spec,
+                result,
+                self._request,
+                tables[spec.table],
+                preview_rows,
+                self._count_partitions(),
             )
             yield dg.MaterializeResult(asset_key=key, metadata=loaded.describe())
 
@@ -129,8 +133,9 @@ class SourceRun:
         partitioned = context.has_partition_key or context.has_partition_key_range
         return len(context.partition_keys) if partitioned else 0
 
-    def _arguments(self) -> dict[str, Any]:
-        """Return the fields of the load request: the partition's, else those of the Launchpad.
+    @cached_property
+    def _request(self) -> LoadRequest:
+        """What is requested of the load: the partition's window, else the Launchpad's options.
 
         Raises:
             PipelineConfigurationError: They do not go together.
@@ -139,11 +144,11 @@ class SourceRun:
         partitions = self.configured.settings.partitions
         window = partitions.window_of(self.context) if partitions else None
         if window is None:
-            return asked
+            return LoadRequest(**asked)
         if asked:
             raise PipelineConfigurationError(
                 f"a partition is loaded whole, so it goes without {', '.join(sorted(asked))}; "
                 "leave that out, or launch the run without a partition",
                 source_name=self.configured.name,
             )
-        return {"start": window.start, "end": window.end}
+        return LoadRequest(start=window.start, end=window.end)

@@ -12,7 +12,7 @@ import dagster as dg
 
 from floe_ingestion_defs.dagster_wiring.runs.partition_rows import count_partition_rows
 from floe_ingestion_defs.dagster_wiring.translator import STORAGE_KIND
-from floe_ingestion_defs.dlt_plugin import LoadResult, ResourceSpec
+from floe_ingestion_defs.dlt_plugin import LoadRequest, LoadResult, ResourceSpec
 
 if TYPE_CHECKING:
     from pyiceberg.schema import Schema
@@ -34,19 +34,18 @@ class LoadedTable:
     Attributes:
         spec: The resource that was loaded.
         result: The load.
+        request: What was requested of it.
         table: The table; None where the load had nothing to make one of.
         preview_rows: Rows to show; none unless somebody configured it, for rows may be personal
             data and Dagster keeps its event log.
-        window: First value of the window that the load was of, and the first one after it; None
-            for an incremental load.
         partitions: How many partitions the load was of.
     """
 
     spec: ResourceSpec
     result: LoadResult
+    request: LoadRequest
     table: "Table | None" = None
     preview_rows: int = 0
-    window: tuple[Any, Any] | None = None
     partitions: int = 0
 
     def describe(self) -> dict[str, Any]:
@@ -87,12 +86,13 @@ class LoadedTable:
 
     def _rows_of_window(self) -> int | None:
         """Return how many rows the table has in the window of the load."""
-        if self.window is None:
+        if not self.request.is_window:
             return None
         if self.spec.write_mode == "append" or self.table is None:
             # What was loaded took the place of everything that was there.
             return self.result.resources[self.spec.name].rows_loaded
-        return count_partition_rows(self.table, str(self.spec.cursor_field), *self.window)
+        cursor = str(self.spec.cursor_field)
+        return count_partition_rows(self.table, cursor, self.request.start, self.request.end)
 
     def _describe_cursor(self) -> dict[str, Any]:
         """Return where the cursor stood before the load, and where the next one goes on."""

@@ -58,7 +58,7 @@ class FilesystemSource:
         self, source: IngestionSourceConfig, options: FilesystemOptions, timeout: float
     ) -> None:
         """Look whether the folder or bucket is there."""
-        fs = _open_filesystem(source, options)
+        fs = open_filesystem(source, options)
         if "file" in fs.protocol:
             from dlt.common.storages.configuration import FilesystemConfiguration
 
@@ -83,7 +83,7 @@ def _only_new_files(options: FilesystemOptions, spec: ResourceSpec) -> bool:
     return spec.write_mode != "replace"
 
 
-def _open_filesystem(
+def open_filesystem(
     source: IngestionSourceConfig, options: FilesystemOptions
 ) -> AbstractFileSystem:
     """Open the file system with given credentials, or with what dlt's providers know."""
@@ -130,7 +130,7 @@ def _read_files(
     # A table that nobody knows yet has nothing that a contract could hold on to.
     judged = spec.schema_contract != "evolve" and any(c.get("data_type") for c in known.values())
     types = KnownTypes(column_hints(spec), known, schema.naming, lenient=judged)
-    fs = _open_filesystem(source, options)
+    fs = open_filesystem(source, options)
     reader = FileReader(fs, options, types, spec.show_values)
     files = list_files(fs, options.bucket_url, options.file_glob)
     loaded = LoadedFiles(dlt.current.resource_state() if only_new_files else {})
