@@ -80,14 +80,14 @@ def catalog_properties(name: str, overrides: Mapping[str, Any]) -> dict[str, Any
 def open_catalog(
     name: str = DEFAULT_CATALOG_NAME, overrides: Mapping[str, Any] | None = None
 ) -> Catalog:
-    """Opens a pyiceberg catalog, making the embedded one on first use.
+    """Open a pyiceberg catalog, making the embedded one on first use.
 
     Args:
         name: The catalog's name in pyiceberg's own configuration.
         overrides: Catalog properties that take precedence over it.
 
     Returns:
-        A catalog of whichever type the configuration names. In a branch deployment it refuses
+        A catalog of whichever type the configuration names. In a branch deployment it rejects
         every change outside of the branch's own namespaces.
     """
     return confine(_open_catalog(name, overrides))
