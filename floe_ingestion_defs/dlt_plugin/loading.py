@@ -17,8 +17,8 @@ import structlog
 from floe_ingestion_defs.dlt_plugin.config.destination import open_configured_catalog
 from floe_ingestion_defs.dlt_plugin.cursors.stored import read_cursors
 from floe_ingestion_defs.dlt_plugin.errors.categories import error_chain
-from floe_ingestion_defs.dlt_plugin.errors.failures import raise_as_ingestion_error
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import IngestionError
+from floe_ingestion_defs.dlt_plugin.errors.translation import raise_as_ingestion_error
 from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 from floe_ingestion_defs.dlt_plugin.results import LoadResult, ResourceResult
 from floe_ingestion_defs.dlt_plugin.retry import retrying

@@ -14,12 +14,12 @@ from floe_ingestion_defs.dlt_plugin.config.placeholders import missing_names, re
 from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 from floe_ingestion_defs.dlt_plugin.config.rules import as_words
 from floe_ingestion_defs.dlt_plugin.config.source_options import OPTIONS_MODELS, SourceOptions
-from floe_ingestion_defs.dlt_plugin.errors.failures import as_ingestion_error
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
     PipelineConfigurationError,
     SourceConnectionError,
 )
 from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor
+from floe_ingestion_defs.dlt_plugin.errors.translation import as_ingestion_error
 from floe_ingestion_defs.dlt_plugin.sources import SOURCE_TYPES
 from floe_ingestion_defs.dlt_plugin.time_limit import call_within
 

@@ -19,7 +19,7 @@ from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
     PipelineConfigurationError,
     SchemaContractViolation,
 )
-from floe_ingestion_defs.dlt_plugin.errors.storage import storage_category, storage_status
+from floe_ingestion_defs.dlt_plugin.errors.object_store import storage_category, storage_status
 
 _TRANSIENT = frozenset(
     {

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import Contract
-from floe_ingestion_defs.dlt_plugin.sources.files.arrow_types import (
+from floe_ingestion_defs.dlt_plugin.sources.arrow_types import (
     ColumnTypeMismatch,
     arrow_type,
     cast_column,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from floe_ingestion_defs.dlt_plugin.sources.files.arrow_types import arrow_type
+from floe_ingestion_defs.dlt_plugin.sources.arrow_types import arrow_type
 
 if TYPE_CHECKING:
     from dlt.common.normalizers.naming import NamingConvention

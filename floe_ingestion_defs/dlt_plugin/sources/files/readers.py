@@ -15,7 +15,7 @@ import pyarrow.parquet as pa_parquet
 
 from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import ErrorCategory, SourceReadError
-from floe_ingestion_defs.dlt_plugin.sources.files.arrow_types import ColumnTypeMismatch, conform
+from floe_ingestion_defs.dlt_plugin.sources.arrow_types import ColumnTypeMismatch, conform
 from floe_ingestion_defs.dlt_plugin.sources.files.blocks import open_file, open_text
 from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import BrokenFile
 from floe_ingestion_defs.dlt_plugin.sources.files.csv_files import read_csv

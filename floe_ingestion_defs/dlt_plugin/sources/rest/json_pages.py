@@ -22,7 +22,7 @@ from dlt.common.schema.utils import dlt_id_column, dlt_load_id_column
 from dlt.common.utils import many_uniq_ids_base64
 from dlt.extract.items_transform import ItemTransform
 
-from floe_ingestion_defs.dlt_plugin.sources.files.arrow_types import (
+from floe_ingestion_defs.dlt_plugin.sources.arrow_types import (
     arrow_type,
     cast_column,
 )

@@ -16,7 +16,7 @@ from dlt.sources.sql_database import BaseTableLoader
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import SourceReadError
-from floe_ingestion_defs.dlt_plugin.sources.files.arrow_types import (
+from floe_ingestion_defs.dlt_plugin.sources.arrow_types import (
     ColumnTypeMismatch,
     arrow_type,
     conform,
