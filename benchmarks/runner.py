@@ -56,7 +56,8 @@ class Bench:
                 check=False,
             )
             if done.returncode:
-                raise RuntimeError(f"{target} {arguments} failed:\n{done.stdout}\n{done.stderr}")
+                msg = f"{target} {arguments} failed:\n{done.stdout}\n{done.stderr}"
+                raise RuntimeError(msg)
             return json.loads(answer.read_text())
 
     def prepare(self, name: str, function: Function, **arguments: Any) -> Path:

@@ -6,13 +6,15 @@ The small load imports what each side imports as it goes, which no measurement s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure import Measurement, run
 from benchmarks.memory import peak_bytes
 from benchmarks.sides import DATASET, catalog_properties, hints, make_pipeline, row_count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 # Phases of a load that stock dlt has no names for; together they are its load step.
 LOAD_STEP = ("stage", "audit", "commit", "publish")
@@ -73,4 +75,5 @@ def load_with_stock(
 def expect_rows(home: Path, table: str, rows: int) -> None:
     """Raises AssertionError where a table does not hold so many rows."""
     if (found := row_count(home, table)) != rows:
-        raise AssertionError(f"{found} rows in {table}, of {rows}")
+        msg = f"{found} rows in {table}, of {rows}"
+        raise AssertionError(msg)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     import pyarrow as pa
 
 # Rows of `orders` at scale 1, and of `lineitem` at scale 1: the specification's sizes.
@@ -25,7 +26,8 @@ def generate(cache: Path, table: str, scale: int = 1) -> Path:
     if not path.exists():
         command = Path(sys.executable).with_name("tpchgen-cli")
         if not command.exists():
-            raise SystemExit("tpchgen-cli is missing: pip install 'floe-ingestion-defs[bench]'")
+            msg = "tpchgen-cli is missing: pip install 'floe-ingestion-defs[bench]'"
+            raise SystemExit(msg)
         partial = folder / "partial"
         subprocess.run(
             [command, "parquet", "-q", "-s", str(scale), "-T", table, "-o", partial, "--overwrite"],

@@ -71,10 +71,11 @@ def current_branch() -> Branch | None:
         return None
     found = _BRANCH.fullmatch(value)
     if found is None or len(found["name"]) > _LONGEST_BRANCH:
-        raise InvalidBranch(
+        msg = (
             f"{BRANCH_VARIABLE} is {value!r}; give lower-case words joined by single underscores, "
             f"at most {_LONGEST_BRANCH} characters, such as 'pr_123' or 'pr_123@acme/ingestion'."
         )
+        raise InvalidBranch(msg)
     return Branch(found["name"], found["repository"])
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks import tpch
 from benchmarks.case import Case
 from benchmarks.measure import Measurement, run
 from benchmarks.report import FLOE, MB, STOCK, Row, at_least, at_most, exactly, megabytes, ratio
-from benchmarks.runner import Bench
 from benchmarks.sides import Side, hints, make_pipeline, row_count, snapshots
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.runner import Bench
 
 TABLE = "lineitem"
 
@@ -46,7 +50,8 @@ def append_lineitem(home: Path, cache: Path, side: Side, scale: int = 1) -> Meas
     resource = dlt.resource(rows, name=TABLE, write_disposition="append", **hints(side))
     measured = run(pipeline, resource)
     if (found := row_count(home, TABLE)) < tpch.LINEITEMS * scale * 0.99:
-        raise AssertionError(f"{found} line items after the append")
+        msg = f"{found} line items after the append"
+        raise AssertionError(msg)
     return replace(measured, snapshots=snapshots(home, TABLE))
 
 

@@ -170,7 +170,8 @@ def _load_all(definitions: Any) -> None:
     repository.load_all_definitions()
     found = len(repository.asset_graph.materializable_asset_keys)
     if found not in (SOURCES * len(TABLES), SOURCES * len(TABLES) + WATCHED):
-        raise AssertionError(f"{found} assets of {SOURCES} sources of {len(TABLES)} resources")
+        msg = f"{found} assets of {SOURCES} sources of {len(TABLES)} resources"
+        raise AssertionError(msg)
 
 
 def configurations() -> list[dict[str, Any]]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.case import Case
 from benchmarks.cases.nothing_new import TABLE
 from benchmarks.measure import Measurement
 from benchmarks.report import FLOE, Row, at_most, seconds
-from benchmarks.runner import Bench
 from benchmarks.sides import make_pipeline, row_count
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.runner import Bench
 
 PROCESSES = 8
 ROWS = 100
@@ -54,11 +57,13 @@ def commit_together(home: Path, cache: Path, shared: bool) -> Measurement:
         worker.join()
     seconds = time.perf_counter() - started
     if any(worker.exitcode for worker in workers):
-        raise AssertionError(f"exit codes {[worker.exitcode for worker in workers]}")
+        msg = f"exit codes {[worker.exitcode for worker in workers]}"
+        raise AssertionError(msg)
     tables = [TABLE] if shared else [f"{TABLE}_{number}" for number in range(PROCESSES)]
     found = sum(row_count(home, table) for table in tables)
     if found != PROCESSES * ROWS:
-        raise AssertionError(f"{found} rows after {PROCESSES} loads of {ROWS}")
+        msg = f"{found} rows after {PROCESSES} loads of {ROWS}"
+        raise AssertionError(msg)
     return Measurement(None, seconds)
 
 

@@ -62,7 +62,8 @@ def run_both(home: Path, cache: Path) -> Measurement:
 def _timed(run: Callable[[], Any]) -> float:
     started = time.perf_counter()
     if not run().success:
-        raise AssertionError("a run failed")
+        msg = "a run failed"
+        raise AssertionError(msg)
     return time.perf_counter() - started
 
 

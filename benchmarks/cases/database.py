@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import tpch
 from benchmarks.case import Case
@@ -12,8 +11,12 @@ from benchmarks.measure import Measurement
 from benchmarks.memory import peak_bytes
 from benchmarks.orders_database import FEW, TABLE, serving_orders
 from benchmarks.report import FLOE, STOCK, Row, at_most, ratio
-from benchmarks.runner import Bench
 from benchmarks.sources import expect_rows, load_with_plugin, load_with_stock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.runner import Bench
 
 CONNECTORX = f"{STOCK}, ConnectorX"
 PARQUET = {"connectorx": "ConnectorX into a Parquet file", "adbc": "ADBC into a Parquet file"}
@@ -87,7 +90,8 @@ def write_parquet(home: Path, cache: Path, url: str, reader: str) -> Measurement
     rows = write(url, TABLE, home / "all.parquet")
     seconds = time.perf_counter() - started
     if rows != tpch.ORDERS:
-        raise AssertionError(f"{rows} rows in the Parquet file")
+        msg = f"{rows} rows in the Parquet file"
+        raise AssertionError(msg)
     return Measurement(None, seconds, peak_bytes())
 
 

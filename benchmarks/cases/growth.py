@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.case import Case
 from benchmarks.cases.nothing_new import load_events, load_nothing, open_dataset
 from benchmarks.report import FLOE, Row, at_most, ratio
-from benchmarks.runner import Bench
 from benchmarks.sides import DATASET, make_pipeline, open_catalog
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.runner import Bench
     from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LoadLog
 
 LOADS = 10_000
@@ -63,10 +64,12 @@ def _lengthen_log(home: Path, loads: int) -> None:
     log = Dataset(open_catalog(home), DATASET).log
     view = log.read()
     if view is None:
-        raise AssertionError("no load was made")
+        msg = "no load was made"
+        raise AssertionError(msg)
     newest = view.newest_state("events")
     if newest is None:
-        raise AssertionError("no state was stored")
+        msg = "no state was stored"
+        raise AssertionError(msg)
     seq = view.last_seq
     bulk = loads - 2 * COMPACT_AFTER_FILES
     old = [
@@ -88,7 +91,8 @@ def _files(log: LoadLog) -> int:
     view = log.read()
     snapshot = view.table.current_snapshot() if view else None
     if snapshot is None or snapshot.summary is None:
-        raise AssertionError("the log is empty")
+        msg = "the log is empty"
+        raise AssertionError(msg)
     return int(snapshot.summary["total-data-files"] or 0)
 
 

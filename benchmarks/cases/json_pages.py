@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import flights
 from benchmarks.case import Case
-from benchmarks.measure import Measurement
 from benchmarks.page_server import PageServer, serving
 from benchmarks.report import FLOE, STOCK, Row, at_least, at_most, ratio
-from benchmarks.runner import Bench
 from benchmarks.sources import expect_rows, load_with_plugin, load_with_stock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.measure import Measurement
+    from benchmarks.runner import Bench
 
 TABLE = "flights"
 

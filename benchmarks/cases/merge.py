@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import tpch
 from benchmarks.case import Case
 from benchmarks.measure import Measurement, run
 from benchmarks.report import FLOE, STOCK, Row, at_least, exactly
-from benchmarks.runner import Bench
 from benchmarks.sides import Side, hints, make_pipeline, row_count, snapshots
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.runner import Bench
 
 TABLE = "orders"
 
@@ -50,7 +53,8 @@ def merge_orders(home: Path, cache: Path, side: Side, rows: int) -> Measurement:
     pipeline = make_pipeline(side, home, "orders")
     measured = run(pipeline, _resource(side, changed, disposition))
     if (found := row_count(home, TABLE)) != tpch.ORDERS + rows // 2:
-        raise AssertionError(f"{found} orders after the merge")
+        msg = f"{found} orders after the merge"
+        raise AssertionError(msg)
     return replace(measured, snapshots=snapshots(home, TABLE) - before)
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.case import Case
 from benchmarks.measure import Measurement, run
 from benchmarks.report import FLOE, STOCK, Row, at_most, exactly, seconds
-from benchmarks.runner import Bench
 from benchmarks.sides import SIDES, Side, hints, make_pipeline, snapshots
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.runner import Bench
 
 TABLE = "events"
 ROWS = 1000

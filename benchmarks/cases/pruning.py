@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import tpch
 from benchmarks.case import Case
 from benchmarks.measure import Measurement, run
 from benchmarks.report import FLOE, Row, at_most, exactly, ratio
-from benchmarks.runner import Bench
 from benchmarks.sides import DATASET, make_pipeline, open_catalog
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.runner import Bench
 
 TABLE = "orders"
 FILES = 100

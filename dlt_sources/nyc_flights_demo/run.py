@@ -98,7 +98,7 @@ def read_tables() -> dict[str, TableState]:
         newest = None
         if name in settings.REFERENCE_TABLES:
             updates = table.scan(selected_fields=("updated_at",)).to_arrow()["updated_at"]
-            newest = cast(datetime | None, pc.max(updates).as_py())
+            newest = cast("datetime | None", pc.max(updates).as_py())
         snapshot = table.current_snapshot()
         states[name] = TableState(
             rows=table.scan().count(),
@@ -161,10 +161,10 @@ def _read_load(materialization: dg.AssetMaterialization) -> AssetLoad:
     values = {name: entry.value for name, entry in materialization.metadata.items()}
     return AssetLoad(
         asset=materialization.asset_key.to_user_string(),
-        rows_loaded=cast(int, values["rows_loaded"]),
-        total_rows=cast(int, values["dagster/row_count"]),
-        snapshot_id=int(cast(str, values["snapshot_id"])),
-        seconds=cast(float, values["duration_seconds"]),
+        rows_loaded=cast("int", values["rows_loaded"]),
+        total_rows=cast("int", values["dagster/row_count"]),
+        snapshot_id=int(cast("str", values["snapshot_id"])),
+        seconds=cast("float", values["duration_seconds"]),
     )
 
 

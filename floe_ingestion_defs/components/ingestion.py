@@ -110,9 +110,8 @@ def _validate_settings(config: DltIngestionConfig, tree: SourcePositionTree | No
             cause = error.__cause__
             if isinstance(cause, ValidationError):
                 path = (*path, *cause.errors()[0]["loc"][1:])
-            raise PipelineConfigurationError(
-                f"{_position(tree, path)}{error.message}", source_name=source.name
-            ) from cause
+            msg = f"{_position(tree, path)}{error.message}"
+            raise PipelineConfigurationError(msg, source_name=source.name) from cause
 
 
 def _locate(error: ValidationError, tree: SourcePositionTree | None) -> PipelineConfigurationError:

@@ -26,11 +26,12 @@ class RequiredEnvironment:
         if name.startswith(("jinja", "__")):
             raise AttributeError(name)
         if name not in os.environ:
-            raise LookupError(
+            msg = (
                 f"environment variable {name} is not set; set it before the location loads, give "
                 f"a default as env('{name}', 'default'), or write ${{{name}}}, which is read when "
                 "a run starts"
             )
+            raise LookupError(msg)
         return os.environ[name]
 
 

@@ -59,8 +59,9 @@ class CompiledArtifacts(BaseModel):
     @classmethod
     def _is_understood(cls, version: str) -> str:
         if not is_compatible(version):
-            raise ValueError(
+            msg = (
                 f"compiled for floe API {version!r}, while this location speaks "
                 f"{FLOE_API_VERSION!r}; compile again, or install the release that speaks it"
             )
+            raise ValueError(msg)
         return version

@@ -227,4 +227,5 @@ def _refusal(plugin: PluginMetadata, timeout: float) -> str:
         plugin.health_check(timeout=timeout)
     except ValueError as error:
         return str(error)
-    raise AssertionError(f"a timeout of {timeout} seconds was accepted")
+    msg = f"a timeout of {timeout} seconds was accepted"
+    raise AssertionError(msg)

@@ -73,10 +73,11 @@ def checked_health_timeout(timeout: float | None) -> float:
         return DEFAULT_HEALTH_TIMEOUT_SECONDS
     # Written so that NaN, which compares false with everything, is refused as well.
     if not MIN_HEALTH_TIMEOUT_SECONDS <= timeout <= MAX_HEALTH_TIMEOUT_SECONDS:
-        raise ValueError(
+        msg = (
             f"timeout of a health check must be between {MIN_HEALTH_TIMEOUT_SECONDS} and "
             f"{MAX_HEALTH_TIMEOUT_SECONDS} seconds, not {timeout!r}"
         )
+        raise ValueError(msg)
     return timeout
 
 
@@ -161,6 +162,7 @@ class PluginMetadata(ABC):
             PluginConfigurationError: The plugin takes no configuration and was given one.
         """
         if config:
-            raise PluginConfigurationError(
+            msg = (
                 f"plugin {self.name!r} takes no configuration; remove it from the plugin's `config`"
             )
+            raise PluginConfigurationError(msg)

@@ -74,15 +74,15 @@ class PluginRegistry:
             target = entry_point.load()
         # Importing runs whatever another distribution wrote, which can raise anything at all.
         except Exception as error:
-            raise PluginLoadError(
-                f"{_describe(entry_point)} cannot be imported: {type(error).__name__}: {error}"
-            ) from error
+            msg = f"{_describe(entry_point)} cannot be imported: {type(error).__name__}: {error}"
+            raise PluginLoadError(msg) from error
         base = BASE_CLASSES[plugin_type]
         if not (isinstance(target, type) and issubclass(target, base)):
-            raise PluginLoadError(
+            msg = (
                 f"{_describe(entry_point)} is no class that inherits {base.__name__}, "
                 f"as group {plugin_type.value!r} requires, but {target!r}"
             )
+            raise PluginLoadError(msg)
         return target
 
     def get(self, plugin_type: PluginType, name: str) -> PluginMetadata:
@@ -140,10 +140,11 @@ class PluginRegistry:
         found = self._entry_points()[plugin_type]
         if name not in found:
             installed = ", ".join(map(repr, sorted(found))) or "none"
-            raise PluginNotFoundError(
+            msg = (
                 f"no plugin {name!r} in entry point group {plugin_type.value!r}; "
                 f"installed are: {installed}"
             )
+            raise PluginNotFoundError(msg)
         return found[name]
 
     def _instantiate(self, plugin_type: PluginType, name: str) -> PluginMetadata:
@@ -154,14 +155,14 @@ class PluginRegistry:
             version = str(plugin.floe_api_version)
         # As in `load_class`: a constructor is another distribution's code, too.
         except Exception as error:
-            raise PluginLoadError(
-                f"{described} cannot be instantiated: {type(error).__name__}: {error}"
-            ) from error
+            msg = f"{described} cannot be instantiated: {type(error).__name__}: {error}"
+            raise PluginLoadError(msg) from error
         if not is_compatible(version):
-            raise PluginIncompatibleError(
+            msg = (
                 f"{described} was written for floe API {version!r}, while this release speaks "
                 f"{FLOE_API_VERSION!r}; install a release of the plugin with the same major version"
             )
+            raise PluginIncompatibleError(msg)
         return plugin
 
 
@@ -176,10 +177,11 @@ def _find_entry_points(plugin_type: PluginType) -> dict[str, metadata.EntryPoint
     for entry_point in metadata.entry_points(group=plugin_type.value):
         first = found.setdefault(entry_point.name, entry_point)
         if _describe(first) != _describe(entry_point):
-            raise DuplicatePluginError(
+            msg = (
                 f"two plugins have one name in entry point group {plugin_type.value!r}: "
                 f"{_describe(first)} and {_describe(entry_point)}; uninstall one of them"
             )
+            raise DuplicatePluginError(msg)
     return found
 
 

@@ -137,7 +137,8 @@ def require_distinct_sources(definitions: dg.Definitions) -> None:
             if repr(configured.name) in str(error)
         ]
         where = f" (declared: {', '.join(declared)})" if declared else ""
-        raise PipelineConfigurationError(f"{error}{where}") from error
+        msg = f"{error}{where}"
+        raise PipelineConfigurationError(msg) from error
 
 
 def create_shared_definitions(loaded: dg.Definitions) -> dg.Definitions:

@@ -80,14 +80,14 @@ class FloeDltResource(DagsterDltResource):
         if configured is None:
             return super().run(context, dlt_source, dlt_pipeline, dagster_dlt_translator, **kwargs)
         if dlt_source is not None or dlt_pipeline is not None:
-            raise dg.DagsterInvariantViolationError(
+            msg = (
                 f"The plugin makes source and pipeline of {configured.name!r} for every run; "
                 "call run(context=context) without dlt_source and dlt_pipeline."
             )
+            raise dg.DagsterInvariantViolationError(msg)
         if not isinstance(context, dg.AssetExecutionContext):
-            raise dg.DagsterInvariantViolationError(
-                f"Source {configured.name!r} is loaded as assets, not in an op."
-            )
+            msg = f"Source {configured.name!r} is loaded as assets, not in an op."
+            raise dg.DagsterInvariantViolationError(msg)
         return FloeEventIterator(SourceRun(context, configured, kwargs).events(), context)
 
 
@@ -109,10 +109,11 @@ def start_plugin(ref: PluginRef) -> DltIngestionPlugin:
     confine_to_branch()
     plugin = PluginRegistry().create(PluginType.INGESTION, ref)
     if not isinstance(plugin, DltIngestionPlugin):
-        raise PluginIncompatibleError(
+        msg = (
             f"ingestion plugin {ref.type!r} does not load with dlt, while this wiring makes "
             "assets of dlt's resources; use a code location that was written for it"
         )
+        raise PluginIncompatibleError(msg)
     plugin.startup()
     return plugin
 

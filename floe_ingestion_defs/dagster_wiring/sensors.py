@@ -47,9 +47,12 @@ def create_new_files_sensor(
     """
     source, settings = configured.source, configured.settings
     if source.source_type != "filesystem":
-        raise PipelineConfigurationError(
+        msg = (
             f"source {source.name!r}: orchestration.new_files_every is for filesystem sources, "
-            f"and this one is {source.source_type!r}; use a cron",
+            f"and this one is {source.source_type!r}; use a cron"
+        )
+        raise PipelineConfigurationError(
+            msg,
             source_name=source.name,
         )
 
@@ -88,7 +91,8 @@ def _digest_listing(configured: ConfiguredSource) -> str:
 
     source, options = resolve_source(configured.source)
     if not isinstance(options, FilesystemOptions):
-        raise dg.DagsterInvariantViolationError(f"{source.name} is no source of files")
+        msg = f"{source.name} is no source of files"
+        raise dg.DagsterInvariantViolationError(msg)
     files = list_files(open_filesystem(source, options), options.bucket_url, options.file_glob)
     return hashlib.blake2b(
         b"".join(sorted(file.fingerprint for file in files)), digest_size=16
@@ -171,7 +175,8 @@ def _post(url: str, text: str) -> None:
         urllib.error.URLError: The webhook cannot be reached or refuses; the tick shows it.
     """
     if not url.startswith(("http://", "https://")):
-        raise ValueError(f"{WEBHOOK_VARIABLE} must begin with https:// or http://")
+        msg = f"{WEBHOOK_VARIABLE} must begin with https:// or http://"
+        raise ValueError(msg)
     request = Request(  # noqa: S310 - the scheme was looked at
         url, text.encode(), {"Content-Type": "application/json"}, method="POST"
     )

@@ -112,10 +112,11 @@ def require_configured_source(assets_def: dg.AssetsDefinition) -> ConfiguredSour
     """
     configured = configured_source_of(assets_def)
     if configured is None:
-        raise dg.DagsterInvariantViolationError(
+        msg = (
             f"{sorted(key.to_user_string() for key in assets_def.keys)} were not made by "
             "create_ingestion_assets"
         )
+        raise dg.DagsterInvariantViolationError(msg)
     return configured
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from floe_ingestion_defs.contracts import HealthState, HealthStatus
 from floe_ingestion_defs.dlt_plugin.config.destination import (
@@ -13,11 +12,15 @@ from floe_ingestion_defs.dlt_plugin.config.destination import (
     environment_of,
     open_configured_catalog,
 )
-from floe_ingestion_defs.dlt_plugin.config.ingestion import DltIngestionConfig
 from floe_ingestion_defs.dlt_plugin.config.placeholders import missing_names
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
 from floe_ingestion_defs.dlt_plugin.errors.redaction import redactor_for
 from floe_ingestion_defs.dlt_plugin.time_limit import NoAnswer, call_within
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from floe_ingestion_defs.dlt_plugin.config.ingestion import DltIngestionConfig
 
 
 def check_health(config: DltIngestionConfig, started: bool, timeout: float) -> HealthStatus:

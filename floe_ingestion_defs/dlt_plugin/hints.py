@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import contract_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from dlt.common.schema.typing import TColumnSchema
     from dlt.extract import DltResource, DltSource
 

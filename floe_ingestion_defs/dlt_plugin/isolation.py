@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,8 @@ from floe_ingestion_defs.dlt_plugin.results import LoadResult
 from floe_ingestion_defs.dlt_plugin.telemetry.tracing import traced
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from floe_ingestion_defs.dlt_plugin.config.ingestion import RetryConfig
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
     from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 
 RefreshMode = Literal["drop_sources", "drop_resources", "drop_data"]

@@ -19,7 +19,6 @@ from floe_ingestion_defs.dlt_plugin.cursors.stored import read_cursors
 from floe_ingestion_defs.dlt_plugin.errors.categories import error_chain
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import IngestionError
 from floe_ingestion_defs.dlt_plugin.errors.translation import raise_as_ingestion_error
-from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 from floe_ingestion_defs.dlt_plugin.results import LoadResult, ResourceResult
 from floe_ingestion_defs.dlt_plugin.retry import retrying
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import REJECTED_SUFFIX
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from floe_ingestion_defs.dlt_plugin.config.ingestion import RetryConfig
+    from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 
 _LOG = structlog.get_logger(__name__)
 _EXTRACT_AGAIN = frozenset({"StateConflict", "LoadExpired"})

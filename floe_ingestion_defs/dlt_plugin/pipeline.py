@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
-from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
-from floe_ingestion_defs.dlt_plugin.config.source_options import SourceOptions
-from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor
-from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
-
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from floe_ingestion_defs.destinations import Audit
+    from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
+    from floe_ingestion_defs.dlt_plugin.config.source_options import SourceOptions
+    from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor
+    from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
 
 
 @dataclass(frozen=True)

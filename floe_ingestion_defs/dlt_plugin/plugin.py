@@ -6,7 +6,6 @@ Each method is short; what it does lies in the module that it names.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,6 @@ from floe_ingestion_defs.dlt_plugin.config.ingestion import (
     IngestionSourceConfig,
 )
 from floe_ingestion_defs.dlt_plugin.config.messages import explain
-from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 from floe_ingestion_defs.dlt_plugin.errors.categories import categorize_error
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
     IngestionError,
@@ -49,9 +47,12 @@ from floe_ingestion_defs.dlt_plugin.telemetry.logs import configure_logs
 from floe_ingestion_defs.dlt_plugin.telemetry.tracing import traced
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from dlt.extract import DltSource
 
     from floe_ingestion_defs.destinations import Audit
+    from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
     from floe_ingestion_defs.dlt_plugin.isolation import LoadOutcome
 
 _DISTRIBUTION = "floe-ingestion-defs"

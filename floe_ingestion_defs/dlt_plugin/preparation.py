@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr, ValidationError
 
-from floe_ingestion_defs.contracts import IngestionConfig
 from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
 from floe_ingestion_defs.dlt_plugin.config.messages import explain
 from floe_ingestion_defs.dlt_plugin.config.placeholders import missing_names, resolve_placeholders
-from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 from floe_ingestion_defs.dlt_plugin.config.rules import as_words
 from floe_ingestion_defs.dlt_plugin.config.source_options import OPTIONS_MODELS, SourceOptions
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
     PipelineConfigurationError,
     SourceConnectionError,
 )
-from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor
 from floe_ingestion_defs.dlt_plugin.errors.translation import as_ingestion_error
 from floe_ingestion_defs.dlt_plugin.sources import SOURCE_TYPES
 from floe_ingestion_defs.dlt_plugin.time_limit import call_within
+
+if TYPE_CHECKING:
+    from floe_ingestion_defs.contracts import IngestionConfig
+    from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
+    from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 _RESOLVED = ("source_config", "credentials", "initial_value")
@@ -78,7 +80,8 @@ def resolve_source(source: IngestionSourceConfig) -> tuple[IngestionSourceConfig
         text = explain(wrong, OPTIONS_MODELS[source.source_type])
     else:
         return source, options
-    raise PipelineConfigurationError(f"source_config: {text}", **_about(source))
+    msg_0 = f"source_config: {text}"
+    raise PipelineConfigurationError(msg_0, **_about(source))
 
 
 def _as_secret(value: Any) -> Any:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from floe_ingestion_defs.dlt_plugin.cursors.incremental import overwrite_window
 from floe_ingestion_defs.dlt_plugin.hints import apply_spec, assemble_source
-from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 from floe_ingestion_defs.dlt_plugin.sources import SOURCE_TYPES
-from floe_ingestion_defs.dlt_plugin.telemetry.phases import PhaseClock
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dlt import Pipeline
     from dlt.extract import DltSource
+
+    from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
+    from floe_ingestion_defs.dlt_plugin.telemetry.phases import PhaseClock
 
 
 @dataclass(frozen=True)

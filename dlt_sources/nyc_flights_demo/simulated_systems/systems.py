@@ -58,7 +58,8 @@ class SimulatedSystems:
             OriginalDataMissingError: The original data are not installed.
         """
         if through not in settings.MONTHS:
-            raise ValueError(f"through={through} is not a valid month; use 1 to 12")
+            msg = f"through={through} is not a valid month; use 1 to 12"
+            raise ValueError(msg)
         reference_database.build_database(self.database)
         return landing.land_months(self.landing, range(1, through + 1))
 

@@ -136,12 +136,15 @@ def _parse_query(query: str) -> dict[str, str]:
     try:
         given = parse_qs(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError as error:
-        raise BadParameterError(f"{query!r} is not a valid query string: {error}") from error
+        msg = f"{query!r} is not a valid query string: {error}"
+        raise BadParameterError(msg) from error
     for name, values in given.items():
         if name not in _PARAMETERS:
-            raise BadParameterError(f"unknown parameter {name!r}; use {', '.join(_PARAMETERS)}")
+            msg = f"unknown parameter {name!r}; use {', '.join(_PARAMETERS)}"
+            raise BadParameterError(msg)
         if len(values) > 1:
-            raise BadParameterError(f"{name} is given {len(values)} times; use it once")
+            msg = f"{name} is given {len(values)} times; use it once"
+            raise BadParameterError(msg)
     return {name: values[0] for name, values in given.items()}
 
 
@@ -150,7 +153,8 @@ def _read_count(parameters: Mapping[str, str], name: str, *, default: int, large
     # isascii, because int() accepts the digits of every script.
     readable = text.isascii() and text.isdigit() and len(text) < 10
     if not (readable and 1 <= int(text) <= largest):
-        raise BadParameterError(f"{name}={text!r} is not a whole number from 1 to {largest:_}")
+        msg = f"{name}={text!r} is not a whole number from 1 to {largest:_}"
+        raise BadParameterError(msg)
     return int(text)
 
 
@@ -162,8 +166,9 @@ def _read_timestamp(parameters: Mapping[str, str], name: str) -> datetime | None
     try:
         timestamp = datetime.fromisoformat(text)
     except ValueError as error:
-        raise BadParameterError(
+        msg = (
             f"{name}={text!r} is not a valid ISO 8601 timestamp such as 2013-07-01T04:00:00Z "
             "(a `+` must be written %2B in a URL)"
-        ) from error
+        )
+        raise BadParameterError(msg) from error
     return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)

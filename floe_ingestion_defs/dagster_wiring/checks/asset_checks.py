@@ -106,8 +106,9 @@ def _create_spec(
     try:
         description = check.describe(configured.resources[name])
     except ValueError as error:
+        msg = f"source {configured.name!r}: orchestration.checks of resource {name!r}: {error}"
         raise PipelineConfigurationError(
-            f"source {configured.name!r}: orchestration.checks of resource {name!r}: {error}",
+            msg,
             source_name=configured.name,
         ) from error
     return dg.AssetCheckSpec(

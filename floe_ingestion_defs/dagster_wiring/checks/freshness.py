@@ -115,9 +115,8 @@ def _as_time(value: Any, iceberg_type: str) -> datetime:
         return datetime.fromtimestamp(value / _MICROSECONDS, UTC)
     if iceberg_type == "date":
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=value)
-    raise PipelineConfigurationError(
-        f"clock 'cursor' needs a cursor of times, not of {iceberg_type}; use clock 'load'"
-    )
+    msg = f"clock 'cursor' needs a cursor of times, not of {iceberg_type}; use clock 'load'"
+    raise PipelineConfigurationError(msg)
 
 
 def _format_age(age: timedelta) -> str:

@@ -146,9 +146,12 @@ class SourceRun:
         if window is None:
             return LoadRequest(**asked)
         if asked:
-            raise PipelineConfigurationError(
+            msg = (
                 f"a partition is loaded whole, so it goes without {', '.join(sorted(asked))}; "
-                "leave that out, or launch the run without a partition",
+                "leave that out, or launch the run without a partition"
+            )
+            raise PipelineConfigurationError(
+                msg,
                 source_name=self.configured.name,
             )
         return LoadRequest(start=window.start, end=window.end)

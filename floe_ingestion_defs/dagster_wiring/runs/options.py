@@ -41,10 +41,11 @@ class LoadOptions(dg.Config):
         if given.pop("refresh"):
             given["refresh"] = "drop_data"
         if given.keys() & {"start", "end"} and given.keys() & {"refresh", "limit"}:
-            raise PipelineConfigurationError(
+            msg = (
                 "a window overwrites its rows with all that the source has there, so it goes with "
                 "neither refresh nor limit; leave out the one or the other"
             )
+            raise PipelineConfigurationError(msg)
         return given
 
 

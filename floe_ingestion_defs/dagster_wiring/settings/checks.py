@@ -51,7 +51,8 @@ class Check(Settings, ABC):
     @model_validator(mode="after")
     def _errors_alone_block(self) -> "Check":
         if self.blocking and self.severity == "warn":
-            raise ValueError("blocking is true, but a check of severity 'warn' never blocks")
+            msg = "blocking is true, but a check of severity 'warn' never blocks"
+            raise ValueError(msg)
         return self
 
 
@@ -102,16 +103,19 @@ class FreshnessCheck(Check):
     @model_validator(mode="after")
     def _one_way_to_be_late(self) -> "FreshnessCheck":
         if (self.fail_after is None) == (self.deadline is None):
-            raise ValueError("give either fail_after, such as '50h', or a deadline as a cron")
+            msg = "give either fail_after, such as '50h', or a deadline as a cron"
+            raise ValueError(msg)
         if self.warn_after and not (self.fail_after and self.warn_after < self.fail_after):
-            raise ValueError("warn_after must be shorter than fail_after")
+            msg = "warn_after must be shorter than fail_after"
+            raise ValueError(msg)
         try:
             self.policy()
         except CheckError:
-            raise ValueError(
+            msg = (
                 f"before_deadline {format_duration(self.before_deadline)!r} is longer than from "
                 f"one deadline {self.deadline!r} to the next; give a shorter one"
-            ) from None
+            )
+            raise ValueError(msg) from None
         return self
 
     def policy(self) -> dg.FreshnessPolicy:
@@ -137,7 +141,8 @@ class FreshnessCheck(Check):
     def describe(self, resource: ResourceSpec) -> str:
         """See `Check.describe`."""
         if self.clock == "cursor" and resource.cursor_field is None:
-            raise ValueError("freshness with clock 'cursor' needs a cursor_field; use clock 'load'")
+            msg = "freshness with clock 'cursor' needs a cursor_field; use clock 'load'"
+            raise ValueError(msg)
         if self.deadline is not None:
             return (
                 f"{self.what} is not older than {format_duration(self.before_deadline)} at each "
@@ -156,10 +161,12 @@ class UniqueKeyCheck(Check):
     def key_of(self, resource: ResourceSpec) -> tuple[str, ...]:
         """Return the columns of the key."""
         if resource.merge_strategy == "scd2" and not self.columns:
-            raise ValueError("unique_key needs columns, for 'scd2' keeps many versions of one key")
+            msg = "unique_key needs columns, for 'scd2' keeps many versions of one key"
+            raise ValueError(msg)
         if key := self.columns or resource.primary_key:
             return key
-        raise ValueError("unique_key needs columns, for the resource has no primary_key")
+        msg = "unique_key needs columns, for the resource has no primary_key"
+        raise ValueError(msg)
 
     def describe(self, resource: ResourceSpec) -> str:
         """See `Check.describe`."""
@@ -181,7 +188,8 @@ class NotNullCheck(Check):
         required = self.columns or tuple(dict.fromkeys([*resource.primary_key, *declared]))
         if required:
             return required
-        raise ValueError("not_null needs columns, for the resource has no primary_key")
+        msg = "not_null needs columns, for the resource has no primary_key"
+        raise ValueError(msg)
 
     def describe(self, resource: ResourceSpec) -> str:
         """See `Check.describe`."""

@@ -128,14 +128,17 @@ class OrchestrationSettings(AssetSettings):
     @model_validator(mode="after")
     def _require_something_to_run(self) -> "OrchestrationSettings":
         if self.default_status == "running" and self.cron is None and self.new_files_every is None:
-            raise ValueError(
+            msg = (
                 "default_status 'running' starts what loads the source by itself, so it needs a "
                 "cron or new_files_every"
             )
+            raise ValueError(msg)
         if self.partitions and self.partitions.kind == "static" and self.cron:
-            raise ValueError("a cron loads the last partition, and static ones have no last one")
+            msg = "a cron loads the last partition, and static ones have no last one"
+            raise ValueError(msg)
         if self.automation_condition == "on_cron" and self.cron is None:
-            raise ValueError("automation_condition 'on_cron' needs a cron")
+            msg = "automation_condition 'on_cron' needs a cron"
+            raise ValueError(msg)
         return self
 
     @property
@@ -205,9 +208,8 @@ def read_settings(
     try:
         block = _SourceBlock.model_validate({"orchestration": source.orchestration})
     except ValidationError as error:
-        raise PipelineConfigurationError(
-            f"source {source.name!r}: {explain(error, _SourceBlock)}", source_name=source.name
-        ) from error
+        msg = f"source {source.name!r}: {explain(error, _SourceBlock)}"
+        raise PipelineConfigurationError(msg, source_name=source.name) from error
     if block.orchestration.partitions is not None:
         require_windows(source, resources)
     resource_names = [resource.name for resource in resources]
@@ -215,18 +217,24 @@ def read_settings(
         if name not in resource_names:
             close = get_close_matches(name, resource_names, n=1)
             right = f"did you mean {close[0]}?" if close else f"it has {', '.join(resource_names)}"
-            raise PipelineConfigurationError(
+            msg = (
                 f"source {source.name!r}: orchestration.resources.{name} is about a resource that "
-                f"the source does not have; {right}",
+                f"the source does not have; {right}"
+            )
+            raise PipelineConfigurationError(
+                msg,
                 source_name=source.name,
             )
     for resource in resources:
         rows = block.orchestration.for_resource(resource.name).preview_rows
         if rows and not resource.show_values:
-            raise PipelineConfigurationError(
+            msg = (
                 f"source {source.name!r}: preview_rows of resource {resource.name!r} is {rows}, "
                 "and its values may not be shown; set show_values: true on the source or in its "
-                "resources, outside of orchestration, or leave preview_rows out",
+                "resources, outside of orchestration, or leave preview_rows out"
+            )
+            raise PipelineConfigurationError(
+                msg,
                 source_name=source.name,
             )
     return block.orchestration

@@ -29,7 +29,8 @@ class Window(Settings):
     @model_validator(mode="after")
     def _ends_after_its_start(self) -> "Window":
         if not self.in_zone("UTC").start < self.in_zone("UTC").end:
-            raise ValueError("a window must end after its start")
+            msg = "a window must end after its start"
+            raise ValueError(msg)
         return self
 
     def in_zone(self, time_zone: str) -> "Window":
@@ -68,13 +69,11 @@ class PartitionSettings(Settings):
     def _windows_are_known(self) -> "PartitionSettings":
         if self.kind == "static":
             if not self.windows or self.start or self.end or self.backfill == "range":
-                raise ValueError(
-                    "static partitions have windows, each with start and end, and nothing else"
-                )
+                msg = "static partitions have windows, each with start and end, and nothing else"
+                raise ValueError(msg)
         elif self.start is None or self.windows:
-            raise ValueError(
-                f"{self.kind} partitions have a start, such as '2013-01-01', and no windows"
-            )
+            msg = f"{self.kind} partitions have a start, such as '2013-01-01', and no windows"
+            raise ValueError(msg)
         return self
 
     def definition(self) -> dg.PartitionsDefinition[str]:
@@ -113,7 +112,8 @@ class PartitionSettings(Settings):
         with dg.partition_loading_context(effective_dt=now):
             key = self.definition().get_last_partition_key()
         if key is None:
-            raise dg.DagsterInvariantViolationError(f"no {self.kind} partition is complete yet")
+            msg = f"no {self.kind} partition is complete yet"
+            raise dg.DagsterInvariantViolationError(msg)
         return key
 
 
@@ -130,7 +130,8 @@ def require_windows(source: IngestionSourceConfig, resources: Sequence[ResourceS
         elif resource.write_mode == "replace":
             wrong = f"write_mode append or merge, and resource {resource.name!r} has 'replace'"
     if wrong is not None:
+        msg = f"source {source.name!r}: orchestration.partitions needs {wrong}"
         raise PipelineConfigurationError(
-            f"source {source.name!r}: orchestration.partitions needs {wrong}",
+            msg,
             source_name=source.name,
         )

@@ -26,9 +26,8 @@ def _require_cron(value: str) -> str:
     try:
         dg.ScheduleDefinition(name="validated", job_name="validated", cron_schedule=value)
     except dg.DagsterInvalidDefinitionError:
-        raise ValueError(
-            f"{value!r} is no cron expression of five fields, such as '15 6 * * *'"
-        ) from None
+        msg = f"{value!r} is no cron expression of five fields, such as '15 6 * * *'"
+        raise ValueError(msg) from None
     return value
 
 
@@ -36,29 +35,29 @@ def _require_time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError):
-        raise ValueError(
-            f"{value!r} is no IANA time zone, such as 'Europe/Berlin' or 'UTC'"
-        ) from None
+        msg = f"{value!r} is no IANA time zone, such as 'Europe/Berlin' or 'UTC'"
+        raise ValueError(msg) from None
     return value
 
 
 def _require_group(value: str) -> str:
     if not re.fullmatch(r"\w+(/\w+)*", value, re.ASCII):
-        raise ValueError(f"{value!r} is no group; give letters, digits and underscores")
+        msg = f"{value!r} is no group; give letters, digits and underscores"
+        raise ValueError(msg)
     return value
 
 
 def _require_owner(value: str) -> str:
     if not re.fullmatch(r"team:\S+|[^\s@:]+@[^\s@:]+\.[^\s@:]+", value):
-        raise ValueError(
-            f"{value!r} is no owner; give an e-mail address, or a team such as 'team:data'"
-        )
+        msg = f"{value!r} is no owner; give an e-mail address, or a team such as 'team:data'"
+        raise ValueError(msg)
     return value
 
 
 def _require_key(value: str) -> str:
     if not re.fullmatch(r"[^\s/]+(/[^\s/]+)*", value):
-        raise ValueError(f"{value!r} is no asset key; give its parts, separated by '/'")
+        msg = f"{value!r} is no asset key; give its parts, separated by '/'"
+        raise ValueError(msg)
     return value
 
 
@@ -82,16 +81,16 @@ def _parse_duration(value: Any) -> Any:
     if isinstance(value, str):
         found = re.fullmatch(r"\s*(\d+)\s*([mhdw])\s*", value)
         if not found:
-            raise ValueError(
-                f"{value!r} is no duration; give a number and m, h, d or w, such as '26h'"
-            )
+            msg = f"{value!r} is no duration; give a number and m, h, d or w, such as '26h'"
+            raise ValueError(msg)
         return timedelta(**{_UNITS[found[2]]: int(found[1])})
     return value
 
 
 def _require_minutes(value: timedelta) -> timedelta:
     if value < timedelta(minutes=1):
-        raise ValueError("a duration is a minute at least, for no more often is it looked at")
+        msg = "a duration is a minute at least, for no more often is it looked at"
+        raise ValueError(msg)
     return value
 
 

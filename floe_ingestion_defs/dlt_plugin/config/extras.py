@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,8 @@ from pydantic import SecretStr
 from floe_ingestion_defs.dlt_plugin.config.placeholders import missing_names, resolve_placeholders
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
 
 # What to install for a module, by what is configured. Where one of several modules is enough,

@@ -6,9 +6,8 @@ no file, no driver. Errors name the source, the field, the value and what would 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -30,6 +29,9 @@ from floe_ingestion_defs.dlt_plugin.config.resource_specs import (
     confined,
     derive_specs,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SourceTypeName = Literal["filesystem", "sql_database", "rest_api", "python"]
 WriteMode = Literal["append", "replace", "merge"]

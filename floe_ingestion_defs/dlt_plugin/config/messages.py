@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from floe_ingestion_defs.dlt_plugin.config.source_options import OPTIONS_MODELS
 from floe_ingestion_defs.dlt_plugin.config.validation_errors import Problem, validation_error
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _SHOWN_TYPES = frozenset({"literal_error", "enum"})
 

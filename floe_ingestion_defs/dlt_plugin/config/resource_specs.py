@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from floe_ingestion_defs.branch import branch_namespace
-from floe_ingestion_defs.dlt_plugin.config.columns import ColumnConfig
 from floe_ingestion_defs.dlt_plugin.config.source_options import (
     rest_resources,
     source_resource_names,
 )
 
 if TYPE_CHECKING:
+    from floe_ingestion_defs.dlt_plugin.config.columns import ColumnConfig
     from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
 
 _PLAIN_NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 from floe_ingestion_defs.dlt_plugin.config.source_options import (
     check_source_config,
     rest_resources,
@@ -23,6 +22,7 @@ from floe_ingestion_defs.dlt_plugin.config.validation_errors import Problem, val
 
 if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 
 _WORDS = r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*"
 _SOURCE_NAME = re.compile(_WORDS)

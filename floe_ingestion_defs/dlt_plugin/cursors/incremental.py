@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from floe_ingestion_defs.dlt_plugin.load_request import WHOLE, LoadRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dlt.extract import DltResource, Incremental
 
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec

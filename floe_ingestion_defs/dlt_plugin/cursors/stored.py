@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from dlt import Pipeline
 
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from floe_ingestion_defs.dlt_plugin.config.columns import ColumnConfig
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
+
+if TYPE_CHECKING:
+    from floe_ingestion_defs.dlt_plugin.config.columns import ColumnConfig
 
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
 

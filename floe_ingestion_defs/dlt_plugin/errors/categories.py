@@ -8,10 +8,9 @@ to be imported that did not raise.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
     ErrorCategory,
@@ -20,6 +19,9 @@ from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
     SchemaContractViolation,
 )
 from floe_ingestion_defs.dlt_plugin.errors.object_store import storage_category, storage_status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 _TRANSIENT = frozenset(
     {

@@ -6,11 +6,12 @@ and what to do about it is decided by `categorize_error` in `categories`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from floe_ingestion_defs.dlt_plugin.results import LoadResult
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from floe_ingestion_defs.dlt_plugin.schema_contract.contract import Contract
 from floe_ingestion_defs.dlt_plugin.sources.arrow_types import (
     ColumnTypeMismatch,
     arrow_type,
     cast_column,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from floe_ingestion_defs.dlt_plugin.schema_contract.contract import Contract
 
 
 def admit_table(table: pa.Table, contract: Contract) -> tuple[pa.Table, list[tuple[str, Any]]]:

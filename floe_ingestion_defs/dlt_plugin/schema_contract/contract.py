@@ -6,16 +6,18 @@ drops without counting, and compares Arrow's types by more than their names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import SchemaContractViolation
-from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dlt.common.schema import Schema
     from dlt.common.schema.typing import TSchemaContractDict, TSchemaEvolutionMode
+
+    from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 
 # What the table of refused rows is called, after the table that refused them.
 REJECTED_SUFFIX = "__rejected"

@@ -6,7 +6,6 @@ and for Arrow tables. Refused rows can be kept in a table of their own, `{table}
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -24,6 +23,8 @@ from floe_ingestion_defs.dlt_plugin.schema_contract.contract import (
 from floe_ingestion_defs.dlt_plugin.schema_contract.rows import admit_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from dlt.extract import DltResource
 
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec

@@ -6,12 +6,14 @@ table, a list as rows of a table of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlt.common.data_types.type_helpers import coerce_value, py_type_to_sc_type
 
-from floe_ingestion_defs.dlt_plugin.schema_contract.contract import Contract
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from floe_ingestion_defs.dlt_plugin.schema_contract.contract import Contract
 
 Row = dict[str, Any]
 Refused = list[tuple[str, Any]]

@@ -7,11 +7,13 @@ to the one Arrow type that stands for each of dlt's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # Iceberg has microseconds, and 38 digits.
 _TIMESTAMP_UNIT = "us"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from dlt.extract import DltResource
 
     from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig

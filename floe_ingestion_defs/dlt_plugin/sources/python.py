@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from floe_ingestion_defs.dlt_plugin.config.source_options.python import PythonOptions
 from floe_ingestion_defs.dlt_plugin.cursors.incremental import cursor_for
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 
     from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
+    from floe_ingestion_defs.dlt_plugin.config.source_options.python import PythonOptions
     from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
     from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 

@@ -5,9 +5,12 @@ Only the API is needed; without an SDK they cost nothing and go nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from opentelemetry import metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _METER = metrics.get_meter("floe_ingestion_defs.dlt_plugin")
 _ROWS = _METER.create_counter("ingestion.rows_loaded", "{row}", "Rows that were loaded.")

@@ -7,12 +7,16 @@ which enters the clock's context manager around each of them.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor
 from floe_ingestion_defs.dlt_plugin.telemetry.tracing import traced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor
 
 
 @dataclass

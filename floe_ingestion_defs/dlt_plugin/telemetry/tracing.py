@@ -5,15 +5,17 @@ Only the API is needed: without an SDK the spans cost nothing and go nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.trace import Span, Status, StatusCode
 
 from floe_ingestion_defs.dlt_plugin.errors.categories import categorize_error
 from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 _TRACER = trace.get_tracer("floe_ingestion_defs.dlt_plugin")
 

@@ -7,10 +7,8 @@ migrate schemas, truncate and drop, change nothing here: the package says it all
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
@@ -57,6 +55,9 @@ from floe_ingestion_defs.destinations.impl.iceberg.package import Package
 from floe_ingestion_defs.destinations.impl.iceberg.window import declared_windows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
     from dlt.common.destination.typing import PreparedTableSchema
     from dlt.common.pipeline import TPipelineState
     from dlt.common.schema.typing import TSchemaTables, TTableSchema
@@ -131,9 +132,8 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
         except ModuleNotFoundError as missing:
             if missing.name != "duckdb":
                 raise
-            raise MissingDependencyException(
-                "reading a dataset of the iceberg destination", ["floe-ingestion-defs[duckdb]"]
-            ) from missing
+            msg = "reading a dataset of the iceberg destination"
+            raise MissingDependencyException(msg, ["floe-ingestion-defs[duckdb]"]) from missing
         return IcebergSqlClient
 
     def initialize_storage(self, truncate_tables: Iterable[str] | None = None) -> None:
@@ -184,10 +184,11 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
         packages = Container()[LoadPackageStateInjectableContext].storage
         if failed := packages.list_failed_jobs(load_id):
             names = ", ".join(Path(job).name for job in failed)
-            raise FailedJobs(
+            msg = (
                 f"Load {load_id} has failed jobs ({names}); committing the others would lose their "
                 "rows. Mend the cause and run the pipeline again."
             )
+            raise FailedJobs(msg)
         try:
             self._run_load(packages, load_id)
         except LoadRefused as refused:
@@ -275,7 +276,8 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
     def _open(self) -> LogView:
         view = open_dataset(self.dataset)
         if view is None:
-            raise DestinationUndefinedEntity(f"dataset {self.dataset.name}")
+            msg = f"dataset {self.dataset.name}"
+            raise DestinationUndefinedEntity(msg)
         return view
 
     def __enter__(self) -> IcebergClient:
@@ -306,7 +308,9 @@ def _rewind(packages: PackageStorage, load_id: str) -> None:
             "_state_version": before.get("_state_version", 0),
             "_version_hash": before.get("_version_hash"),
         }
-        pipeline._save_state(cast("TPipelineState", {**pipeline._get_state(), **rewound}))
+        # dlt 1.31 has no public way to write a working directory's state outside of a step.
+        state = cast("TPipelineState", {**pipeline._get_state(), **rewound})  # noqa: SLF001
+        pipeline._save_state(state)  # noqa: SLF001
 
 
 def _put_aside(packages: PackageStorage, load_id: str) -> None:
@@ -320,7 +324,8 @@ def _refuse_several_schemas(packages: PackageStorage) -> None:
     """Refuses a run of several schemas: dlt sends the state with the first package only."""
     names = {packages.load_schema(load_id).name for load_id in packages.list_packages()}
     if len(names) > 1:
-        raise InvalidHint(
+        msg = (
             f"One run extracted several schemas ({', '.join(sorted(names))}). Their state and rows "
             "cannot be committed together. Run one source, or one schema, at a time."
         )
+        raise InvalidHint(msg)

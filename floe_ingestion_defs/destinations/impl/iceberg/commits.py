@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pyiceberg.table import CreateTableTransaction, Table, TableProperties, Transaction
 
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import table_of
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.table_location import (
     stage_creation,
 )
@@ -29,6 +29,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import (
 from floe_ingestion_defs.destinations.impl.iceberg.files.names import commit_uuid
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
     from pyiceberg.catalog import Catalog
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import CommitTableResponse, StagedTable
@@ -114,10 +116,11 @@ class AssertingCatalog:
 
 def _require_recent(read: Since) -> None:
     if read.is_too_long:
-        raise ReadTooLongAgo(
+        msg = (
             f"The table was read {read.seconds / 3600:.0f} hours ago, and files that were written "
             "for this commit may have been swept as orphans. Read again."
         )
+        raise ReadTooLongAgo(msg)
 
 
 def load_table(catalog: Catalog, identifier: tuple[str, ...]) -> Table | None:
@@ -191,7 +194,7 @@ def create_table_transaction(
         arguments: As for pyiceberg's `Catalog.create_table_transaction`.
     """
     transaction = stage_creation(catalog, identifier, **arguments)
-    return _AssertedCreation(cast("StagedTable", transaction._table))
+    return _AssertedCreation(cast("StagedTable", table_of(transaction)))
 
 
 def add_snapshot(
@@ -271,7 +274,8 @@ def _commit_certainly(what: str, attempt: Callable[[], T], deadline_seconds: flo
             unknown += 1
             if unknown == _MOST_UNKNOWN_OUTCOMES:
                 raise error.cause from error
-    raise AssertionError("unreachable")
+    msg = "unreachable"
+    raise AssertionError(msg)
 
 
 def attempts(what: str, deadline_seconds: float = COMMIT_DEADLINE_SECONDS) -> Iterator[int]:
@@ -289,10 +293,11 @@ def attempts(what: str, deadline_seconds: float = COMMIT_DEADLINE_SECONDS) -> It
     while True:
         yield attempt
         if time.monotonic() - started > deadline_seconds:
-            raise CommitContention(
+            msg = (
                 f"{what} met other writers in each of {attempt + 1} attempts within "
                 f"{deadline_seconds:.0f} seconds. Run it again, or run fewer writers at once."
             )
+            raise CommitContention(msg)
         # Full jitter. A conflict means that somebody got on, so the wait grows slowly: doubled, it
         # left the last of 8 writers asleep for as long as all the others took together.
         time.sleep(random.uniform(0, min(0.02 * 1.6**attempt, 1.0)))  # noqa: S311

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import D
 from floe_ingestion_defs.destinations.impl.iceberg.configuration import IcebergClientConfiguration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from floe_ingestion_defs.branch import BranchTables
     from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit
     from floe_ingestion_defs.destinations.impl.iceberg.client import IcebergClient
@@ -70,7 +71,8 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
         """
         # What the plugin's `get_destination_config` returns names its destination.
         if (name := kwargs.pop("destination", "iceberg")) != "iceberg":
-            raise TypeError(f"This is the destination `iceberg`, and not `{name}`")
+            msg = f"This is the destination `iceberg`, and not `{name}`"
+            raise TypeError(msg)
         known = {
             *self.spec.get_resolvable_fields(),
             *DestinationCapabilitiesContext.get_resolvable_fields(),
@@ -79,7 +81,8 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
             known |= {"catalog_properties", "audits", "around_phase"}
             near = get_close_matches(unknown[0], sorted(known), n=1)
             hint = f"; did you mean `{near[0]}`?" if near else ""
-            raise TypeError(f"destination iceberg has no option `{unknown[0]}`{hint}")
+            msg = f"destination iceberg has no option `{unknown[0]}`{hint}"
+            raise TypeError(msg)
         super().__init__(
             catalog_name=catalog_name,
             catalog_type=catalog_type,

@@ -7,7 +7,6 @@ nothing that it did can be seen by anybody; from then on everything will be, who
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -32,7 +31,6 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import (
     rebase_state,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.log.view import Load
-from floe_ingestion_defs.destinations.impl.iceberg.package import AroundPhase, Package
 from floe_ingestion_defs.destinations.impl.iceberg.publish import (
     ensure_fits,
     publish,
@@ -42,8 +40,11 @@ from floe_ingestion_defs.destinations.impl.iceberg.publish import (
 from floe_ingestion_defs.destinations.impl.iceberg.stage import stage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
     from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
+    from floe_ingestion_defs.destinations.impl.iceberg.package import AroundPhase, Package
 
 logger = logging.getLogger(__name__)
 
@@ -116,10 +117,11 @@ def commit(
         if done := view.find(package.load_uid):
             return done, view
         if started.is_too_long:
-            raise LoadExpired(
+            msg = (
                 f"Load {package.load_id} was staged more than {COMMIT_WITHIN_SECONDS / 3600:.0f} "
                 "hours ago, and its files may be swept as orphans. Run the pipeline again."
             )
+            raise LoadExpired(msg)
         _refuse_what_no_longer_fits(dataset, staged, view, fitted_through)
         fitted_through = view.last_seq
         load = _next_load(package, staged, view)

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from floe_ingestion_defs.destinations.impl.iceberg.intent import Window
-from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import State
-
 if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
     from dlt.common.destination import DestinationCapabilitiesContext
     from dlt.common.schema import Schema
     from dlt.common.schema.typing import TTableSchema
     from dlt.common.storages.load_package import TPipelineStateDoc
+
+    from floe_ingestion_defs.destinations.impl.iceberg.intent import Window
+    from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import State
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from dlt.common.destination.utils import resolve_merge_strategy
@@ -34,6 +32,9 @@ from floe_ingestion_defs.destinations.impl.iceberg.intent import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from dlt.common.schema.typing import TColumnSchema, TTableSchema
     from pyiceberg.schema import Schema
 
@@ -67,25 +68,25 @@ def plan_load(package: Package) -> list[TablePlan]:
     tables = package.schema.tables
     # A root that loses rows takes its nested tables along, those without rows included.
     touched = {*package.jobs, *_tables_with_windows(package)}
-    for name in list(touched):
+    for name in sorted(touched):
         root = _root_name(package, name)
         if _disposition(package, package.prepare_table(root)) != "append":
             chain = get_nested_tables(tables, root)
             touched.update(_name(table) for table in chain if has_table_seen_data(table))
     plans = [_plan_table(package, name) for name in sorted(touched)]
-    for name in sorted({*package.dropped, *package.truncated} - touched):
-        plans.append(
-            TablePlan(
-                table=name,
-                disposition="append",
-                columns={},
-                jobs=(),
-                layout=Layout(),
-                truncate=True,
-                drop=name in package.dropped,
-            )
+    emptied = [
+        TablePlan(
+            table=name,
+            disposition="append",
+            columns={},
+            jobs=(),
+            layout=Layout(),
+            truncate=True,
+            drop=name in package.dropped,
         )
-    return plans
+        for name in sorted({*package.dropped, *package.truncated} - touched)
+    ]
+    return [*plans, *emptied]
 
 
 def _tables_with_windows(package: Package) -> list[str]:
@@ -146,15 +147,16 @@ def _refuse_sql_conditions(root: TTableSchema) -> None:
     """Refuses hints that would change which rows a merge replaces, and are written in SQL."""
     for hint in ("source_filter", "destination_scope"):
         if cast("dict[str, Any]", root).get(f"x-merge-{hint.replace('_', '-')}"):
-            raise InvalidHint(
+            msg = (
                 f"Table `{root['name']}` asks for a merge with a `{hint}`, which is SQL, and no "
                 "SQL runs here. Filter the rows in the source; to replace a range of a column, use "
                 "`iceberg_window`."
             )
+            raise InvalidHint(msg)
 
 
 def _name(table: TTableSchema) -> str:
-    return cast(str, table["name"])
+    return cast("str", table["name"])
 
 
 def _root_name(package: Package, table: str) -> str:
@@ -180,16 +182,17 @@ def refuse_nested_keys(table: str, keys: Keys, schema: Schema) -> None:
     deciding = {*keys.primary_key, *keys.merge_key, *sort}
     for column in schema.fields:
         if column.name in deciding and not column.field_type.is_primitive:
-            raise InvalidHint(
+            msg = (
                 f"Column `{column.name}` of table `{table}` is `{column.field_type}`, and a merge "
                 "is to tell rows apart by it. Choose a column that is neither a list nor a struct."
             )
+            raise InvalidHint(msg)
 
 
 def _nesting(package: Package, table: TTableSchema, root: TTableSchema) -> Nesting:
     depth, above = 0, table
     while above.get("parent"):
-        depth, above = depth + 1, package.prepare_table(cast(str, above["parent"]))
+        depth, above = depth + 1, package.prepare_table(cast("str", above["parent"]))
     # One level down the parent is the root, and that key is there in rows of every disposition.
     leads_to_root = "parent_key" if depth == 1 else "root_key"
     root_key = get_first_column_name_with_prop(table, leads_to_root)
@@ -205,11 +208,12 @@ def _nesting(package: Package, table: TTableSchema, root: TTableSchema) -> Nesti
     elif root_key is None:
         root_row_key = None
     if root_row_key is None or row_key is None:
-        raise InvalidHint(
+        msg = (
             f"Nested table `{table['name']}` has no column that leads to the rows of its root "
             f"`{root['name']}`, so a merge cannot keep them together. Set `root_key=True` on the "
             "source."
         )
+        raise InvalidHint(msg)
     return Nesting(
         root=_name(root),
         root_row_key=root_row_key,
@@ -223,7 +227,8 @@ def _validity(package: Package, root: TTableSchema) -> Validity:
     valid_from, valid_to = get_validity_column_names(root)
     row_version = get_first_column_name_with_prop(root, "x-row-version")
     if valid_from is None or valid_to is None or row_version is None:
-        raise InvalidHint(f"Table `{root['name']}` lacks the columns of merge strategy `scd2`.")
+        msg = f"Table `{root['name']}` lacks the columns of merge strategy `scd2`."
+        raise InvalidHint(msg)
     hints: dict[str, Any] = dict(root)
     boundary: datetime = hints.get("x-boundary-timestamp") or package.created_at
     if isinstance(boundary, str):
@@ -242,11 +247,12 @@ def _disposition(package: Package, root: TTableSchema) -> Disposition:
     if root.get("resource") not in package.windows:
         return disposition
     if disposition != "append":
-        raise InvalidHint(
+        msg = (
             f"Table `{root['name']}` has a window to overwrite and write disposition "
             f"`{disposition}`. A window goes with `append`: the load replaces exactly the window's "
             "rows."
         )
+        raise InvalidHint(msg)
     return "overwrite"
 
 
@@ -256,13 +262,14 @@ def _window(
     """The window of a root table; its nested tables follow its rows."""
     if table.get("parent"):
         return None
-    window = package.windows[cast(str, table["resource"])]
+    window = package.windows[cast("str", table["resource"])]
     column = package.schema.naming.normalize_path(window.column)
     if not columns.keys() - {package.schema.naming.normalize_identifier(c) for c in _DLT_COLUMNS}:
         return None  # No load brought a row yet, so there is none to replace.
     if column not in columns:
-        raise InvalidHint(
+        msg = (
             f"Table `{table['name']}` has no column `{column}`, by which its window is given. It "
             f"has: {', '.join(columns)}."
         )
+        raise InvalidHint(msg)
     return window.model_copy(update={"column": column})

@@ -8,12 +8,12 @@ publisher that died is succeeded by any other, and recovery is publishing and no
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from pyiceberg.schema import Schema
 from pyiceberg.table import TableProperties
 
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
 from floe_ingestion_defs.destinations.impl.iceberg.changes.change import compute_change
 from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
 from floe_ingestion_defs.destinations.impl.iceberg.commits import (
@@ -34,6 +34,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.names import LOG_PROPER
 from floe_ingestion_defs.destinations.impl.iceberg.files.schema import evolve, reset
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from pyiceberg.table import CreateTableTransaction, Table, Transaction
 
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
@@ -154,12 +156,13 @@ def _commit(
     if table is not None:
         _adapt_schema(transaction, name, intent, is_dropped(table))
     _set_properties(transaction, log_uuid, load, intent, table)
-    metadata, io = transaction.table_metadata, transaction._table.io
+    metadata, io = transaction.table_metadata, file_io(transaction)
     state = TableState(metadata, io, is_empty=table is None)
     try:
         change = compute_change(state, intent, lambda: _root_before(dataset, load, intent))
     except _AS_BEFORE as error:
-        raise UnpublishableRows(f"{type(error).__name__}: {error}") from error
+        msg = f"{type(error).__name__}: {error}"
+        raise UnpublishableRows(msg) from error
     if change.added or change.removed:
         summary = {LOAD_ID_SUMMARY: load.load_id, LOAD_UID_SUMMARY: load.load_uid}
         add_snapshot(transaction, change.added, change.removed, summary)
@@ -252,7 +255,7 @@ def _root_before(
     if root is None:
         transaction: Transaction = _creation(dataset, root_intent)
         return TableState(
-            transaction.table_metadata, transaction._table.io, is_empty=True
+            transaction.table_metadata, file_io(transaction), is_empty=True
         ), root_intent
     transaction = root.transaction()
     _adapt_schema(transaction, dataset.qualified(root_intent.table), root_intent, is_dropped(root))

@@ -6,7 +6,6 @@ hold a row in question, are read, a batch at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyiceberg.manifest import ManifestEntryStatus
@@ -19,6 +18,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import read_
 from floe_ingestion_defs.destinations.impl.iceberg.intent import Window
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     import pyarrow as pa
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import FileScanTask, Table

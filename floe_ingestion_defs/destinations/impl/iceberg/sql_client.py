@@ -6,7 +6,6 @@ without DuckDB's Iceberg extension. Imported only when somebody reads: DuckDB is
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -24,6 +23,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Generator, Iterator
+
     from dlt.common.destination.dataset import DBApiCursor
     from dlt.common.destination.typing import PreparedTableSchema
     from dlt.common.schema import Schema

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from dlt.common.json import json
 
 from floe_ingestion_defs.destinations.impl.iceberg.audit import StagedTable
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
 from floe_ingestion_defs.destinations.impl.iceberg.commits import create_table_transaction
 from floe_ingestion_defs.destinations.impl.iceberg.files.layout import (
     DEFAULT_PROPERTIES,
@@ -82,7 +83,7 @@ def _stage_table(
         else:
             evolve(transaction, name, incoming)
     transaction.set_properties({LOG_PROPERTY: log_uuid})  # The staged files are named by it.
-    metadata, io = transaction.table_metadata, transaction._table.io
+    metadata, io = transaction.table_metadata, file_io(transaction)
     files: list[StagedFile] = []
     for job in plan.jobs:
         files += stage_file(job, metadata, io, package.load_uid)

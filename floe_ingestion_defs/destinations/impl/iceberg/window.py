@@ -57,10 +57,11 @@ def iceberg_window(data: Any, column: str, lower: Bound, upper: Bound) -> DltRes
         >>> pipeline.run(day)
     """
     if type(lower) is type(upper) and not _comparable(lower) < _comparable(upper):
-        raise ValueError(
+        msg = (
             f"The window {lower!r} <= {column} < {upper!r} holds no value: the upper bound is the "
             "first value after the window."
         )
+        raise ValueError(msg)
     resource = get_resource_for_adapter(data)
     window = Window(column=column, lower=_encoded(lower), upper=_encoded(upper))
     resource.add_step(_DeclareWindow(window))
@@ -88,9 +89,10 @@ def parse_bound(bound: str | float, column_type: pa.DataType) -> pa.Scalar:
         moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
         return pa.scalar(moment if column_type.tz else moment.replace(tzinfo=None), column_type)
     except (ValueError, TypeError, pa.ArrowException) as error:
-        raise InvalidHint(
+        msg = (
             f"The bound {bound!r} of a window is no value of its column, which is `{column_type}`."
-        ) from error
+        )
+        raise InvalidHint(msg) from error
 
 
 def _comparable(bound: Bound) -> Any:

@@ -6,18 +6,19 @@ at a file's start can have a type further down.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
-from floe_ingestion_defs.dlt_plugin.sources.files.listing import ListedFile
-
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fsspec import AbstractFileSystem
+
+    from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
+    from floe_ingestion_defs.dlt_plugin.sources.files.listing import ListedFile
 
 UTF8_MARK = b"\xef\xbb\xbf"
 _SUFFIXES = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}

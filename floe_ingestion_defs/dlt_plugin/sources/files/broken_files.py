@@ -7,11 +7,14 @@ where that is allowed. They hold the row only where a block is parsed by one thr
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from floe_ingestion_defs.dlt_plugin.sources.files.blocks import Block, line_of_row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 _ROW = re.compile(r"Row #(\d+)|in row (\d+)")
 _COLUMN = re.compile(r"In CSV column #(\d+)|Column\(/([^)]*)\)")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
 from floe_ingestion_defs.dlt_plugin.sources.files.blocks import (
     UTF8_MARK,
     Block,
@@ -22,7 +21,12 @@ from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import (
     not_utf8,
     parse_block,
 )
-from floe_ingestion_defs.dlt_plugin.sources.files.known_types import KnownTypes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
+    from floe_ingestion_defs.dlt_plugin.sources.files.known_types import KnownTypes
 
 
 def read_csv(
@@ -145,8 +149,9 @@ def _split_header(block: Block, options: FilesystemOptions) -> tuple[list[str], 
             first_line += 1
             continue
         if b"\r" in line.rstrip(b"\r"):
+            msg = "lines that end in a carriage return alone"
             raise BrokenFile(
-                "lines that end in a carriage return alone",
+                msg,
                 [f"line {first_line}"],
                 "; set source_config.newlines_in_values, which reads them",
             )
@@ -199,8 +204,9 @@ def _refuse_open_quotes(table: pa.Table, block: Block, options: FilesystemOption
     lines = block.data.count(b"\n") + (not block.data.endswith(b"\n"))
     if table.num_rows < lines and table.num_rows < rows_in(block):
         line = line_with_open_quote(block, options.quote_char.encode())
+        msg = "a quoted value goes on past the end of its line"
         raise BrokenFile(
-            "a quoted value goes on past the end of its line",
+            msg,
             [f"line {line}"],
             "; close the quote, or set source_config.newlines_in_values",
         )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.json as pa_json
 
-from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
 from floe_ingestion_defs.dlt_plugin.sources.files.blocks import UTF8_MARK, Block, read_blocks
 from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import (
     BrokenFile,
@@ -15,7 +14,12 @@ from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import (
     not_utf8,
     parse_block,
 )
-from floe_ingestion_defs.dlt_plugin.sources.files.known_types import KnownTypes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
+    from floe_ingestion_defs.dlt_plugin.sources.files.known_types import KnownTypes
 
 # Arrow's words for a nested value in a column that it was told to be text.
 _NESTED = ("changed from string to array", "changed from string to object")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -10,6 +9,8 @@ import pyarrow as pa
 from floe_ingestion_defs.dlt_plugin.sources.arrow_types import arrow_type
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from dlt.common.normalizers.naming import NamingConvention
 
 Learned = tuple[dict[str, pa.DataType], frozenset[str]]

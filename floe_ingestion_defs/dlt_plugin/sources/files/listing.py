@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, MutableMapping
+
     from fsspec import AbstractFileSystem
 
 _STATE_KEY = "loaded_files"

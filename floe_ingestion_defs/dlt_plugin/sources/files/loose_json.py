@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from floe_ingestion_defs.dlt_plugin.sources.files.blocks import Block
-from floe_ingestion_defs.dlt_plugin.sources.files.known_types import KnownTypes
+if TYPE_CHECKING:
+    from floe_ingestion_defs.dlt_plugin.sources.files.blocks import Block
+    from floe_ingestion_defs.dlt_plugin.sources.files.known_types import KnownTypes
 
 
 def parse_loosely(block: Block, types: KnownTypes) -> pa.Table:

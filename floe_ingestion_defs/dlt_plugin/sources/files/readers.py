@@ -6,26 +6,27 @@ then what the values look like. Errors name the file and the line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
-from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import ErrorCategory, SourceReadError
 from floe_ingestion_defs.dlt_plugin.sources.arrow_types import ColumnTypeMismatch, conform
 from floe_ingestion_defs.dlt_plugin.sources.files.blocks import open_file, open_text
 from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import BrokenFile
 from floe_ingestion_defs.dlt_plugin.sources.files.csv_files import read_csv
 from floe_ingestion_defs.dlt_plugin.sources.files.jsonl_files import read_jsonl
-from floe_ingestion_defs.dlt_plugin.sources.files.listing import ListedFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fsspec import AbstractFileSystem
 
+    from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
     from floe_ingestion_defs.dlt_plugin.sources.files.known_types import KnownTypes
+    from floe_ingestion_defs.dlt_plugin.sources.files.listing import ListedFile
 
 # Rows of a file that is read whole before any is given on; more is read twice instead.
 _HELD_BYTES = 32 * 1024 * 1024
@@ -75,7 +76,8 @@ class FileReader:
             gone.category = ErrorCategory.TRANSIENT
             raise gone from None
         except PermissionError as error:
-            raise SourceReadError(f"{file.name}: it may not be read ({error})") from None
+            msg_0 = f"{file.name}: it may not be read ({error})"
+            raise SourceReadError(msg_0) from None
         except OSError as error:
             if error.errno is not None:
                 raise

@@ -6,7 +6,6 @@ to find out where either is. `requests` parses it anew each time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dlt.common.json import json
@@ -14,6 +13,8 @@ from dlt.sources.helpers.requests import Client
 from requests import Response
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from requests import Session
 
 # orjson gives integers of more than 64 bits as floats; the shortest of them has 19 digits.

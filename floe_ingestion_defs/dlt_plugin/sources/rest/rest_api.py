@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import socket
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -18,6 +17,8 @@ from floe_ingestion_defs.dlt_plugin.cursors.incremental import cursor_for
 from floe_ingestion_defs.dlt_plugin.cursors.values import as_json_value
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from dlt.extract import DltResource
 
     from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig

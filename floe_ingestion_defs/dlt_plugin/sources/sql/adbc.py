@@ -6,7 +6,6 @@ numerics of more than 28 digits and cuts others off after ten places; its errors
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,8 @@ from floe_ingestion_defs.dlt_plugin.sources.arrow_types import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dlt.sources.credentials import ConnectionStringCredentials
 
 _BATCH_BYTES = 8 * 1024 * 1024

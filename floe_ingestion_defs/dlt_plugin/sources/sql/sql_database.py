@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from floe_ingestion_defs.dlt_plugin.config.source_options.sql_database import SqlDatabaseOptions
 from floe_ingestion_defs.dlt_plugin.cursors.incremental import cursor_for
 from floe_ingestion_defs.dlt_plugin.cursors.values import as_date, as_moment, looks_like_a_moment
 from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from dlt.extract import DltResource
     from dlt.sources.credentials import ConnectionStringCredentials
     from dlt.sources.sql_database import BaseTableLoader, TableBackend
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
+    from floe_ingestion_defs.dlt_plugin.config.source_options.sql_database import SqlDatabaseOptions
     from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
     from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 

@@ -22,6 +22,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.branch.clone_tables import (
     part_from_production,
     register,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
 from floe_ingestion_defs.destinations.impl.iceberg.commits import (
     CommitOutcomeUnknown,
     add_snapshot,
@@ -30,7 +31,6 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits import (
     create_table_transaction,
     load_table,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     CommitConflict,
     DatasetRefused,
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
     from floe_ingestion_defs.branch import Branch, BranchTables
+    from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 
 logger = logging.getLogger(__name__)
 
@@ -85,10 +86,11 @@ def set_up_branch(dataset: Dataset, branch: Branch, tables: BranchTables) -> Non
     log = load_table(dataset.catalog, dataset.log.identifier) or _begin(dataset, branch, tables)
     owner = log.properties.get(BRANCH_PROPERTY)
     if owner != str(branch):
-        raise DatasetRefused(
+        msg = (
             f"`{dataset.name}` is of branch `{owner}`, and not of `{branch}`. Give one of the two "
             "another name in FLOE_BRANCH."
         )
+        raise DatasetRefused(msg)
     if _PLAN_PROPERTY in log.properties:
         _carry_out(dataset, log)
 
@@ -124,7 +126,7 @@ def _begin(dataset: Dataset, branch: Branch, tables: BranchTables) -> Table:
         dataset.catalog, dataset.log.identifier, schema=LOG_SCHEMA, properties=properties
     )
     if rows.num_rows:
-        metadata, io = transaction.table_metadata, transaction._table.io
+        metadata, io = transaction.table_metadata, file_io(transaction)
         path = data_path(metadata, "cloned")
         write_data_file(io, metadata, path, rows.to_batches())
         add_snapshot(transaction, [describe(metadata, io, path)])
@@ -133,7 +135,8 @@ def _begin(dataset: Dataset, branch: Branch, tables: BranchTables) -> Table:
     for _ in attempts(f"Creating {dataset.qualified('_dlt_loads')}", deadline_seconds=10):
         if log := load_table(dataset.catalog, dataset.log.identifier):
             return log
-    raise AssertionError("unreachable")
+    msg = "unreachable"
+    raise AssertionError(msg)
 
 
 def _production_of(dataset: Dataset, branch: Branch) -> Dataset | None:
@@ -159,7 +162,8 @@ def _read(production: Dataset) -> tuple[LogView, Plan] | None:
                 for name, table in tables.items()
                 if table is not None
             }
-    raise AssertionError("unreachable")
+    msg = "unreachable"
+    raise AssertionError(msg)
 
 
 def _mark(table: Table, log_uuid: str) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from floe_ingestion_defs.branch import BRANCH_VARIABLE, Branch, current_branch
@@ -17,6 +16,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import DatasetRefused
 from floe_ingestion_defs.destinations.impl.iceberg.files.listing import list_files
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
@@ -38,10 +39,11 @@ def drop_branch(catalog: Catalog) -> list[str]:
     """
     branch = current_branch()
     if branch is None:
-        raise DatasetRefused(
+        msg = (
             f"Only a branch's tables are dropped, and {BRANCH_VARIABLE} names none: this is "
             "production, or somebody's own machine."
         )
+        raise DatasetRefused(msg)
     names = (".".join(levels) for levels in catalog.list_namespaces())
     datasets = [Dataset(catalog, name) for name in names if branch.owns(name)]
     for dataset in datasets:
@@ -65,11 +67,12 @@ def _require_own_making(dataset: Dataset, branch: Branch) -> None:
         return
     owner = log.properties.get(BRANCH_PROPERTY) if log else None
     if owner != str(branch):
-        raise DatasetRefused(
+        msg = (
             f"`{dataset.name}` is named like a namespace of branch `{branch}`, and was not made by "
             f"it (but by {owner or 'nobody'}). Nothing was dropped; drop it by hand if nobody "
             "needs it."
         )
+        raise DatasetRefused(msg)
 
 
 def _drop(dataset: Dataset) -> None:

@@ -6,7 +6,6 @@ configuration nor a pipeline that somebody wrote by hand reaches production's ta
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import wraps
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,8 @@ from floe_ingestion_defs.branch import current_branch
 from floe_ingestion_defs.destinations.impl.iceberg.errors import DatasetRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyiceberg.catalog import Catalog
 
 # Whatever a catalog's method is called that changes something; those to come are refused, too.
@@ -29,12 +30,13 @@ def require_own(namespace: str) -> None:
     """
     branch = current_branch()
     if branch is not None and not branch.owns(namespace):
-        raise DatasetRefused(
+        msg = (
             f"`{namespace}` is not a namespace of branch `{branch.name}`, which may neither load "
             f"into it nor change it. Load into `{branch.namespace(namespace)}`: "
             f"`branch_namespace({namespace!r})` gives that name in a branch, and the same one in "
             "production."
         )
+        raise DatasetRefused(msg)
 
 
 def confine(catalog: Catalog) -> Catalog:
@@ -55,7 +57,8 @@ def _guarded(change: Callable[..., Any]) -> Callable[..., Any]:
     def call(self: Catalog, *arguments: Any, **keywords: Any) -> Any:
         given = signature(change).bind(self, *arguments, **keywords).arguments
         if change.__name__.startswith("purge") or given.get("purge_requested"):
-            raise DatasetRefused("A branch's table may have files of production's: drop it only.")
+            msg = "A branch's table may have files of production's: drop it only."
+            raise DatasetRefused(msg)
         # `rename_table` has two subjects: what is renamed, and what it becomes.
         subjects = list(given.values())[1 : 3 if change.__name__.startswith("rename") else 2]
         for subject in subjects or ["the catalog itself"]:

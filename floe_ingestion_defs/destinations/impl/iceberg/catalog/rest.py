@@ -7,11 +7,13 @@ header, which a strict server refuses. And it waits for an answer without end.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyiceberg.catalog.rest import RestCatalog
-from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest, Response, Session
 
 CONNECT_SECONDS = 10.0
 # A commit may take a catalog long; one that is given up is looked for before it is made again.

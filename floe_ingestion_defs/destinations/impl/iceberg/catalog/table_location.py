@@ -13,6 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
 from floe_ingestion_defs.destinations.impl.iceberg.errors import LocationInUse
 from floe_ingestion_defs.destinations.impl.iceberg.files.listing import list_files
 from floe_ingestion_defs.destinations.impl.iceberg.files.names import is_data_file
@@ -62,15 +63,17 @@ def stage_creation(
         except (BadRequestError, ForbiddenError, ValidationException) as error:
             rejection = error
         if rejection or staged.table_metadata.location.rstrip("/") != wanted:
-            raise LocationInUse(
+            msg = (
                 f"Table `{'.'.join(identifier)}` cannot be created: the catalog accepts only "
                 f"{first}, which has files of another table, such as {taken_by}. Move or delete "
                 "them, or allow the catalog to create tables at other locations."
-            ) from rejection
-    raise AssertionError("unreachable")
+            )
+            raise LocationInUse(msg) from rejection
+    msg = "unreachable"
+    raise AssertionError(msg)
 
 
 def _foreign_file(staged: CreateTableTransaction) -> str | None:
     """Return a file at the location that no load has staged there for a table to come."""
-    files = list_files(staged._table.io, staged.table_metadata.location)
+    files = list_files(file_io(staged), staged.table_metadata.location)
     return next((file.path for file in files if not is_data_file(file.path)), None)

@@ -118,7 +118,8 @@ def without(incoming: Incoming, keys: KeySet) -> Incoming:
 def _merge_versions(change: Change, state: TableState, intent: TableIntent) -> None:
     validity = intent.validity
     if validity is None:
-        raise ValueError(f"The intent for `{intent.table}` lacks its validity columns")
+        msg = f"The intent for `{intent.table}` lacks its validity columns"
+        raise ValueError(msg)
     incoming = read_incoming(state, intent, [validity.row_version])
     versions = incoming.kept_set([validity.row_version])
     merge_key = intent.keys.merge_key

@@ -5,7 +5,6 @@ Computed from the staged files alone, so that every publisher of a load computes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,6 +17,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import decod
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import read_staged
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pyiceberg.manifest import DataFile
     from pyiceberg.table.metadata import TableMetadata
 

@@ -6,7 +6,6 @@ that the load was staged on; whoever commits in between can make it another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -27,6 +26,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import read_
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import read_staged
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     import pyarrow as pa
     from pyiceberg.table import FileScanTask
 

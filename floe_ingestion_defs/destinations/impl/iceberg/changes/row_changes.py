@@ -6,7 +6,6 @@ a key are read at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +19,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from pyiceberg.manifest import DataFile
     from pyiceberg.table.metadata import TableMetadata
 

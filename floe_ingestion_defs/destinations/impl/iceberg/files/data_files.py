@@ -6,7 +6,6 @@ so whoever recovers a load describes its files exactly as the process that stage
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +30,16 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.field_ids import ids_ag
 from floe_ingestion_defs.destinations.impl.iceberg.files.names import data_file_name
 from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import decode_partition
 from floe_ingestion_defs.destinations.impl.iceberg.files.read_ahead import read_ahead
-from floe_ingestion_defs.destinations.impl.iceberg.intent import StagedFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
     from pyiceberg.io import FileIO
     from pyiceberg.schema import Schema
     from pyiceberg.table import FileScanTask
     from pyiceberg.table.metadata import TableMetadata
+
+    from floe_ingestion_defs.destinations.impl.iceberg.intent import StagedFile
 
 ROW_GROUP_ROWS = 128 * 1024
 BATCH_ROWS = 64 * 1024

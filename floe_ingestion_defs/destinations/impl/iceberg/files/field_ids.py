@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pyarrow.parquet as pq
 from pyiceberg.io.pyarrow import pyarrow_to_schema
 from pyiceberg.schema import index_by_name
 from pyiceberg.types import ListType, MapType, StructType
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
+    import pyarrow.parquet as pq
     from pyiceberg.schema import Schema
     from pyiceberg.types import NestedField
 
@@ -80,19 +80,22 @@ def _assign_root(elements: Iterator[SchemaElement], schema: Schema) -> None:
     root.set_field_id(None)
     _assign_fields(root, elements, schema.as_struct())
     if next(elements, None) is not None:
-        raise InvalidFooter("elements beside the root")
+        msg = "elements beside the root"
+        raise InvalidFooter(msg)
 
 
 def _assign_fields(
     group: SchemaElement, elements: Iterator[SchemaElement], struct: StructType
 ) -> None:
     if not group.num_children:
-        raise InvalidFooter(f"`{group.name}` is a column, and a struct in the table")
+        msg = f"`{group.name}` is a column, and a struct in the table"
+        raise InvalidFooter(msg)
     fields = {field.name: field for field in struct.fields}
     for _ in range(group.num_children):
         element = _next(elements)
         if element.name not in fields:
-            raise InvalidFooter(f"`{element.name}` is not a column of the table")
+            msg = f"`{element.name}` is not a column of the table"
+            raise InvalidFooter(msg)
         _assign(element, elements, fields.pop(element.name))
 
 
@@ -110,7 +113,8 @@ def _assign(element: SchemaElement, elements: Iterator[SchemaElement], field: Ne
             _assign(_next(elements, "value"), elements, map_type.value_field)
         case _:
             if element.num_children:
-                raise InvalidFooter(f"`{element.name}` is nested, and not in the table")
+                msg = f"`{element.name}` is nested, and not in the table"
+                raise InvalidFooter(msg)
 
 
 def _enter(
@@ -121,17 +125,20 @@ def _enter(
     Older writers name and nest these differently, and statistics are found by these names.
     """
     if element.num_children != 1:
-        raise InvalidFooter(f"`{element.name}` is not nested as the specification of Parquet asks")
+        msg = f"`{element.name}` is not nested as the specification of Parquet asks"
+        raise InvalidFooter(msg)
     group = _next(elements, name)
     if group.num_children != children:
-        raise InvalidFooter(f"`{element.name}` is not nested as the specification of Parquet asks")
+        msg = f"`{element.name}` is not nested as the specification of Parquet asks"
+        raise InvalidFooter(msg)
     group.set_field_id(None)
 
 
 def _next(elements: Iterator[SchemaElement], name: str | None = None) -> SchemaElement:
     element = next(elements, None)
     if element is None or (name is not None and element.name != name):
-        raise InvalidFooter("the schema is not a tree of named elements")
+        msg = "the schema is not a tree of named elements"
+        raise InvalidFooter(msg)
     return element
 
 

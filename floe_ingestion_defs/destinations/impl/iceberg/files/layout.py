@@ -75,12 +75,14 @@ def partition_spec(table: str, layout: intent.Layout, schema: Schema) -> Partiti
             source = schema.find_field(described.source_column)
             transform = parse_transform(described.transform)
         except ValueError as error:
-            raise InvalidHint(f"Table `{table}` cannot be partitioned: {error}") from error
+            msg = f"Table `{table}` cannot be partitioned: {error}"
+            raise InvalidHint(msg) from error
         if not transform.can_transform(source.field_type):
-            raise InvalidHint(
+            msg = (
                 f"Table `{table}` cannot be partitioned by {described.transform} of column "
                 f"`{source.name}`, which is `{source.field_type}`."
             )
+            raise InvalidHint(msg)
         fields.append(
             PartitionField(
                 source_id=source.field_id,
@@ -105,7 +107,8 @@ def sort_order(table: str, layout: intent.Layout, schema: Schema) -> SortOrder:
         try:
             source = schema.find_field(described.source_column)
         except ValueError as error:
-            raise InvalidHint(f"Table `{table}` cannot be sorted: {error}") from error
+            msg = f"Table `{table}` cannot be sorted: {error}"
+            raise InvalidHint(msg) from error
         direction = SortDirection.ASC if described.direction == "asc" else SortDirection.DESC
         fields.append(
             SortField(source_id=source.field_id, transform=IdentityTransform(), direction=direction)

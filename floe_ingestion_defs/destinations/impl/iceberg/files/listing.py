@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyiceberg.io import FileIO
     from pyiceberg.io.pyarrow import PyArrowFileIO
 
@@ -54,9 +55,11 @@ def _list_by_fsspec(io: FileIO, location: str) -> Iterator[StoredFile]:
     from pyiceberg.io.fsspec import FsspecFileIO
 
     if not isinstance(io, FsspecFileIO):
-        raise TypeError(f"Files cannot be listed through a {type(io).__name__}")
+        msg = f"Files cannot be listed through a {type(io).__name__}"
+        raise TypeError(msg)
     filesystem = io.get_fs(urlparse(location).scheme or "file")
-    folder = filesystem._strip_protocol(location)
+    # fsspec's own name for the path in a listing; it has no public one.
+    folder = filesystem._strip_protocol(location)  # noqa: SLF001
     # A listing is remembered by all who use the file system in this process: an old one would lack
     # files, and of what it lacks fsspec says, from then on, that it does not exist.
     filesystem.invalidate_cache()

@@ -55,7 +55,8 @@ def data_file_name(metadata: TableMetadata, origin: str) -> str:
     """
     name = f"floe-{_id_of(metadata)}-{origin}-{uuid4().hex}.parquet"
     if _DATA_FILE.fullmatch(name) is None:
-        raise ValueError(f"{origin!r} is not a valid origin of a data file; use [0-9a-z]+.")
+        msg = f"{origin!r} is not a valid origin of a data file; use [0-9a-z]+."
+        raise ValueError(msg)
     return name
 
 

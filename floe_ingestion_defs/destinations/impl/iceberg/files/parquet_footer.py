@@ -8,8 +8,11 @@ are carried along.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAGIC = b"PAR1"
 # The length of the footer and the magic bytes, which end a file.
@@ -61,7 +64,8 @@ class SchemaElement:
     def _value(self, number: int, kind: int) -> bytes:
         found = self.fields.get(number)
         if found is None or found[0] != kind:
-            raise InvalidFooter(f"a schema element lacks its field {number}")
+            msg = f"a schema element lacks its field {number}"
+            raise InvalidFooter(msg)
         return found[1]
 
 
@@ -76,14 +80,16 @@ def split_footer(footer: bytes) -> tuple[bytes, list[SchemaElement], bytes]:
     while True:
         number, kind = reader.field_header(number)
         if kind == 0:
-            raise InvalidFooter("a footer without a schema")
+            msg = "a footer without a schema"
+            raise InvalidFooter(msg)
         if number == _SCHEMA and kind == _LIST:
             break
         reader.skip(kind)
     start = reader.position
     count, kind = reader.list_header()
     if kind != _STRUCT:
-        raise InvalidFooter("a schema that is not a list of elements")
+        msg = "a schema that is not a list of elements"
+        raise InvalidFooter(msg)
     elements = [reader.schema_element() for _ in range(count)]
     return footer[:start], elements, footer[reader.position :]
 
@@ -113,7 +119,8 @@ class _Reader:
     def take(self, count: int) -> bytes:
         end = self.position + count
         if end > len(self._data):
-            raise InvalidFooter("the footer ends early")
+            msg = "the footer ends early"
+            raise InvalidFooter(msg)
         taken = self._data[self.position : end]
         self.position = end
         return taken
@@ -125,7 +132,8 @@ class _Reader:
             value |= (byte & 0x7F) << (7 * place)
             if byte < 0x80:
                 return value
-        raise InvalidFooter("a number that is too long")
+        msg = "a number that is too long"
+        raise InvalidFooter(msg)
 
     def binary(self) -> bytes:
         return self.take(self.varint())
@@ -157,7 +165,8 @@ class _Reader:
     def skip(self, kind: int, depth: int = 0) -> None:
         """Pass over the value of a field."""
         if depth > _DEEPEST:
-            raise InvalidFooter("values are nested too deeply")
+            msg = "values are nested too deeply"
+            raise InvalidFooter(msg)
         if kind in (_TRUE, _FALSE):
             return  # The type is the value.
         if kind in _FIXED_BYTES:
@@ -181,7 +190,8 @@ class _Reader:
                     return
                 self.skip(inner, depth + 1)
         else:
-            raise InvalidFooter(f"a value of the unknown type {kind}")
+            msg = f"a value of the unknown type {kind}"
+            raise InvalidFooter(msg)
 
     def _skip_items(self, count: int, kinds: tuple[int, ...], depth: int) -> None:
         for _ in range(count):

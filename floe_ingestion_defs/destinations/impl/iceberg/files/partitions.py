@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
@@ -12,6 +11,8 @@ from pyiceberg.typedef import Record
 from pyiceberg.types import DecimalType, DoubleType, FloatType, IntegerType, LongType
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.types import PrimitiveType
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any, assert_never, cast
 
@@ -37,6 +36,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from dlt.common.data_types import TDataType
     from dlt.common.schema.typing import TColumnSchema
     from pyiceberg.table import Transaction
@@ -144,7 +145,8 @@ def iceberg_type_of_arrow(arrow_type: pa.DataType, ids: Iterable[int]) -> Iceber
         return ListType(
             next(ids), iceberg_type_of_arrow(arrow_type.value_type, ids), element_required=False
         )
-    raise InvalidHint(f"Iceberg has no type for Arrow's `{arrow_type}`. Cast it in the source.")
+    msg = f"Iceberg has no type for Arrow's `{arrow_type}`. Cast it in the source."
+    raise InvalidHint(msg)
 
 
 def staged_schema(

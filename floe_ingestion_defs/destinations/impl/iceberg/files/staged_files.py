@@ -8,7 +8,6 @@ again, with the table's field ids. Otherwise its rows stream through in batches.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +33,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.upload import upload
 from floe_ingestion_defs.destinations.impl.iceberg.intent import StagedFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from pyiceberg.io import FileIO
     from pyiceberg.table.metadata import TableMetadata
 

@@ -92,7 +92,8 @@ class LoadLog:
         for _ in attempts(f"Creating {'.'.join(self.identifier)}", deadline_seconds=10):
             if view := self.read():
                 return view
-        raise AssertionError("unreachable")
+        msg = "unreachable"
+        raise AssertionError(msg)
 
     def ensure_namespace(self) -> None:
         """Makes the namespace if it is not there, whoever else is making it just now."""

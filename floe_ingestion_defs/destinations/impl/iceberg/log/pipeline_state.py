@@ -50,11 +50,12 @@ def rebase_state(
     changed = [cell for cell in was.keys() | is_now.keys() if was.get(cell) != is_now.get(cell)]
     if moved := sorted(cell for cell in changed if committed.get(cell) != was.get(cell)):
         names = ", ".join(f"`{'.'.join(cell)}`" for cell in moved)
-        raise StateConflict(
+        msg = (
             f"While pipeline `{document['pipeline_name']}` was extracting, another run of it "
             f"committed {names}. Nothing of this load is visible. Run the pipeline again: it goes "
             "on from the newer state."
         )
+        raise StateConflict(msg)
     for cell in changed:
         if cell in is_now:
             committed[cell] = is_now[cell]
@@ -78,13 +79,13 @@ def move_state(document: TPipelineStateDoc, dataset_name: str) -> TPipelineState
 
 def _with_state(document: TPipelineStateDoc, state: State) -> TPipelineStateDoc:
     state["_version_hash"] = generate_state_version_hash(
-        cast(Any, {k: v for k, v in state.items() if k != "_local"})
+        cast("Any", {k: v for k, v in state.items() if k != "_local"})
     )
     return cast(
         "TPipelineStateDoc",
         {
             **document,
-            "state": compress_state(cast(Any, state)),
+            "state": compress_state(cast("Any", state)),
             "version": state["_state_version"],
             "version_hash": state["_version_hash"],
         },

@@ -7,7 +7,6 @@ kept: neither a data file nor a manifest ever changes.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -21,6 +20,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits import head_of
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from pyiceberg.manifest import ManifestFile
     from pyiceberg.table import Table
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.listing import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyiceberg.io import FileIO
     from pyiceberg.table import Table
 
@@ -55,10 +56,11 @@ def remove_orphans(
     if not dry_run:
         require_own(dataset.name)
     if not dry_run and older_than < timedelta(seconds=DELETE_AFTER_SECONDS):
-        raise ValueError(
+        msg = (
             f"older_than is {older_than}; a load may be about to commit younger files than "
             f"{DELETE_AFTER_SECONDS / 3600:.0f} hours, so give at least that."
         )
+        raise ValueError(msg)
     # In this order: a load that is committed later has younger files, and one that is published
     # later is spared as unpublished.
     written_before = datetime.now(UTC) - older_than
