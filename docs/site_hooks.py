@@ -61,6 +61,5 @@ def _pages(folder: Path, docs: Path) -> list[Any]:
         (page.relative_to(docs).as_posix() for page in folder.glob("*.md")),
         key=lambda page: (not page.endswith("/index.md"), page),
     )
-    for below in sorted(path for path in folder.iterdir() if path.is_dir()):
-        pages.append({below.name.replace("-", " ").capitalize(): _pages(below, docs)})
-    return pages
+    folders = sorted(path for path in folder.iterdir() if path.is_dir())
+    return pages + [{f.name.replace("-", " ").capitalize(): _pages(f, docs)} for f in folders]

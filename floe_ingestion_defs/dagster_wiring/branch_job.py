@@ -34,7 +34,7 @@ def create_drop_job(plugins: Iterable[DltIngestionPlugin]) -> dg.JobDefinition:
                 dropped = drop_branch(open_configured_catalog(destination_config(config)))
             except DatasetRefused as refused:
                 raise dg.Failure(str(refused), allow_retries=False) from refused
-            context.log.info(f"dropped: {', '.join(dropped) or 'nothing, there was nothing'}")
+            context.log.info("dropped: %s", ", ".join(dropped) or "nothing, there was nothing")
 
     @dg.job(
         name=DROP_JOB,

@@ -32,7 +32,7 @@ def describe_unaffected(
     try:
         found = list(evaluate_checks(configured, resources, keys, context.instance))
     except Exception as error:  # Whatever it is: why the load failed is what counts.
-        context.log.warning(f"the tables could not be looked at after the load failed: {error}")
+        context.log.warning("the tables could not be looked at after the load failed: %s", error)
         return
     for key, check, result in found:
         shown = result.as_asset_check_result(key, check.severity)

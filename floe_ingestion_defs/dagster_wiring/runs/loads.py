@@ -116,7 +116,7 @@ class SourceRun:
         tables = load_tables(self.configured.plugin, (spec.table for spec in resources.values()))
         for key, spec in resources.items():
             rows = result.resources[spec.name].rows_loaded
-            self.context.log.info(f"{spec.table}: {rows} rows loaded")
+            self.context.log.info("%s: %s rows loaded", spec.table, rows)
             preview_rows = self.configured.settings.for_resource(spec.name).preview_rows
             loaded = LoadedTable(
                 spec,
