@@ -23,7 +23,7 @@ from floe_ingestion_defs.dagster_wiring.settings.types import Settings
 from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator
 from floe_ingestion_defs.dlt_plugin import DltIngestionConfig, DltIngestionPlugin
 from floe_ingestion_defs.dlt_plugin.config.messages import explain
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
 KeyPath = tuple[str | int, ...]
 

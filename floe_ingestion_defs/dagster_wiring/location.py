@@ -33,7 +33,7 @@ from floe_ingestion_defs.dagster_wiring.translator import (
 )
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 from floe_ingestion_defs.dlt_plugin.config.rules import check_sources
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
 logger = logging.getLogger(__name__)
 

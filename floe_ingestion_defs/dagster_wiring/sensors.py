@@ -17,7 +17,7 @@ from floe_ingestion_defs.dagster_wiring.configured_source import (
     ConfiguredSource,
 )
 from floe_ingestion_defs.dagster_wiring.default_status import sensor_status
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import (

@@ -4,7 +4,7 @@ Importing it loads neither dlt nor a driver; what a method needs, it imports.
 """
 
 from floe_ingestion_defs.dlt_plugin.config.columns import ColumnConfig
-from floe_ingestion_defs.dlt_plugin.config.ingestion import (
+from floe_ingestion_defs.dlt_plugin.config.models import (
     DltIngestionConfig,
     IngestionSourceConfig,
     ResourceConfig,
@@ -12,7 +12,7 @@ from floe_ingestion_defs.dlt_plugin.config.ingestion import (
 )
 from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 from floe_ingestion_defs.dlt_plugin.errors.categories import categorize_error
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import (
     DestinationWriteError,
     ErrorCategory,
     IngestionError,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 
-from floe_ingestion_defs.dlt_plugin.config.ingestion import (
+from floe_ingestion_defs.dlt_plugin.config.models import (
     MergeStrategy,
     SchemaContract,
     SourceTypeName,

@@ -13,14 +13,14 @@ from floe_ingestion_defs.dlt_plugin.config.destination import (
     open_configured_catalog,
 )
 from floe_ingestion_defs.dlt_plugin.config.placeholders import missing_names
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 from floe_ingestion_defs.dlt_plugin.errors.redaction import redactor_for
 from floe_ingestion_defs.dlt_plugin.time_limit import NoAnswer, call_within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from floe_ingestion_defs.dlt_plugin.config.ingestion import DltIngestionConfig
+    from floe_ingestion_defs.dlt_plugin.config.models import DltIngestionConfig
 
 
 def check_health(config: DltIngestionConfig, started: bool, timeout: float) -> HealthStatus:

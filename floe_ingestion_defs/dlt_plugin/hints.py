@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dlt.common.schema.typing import TColumnSchema
     from dlt.extract import DltResource, DltSource
 
-    from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.config.models import IngestionSourceConfig
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 
 _TRANSFORM = re.compile(r"(?P<transform>\w+)\(\s*(?:(?P<param>\d+)\s*,\s*)?(?P<column>\w+)\s*\)")

@@ -9,7 +9,7 @@ from floe_ingestion_defs.dlt_plugin.errors.categories import (
     categorize_error,
     category_of_failures,
 )
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import (
     IngestionError,
     ResourceLoadsFailed,
 )
@@ -24,7 +24,7 @@ from floe_ingestion_defs.dlt_plugin.telemetry.tracing import traced
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from floe_ingestion_defs.dlt_plugin.config.ingestion import RetryConfig
+    from floe_ingestion_defs.dlt_plugin.config.models import RetryConfig
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
     from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 

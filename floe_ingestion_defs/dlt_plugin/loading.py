@@ -17,7 +17,7 @@ import structlog
 from floe_ingestion_defs.dlt_plugin.config.destination import open_configured_catalog
 from floe_ingestion_defs.dlt_plugin.cursors.stored import read_cursors
 from floe_ingestion_defs.dlt_plugin.errors.categories import error_chain
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import IngestionError
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import IngestionError
 from floe_ingestion_defs.dlt_plugin.errors.translation import raise_as_ingestion_error
 from floe_ingestion_defs.dlt_plugin.results import LoadResult, ResourceResult
 from floe_ingestion_defs.dlt_plugin.retry import retrying
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dlt.common.pipeline import LoadInfo, NormalizeInfo
     from opentelemetry.trace import Span
 
-    from floe_ingestion_defs.dlt_plugin.config.ingestion import RetryConfig
+    from floe_ingestion_defs.dlt_plugin.config.models import RetryConfig
     from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 
 _LOG = structlog.get_logger(__name__)

@@ -21,13 +21,13 @@ from floe_ingestion_defs.contracts.metadata import checked_health_timeout
 from floe_ingestion_defs.dlt_plugin.capabilities import Capabilities
 from floe_ingestion_defs.dlt_plugin.config.destination import destination_config, environment_of
 from floe_ingestion_defs.dlt_plugin.config.extras import check_extras
-from floe_ingestion_defs.dlt_plugin.config.ingestion import (
+from floe_ingestion_defs.dlt_plugin.config.messages import explain
+from floe_ingestion_defs.dlt_plugin.config.models import (
     DltIngestionConfig,
     IngestionSourceConfig,
 )
-from floe_ingestion_defs.dlt_plugin.config.messages import explain
 from floe_ingestion_defs.dlt_plugin.errors.categories import categorize_error
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import (
     IngestionError,
     PipelineConfigurationError,
     ResourceLoadsFailed,

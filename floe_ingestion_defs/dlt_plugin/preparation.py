@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr, ValidationError
 
-from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
 from floe_ingestion_defs.dlt_plugin.config.messages import explain
+from floe_ingestion_defs.dlt_plugin.config.models import IngestionSourceConfig
 from floe_ingestion_defs.dlt_plugin.config.placeholders import missing_names, resolve_placeholders
 from floe_ingestion_defs.dlt_plugin.config.rules import as_words
 from floe_ingestion_defs.dlt_plugin.config.source_options import OPTIONS_MODELS, SourceOptions
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import (
     PipelineConfigurationError,
     SourceConnectionError,
 )

@@ -9,11 +9,11 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from tenacity.wait import wait_base, wait_exponential_jitter
 
 from floe_ingestion_defs.dlt_plugin.errors.categories import categorize_error, retry_after_seconds
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import ErrorCategory
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import ErrorCategory
 from floe_ingestion_defs.dlt_plugin.telemetry.metrics import count_retry
 
 if TYPE_CHECKING:
-    from floe_ingestion_defs.dlt_plugin.config.ingestion import RetryConfig
+    from floe_ingestion_defs.dlt_plugin.config.models import RetryConfig
 
 _LOG = structlog.get_logger(__name__)
 _LONGEST_WAIT_SECONDS = 300.0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from floe_ingestion_defs.dlt_plugin.config.ingestion import DltIngestionConfig
+from floe_ingestion_defs.dlt_plugin.config.models import DltIngestionConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / ".env.example"

@@ -13,7 +13,7 @@ import dagster as dg
 from floe_ingestion_defs.dagster_wiring.configured_source import ConfiguredSource
 from floe_ingestion_defs.dagster_wiring.settings.checks import Check
 from floe_ingestion_defs.dlt_plugin import ResourceSpec, SchemaContractViolation
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
 if TYPE_CHECKING:
     from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult

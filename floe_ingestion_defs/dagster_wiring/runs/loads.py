@@ -27,7 +27,7 @@ from floe_ingestion_defs.dlt_plugin import (
     ResourceSpec,
     SchemaContractViolation,
 )
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
 Resources = dict[dg.AssetKey, ResourceSpec]
 

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
 
 class LoadOptions(dg.Config):

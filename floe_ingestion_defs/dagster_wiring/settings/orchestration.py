@@ -27,7 +27,7 @@ from floe_ingestion_defs.dagster_wiring.settings.types import (
 )
 from floe_ingestion_defs.dlt_plugin import IngestionSourceConfig, ResourceSpec
 from floe_ingestion_defs.dlt_plugin.config.messages import explain
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
 
 class AssetSettings(Settings):

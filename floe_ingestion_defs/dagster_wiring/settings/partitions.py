@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from floe_ingestion_defs.dagster_wiring.settings.types import Settings, TimeZone
 from floe_ingestion_defs.dlt_plugin import IngestionSourceConfig, ResourceSpec
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
 PARTITIONED_TAG = "floe/partitioned"
 

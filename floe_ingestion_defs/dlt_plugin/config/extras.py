@@ -12,7 +12,7 @@ from floe_ingestion_defs.dlt_plugin.config.placeholders import missing_names, re
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.config.models import IngestionSourceConfig
 
 # What to install for a module, by what is configured. Where one of several modules is enough,
 # the requirement is for the first of them.

@@ -18,7 +18,7 @@ from floe_ingestion_defs.dlt_plugin.config.source_options import (
 
 if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.config.columns import ColumnConfig
-    from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.config.models import IngestionSourceConfig
 
 _PLAIN_NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 

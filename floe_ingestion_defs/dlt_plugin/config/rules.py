@@ -21,7 +21,7 @@ from floe_ingestion_defs.dlt_plugin.config.source_options.rest_api import has_cu
 from floe_ingestion_defs.dlt_plugin.config.validation_errors import Problem, validation_error
 
 if TYPE_CHECKING:
-    from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.config.models import IngestionSourceConfig
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 
 _WORDS = r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*"

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import (
     ErrorCategory,
     IngestionError,
     PipelineConfigurationError,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import ErrorCategory
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import ErrorCategory
 
 # "When … in bucket 'lake': AWS Error ACCESS_DENIED during PutObject operation: …", where a code
 # that the SDK does not know is UNKNOWN, with the status and, further on, the store's own code:

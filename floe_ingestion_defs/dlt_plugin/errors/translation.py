@@ -17,7 +17,7 @@ from floe_ingestion_defs.dlt_plugin.errors.categories import (
     class_names,
     error_chain,
 )
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import (
     DestinationWriteError,
     ErrorCategory,
     IngestionError,
@@ -29,7 +29,7 @@ from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import (
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import contract_violation, shown_value
 
 if TYPE_CHECKING:
-    from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.config.models import IngestionSourceConfig
     from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor
 
 _DESTINATION_STEPS = frozenset({"load", "sync"})

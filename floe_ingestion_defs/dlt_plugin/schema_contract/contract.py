@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import SchemaContractViolation
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import SchemaContractViolation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

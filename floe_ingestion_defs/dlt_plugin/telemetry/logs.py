@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
 LOG_FORMAT_VARIABLE = "FLOE_LOG_FORMAT"
 # The layers below log with Python's own logging, which needs no dependency.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import ErrorCategory, SourceReadError
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import ErrorCategory, SourceReadError
 from floe_ingestion_defs.dlt_plugin.sources.arrow_types import ColumnTypeMismatch, conform
 from floe_ingestion_defs.dlt_plugin.sources.files.blocks import open_file, open_text
 from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import BrokenFile

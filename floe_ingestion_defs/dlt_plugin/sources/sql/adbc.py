@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from dlt.sources.sql_database import BaseTableLoader
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import SourceReadError
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import SourceReadError
 from floe_ingestion_defs.dlt_plugin.sources.arrow_types import (
     ColumnTypeMismatch,
     arrow_type,

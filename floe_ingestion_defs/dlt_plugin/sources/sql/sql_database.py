@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from floe_ingestion_defs.dlt_plugin.cursors.incremental import cursor_for
 from floe_ingestion_defs.dlt_plugin.cursors.values import as_date, as_moment, looks_like_a_moment
-from floe_ingestion_defs.dlt_plugin.errors.ingestion_error import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.types import TypeEngine
 
-    from floe_ingestion_defs.dlt_plugin.config.ingestion import IngestionSourceConfig
+    from floe_ingestion_defs.dlt_plugin.config.models import IngestionSourceConfig
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
     from floe_ingestion_defs.dlt_plugin.config.source_options.sql_database import SqlDatabaseOptions
     from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
