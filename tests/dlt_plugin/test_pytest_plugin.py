@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 FIVE_LINES = """
 def test_rows_are_loaded(run_source, tmp_path):
     (tmp_path / "a.csv").write_text("id,name\\n1,Ada\\n")

@@ -22,6 +22,8 @@ from faults.processes import TESTS, start_warm_process
 
 from floe_ingestion_defs.destinations import open_catalog
 
+pytestmark = pytest.mark.slow
+
 VISITS = dg.AssetKey("ingestion__shop__visits")
 POOL = "ingestion__shop"
 SLOTS = 4

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 LOADS = """
 import logging, pathlib
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin

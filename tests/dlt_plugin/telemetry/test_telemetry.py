@@ -110,6 +110,7 @@ def test_the_phase_that_fails_says_so_in_its_span(
     assert "ingestion.commit" not in spans(exporter)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "status"),
     [

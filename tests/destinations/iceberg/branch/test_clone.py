@@ -29,6 +29,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.log import compaction
 from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import decode_document
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance import orphans as maintenance
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from tests.destinations.iceberg.conftest import Lake
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import dlt
 import pytest
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from tests.destinations.iceberg.conftest import Compare, Row
 

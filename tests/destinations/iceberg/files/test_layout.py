@@ -89,6 +89,7 @@ def assert_rows_are_where_they_belong(lake: Lake) -> None:
                 assert transform(given) == task.file.partition[position], (field.name, value)
 
 
+@pytest.mark.slow
 @pytest.mark.also_on_rest(all_cases=True)
 @pytest.mark.parametrize("name", PARTITIONS)
 def test_rows_are_split_by_partition(lake: Lake, name: str) -> None:

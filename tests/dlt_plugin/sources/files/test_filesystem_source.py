@@ -592,6 +592,7 @@ print(json.dumps(out))
 """
 
 
+@pytest.mark.slow
 def test_ten_thousand_small_files_take_no_more_memory_than_two_hundred(
     files: Source, landing: Path, tmp_path: Path, table: Callable[[str], pa.Table]
 ) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from floe_ingestion_defs.dlt_plugin import LoadResult
 
+pytestmark = pytest.mark.slow
+
 Source = dict[str, Any]
 Load = Callable[..., LoadResult]
 
