@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from threading import Event
 
+from dlt_sources.nyc_flights_demo import simulated_systems
 from dlt_sources.nyc_flights_demo.local_instance import prepare_local_instance
 from dlt_sources.nyc_flights_demo.simulated_systems import settings
 from dlt_sources.nyc_flights_demo.simulated_systems.original import OriginalDataMissingError
@@ -56,8 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OriginalDataMissingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"{len(systems.landed_months)} months of flights have landed. To land the whole year:")
-    print("  .venv/bin/python -m dlt_sources.nyc_flights_demo.simulated_systems land --through 12")
+    landed = len(systems.landed_months)
+    if landed < len(settings.MONTHS):
+        print(f"{landed} months of flights have landed. To land the whole year:")
+        print(f"  .venv/bin/python -m {simulated_systems.__name__} land --through 12")
     print("Starting Dagster. The UI address is printed when it is ready.", flush=True)
     opened = False
     with systems.serve() as environment, _dagster(environment, port) as process:

@@ -134,7 +134,7 @@ def test_missing_values_are_missing_and_numbers_are_numbers(home: Home) -> None:
 
 
 def test_declared_columns_have_their_types_in_iceberg(home: Home) -> None:
-    """A declared type holds, whatever the CSV looks like."""
+    """Independent of what the CSV looks like."""
     schema = home.catalog.load_table("bronze.flights").schema()
     for column, kind in (("dep_delay", LongType), ("tailnum", StringType)):
         assert isinstance(schema.find_field(column).field_type, kind)
