@@ -30,7 +30,7 @@ WORDS = (
         "try",
         r"\btries\b|\b(a|another|each|every|first|further|last|next|one) try\b|\btr(y|ied) again\b",
     ),
-    Word("reject, rejected", "refuse, kept out", r"(?<!connection )\brefus(e|es|ed|ing|al)\b"),
+    Word("reject, rejected", "refuse, refused", r"(?<!connection )\brefus(e|es|ed|ing|al)\b"),
     Word("reject, drop", "keep out", r"\bke(pt|eps?) (\w+ )?out\b"),
     Word("timestamp, time", "moment", r"\bmoments?\b"),
     Word("time zone", "zone", r"(?<!time )(?<!time-)\bzones?\b"),
