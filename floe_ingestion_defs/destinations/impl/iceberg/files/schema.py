@@ -158,6 +158,11 @@ def staged_schema(
     declaration decides where no file has the column. All columns are optional: a key is audited,
     not constrained, and a column missing from a later load stays in the table.
 
+    So a primary key does not become Iceberg's `identifier-field-ids`: the specification allows only
+    required columns there. Format 2 cannot add a required column to a table with rows, an append
+    may bring a key that is null, a load of another pipeline may lack the column, and a table of
+    slowly changing dimensions or of appends has several rows with one key.
+
     Args:
         table: `namespace.table`, for errors.
         columns: The columns of dlt's table schema, in order.

@@ -67,7 +67,7 @@ def _link(local: Path, target: Path) -> None:
 def _copy(source: BinaryIO, sink: BinaryIO, count: int) -> None:
     """Copy the first bytes of a file: in the kernel where that can, as shared blocks where it does.
 
-    222 MB take 0.06 s on ext4, and no memory of the process.
+    It takes no memory of the process.
     """
     done = 0
     if hasattr(os, "copy_file_range"):
