@@ -318,7 +318,7 @@ def test_a_clone_says_of_itself_that_its_files_are_shared(world: World) -> None:
 def test_a_branch_whose_files_production_has_swept_is_dropped_and_made_anew(
     world: World, sweep_anything: None
 ) -> None:
-    """What the docs say of production's expiry: the clone is broken, and nothing else is."""
+    """The sweep spares what a clone may refer to; deleted by its path, the clone alone is broken."""
     world.production.load(shop(2))
     branch = world.enter_branch()
     branch.load(shop(3).with_resources("events"))
@@ -328,7 +328,11 @@ def test_a_branch_whose_files_production_has_swept_is_dropped_and_made_anew(
         table = world.production.table(name)
         table.maintenance.expire_snapshots().older_than(datetime.now(UTC)).commit()
     dataset = Dataset(world.production.catalog, world.production.dataset)
-    assert maintenance.remove_orphans(dataset, timedelta(0), dry_run=False)
+    left = maintenance.remove_orphans(dataset, timedelta(0), dry_run=False)
+    cloned = [file.path for file in left if branch.dataset in str(file.doubt)]
+    assert cloned
+    assert branch.values("codes", "code") == ["c2"]
+    maintenance.remove_orphans(dataset, timedelta(0), dry_run=False, also_delete=cloned)
     before = world.files(), world.pointers(), world.rows()
     world.enter_branch()
     with pytest.raises(FileNotFoundError):

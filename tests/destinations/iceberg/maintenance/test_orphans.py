@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
@@ -13,6 +12,8 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 
 from floe_ingestion_defs.destinations.impl.iceberg import commits
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import data_path
+from floe_ingestion_defs.destinations.impl.iceberg.files.names import data_file_name
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance import orphans as maintenance
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
 
@@ -28,10 +29,10 @@ def sweep_anything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maintenance, "DELETE_AFTER_SECONDS", 0)
 
 
-def leave_orphan(lake: Lake, table: str, name: str = "left-behind.parquet") -> str:
-    """A file below the table that nothing refers to."""
+def leave_orphan(lake: Lake, table: str, name: str | None = None) -> str:
+    """A file below the table that nothing refers to, by default one of the dataset's own."""
     loaded = lake.table(table)
-    path = f"{loaded.location()}/data/{name}"
+    path = f"{loaded.location()}/data/{name}" if name else data_path(loaded.metadata, "merged")
     with loaded.io.new_output(path).create() as stream:
         stream.write(b"left behind")
     return path
@@ -138,7 +139,7 @@ def test_tables_of_a_namespace_below_are_spared(lake: Lake) -> None:
     folder = orders.location().removesuffix("orders") + "sub/orders"
     below = lake.catalog.create_table("lake.sub.orders", orders.schema(), location=folder)
     below.append(orders.scan().to_arrow())
-    staged = f"{folder}/data/{uuid4().hex}-0a1b2c3d-orders-1.0.parquet"
+    staged = f"{folder}/data/{data_file_name(orders.metadata, 'merged')}"
     with below.io.new_output(staged).create() as stream:
         stream.write(b"about to be committed")
     assert remove_orphans(Dataset(lake.catalog, lake.dataset), NOW, dry_run=False) == []

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import posixpath
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlparse
+from urllib.parse import unquote, urlparse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pyiceberg.io import FileIO
     from pyiceberg.io.pyarrow import PyArrowFileIO
+
+# The authority of a location on an object store is its bucket. That of others, as HDFS's, may be a
+# host with a port or without, or the name of a cluster.
+_BUCKET_SCHEMES = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "oss", "cos", "cosn", "obs", "tos"})
+_CONTAINER_SCHEMES = frozenset({"abfs", "abfss", "wasb", "wasbs"})
 
 
 @dataclass(frozen=True)
@@ -79,12 +85,28 @@ def _below(location: str, folder: str, path: str) -> str:
     return location.rstrip("/") + path[len(folder.rstrip("/")) :]
 
 
-def same_file_key(path: str) -> str:
-    """What all names of one file have in common: by `s3` and `s3a`, with a scheme and without.
+def folder_key(location: str) -> str:
+    """Return what all spellings of a location have in common.
 
-    A file that is known by another name than it is listed by must not be taken for an orphan.
+    Two locations with one key may still be two, such as those of one path in two HDFS clusters: in
+    doubt they count as the same.
     """
-    url = urlparse(path)
-    if url.scheme in ("", "file"):
-        return str(Path(url.path if url.scheme else path).absolute())
-    return f"{url.netloc}{url.path}"
+    scheme, separator, rest = location.partition("://")
+    if not separator:
+        scheme, rest = "file", "/" + os.path.realpath(location.removeprefix("file:"))
+    authority, _, path = rest.partition("/")
+    if scheme == "file":
+        path = os.path.realpath(f"/{path}")
+    if scheme in _CONTAINER_SCHEMES:
+        authority = authority.partition("@")[0]
+    elif scheme not in _BUCKET_SCHEMES:
+        authority = ""
+    path = posixpath.normpath(f"/{unquote(path).strip('/')}")
+    return (authority + path).rstrip("/").casefold()
+
+
+def parent_folders(key: str) -> Iterator[str]:
+    """Return the keys of the folders that the file or folder of a key is in, the nearest first."""
+    while key:
+        yield key
+        key = key.rpartition("/")[0]

@@ -1,9 +1,16 @@
-"""The orphan sweep, which deletes files that nothing refers to."""
+"""The orphan sweep: it lists files that nothing refers to, and deletes those that are ours.
+
+A file is deleted if its name says that this dataset wrote it and no other table of the catalog uses
+its folder. Anything else is listed with what is in doubt about it, and deleted only by its path.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,12 +19,24 @@ from floe_ingestion_defs.destinations.impl.iceberg.catalog.confinement import re
 from floe_ingestion_defs.destinations.impl.iceberg.deadline import DELETE_AFTER_SECONDS
 from floe_ingestion_defs.destinations.impl.iceberg.files.listing import (
     StoredFile,
+    folder_key,
     list_files,
-    same_file_key,
+    parent_folders,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.files.names import (
+    LOG_PROPERTY,
+    is_data_file,
+    is_named_by,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance.other_tables import (
+    TABLES_AT_ONCE,
+    OtherTables,
+    find_other_tables,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance.references import References
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from pyiceberg.io import FileIO
     from pyiceberg.table import Table
@@ -26,16 +45,29 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# What a load stages is named by its uid, which is how files of a table that was never created are
-# told from files that are none of ours. A namespace below this one may have its tables below ours,
-# one level deeper; the folders of zeros and ones are those of Iceberg's layout for object stores.
-_STAGED_BELOW = re.compile(r"[^/]+/data/([01]+/)*floe-[^/]+\.parquet")
+_METADATA_FILE = re.compile(r"\d+-[0-9a-f-]{36}\.metadata\.json")
+
+
+@dataclass(frozen=True)
+class Orphan(StoredFile):
+    """A file that nothing refers to.
+
+    Attributes:
+        doubt: Why it may be kept on purpose; None for a file that this dataset wrote and that
+            nothing else can need.
+    """
+
+    doubt: str | None = None
 
 
 def remove_orphans(
-    dataset: Dataset, older_than: timedelta, *, dry_run: bool = True
-) -> list[StoredFile]:
-    """Lists, then deletes, files below the dataset's tables that nothing refers to.
+    dataset: Dataset,
+    older_than: timedelta,
+    *,
+    dry_run: bool = True,
+    also_delete: Collection[str] = (),
+) -> list[Orphan]:
+    """List, then delete, files below the dataset's tables that nothing refers to.
 
     They are what a process that died leaves behind: staged files of a load that was never
     committed, metadata of a commit that lost. A file is spared if any snapshot that a table still
@@ -45,9 +77,11 @@ def remove_orphans(
         dataset: The dataset.
         older_than: Only files last written longer ago than this.
         dry_run: Only list them.
+        also_delete: The paths of orphans to delete in spite of a doubt. A path that is not among
+            the orphans is ignored.
 
     Returns:
-        The orphans, by path.
+        The orphans, by path. Those without a doubt are deleted.
 
     Raises:
         ValueError: Files would be deleted that a load still under way may be about to commit.
@@ -61,89 +95,149 @@ def remove_orphans(
             f"{DELETE_AFTER_SECONDS / 3600:.0f} hours, so give at least that."
         )
         raise ValueError(msg)
-    # In this order: a load that is committed later has younger files, and one that is published
-    # later is spared as unpublished.
+    # In this order: a load that is committed later has younger files, one that is published later
+    # is spared as unpublished, and a table that moves meanwhile is seen at one of its two places.
     written_before = datetime.now(UTC) - older_than
     view = dataset.log.read()
     if view is None:
         return []
-    tables = _tables(dataset)
-    stored = {
-        same_file_key(file.path): (file, io)
-        for file, io in _stored_files(dataset, tables)
-        if file.modified < written_before
-    }
-    for table in _tables(dataset).values():
-        for path in _referenced(table):
-            stored.pop(same_file_key(path), None)
+    names = set(dataset.catalog.list_tables(dataset.namespace))
+    others = find_other_tables(dataset.catalog, dataset.namespace)
+    tables = _load_tables(dataset, names, others)
+    references = References()
+    for table in tables.values():
+        references.add_table(table, view.uuid)
     for load in view.unsettled():
         for intent in load.intent.tables:
-            for staged in intent.files:
-                stored.pop(same_file_key(staged.path), None)
-    orphans = sorted(stored.values(), key=lambda found: found[0].path)
+            references.add(staged.path for staged in intent.files)
+    sweep = _Sweep(dataset, view.uuid, tables, others)
+    orphans = {
+        file.path: (sweep.judged(file, table), table.io)
+        for file, table in sweep.stored_files()
+        if file.modified < written_before and file.path not in references
+    }
     if not dry_run:
-        for file, io in orphans:
-            io.delete(file.path)
-    return [file for file, _ in orphans]
+        for orphan, io in orphans.values():
+            if orphan.doubt is None or orphan.path in also_delete:
+                _delete(io, orphan.path)
+    return [orphans[path][0] for path in sorted(orphans)]
 
 
-def _tables(dataset: Dataset) -> dict[str, Table]:
-    names = [identifier[-1] for identifier in dataset.catalog.list_tables(dataset.namespace)]
-    loaded = ((name, dataset.load_table(name)) for name in names)
-    return {name: table for name, table in loaded if table is not None}
+def _load_tables(
+    dataset: Dataset, before: set[tuple[str, ...]], others: OtherTables
+) -> dict[str, Table]:
+    """Return the dataset's tables; what one refers to that cannot be read is not known."""
+    identifiers = dataset.catalog.list_tables(dataset.namespace)
 
-
-def _stored_files(
-    dataset: Dataset, tables: dict[str, Table]
-) -> Iterator[tuple[StoredFile, FileIO]]:
-    """The files in the folders of the tables, and what was staged for tables that are not there.
-
-    Each comes with the FileIO that may delete it: the credentials that a catalog hands out are for
-    one table.
-
-    A load that died before it created its table left its files beside the others', if they have a
-    folder in common.
-    """
-    for table in tables.values():
-        for place in own_locations(table):
-            if place != table.location():
-                folders = [place.rstrip("/") + "/"]
-            else:
-                folders = [f"{place.rstrip('/')}/{name}/" for name in ("data", "metadata")]
-            for folder in folders:
-                yield from ((file, table.io) for file in list_files(table.io, folder))
-    log = tables.get(dataset.log.identifier[-1])
-    if log is None:
-        return
-    parent = log.location().rstrip("/").rsplit("/", 1)[0] + "/"
-    # Where catalogs have no folder for a namespace, others' tables are there, too.
-    is_ours = parent.rsplit("/", 2)[1].startswith(dataset.namespace[-1])
-    if is_ours and all(table.location().startswith(parent) for table in tables.values()):
+    def load(identifier: tuple[str, ...]) -> Table | None:
         try:
-            beside = list(list_files(log.io, parent))
+            return dataset.load_table(identifier[-1])
+        except Exception as error:
+            # A boundary: catalogs and stores raise whatever their drivers do.
+            others.unknown.append(f"table `{'.'.join(identifier)}` ({type(error).__name__})")
+            return None
+
+    for identifier in before.difference(identifiers):
+        others.unknown.append(f"table `{'.'.join(identifier)}` (it was moved or dropped just now)")
+    with ThreadPoolExecutor(TABLES_AT_ONCE) as threads:
+        loaded = zip(identifiers, threads.map(load, identifiers), strict=True)
+        return {identifier[-1]: table for identifier, table in loaded if table is not None}
+
+
+def _delete(io: FileIO, path: str) -> None:
+    try:
+        io.delete(path)
+    except FileNotFoundError:
+        logger.debug("%s is gone already", path)
+
+
+@dataclass
+class _Sweep:
+    dataset: Dataset
+    log_uuid: str
+    tables: dict[str, Table]
+    others: OtherTables
+
+    def stored_files(self) -> Iterator[tuple[StoredFile, Table]]:
+        """Return the files of the tables' folders, and what was staged for tables to come.
+
+        Each comes with a table whose FileIO may delete it: the credentials that a catalog vends are
+        for one table.
+        """
+        for table in self.tables.values():
+            for folder in _own_folders(table):
+                yield from ((file, table) for file in list_files(table.io, folder))
+        yield from self._staged_beside()
+
+    def _staged_beside(self) -> Iterator[tuple[StoredFile, Table]]:
+        """Return the data files of loads that died before they created their table.
+
+        They are beside the other tables, if those have a folder in common. A folder with metadata
+        was a table's, which may be restored.
+        """
+        log = self.tables.get(self.dataset.log.identifier[-1])
+        if log is None:
+            return
+        parent = log.location().rstrip("/").rsplit("/", 1)[0] + "/"
+        # Where catalogs have no folder for a namespace, others' tables are there, too.
+        is_ours = parent.rsplit("/", 2)[1].startswith(self.dataset.namespace[-1])
+        locations = {table.location() for table in self.tables.values()}
+        if not is_ours or not all(location.startswith(parent) for location in locations):
+            return
+        staged: list[tuple[str, StoredFile]] = []
+        were_tables: set[str] = set()
+        try:
+            for file in list_files(log.io, parent):
+                folder, _, below = file.path.removeprefix(parent).partition("/")
+                if f"{parent}{folder}" in locations:
+                    continue
+                if below.startswith("data/") and is_data_file(file.path):
+                    staged.append((folder, file))
+                elif below.startswith("metadata/"):
+                    were_tables.add(folder)
         except OSError as error:
             logger.warning("Orphans beside the tables are not looked for in %s: %s", parent, error)
             return
-        for file in beside:
-            if _STAGED_BELOW.fullmatch(file.path.removeprefix(parent)):
-                yield file, log.io
+        yield from ((file, log) for folder, file in staged if folder not in were_tables)
+
+    def judged(self, file: StoredFile, table: Table) -> Orphan:
+        """Return the orphan that a file is, with what is in doubt about it."""
+        doubt = self.others.doubt_about(folder_key(file.path))
+        name = file.path.rpartition("/")[2]
+        if doubt is None and not is_named_by(self.log_uuid, name):
+            if not _METADATA_FILE.fullmatch(name):
+                doubt = "it is not named as a file of this dataset"
+            elif not self._is_own_metadata(table, file.path):
+                doubt = "it is not metadata of this table"
+        return Orphan(file.path, file.bytes, file.modified, doubt)
+
+    def _is_own_metadata(self, table: Table, path: str) -> bool:
+        """Return whether a metadata file is an earlier version of a table, or one that lost.
+
+        Catalogs name these files, so their content has to tell.
+        """
+        try:
+            with table.io.new_input(path).open() as stream:
+                content = json.loads(stream.read())
+            owner = content["table-uuid"], content["properties"].get(LOG_PROPERTY)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return False
+        uuid = str(table.metadata.table_uuid)
+        return owner == (uuid, self.log_uuid) or owner[0] == uuid == self.log_uuid
 
 
-def _referenced(table: Table) -> Iterator[str]:
-    """Every file that the table's metadata leads to."""
-    metadata = table.metadata
-    yield table.metadata_location
-    for entry in metadata.metadata_log:
-        yield entry.metadata_file
-    for statistics in (*metadata.statistics, *metadata.partition_statistics):
-        yield statistics.statistics_path
-    read: set[str] = set()
-    for snapshot in metadata.snapshots:
-        yield snapshot.manifest_list
-        for manifest in snapshot.manifests(table.io):
-            if manifest.manifest_path in read:
-                continue
-            read.add(manifest.manifest_path)
-            yield manifest.manifest_path
-            for live in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
-                yield live.data_file.file_path
+def _own_folders(table: Table) -> list[str]:
+    """Return the folders of a table, none of which is within another one."""
+    folders = []
+    for location in own_locations(table):
+        place = location.rstrip("/")
+        if location == table.location():
+            folders += [f"{place}/data/", f"{place}/metadata/"]
+        else:
+            folders.append(f"{place}/")
+    keys = {folder_key(folder): folder for folder in folders}
+    return [
+        folder
+        for key, folder in keys.items()
+        if not any(above in keys for above in list(parent_folders(key))[1:])
+    ]

@@ -1,0 +1,116 @@
+"""Where the tables of the rest of a catalog are, as far as it says so.
+
+A table that was renamed or registered under another namespace keeps its location, so any table of
+the catalog may have its files in a dataset's folders.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from floe_ingestion_defs.destinations.impl.iceberg.files.listing import folder_key, parent_folders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+    from pyiceberg.typedef import Identifier
+
+# Most of it is waiting for the catalog.
+TABLES_AT_ONCE = 16
+
+_LOCATION_PROPERTIES = (
+    "write.data.path",
+    "write.metadata.path",
+    # Of older versions of Iceberg.
+    "write.object-storage.path",
+    "write.folder-storage.path",
+)
+
+
+@dataclass
+class OtherTables:
+    """The folders that the tables of other namespaces use.
+
+    Attributes:
+        folders: Which table uses a folder, by the folder's key.
+        unknown: What could not be asked, and so may use any folder.
+    """
+
+    folders: dict[str, str] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+
+    def doubt_about(self, key: str) -> str | None:
+        """Return why a file with that key may be another table's, None if it cannot be."""
+        if self.unknown:
+            return f"{self.unknown[0]} cannot be read and may use any folder"
+        user = next((self.folders[f] for f in parent_folders(key) if f in self.folders), None)
+        return f"`{user}` uses its folder" if user else None
+
+
+def find_other_tables(catalog: Catalog, namespace: Identifier) -> OtherTables:
+    """Ask every namespace but one, nested ones included, where its tables are."""
+    from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+
+    others = OtherTables()
+
+    def folders_of(identifier: Identifier) -> dict[str, str]:
+        try:
+            table = catalog.load_table(identifier)
+        except NoSuchTableError:
+            return {}  # It is gone, or it is not an Iceberg table.
+        except Exception as error:
+            # A boundary: catalogs and stores raise whatever their drivers do.
+            others.unknown.append(_named("table", identifier, error))
+            return {}
+        return dict.fromkeys(map(folder_key, _locations(table)), ".".join(identifier))
+
+    def identifiers() -> Iterator[Identifier]:
+        for other in _namespaces(catalog, (), others):
+            if other == namespace:
+                continue
+            try:
+                yield from catalog.list_tables(other)
+            except NoSuchNamespaceError:
+                continue
+            except Exception as error:
+                # The same boundary.
+                others.unknown.append(_named("namespace", other, error))
+
+    with ThreadPoolExecutor(TABLES_AT_ONCE) as threads:
+        for folders in threads.map(folders_of, identifiers()):
+            others.folders.update(folders)
+    return others
+
+
+def _namespaces(catalog: Catalog, parent: Identifier, others: OtherTables) -> Iterable[Identifier]:
+    from pyiceberg.exceptions import BadRequestError, NoSuchNamespaceError
+
+    try:
+        below = catalog.list_namespaces(parent)
+    except NoSuchNamespaceError:
+        return
+    except Exception as error:
+        # The same boundary. A catalog that knows no nested namespaces may call the request bad.
+        if not (parent and isinstance(error, BadRequestError | NotImplementedError)):
+            others.unknown.append(_named("namespace", parent or ("",), error))
+        return
+    for namespace in below:
+        if len(namespace) > len(parent):
+            yield namespace
+            yield from _namespaces(catalog, namespace, others)
+
+
+def _named(kind: str, identifier: Identifier, error: Exception) -> str:
+    return f"{kind} `{'.'.join(identifier)}` ({type(error).__name__})"
+
+
+def _locations(table: Table) -> Iterator[str]:
+    yield table.location()
+    yield table.metadata_location.rpartition("/")[0]
+    for name in _LOCATION_PROPERTIES:
+        if location := table.properties.get(name):
+            yield location

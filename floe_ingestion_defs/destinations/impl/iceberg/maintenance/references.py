@@ -1,0 +1,90 @@
+"""The names of all files that tables refer to, in whatever snapshot they still have."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING
+
+from floe_ingestion_defs.destinations.impl.iceberg.files.names import is_named_by
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pyiceberg.manifest import ManifestFile
+    from pyiceberg.table import Table
+
+# Most of it is waiting for the object store.
+FILES_AT_ONCE = 16
+
+
+class References:
+    """File names, of which only 64 bits each are kept.
+
+    A file is known by its name and not by its path, which has several spellings: `s3` and `s3a`, a
+    host with a port and without, doubled slashes, links. Two names with the same 64 bits count as
+    one, which spares a file and never deletes one.
+    """
+
+    def __init__(self) -> None:
+        self._hashes: set[int] = set()
+
+    def add(self, paths: Iterable[str]) -> None:
+        """Add the files at these paths."""
+        self._hashes.update(map(_hash, paths))
+
+    def add_table(self, table: Table, log_uuid: str) -> None:
+        """Add every file that a table's metadata leads to.
+
+        Args:
+            table: The table.
+            log_uuid: The dataset's log, whose own manifests are not read where others have told
+                all that they hold.
+        """
+        metadata = table.metadata
+        self.add([table.metadata_location, *(e.metadata_file for e in metadata.metadata_log)])
+        statistics = (*metadata.statistics, *metadata.partition_statistics)
+        self.add(each.statistics_path for each in statistics)
+        self.add(snapshot.manifest_list for snapshot in metadata.snapshots)
+        manifests: dict[str, ManifestFile] = {}
+        with ThreadPoolExecutor(FILES_AT_ONCE) as threads:
+            for found in threads.map(lambda s: s.manifests(table.io), metadata.snapshots):
+                manifests.update((manifest.manifest_path, manifest) for manifest in found)
+            self.add(manifests)
+            wanted = (m for m in manifests.values() if not _is_told(m, table, log_uuid))
+            for hashes in threads.map(partial(_live_files, table), wanted):
+                self._hashes.update(hashes)
+
+    def __contains__(self, path: str) -> bool:
+        return _hash(path) in self._hashes
+
+
+def _hash(path: str) -> int:
+    return hash(path.rpartition("/")[2])
+
+
+def _is_told(manifest: ManifestFile, table: Table, log_uuid: str) -> bool:
+    """Return whether every live file of a manifest is in a manifest of an earlier snapshot, too.
+
+    A merge writes the manifest of the files that stay anew. Those were all live in the parent of
+    the snapshot, so where the table still has that one, its manifests name them. Only the counts of
+    a manifest that this destination wrote are trusted.
+    """
+    if not is_named_by(log_uuid, manifest.manifest_path.rpartition("/")[2]):
+        return False
+    if manifest.added_files_count != 0:
+        return False
+    if manifest.existing_files_count == 0:
+        return True
+    by = table.metadata.snapshot_by_id(manifest.added_snapshot_id or -1)
+    parent = by.parent_snapshot_id if by else None
+    return parent is not None and table.metadata.snapshot_by_id(parent) is not None
+
+
+def _live_files(table: Table, manifest: ManifestFile) -> list[int]:
+    return list(_hashes_of_live_files(table, manifest))
+
+
+def _hashes_of_live_files(table: Table, manifest: ManifestFile) -> Iterator[int]:
+    for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+        yield _hash(entry.data_file.file_path)
