@@ -318,7 +318,7 @@ def test_a_clone_says_of_itself_that_its_files_are_shared(world: World) -> None:
 def test_a_branch_whose_files_production_has_swept_is_dropped_and_made_anew(
     world: World, sweep_anything: None
 ) -> None:
-    """The sweep spares what a clone may refer to; deleted by its path, the clone alone is broken."""
+    """The sweep spares what a clone may refer to; deleted by path, it breaks the clone alone."""
     world.production.load(shop(2))
     branch = world.enter_branch()
     branch.load(shop(3).with_resources("events"))
