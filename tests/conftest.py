@@ -4,7 +4,7 @@ import pytest
 
 pytest_plugins = ["servers.fixtures"]
 
-_SERVER_FIXTURES = {"seaweedfs", "postgres", "own_seaweedfs", "own_postgres"}
+_SERVER_FIXTURES = {"seaweedfs", "postgres", "own_seaweedfs", "own_postgres", "spark"}
 # The parameters of `stack`, `lake` and `server` that start a server.
 _SERVER_KINDS = ("rest", "postgres")
 
