@@ -53,11 +53,12 @@ test-wiring: FOLDERS = dagster_wiring components ## … of Dagster's side
 test-faults: FOLDERS = faults concurrency ## … that kill processes and run them concurrently
 test-end-to-end: FOLDERS = end_to_end ## … of whole stacks, and the demo
 test-deployment: FOLDERS = deployment ## … of the images, the charts and the workflows
+test-interoperability: FOLDERS = interoperability ## … with which other engines read the tables
 test-project: FOLDERS = project scaffold servers sources ## … of the repository's own files
 LAYERS := test-contracts test-destinations test-plugin test-wiring test-faults test-end-to-end \
-	test-deployment test-project
+	test-deployment test-interoperability test-project
 .PHONY: $(LAYERS)
-test-destinations test-project: java
+test-destinations test-interoperability test-project: java
 $(LAYERS): $(INSTALLED)
 	@$(PYTEST) --dist loadfile -m "not all_cases" $(addprefix tests/,$(FOLDERS)) $(ARGS)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -98,8 +99,9 @@ def _installed(name: str, contents: tuple[str, ...], install: Callable[[Path], N
     with (ENGINES / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            for outdated in ENGINES.glob(f"{name}-*"):
-                shutil.rmtree(outdated)
+            for outdated in ENGINES.iterdir():
+                if re.fullmatch(rf"{name}-([0-9a-f]{{12}}|partial)", outdated.name):
+                    shutil.rmtree(outdated)
             # Whoever is interrupted leaves a folder under another name.
             partial = ENGINES / f"{name}-partial"
             partial.mkdir()

@@ -11,8 +11,6 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql.types import Row, TimestampType
 
@@ -40,8 +38,13 @@ def run(spark: SparkSession, request: dict[str, Any]) -> dict[str, Any]:
     try:
         for statement in request["statements"]:
             results.append(rows(session, statement))
-    except (PySparkException, Py4JJavaError) as error:
-        return {"results": results, "error": str(error), "statement": statement}
+    # Errors of Java's, and of values that Python cannot hold, all go to the caller.
+    except Exception as error:
+        return {
+            "results": results,
+            "error": f"{type(error).__name__}: {error}",
+            "statement": statement,
+        }
     finally:
         close_catalog(session, request["config"]["spark.sql.defaultCatalog"])
     return {"results": results}
