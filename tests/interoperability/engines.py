@@ -8,6 +8,8 @@ from pathlib import Path
 
 from servers.engines import python_packages
 
+from interoperability.cases import CASES, Row
+
 DUCKDB = "1.5.5"
 DAFT = "0.7.26"
 LOWEST_PYICEBERG = "0.11.1"
@@ -15,15 +17,17 @@ LOWEST_PYICEBERG = "0.11.1"
 
 @dataclass(frozen=True)
 class Limit:
-    """Why an engine cannot read a table.
+    """What an engine does with a table that it does not read right.
 
     Attributes:
-        error: A part of the message of the error that it raises.
         note: The reason, for docs/interoperability.md.
+        error: A part of the message of the error that it raises.
+        rows: The rows that it returns where it raises none.
     """
 
-    error: str
     note: str
+    error: str = ""
+    rows: list[Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Engine:
         title: Its name in docs/interoperability.md.
         reader: Its name in `interoperability.read`.
         packages: The folders that its packages are in, besides those of the main environment.
-        unreadable: The tables that it cannot read.
+        unreadable: The tables that it does not read right.
     """
 
     title: str
@@ -49,25 +53,46 @@ def duckdb() -> list[Path]:
     return [python_packages("duckdb", *(f"{name}=={DUCKDB}" for name in names))]
 
 
+NULL_LISTS = {
+    "structs_in_lists": Limit(
+        note="pyiceberg reads a null list of structs as an empty list.",
+        rows=[{**row, "v": row["v"] or []} for row in CASES["structs_in_lists"].rows[""]],
+    )
+}
+
 ENGINES = {
-    "pyiceberg": Engine("pyiceberg 0.12", "pyiceberg"),
+    "pyiceberg": Engine("pyiceberg 0.12", "pyiceberg", unreadable=NULL_LISTS),
     "lowest_pyiceberg": Engine(
         f"pyiceberg {LOWEST_PYICEBERG}",
         "pyiceberg",
         lambda: [python_packages("pyiceberg", f"pyiceberg=={LOWEST_PYICEBERG}")],
+        NULL_LISTS,
     ),
     "spark": Engine(
         "Spark 3.5.9, Iceberg 1.10.2",
         "spark",
         unreadable={
             "times": Limit(
-                "Spark does not support time fields",
-                "Spark has no type for `time`, and rejects each query of a table that has one. "
+                error="Spark does not support time fields",
+                note="Spark has no type for `time`, and rejects every query of a table with one. "
                 "Load such a column as `text` or `timestamp` where Spark is to read the table.",
             )
         },
     ),
     "duckdb": Engine(f"DuckDB {DUCKDB}", "duckdb", duckdb),
     "polars": Engine("Polars 2.1", "polars native"),
-    "polars_by_pyiceberg": Engine("Polars 2.1 by pyiceberg", "polars pyiceberg"),
+    "polars_by_pyiceberg": Engine(
+        "Polars 2.1 by pyiceberg", "polars pyiceberg", unreadable=NULL_LISTS
+    ),
+    "daft": Engine(
+        f"Daft {DAFT}",
+        "daft",
+        lambda: [python_packages("daft", f"daft=={DAFT}")],
+        {
+            "deletion_vectors": Limit(
+                error="Parquet file. Corrupt footer",
+                note="Daft takes the file of a deletion vector for a Parquet file.",
+            )
+        },
+    ),
 }

@@ -1,4 +1,4 @@
-"""Every engine reads every table as it was loaded, or is listed as one that cannot read it."""
+"""Every engine reads every table as it was loaded; where it does not, what it does is listed."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ EXPECTED: dict[str, tuple[Case, list[Row]]] = {
 def test_an_engine_reads_the_rows_that_were_loaded(
     answers: Callable[[str], dict[str, Any]], engine: str, table: str
 ) -> None:
-    """As many rows, and in each of the loaded columns the same value."""
+    """As many rows, and the same value in each of the loaded columns."""
     answer = answers(engine)[table]
     limit = ENGINES[engine].unreadable.get(table)
-    if limit is not None:
+    if limit is not None and limit.error:
         assert limit.error in answer.get("error", "it reads the table now")
         return
     assert "error" not in answer, answer["error"]
     case, rows = EXPECTED[table]
+    rows = rows if limit is None else limit.rows
     columns = sorted({column for row in rows for column in row})
     read = [{c: row[c] for c in columns} for row in answer["rows"]]
     read_rows, loaded = counted(case, read), counted(case, plain(rows))
