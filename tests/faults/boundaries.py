@@ -72,12 +72,12 @@ def _around(
 def _halfway_through_uploads(reach: Callable[[str], None]) -> None:
     original = stage.upload
 
-    def upload(io: Any, local: Path, path: str) -> None:
+    def upload(io: Any, local: Path, path: str, *footer: Any) -> int:
         half = local.read_bytes()[: local.stat().st_size // 2]
         with io.new_output(path).create(overwrite=True) as sink:
             sink.write(half)
         reach(f"inside the upload of {local.name.split('.')[0]}")
-        original(io, local, path)
+        return original(io, local, path, *footer)
 
     stage.upload = upload
 

@@ -36,7 +36,8 @@ def stage_creation(
     Args:
         catalog: The catalog.
         identifier: The table's identifier.
-        location: The first location to consider, None for the catalog's own for the table.
+        location: The location that was free when the table's files were staged there, which is
+            taken as it is: a creation that died may have left metadata. None for a free one.
         arguments: As for pyiceberg's `Catalog.create_table_transaction`.
 
     Raises:
@@ -46,6 +47,8 @@ def stage_creation(
     from pyiceberg.exceptions import BadRequestError, ForbiddenError, ValidationException
 
     staged = catalog.create_table_transaction(identifier, location=location, **arguments)
+    if location is not None:
+        return staged
     first = staged.table_metadata.location.rstrip("/")
     for number in count(2):
         try:
