@@ -11,7 +11,7 @@ import pytest
 from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Lake, Row
+    from destinations.iceberg.conftest import Lake, Row
 
 
 def orders(rows: list[Row], disposition: Any = "append", **hints: Any) -> Any:

@@ -13,7 +13,7 @@ from floe_ingestion_defs.destinations import Finding, StagedTable
 from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Lake
+    from destinations.iceberg.conftest import Lake
 
 
 def no_negative_amount(staged: StagedTable) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import re
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.destinations.iceberg.conftest import Lake
+    from destinations.iceberg.conftest import Lake
 
 SECRET = "hunter2"
 

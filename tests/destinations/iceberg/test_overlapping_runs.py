@@ -13,7 +13,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import IncompatibleSch
 from floe_ingestion_defs.destinations.impl.iceberg.log import compaction
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Lake
+    from destinations.iceberg.conftest import Lake
 
 
 def one_row(name: str) -> Any:

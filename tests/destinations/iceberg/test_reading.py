@@ -21,7 +21,7 @@ from floe_ingestion_defs.destinations import (
 )
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Lake
+    from destinations.iceberg.conftest import Lake
 
 DAYS = [date(2026, 1, n) for n in range(1, 7)]
 

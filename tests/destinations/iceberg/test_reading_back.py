@@ -23,7 +23,7 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from floe_ingestion_defs.destinations import iceberg
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Lake, Row
+    from destinations.iceberg.conftest import Lake, Row
 
 ROWS: list[Row] = [
     {

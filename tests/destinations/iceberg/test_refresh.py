@@ -9,7 +9,7 @@ import pytest
 from pyiceberg.types import StringType
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Lake, Row
+    from destinations.iceberg.conftest import Lake, Row
 
 
 CURSOR = dlt.sources.incremental("at", initial_value=0)

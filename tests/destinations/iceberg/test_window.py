@@ -15,7 +15,7 @@ from floe_ingestion_defs.destinations import iceberg_window
 from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed, InvalidHint
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Lake, Row
+    from destinations.iceberg.conftest import Lake, Row
 
 
 def hours(rows: list[Row], **hints: Any) -> Any:

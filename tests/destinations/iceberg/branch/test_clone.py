@@ -32,7 +32,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.maintenance import orphans as
 pytestmark = pytest.mark.slow
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Lake
+    from destinations.iceberg.conftest import Lake
 
 Row = dict[str, Any]
 

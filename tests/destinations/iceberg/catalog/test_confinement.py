@@ -28,7 +28,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import re
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.release import release_blocked
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Lake
+    from destinations.iceberg.conftest import Lake
 
 ROWS = [{"id": 1}, {"id": 2}]
 

@@ -8,7 +8,7 @@ import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Lake
+    from destinations.iceberg.conftest import Lake
 
 
 @pytest.mark.also_on_rest

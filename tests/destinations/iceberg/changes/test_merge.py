@@ -13,7 +13,7 @@ import pytest
 from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed, InvalidHint
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Lake, Row
+    from destinations.iceberg.conftest import Lake, Row
 
 STRATEGIES = ["delete-insert", "upsert", "insert-only"]
 

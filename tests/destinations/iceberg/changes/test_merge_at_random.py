@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Compare, Row
+    from destinations.iceberg.conftest import Compare, Row
 
 SEEDS = [*range(3), *(pytest.param(seed, marks=pytest.mark.all_cases) for seed in range(3, 30))]
 

@@ -14,7 +14,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Compare, Row
+    from destinations.iceberg.conftest import Compare, Row
 
 
 @dataclass(frozen=True)

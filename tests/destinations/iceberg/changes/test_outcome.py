@@ -13,7 +13,7 @@ from floe_ingestion_defs.destinations import Finding, StagedTable
 from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Lake
+    from destinations.iceberg.conftest import Lake
 
 Told = dict[str, Any]
 

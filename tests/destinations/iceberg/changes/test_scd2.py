@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Compare, Lake, Row
+    from destinations.iceberg.conftest import Compare, Lake, Row
 
 FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 

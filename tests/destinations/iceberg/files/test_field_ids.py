@@ -17,10 +17,10 @@ from pyiceberg.types import StringType
 
 from floe_ingestion_defs.destinations import Finding, StagedTable
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import read_data_file
-from tests.destinations.iceberg.conftest import canonical
+from destinations.iceberg.conftest import canonical
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Lake
+    from destinations.iceberg.conftest import Lake
 
 NESTED = pa.table(
     {

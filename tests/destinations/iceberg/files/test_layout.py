@@ -16,7 +16,7 @@ from pyiceberg.table.sorting import NullOrder
 from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Lake, Row
+    from destinations.iceberg.conftest import Lake, Row
 
 MOMENT = datetime(2026, 2, 3, 4, 5, 6, 7, tzinfo=UTC)
 ROWS: list[Row] = [

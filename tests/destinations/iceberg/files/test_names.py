@@ -10,7 +10,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import data_
 from floe_ingestion_defs.destinations.impl.iceberg.files.names import is_named_by
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Lake
+    from destinations.iceberg.conftest import Lake
 
 
 def test_every_data_file_and_manifest_carries_the_dataset_s_id(lake: Lake) -> None:

@@ -19,7 +19,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import (
 if TYPE_CHECKING:
     from pyiceberg.types import IcebergType
 
-    from tests.destinations.iceberg.conftest import Lake
+    from destinations.iceberg.conftest import Lake
 
 
 def column(values: list[Any], arrow_type: pa.DataType) -> pa.Table:

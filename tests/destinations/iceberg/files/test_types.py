@@ -31,7 +31,7 @@ from pyiceberg.types import (
 from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Lake
+    from destinations.iceberg.conftest import Lake
 
 NAIVE = dt.datetime(2026, 2, 3, 4, 5, 6, 789012)
 MOMENT = NAIVE.replace(tzinfo=UTC)

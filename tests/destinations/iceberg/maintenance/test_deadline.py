@@ -17,7 +17,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log import load_log
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance import orphans
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Lake
+    from destinations.iceberg.conftest import Lake
 
 DAY = 25 * 3600.0
 

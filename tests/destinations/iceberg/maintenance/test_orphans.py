@@ -18,7 +18,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.maintenance import orphans as
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
 
 if TYPE_CHECKING:
-    from tests.destinations.iceberg.conftest import Lake
+    from destinations.iceberg.conftest import Lake
 
 NOW = timedelta(0)
 
