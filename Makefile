@@ -103,6 +103,7 @@ lint: $(INSTALLED) ## run ruff, mypy, import-linter, deptry and zizmor
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@MYPYPATH=tests $(BIN)/mypy --explicit-package-bases tests benchmarks
 	@$(BIN)/lint-imports
 	@$(BIN)/deptry floe_ingestion_defs dlt_sources
 	@$(BIN)/zizmor --offline --quiet .github

@@ -86,7 +86,7 @@ class Bench:
         """
         kept = self.root / "prepared" / name
         home = self.root / "run" / name
-        results = []
+        results: list[Any] = []
         least = repetitions or self.repetitions
         while len(results) < least or (_are_short(results) and len(results) < SHORT_TIMES * least):
             shutil.rmtree(home, ignore_errors=True)

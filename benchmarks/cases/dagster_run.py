@@ -4,6 +4,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def run_both(home: Path, cache: Path) -> Measurement:
     (home / "dagster").mkdir()
     with dg.DagsterInstance.local_temp(str(home / "dagster")) as instance:
         jobs = [definitions.resolve_job_def(name) for name in ("nothing", "ingestion__events")]
-        runs = [lambda job=job: job.execute_in_process(instance=instance) for job in jobs]
+        runs = [partial(job.execute_in_process, instance=instance) for job in jobs]
         for run in runs:
             run()
         times = [[_timed(run) for run in runs] for _ in range(RUNS)]

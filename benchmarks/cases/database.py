@@ -73,7 +73,7 @@ def load_orders_stock(home: Path, cache: Path, url: str, backend: Any) -> Measur
 
     def resource(table: str) -> Any:
         # ConnectorX does not know SQLAlchemy's names of drivers.
-        more = {"backend_kwargs": {"conn": url}} if backend == "connectorx" else {}
+        more: dict[str, Any] = {"backend_kwargs": {"conn": url}} if backend == "connectorx" else {}
         driver = url.replace("postgresql://", "postgresql+psycopg2://")
         return sql_table(driver, table, backend=backend, **more)
 
@@ -99,7 +99,7 @@ def _write_with_connectorx(url: str, table: str, path: Path) -> int:
     import connectorx
     import pyarrow.parquet as pq
 
-    rows = connectorx.read_sql(url, f"select * from {table}", return_type="arrow")
+    rows: Any = connectorx.read_sql(url, f"select * from {table}", return_type="arrow")
     pq.write_table(rows, path)
     return int(rows.num_rows)
 

@@ -23,7 +23,7 @@ TABLE = "flights"
 def compare(bench: Bench) -> list[Row]:
     """The whole run, less what the server takes of it."""
     with serving(flights.page_folder(bench.cache), 1) as server:
-        address = {"url": server.url, "pid": server.pid}
+        address: dict[str, Any] = {"url": server.url, "pid": server.pid}
         floe = bench.measure("json-pages", load_pages, **address)
         stock = bench.measure("json-pages", load_pages_stock, **address)
     target = at_least(2.5, floe.whole_seconds, stock.whole_seconds)

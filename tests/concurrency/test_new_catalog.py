@@ -6,7 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
+from pyiceberg.catalog.sql import SqlCatalog
 from servers.postgres import Postgres
 from servers.stack import Stack, postgres_stack, sqlite_stack
 
@@ -20,10 +22,13 @@ def open_several_at_once(new_stack: Callable[[], Stack]) -> None:
         stack = new_stack()
         barrier = Barrier(AT_ONCE)
 
-        def open_it(barrier: Barrier = barrier, properties=stack.properties) -> list[object]:
+        def open_it(
+            barrier: Barrier = barrier, properties: Any = stack.properties
+        ) -> list[tuple[str, ...]]:
             barrier.wait(30)
             catalog = open_catalog("floe", properties)
             found = catalog.list_namespaces()
+            assert isinstance(catalog, SqlCatalog)
             catalog.engine.dispose()
             return found
 

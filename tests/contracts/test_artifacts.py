@@ -1,4 +1,5 @@
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ JSON = st.recursive(
 
 @settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.text(), JSON))
-def test_artifacts_round_trip_through_json(config):
+def test_artifacts_round_trip_through_json(config: Any) -> None:
     """What comes back from the file equals what went in, whatever JSON the configuration is."""
     ref = PluginRef(type="dlt", version="0.1.0", config=config)
     artifacts = CompiledArtifacts(plugins=ResolvedPlugins(ingestion=ref))
@@ -36,7 +37,7 @@ def test_artifacts_round_trip_through_json(config):
         ('{"plugins": {"ingestion": null}}', ResolvedPlugins(ingestion=None)),
     ],
 )
-def test_a_platform_without_an_ingestion_plugin_is_valid(document, plugins):
+def test_a_platform_without_an_ingestion_plugin_is_valid(document: Any, plugins: Any) -> None:
     """Such a location loads, empty; that is no error."""
     artifacts = CompiledArtifacts.model_validate_json(document)
     assert artifacts.plugins == plugins
@@ -56,7 +57,7 @@ def test_a_platform_without_an_ingestion_plugin_is_valid(document, plugins):
         ('{"plugins": {"ingestion": {"type": "", "version": "1"}}}', "plugins.ingestion.type"),
     ],
 )
-def test_a_misspelt_or_missing_key_is_refused(document, place):
+def test_a_misspelt_or_missing_key_is_refused(document: Any, place: Any) -> None:
     """A misspelt key must not leave a plugin out without a word."""
     with pytest.raises(ValidationError) as refused:
         CompiledArtifacts.model_validate_json(document)
@@ -64,20 +65,20 @@ def test_a_misspelt_or_missing_key_is_refused(document, place):
 
 
 @pytest.mark.parametrize("version", ["2.0", "0.1", "latest"])
-def test_artifacts_for_another_major_version_are_refused(version):
+def test_artifacts_for_another_major_version_are_refused(version: str) -> None:
     """They may mean something else by the same words; the error says what is spoken here."""
     with pytest.raises(ValidationError, match=rf"{version}.*'1\.0'"):
         CompiledArtifacts(floe_api_version=version)
 
 
 @pytest.mark.parametrize("value", [date(2013, 1, 1), SecretStr("hunter2"), object(), {1, 2}])
-def test_a_configuration_holds_only_what_json_can(value):
+def test_a_configuration_holds_only_what_json_can(value: Any) -> None:
     """A date or a SecretStr would come back as something else, so it does not go in."""
     with pytest.raises(ValidationError, match="valid JSON"):
         PluginRef(type="dlt", version="0.1.0", config={"initial_value": value})
 
 
-def test_no_text_made_of_a_reference_shows_its_configuration():
+def test_no_text_made_of_a_reference_shows_its_configuration() -> None:
     """Its values may be secret, and `repr`, `str` and pydantic's own errors end in logs."""
     ref = PluginRef(type="dlt", version="0.1.0", config={"credentials": {"password": "hunter2"}})
     artifacts = CompiledArtifacts(plugins=ResolvedPlugins(ingestion=ref))

@@ -1,5 +1,8 @@
+from __future__ import annotations
+
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -9,14 +12,17 @@ from floe_ingestion_defs.contracts.conformance import (
     BasePluginDiscoveryTests,
 )
 
+if TYPE_CHECKING:
+    from contracts.conftest import Install
 
-def rules(kit):
+
+def rules(kit: Any) -> Any:
     """Return the names of a kit's tests."""
     return [name for name in vars(kit) if name.startswith("test_")]
 
 
 @pytest.fixture
-def sample(install):
+def sample(install: Install) -> Any:
     """A fresh instance of the sample plugin, installed."""
     install("acme-ingestion")
     return PluginRegistry().get(PluginType.INGESTION, "sample")
@@ -30,17 +36,17 @@ class TestDiscoveryOfAConformingPlugin(BasePluginDiscoveryTests):
 
 class TestHealthCheckOfAConformingPlugin(BaseHealthCheckTests):
     @pytest.fixture
-    def stopped_plugin(self, sample):
+    def stopped_plugin(self, sample: Any) -> Any:
         return sample
 
 
 @pytest.mark.parametrize("kit", [BasePluginDiscoveryTests, BaseHealthCheckTests])
-def test_a_kit_has_eleven_tests(kit):
+def test_a_kit_has_eleven_tests(kit: Any) -> None:
     """Authors count on the number: a kit that lost a test would pass more than it says."""
     assert len(rules(kit)) == 11
 
 
-def failures_of_discovery():
+def failures_of_discovery() -> Any:
     """Return the tests of the discovery kit that plugin `sample` fails."""
     failed = set()
     for rule in rules(BasePluginDiscoveryTests):
@@ -69,39 +75,41 @@ def failures_of_discovery():
         ),
     ],
 )
-def test_the_discovery_kit_fails_a_plugin_that_breaks_a_rule(install, more_code, failed):
+def test_the_discovery_kit_fails_a_plugin_that_breaks_a_rule(
+    install: Install, more_code: str, failed: Any
+) -> None:
     """Each rule is held by its own test: breaking one fails that one and no other."""
     install("acme-ingestion", more_code)
     assert failures_of_discovery() == failed
 
 
-def test_the_discovery_kit_fails_a_plugin_that_cannot_be_made(install):
+def test_the_discovery_kit_fails_a_plugin_that_cannot_be_made(install: Install) -> None:
     """Whatever needs an instance fails with it; what the entry point says still holds."""
     install("acme-ingestion", "class SamplePlugin(IngestionPlugin): pass")
     assert "test_plugin_instantiates" in failures_of_discovery()
     assert "test_entry_point_loads" not in failures_of_discovery()
 
 
-def test_the_discovery_kit_fails_a_target_that_cannot_be_imported(install):
+def test_the_discovery_kit_fails_a_target_that_cannot_be_imported(install: Install) -> None:
     """The entry point stands, and leads nowhere."""
     install("acme-ingestion", "import a_module_that_is_absent")
     assert "test_entry_point_loads" in failures_of_discovery()
     assert "test_entry_point_is_registered" not in failures_of_discovery()
 
 
-def test_the_discovery_kit_fails_a_plugin_that_is_not_installed():
+def test_the_discovery_kit_fails_a_plugin_that_is_not_installed() -> None:
     """Without an entry point nothing holds."""
     assert failures_of_discovery() == set(rules(BasePluginDiscoveryTests))
 
 
-def test_the_discovery_kit_fails_a_name_claimed_twice(install):
+def test_the_discovery_kit_fails_a_name_claimed_twice(install: Install) -> None:
     """The kit looks past the registry, which would refuse both."""
     install("acme-ingestion")
     install("zenith-ingestion")
     assert "test_exactly_one_entry_point_has_the_name" in failures_of_discovery()
 
 
-def test_the_discovery_kit_fails_a_namesake_in_another_module(install):
+def test_the_discovery_kit_fails_a_namesake_in_another_module(install: Install) -> None:
     """A module whose name merely begins alike is not the expected one."""
     install("acme-ingestion2")
     assert failures_of_discovery() == {"test_entry_point_names_the_expected_module"}
@@ -110,11 +118,11 @@ def test_the_discovery_kit_fails_a_namesake_in_another_module(install):
 LONG_AGO = datetime(2013, 1, 1, tzinfo=UTC)
 
 
-def unreachable(timeout=None):
+def unreachable(timeout: Any = None) -> Any:
     raise ConnectionError("catalog unreachable")
 
 
-def slow(timeout=None):
+def slow(timeout: Any = None) -> Any:
     time.sleep(1.0)
     return HealthStatus(HealthState.HEALTHY, "up")
 
@@ -157,7 +165,9 @@ def slow(timeout=None):
         (None, "test_health_check_exists"),
     ],
 )
-def test_the_health_kit_fails_a_plugin_that_breaks_a_rule(sample, health_check, failed):
+def test_the_health_kit_fails_a_plugin_that_breaks_a_rule(
+    sample: Any, health_check: Any, failed: Any
+) -> None:
     """Each rule is held by its own test."""
     sample.health_check = health_check
     with pytest.raises((AssertionError, TypeError, ConnectionError)):

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -20,13 +21,13 @@ class Plain(PluginMetadata):
     floe_api_version = "1.0"
 
 
-def test_the_plugin_type_is_its_entry_point_group():
+def test_the_plugin_type_is_its_entry_point_group() -> None:
     """The type can be used wherever the group's name is wanted."""
-    assert PluginType.INGESTION == "floe.ingestion"
+    assert str(PluginType.INGESTION) == "floe.ingestion"
 
 
 @pytest.mark.parametrize("missing", ["name", "version", "floe_api_version"])
-def test_a_plugin_without_required_metadata_cannot_be_made(missing):
+def test_a_plugin_without_required_metadata_cannot_be_made(missing: str) -> None:
     """Name, version and contract version are required of every plugin."""
     given = {key: "1.0" for key in ("name", "version", "floe_api_version") if key != missing}
     incomplete = type("Incomplete", (PluginMetadata,), given)
@@ -34,7 +35,7 @@ def test_a_plugin_without_required_metadata_cannot_be_made(missing):
         incomplete()
 
 
-def test_what_a_plugin_does_not_define_has_a_default():
+def test_what_a_plugin_does_not_define_has_a_default() -> None:
     """Three attributes make a plugin; everything else is offered."""
     plugin = Plain()
     plugin.startup()
@@ -44,7 +45,7 @@ def test_what_a_plugin_does_not_define_has_a_default():
     assert plugin.get_config_schema() is None
 
 
-def test_a_plugin_that_takes_no_configuration_refuses_one():
+def test_a_plugin_that_takes_no_configuration_refuses_one() -> None:
     """A configuration that nobody reads is an error, not silence."""
     plugin = Plain()
     plugin.configure({})
@@ -53,7 +54,7 @@ def test_a_plugin_that_takes_no_configuration_refuses_one():
     assert "hunter2" not in str(refused.value)
 
 
-def test_startup_and_shutdown_can_be_repeated():
+def test_startup_and_shutdown_can_be_repeated() -> None:
     """A second startup or shutdown, or one without the other, changes nothing."""
     plugin = Plain()
     plugin.shutdown()
@@ -66,24 +67,24 @@ def test_startup_and_shutdown_can_be_repeated():
 
 
 @pytest.mark.parametrize("timeout", [0.1, 1, 10.0])
-def test_a_health_timeout_in_range_is_taken(timeout):
+def test_a_health_timeout_in_range_is_taken(timeout: Any) -> None:
     """From a tenth of a second to ten seconds, both included."""
     assert checked_health_timeout(timeout) == timeout
 
 
-def test_the_health_timeout_defaults_to_one_second():
+def test_the_health_timeout_defaults_to_one_second() -> None:
     """Without a timeout, a health check has the second within which it should answer."""
     assert checked_health_timeout(None) == 1.0
 
 
 @pytest.mark.parametrize("timeout", [0.09, 0, -1, 10.01, float("inf"), float("nan")])
-def test_a_health_timeout_out_of_range_is_refused(timeout):
+def test_a_health_timeout_out_of_range_is_refused(timeout: Any) -> None:
     """The error gives the value and the range."""
     with pytest.raises(ValueError, match=rf"timeout.*0\.1 and 10\.0 seconds, not {timeout!r}"):
         Plain().health_check(timeout=timeout)
 
 
-def test_a_health_status_shows_its_measurements_among_its_details():
+def test_a_health_status_shows_its_measurements_among_its_details() -> None:
     """Whoever logs the details logs when and how long, beside what the plugin found."""
     checked_at = datetime(2026, 1, 2, tzinfo=UTC)
     given = {"catalog": "floe"}

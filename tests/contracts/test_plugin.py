@@ -8,7 +8,7 @@ from floe_ingestion_defs.contracts import (
 )
 
 
-def test_a_source_type_is_all_that_a_configuration_needs():
+def test_a_source_type_is_all_that_a_configuration_needs() -> None:
     """Everything else has the default that the contract gives it."""
     assert IngestionConfig("rest_api") == IngestionConfig(
         source_type="rest_api",
@@ -19,14 +19,14 @@ def test_a_source_type_is_all_that_a_configuration_needs():
     )
 
 
-def test_success_is_all_that_a_result_needs():
+def test_success_is_all_that_a_result_needs() -> None:
     """Everything else has the default that the contract gives it."""
     assert IngestionResult(True) == IngestionResult(
         success=True, rows_loaded=0, bytes_written=0, duration_seconds=0.0, errors=[]
     )
 
 
-def test_defaults_are_not_shared():
+def test_defaults_are_not_shared() -> None:
     """What one run adds to its result or configuration, the next one does not find there."""
     IngestionConfig("rest_api").source_config["key"] = 1
     IngestionResult(False).errors.append("PERMANENT")
@@ -34,7 +34,7 @@ def test_defaults_are_not_shared():
     assert IngestionResult(False).errors == []
 
 
-def test_repr_of_a_configuration_shows_no_source_config():
+def test_repr_of_a_configuration_shows_no_source_config() -> None:
     """The settings of a source may hold credentials, and a `repr` ends in logs."""
     config = IngestionConfig("sql_database", {"credentials": "postgresql://u:hunter2@db/shop"})
     assert "hunter2" not in repr(config)
@@ -44,7 +44,7 @@ def test_repr_of_a_configuration_shows_no_source_config():
 @pytest.mark.parametrize(
     "missing", ["is_external", "create_pipeline", "run", "get_destination_config"]
 )
-def test_an_ingestion_plugin_without_one_of_its_members_cannot_be_made(missing):
+def test_an_ingestion_plugin_without_one_of_its_members_cannot_be_made(missing: str) -> None:
     """All four members are required, beside the metadata of every plugin."""
     members = {
         "name": "partial",

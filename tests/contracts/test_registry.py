@@ -1,12 +1,17 @@
+from __future__ import annotations
+
 import logging
 import shutil
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from floe_ingestion_defs.contracts import (
     DuplicatePluginError,
     IngestionConfig,
+    IngestionPlugin,
     PluginConfigurationError,
     PluginIncompatibleError,
     PluginLoadError,
@@ -16,24 +21,27 @@ from floe_ingestion_defs.contracts import (
     PluginType,
 )
 
+if TYPE_CHECKING:
+    from contracts.conftest import Install
+
 INGESTION = PluginType.INGESTION
 
 
-def refused_configuration(config):
+def refused_configuration(config: Any) -> Any:
     """Return the error with which the sample plugin's registry refuses a configuration."""
     with pytest.raises(PluginConfigurationError) as refused:
         PluginRegistry().create(INGESTION, PluginRef(type="sample", version="1", config=config))
     return refused.value
 
 
-def test_installed_plugins_are_listed_by_their_entry_points(install):
+def test_installed_plugins_are_listed_by_their_entry_points(install: Install) -> None:
     """The names come from the installed distributions, this project's own among them."""
     install("acme-ingestion", name="acme")
     install("zenith-ingestion", name="zenith")
     assert PluginRegistry().list(INGESTION) == ["acme", "dlt", "zenith"]
 
 
-def test_listing_imports_nothing(install):
+def test_listing_imports_nothing(install: Install) -> None:
     """What a plugin's module does at import cannot reach those who only look for plugins."""
     install("acme-ingestion", "raise SystemExit('imported')")
     registry = PluginRegistry()
@@ -42,15 +50,16 @@ def test_listing_imports_nothing(install):
     assert "acme_ingestion" not in sys.modules
 
 
-def test_a_plugin_found_by_its_name_runs(install):
+def test_a_plugin_found_by_its_name_runs(install: Install) -> None:
     """What the registry hands out is a working instance of the class that the target names."""
     install("acme-ingestion")
     plugin = PluginRegistry().get(INGESTION, "sample")
+    assert isinstance(plugin, IngestionPlugin)
     pipeline = plugin.create_pipeline(IngestionConfig("rows", {"rows": [1, 2]}))
     assert plugin.run(pipeline).rows_loaded == 2
 
 
-def test_discovery_is_idempotent(install):
+def test_discovery_is_idempotent(install: Install) -> None:
     """A registry looks once; a new one sees what was installed since."""
     install("acme-ingestion", name="acme")
     registry = PluginRegistry()
@@ -61,14 +70,14 @@ def test_discovery_is_idempotent(install):
     assert "zenith" in PluginRegistry().list(INGESTION)
 
 
-def test_the_same_instance_is_handed_out_again(install):
+def test_the_same_instance_is_handed_out_again(install: Install) -> None:
     """`get` instantiates a plugin once, whoever asks."""
     install("acme-ingestion")
     registry = PluginRegistry()
     assert registry.get(INGESTION, "sample") is registry.get(INGESTION, "sample")
 
 
-def test_a_missing_plugin_is_an_error_that_names_the_installed_ones(install):
+def test_a_missing_plugin_is_an_error_that_names_the_installed_ones(install: Install) -> None:
     """Whoever misspelt a plugin's name reads what it could have been."""
     install("acme-ingestion")
     with pytest.raises(PluginNotFoundError, match=r"'sampel'.*'floe\.ingestion'.*'sample'"):
@@ -92,7 +101,9 @@ def test_a_missing_plugin_is_an_error_that_names_the_installed_ones(install):
         ),
     ],
 )
-def test_a_broken_plugin_is_logged_and_skipped(install, caplog, more_code, target, reason):
+def test_a_broken_plugin_is_logged_and_skipped(
+    install: Install, caplog: pytest.LogCaptureFixture, more_code: str, target: str, reason: str
+) -> None:
     """One plugin that cannot be had keeps nobody from the others, and the log says why."""
     install("acme-ingestion", more_code, name="acme", target=target)
     install("zenith-ingestion", name="zenith")
@@ -108,7 +119,7 @@ def test_a_broken_plugin_is_logged_and_skipped(install, caplog, more_code, targe
         registry.get(INGESTION, "acme")
 
 
-def test_two_plugins_of_one_name_are_an_error_that_names_both(install):
+def test_two_plugins_of_one_name_are_an_error_that_names_both(install: Install) -> None:
     """There is no telling which one is meant, so neither is taken; both sides are named."""
     install("acme-ingestion", name="twin")
     install("zenith-ingestion", name="twin")
@@ -124,7 +135,9 @@ def test_two_plugins_of_one_name_are_an_error_that_names_both(install):
         assert expected in str(refused.value)
 
 
-def test_one_distribution_seen_twice_is_no_duplicate(install, tmp_path, monkeypatch):
+def test_one_distribution_seen_twice_is_no_duplicate(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A second copy of the same distribution further down the path is shadowed by the first."""
     install("acme-ingestion")
     copy = tmp_path / "copy"
@@ -135,7 +148,9 @@ def test_one_distribution_seen_twice_is_no_duplicate(install, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("version", ["2.0", "0.9", "10.0", "1", "one", ""])
-def test_a_plugin_for_another_major_version_is_refused(install, caplog, version):
+def test_a_plugin_for_another_major_version_is_refused(
+    install: Install, caplog: pytest.LogCaptureFixture, version: str
+) -> None:
     """It was written for a contract that this release does not keep, or does not say for which."""
     install("acme-ingestion", f"SamplePlugin.floe_api_version = {version!r}")
     registry = PluginRegistry()
@@ -145,24 +160,28 @@ def test_a_plugin_for_another_major_version_is_refused(install, caplog, version)
     assert "'sample'" in caplog.text
 
 
-def test_a_plugin_for_another_minor_version_is_accepted(install):
+def test_a_plugin_for_another_minor_version_is_accepted(install: Install) -> None:
     """Within a major version, plugins and platform understand each other."""
     install("acme-ingestion", "SamplePlugin.floe_api_version = '1.7'")
     assert PluginRegistry().get(INGESTION, "sample").floe_api_version == "1.7"
 
 
-def test_a_plugin_made_from_a_reference_is_configured_and_new(install):
+def test_a_plugin_made_from_a_reference_is_configured_and_new(install: Install) -> None:
     """Two references of one plugin do not share an instance, so they cannot share a setting."""
     install("acme-ingestion")
     registry = PluginRegistry()
     ref = PluginRef(type="sample", version="1.2.3", config={"sources": [{"name": "shop"}]})
-    first, second = registry.create(INGESTION, ref), registry.create(INGESTION, ref)
+    first: Any = registry.create(INGESTION, ref)
+    second: Any = registry.create(INGESTION, ref)
+    found: Any = registry.get(INGESTION, "sample")
     assert first.config.sources[0].name == "shop"
     assert first is not second
-    assert registry.get(INGESTION, "sample").config.sources == []
+    assert found.config.sources == []
 
 
-def test_a_reference_for_another_version_is_logged(install, caplog):
+def test_a_reference_for_another_version_is_logged(
+    install: Install, caplog: pytest.LogCaptureFixture
+) -> None:
     """A configuration compiled for another release still works; the log tells of it."""
     install("acme-ingestion")
     with caplog.at_level(logging.INFO):
@@ -171,7 +190,9 @@ def test_a_reference_for_another_version_is_logged(install, caplog):
     assert "1.0.0" in caplog.text
 
 
-def test_a_refused_configuration_names_source_field_value_and_what_would_be_right(install):
+def test_a_refused_configuration_names_source_field_value_and_what_would_be_right(
+    install: Install,
+) -> None:
     """The place is written as people know it: by the source's name."""
     install("acme-ingestion")
     error = refused_configuration({"sources": [{"name": "shop", "write_mode": "upsert"}]})
@@ -181,7 +202,7 @@ def test_a_refused_configuration_names_source_field_value_and_what_would_be_righ
     )
 
 
-def test_a_misspelt_field_of_a_configuration_is_named(install):
+def test_a_misspelt_field_of_a_configuration_is_named(install: Install) -> None:
     """A field that nobody reads is an error, wherever it stands."""
     install("acme-ingestion")
     error = refused_configuration({"sources": [{"name": "shop", "prot": 1}], "catalog": {}})
@@ -189,7 +210,7 @@ def test_a_misspelt_field_of_a_configuration_is_named(install):
     assert "catalog: Extra inputs are not permitted; known are sources" in str(error)
 
 
-def test_a_refused_configuration_shows_no_value_that_could_be_a_secret(install):
+def test_a_refused_configuration_shows_no_value_that_could_be_a_secret(install: Install) -> None:
     """Neither the error, nor what it was raised from, holds a value that is no mere choice."""
     install("acme-ingestion")
     error = refused_configuration(

@@ -200,7 +200,7 @@ def test_a_schedule_loads_the_partition_that_is_complete(visits: dict[str, Any])
             repository_def=definitions.get_repository_def(),
         )
         schedule = definitions.get_repository_def().get_schedule_def("ingestion__shop_schedule")
-        (request,) = schedule.evaluate_tick(context).run_requests
+        (request,) = schedule.evaluate_tick(context).run_requests or ()
 
     assert request.partition_key == "2026-03-01"
 

@@ -83,7 +83,7 @@ def test_a_tick_requests_one_run_that_says_source_and_cause(make_plugin: MakePlu
 
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_schedule_context(instance=instance, scheduled_execution_time=tick)
-        (request,) = schedule.evaluate_tick(context).run_requests
+        (request,) = schedule.evaluate_tick(context).run_requests or ()
 
     assert request.run_key == "shop@2026-03-01T04:05:00+00:00"
     assert request.tags["floe/source"] == "shop"
@@ -226,7 +226,7 @@ def test_the_schedule_of_freshness_finds_a_source_that_silently_stopped(
     )
     schedule = location.get_repository_def().get_schedule_def("ingestion_freshness_schedule")
 
-    (request,) = schedule.evaluate_tick(context).run_requests
+    (request,) = schedule.evaluate_tick(context).run_requests or ()
     result = location.resolve_job_def("ingestion_freshness").execute_in_process(
         instance=instance, raise_on_error=False, tags=request.tags
     )

@@ -73,7 +73,8 @@ class Image:
         """
         name, value = step
         if name == "ENV":
-            self.environment.update(word.split("=", 1) for word in shlex.split(value))
+            pairs = (word.partition("=") for word in shlex.split(value))
+            self.environment.update((key, text) for key, _, text in pairs)
         elif name == "WORKDIR":
             self.workdir = value
             self.place(".").mkdir(parents=True, exist_ok=True)

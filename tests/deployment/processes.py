@@ -42,7 +42,7 @@ class Deployment:
 
     def ask(self, query: str, **variables: str) -> dict[str, Any]:
         """Ask the webserver's GraphQL."""
-        body = {"query": query, "variables": variables}
+        body: dict[str, Any] = {"query": query, "variables": variables}
         answer = requests.post(f"{self.web}/graphql", json=body, timeout=60).json()
         assert "errors" not in answer, answer["errors"]
         data: dict[str, Any] = answer["data"]

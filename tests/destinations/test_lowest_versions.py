@@ -37,11 +37,11 @@ def requirements() -> list[str]:
 
 @pytest.mark.all_cases
 @pytest.mark.timeout(1800)
-def test_the_destination_works_on_the_lowest_versions_that_are_admitted(tmp_path):
+def test_the_destination_works_on_the_lowest_versions_that_are_admitted(tmp_path: Path) -> None:
     """Whoever is held back to the lower bounds of dlt and pyiceberg gets the same promises."""
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, *requirements()], check=True)
     subprocess.run([*pip, "--no-deps", "--editable", ROOT], check=True)
     freeze = subprocess.run(

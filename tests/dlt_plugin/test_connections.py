@@ -8,7 +8,7 @@ import pytest
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, LoadRequest
 
 Source = dict[str, Any]
-WINDOW = {"start": "2026-01-02", "end": "2026-01-04"}
+WINDOW: dict[str, Any] = {"start": "2026-01-02", "end": "2026-01-04"}
 
 
 @pytest.fixture

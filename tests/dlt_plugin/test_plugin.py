@@ -172,7 +172,7 @@ def test_a_load_that_is_done_does_not_fail_for_a_catalog_that_goes_away_after_it
     load(files)
     (landed / "b.csv").write_text("id,name\n3,z\n")
     catalog, away = home / "catalog.db", home / "catalog.away"
-    opened = loading.open_configured_catalog
+    opened = vars(loading)["open_configured_catalog"]
 
     def open_what_is_left(destination: Any) -> Any:
         catalog.rename(away)

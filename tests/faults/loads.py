@@ -91,7 +91,6 @@ def pipeline(
         destination=destination,
         dataset_name=namespace,
         pipelines_dir=str(folder),
-        progress=None,
     )
 
 

@@ -48,7 +48,7 @@ class Work:
             start = max(self.first, cursor.last_value + 1)
             yield [{"id": n, "by": self.pipeline} for n in range(start, self.last + 1)]
 
-        disposition = "merge" if self.merge else "append"
+        disposition: Any = "merge" if self.merge else "append"
         return dlt.resource(rows, name=self.table, write_disposition=disposition, primary_key="id")
 
 

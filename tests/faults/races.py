@@ -90,7 +90,7 @@ def load_rows_with_load_id(load_id: str, name: str, namespace: str, folder: Path
     """Loads a row under a given load id, as two runs that start in one instant do."""
     from dlt.extract import storage
 
-    storage.create_load_id = lambda: load_id
+    setattr(storage, "create_load_id", lambda: load_id)  # noqa: B010
     load_rows(name, [{"id": 1, "by": name}], "append", namespace, folder)
 
 

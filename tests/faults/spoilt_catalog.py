@@ -82,7 +82,7 @@ def run_with_a_fault(fault: str, table: str, kind: str, namespace: str, folder: 
         seen += 1
         return spoil(seen, lambda: original(self, committed, *arguments))
 
-    SqlCatalog.commit_table = commit_table
+    setattr(SqlCatalog, "commit_table", commit_table)  # noqa: B010
     loads.run_again(kind, namespace, folder)
     assert seen
 

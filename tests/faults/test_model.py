@@ -11,6 +11,7 @@ import random
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
@@ -43,7 +44,7 @@ class Operation:
     disposition: str
     ids: tuple[int, ...]
 
-    def rows(self) -> list[races.Row]:
+    def rows(self) -> list[dict[str, Any]]:
         return [{"id": n, "by": self.name} for n in self.ids]
 
     def apply(self, table: Rows) -> Rows:
@@ -138,7 +139,7 @@ class Lake(RuleBasedStateMachine):
             self.end(operation, child)
         self.check()
 
-    @precondition(lambda self: getattr(self, "killed", None))
+    @precondition(lambda self: bool(getattr(self, "killed", None)))
     @rule(choice=st.randoms(use_true_random=False))
     def resume(self, choice: random.Random) -> None:
         """Whoever was killed comes back with its working directory."""

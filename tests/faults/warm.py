@@ -20,7 +20,7 @@ os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
 with tempfile.TemporaryDirectory(prefix="floe-warm-") as folder:
     os.environ["FLOE_HOME"] = folder
     pipeline = dlt.pipeline(
-        "warm", destination="iceberg", dataset_name="warm", pipelines_dir=folder, progress=None
+        "warm", destination="iceberg", dataset_name="warm", pipelines_dir=folder
     )
     pipeline.run([{"id": 1, "tags": ["a"]}], table_name="rows", primary_key="id")
     pipeline.deactivate()

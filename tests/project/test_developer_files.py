@@ -3,6 +3,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,19 +18,19 @@ NAMING_TARGETS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(WORKFLOW
 SETTING = re.compile(r"^#(?P<name>[A-Z][A-Z0-9_]*)=", re.MULTILINE)
 
 
-def names_in_example():
+def names_in_example() -> Any:
     """Return the variables that the example environment shows."""
     return {match["name"] for match in SETTING.finditer(EXAMPLE.read_text())}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.parent.name)
-def test_every_variable_of_a_source_is_in_the_example_environment(path):
+def test_every_variable_of_a_source_is_in_the_example_environment(path: Path) -> None:
     """Whoever copies the template finds there all that its sources want from the environment."""
     wanted = set(re.findall(r"\$\{([A-Z0-9_]+)\}", path.read_text())) - {"NAME"}
     assert wanted <= names_in_example()
 
 
-def test_the_example_environment_reaches_pyiceberg(tmp_path):
+def test_the_example_environment_reaches_pyiceberg(tmp_path: Path) -> None:
     """Its settings, taken out of their comments, pass through a shell into catalog `floe`."""
     (tmp_path / ".env").write_text(SETTING.sub(r"\g<name>=", EXAMPLE.read_text()))
     show = "from pyiceberg.utils.config import Config; print(*Config().get_catalog_config('floe'))"
@@ -57,7 +58,7 @@ def test_the_example_environment_reaches_pyiceberg(tmp_path):
 
 
 @pytest.mark.parametrize("path", NAMING_TARGETS, ids=lambda path: path.name)
-def test_every_make_target_that_is_named_exists(path):
+def test_every_make_target_that_is_named_exists(path: Path) -> None:
     """No document and no workflow sends anybody to a target that is not there."""
     makefiles = [ROOT / "Makefile", *ROOT.glob("*.mk")]
     text = "\n".join(makefile.read_text() for makefile in makefiles)
@@ -66,7 +67,7 @@ def test_every_make_target_that_is_named_exists(path):
     assert set(named) <= targets
 
 
-def test_the_source_shown_to_contributors_is_valid():
+def test_the_source_shown_to_contributors_is_valid() -> None:
     """The YAML in CONTRIBUTING.md is one that the plugin accepts."""
     document = (ROOT / "CONTRIBUTING.md").read_text()
     (block,) = re.findall(r"^ *```yaml\n(.*?)^ *```$", document, re.DOTALL | re.MULTILINE)
@@ -74,7 +75,7 @@ def test_the_source_shown_to_contributors_is_valid():
     assert DltIngestionConfig.model_validate(attributes).sources[0].name == "shop"
 
 
-def test_ci_runs_on_every_supported_python():
+def test_ci_runs_on_every_supported_python() -> None:
     """The versions of the matrix are those of the package's classifiers."""
     workflow = yaml.safe_load((WORKFLOWS / "ci.yml").read_text())
     matrix = workflow["jobs"]["test"]["strategy"]["matrix"]["python-version"]
@@ -82,7 +83,7 @@ def test_ci_runs_on_every_supported_python():
     assert matrix == classifiers
 
 
-def test_pre_commit_accepts_its_configuration():
+def test_pre_commit_accepts_its_configuration() -> None:
     """The hooks are ones that pre-commit can run."""
     command = [sys.executable, "-m", "pre_commit", "validate-config", ".pre-commit-config.yaml"]
     subprocess.run(command, cwd=ROOT, check=True)

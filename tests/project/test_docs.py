@@ -26,7 +26,7 @@ def blocks(page: Path) -> str:
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem
 )
-def test_the_python_of_a_page_runs(page, tmp_path):
+def test_the_python_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     """What a page shows works as it stands, in a folder where something was loaded before."""
     environment = {
         **os.environ,
@@ -39,7 +39,7 @@ def test_the_python_of_a_page_runs(page, tmp_path):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_link_of_a_page_leads_somewhere(page):
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     """Relative links lead to files of the repository."""
     for target in LINK.findall(page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"

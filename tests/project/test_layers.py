@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ PLUGIN = "floe_ingestion_defs.dlt_plugin"
     ],
     ids=["package", "face", "destination", "plugin"],
 )
-def test_a_layer_imports_nothing_that_it_must_not_know(imported, left_out):
+def test_a_layer_imports_nothing_that_it_must_not_know(imported: Any, left_out: Any) -> None:
     """Each layer can be used alone, and the light ones stay light."""
     shown = subprocess.run(
         [sys.executable, "-c", f"import sys, {imported}; print(*sys.modules)"],
@@ -29,7 +30,7 @@ def test_a_layer_imports_nothing_that_it_must_not_know(imported, left_out):
     assert not set(left_out) & set(shown)
 
 
-def test_every_public_name_of_the_destination_can_be_imported():
+def test_every_public_name_of_the_destination_can_be_imported() -> None:
     """The face names where each of its names lives; a module that moves must not break it."""
     from floe_ingestion_defs import destinations
 
@@ -37,7 +38,7 @@ def test_every_public_name_of_the_destination_can_be_imported():
     assert set(destinations.__all__) <= set(dir(destinations))
 
 
-def test_dlt_finds_the_destination_by_its_name():
+def test_dlt_finds_the_destination_by_its_name() -> None:
     """`destination="iceberg"` works wherever the distribution is installed."""
     shown = subprocess.run(
         [

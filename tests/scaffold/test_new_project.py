@@ -97,6 +97,7 @@ def test_a_new_project_is_one_that_dagster_plus_takes(project: Path) -> None:
     read = load_dagster_cloud_yaml((project / "dagster_cloud.yaml").read_text())
     (location,) = read.locations
     assert location.location_name == "acme_ingestion"
+    assert location.code_source is not None
     assert location.code_source.module_name == "acme_ingestion.definitions"
 
 

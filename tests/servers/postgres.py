@@ -102,7 +102,7 @@ def running_postgres(logs: Path) -> Iterator[Postgres]:
     port = free_port()
 
     def ready() -> bool:
-        command = [programs / "pg_isready", f"--host={HOST}", f"--port={port}"]
+        command = [str(programs / "pg_isready"), f"--host={HOST}", f"--port={port}"]
         return subprocess.run(command, capture_output=True).returncode == 0
 
     settings = {

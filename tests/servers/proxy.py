@@ -35,6 +35,10 @@ class Commit:
     forward: Forward
 
 
+def _forward(commit: Commit) -> Reply:
+    return commit.forward()
+
+
 # What becomes of a commit; None is for a connection that breaks without an answer.
 Fault = Callable[[Commit], Reply | None]
 
@@ -155,7 +159,7 @@ def running_proxy(target: str) -> Iterator[Proxy]:
                 table = parts[-1]
                 with lock:
                     number = proxy.commits[table] = proxy.commits.get(table, 0) + 1
-                fault = proxy.faults.get(table, lambda commit: commit.forward())
+                fault = proxy.faults.get(table, _forward)
                 reply = fault(Commit(table, number, forward))
             else:
                 reply = forward()

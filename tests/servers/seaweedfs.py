@@ -77,7 +77,7 @@ def running_seaweedfs(folder: Path) -> Iterator[SeaweedFS]:
         for name in ("s3.port", "s3.port.iceberg", "master.port", "volume.port", "filer.port")
     }
     command = [
-        program,
+        str(program),
         "mini",
         f"-dir={data}",
         "-ip=127.0.0.1",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pyiceberg.catalog import Catalog
 
-from servers import spark as spark_process
 from servers.engines import EngineMissing
 from servers.spark import Spark, SparkError, running_spark
 from servers.stack import sqlite_stack
@@ -93,7 +93,7 @@ def test_without_java_the_error_names_the_target_of_make(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A test that needs Spark fails, and is not left out."""
-    monkeypatch.setattr(spark_process.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.delenv("JAVA_HOME", raising=False)
     with pytest.raises(EngineMissing, match="make java"), running_spark(tmp_path):
         pass

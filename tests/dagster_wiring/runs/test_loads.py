@@ -50,7 +50,9 @@ def test_a_run_loads_every_resource_and_says_what_it_did(load: Load) -> None:
     assert metadata_of(result, CUSTOMERS)["rows_loaded"] == 2
     table = open_catalog().load_table("bronze.shop_orders")
     assert table.scan().to_arrow().num_rows == 3
-    assert orders["snapshot_id"] == str(table.current_snapshot().snapshot_id)
+    snapshot = table.current_snapshot()
+    assert snapshot is not None
+    assert orders["snapshot_id"] == str(snapshot.snapshot_id)
 
 
 def test_a_second_run_in_the_same_process_loads_what_is_new(

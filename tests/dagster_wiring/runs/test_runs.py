@@ -129,11 +129,11 @@ def test_isolated_resources_remember_where_they_ended(
     database.commit()
 
     rows = [
-        event.materialization.metadata["rows_loaded"].value
+        str(event.materialization.metadata["rows_loaded"].value)
         for event in load().get_asset_materialization_events()
     ]
 
-    assert sorted(rows) == [0, 1]
+    assert sorted(rows) == ["0", "1"]
 
 
 ONE_RUN = """

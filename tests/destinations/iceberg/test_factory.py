@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -42,7 +42,7 @@ def test_dlt_finds_the_destination_by_its_name(lake: Lake) -> None:
 def test_an_unknown_keyword_is_an_error(keyword: str, said: str) -> None:
     """dlt's own factories drop it silently, and the load goes somewhere else."""
     with pytest.raises(TypeError, match=said):
-        iceberg(**{keyword: "x"})
+        iceberg(**cast("dict[str, Any]", {keyword: "x"}))
 
 
 def test_another_destination_s_name_is_an_error() -> None:

@@ -238,7 +238,7 @@ def test_secrets_do_not_show_in_repr() -> None:
 
 def test_configuration_is_frozen() -> None:
     with pytest.raises(ValidationError):
-        RetryConfig().max_retries = 5  # type: ignore[misc]
+        RetryConfig().max_retries = 5
 
 
 def test_a_placeholder_stands_for_a_value_of_any_type() -> None:

@@ -57,7 +57,7 @@ def test_the_stores_code_decides_below_what_s3fs_makes_of_it(
 ) -> None:
     said = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
     error = OSError("what s3fs makes of it")
-    error.__cause__ = ClientError(said, "PutObject")  # type: ignore[arg-type]
+    error.__cause__ = ClientError(said, "PutObject")
     assert categorize_error(error) is category
 
 

@@ -117,7 +117,7 @@ def agreed(offer: Any, load: Load) -> Any:
     return source, give
 
 
-MIXED = [
+MIXED: list[dict[str, Any]] = [
     {"id": 2, "amount": 20, "more": "x"},
     {"id": 3, "amount": 30, "more": None},
     {"id": 4, "amount": "lots", "more": None},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faults.kills import check_kills
@@ -38,7 +39,7 @@ def test_a_load_killed_around_its_commit_and_between_tables_is_loaded_once(
 @pytest.mark.parametrize("stack", ["postgres", "postgres_s3"], indirect=True)
 @pytest.mark.parametrize("directory", ["same directory", "none left"])
 def test_a_load_killed_at_any_boundary_is_loaded_once(
-    directory: str, stack: Stack, new_stack: NewStack, tmp_path: Path
+    directory: Any, stack: Stack, new_stack: NewStack, tmp_path: Path
 ) -> None:
     """On the catalogs that the tests of faults leave out."""
     check_kills("three tables", directory, tmp_path, new_stack)

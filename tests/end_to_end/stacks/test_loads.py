@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from floe_ingestion_defs.dlt_plugin import ErrorCategory, SchemaContractViolation
+
+if TYPE_CHECKING:
+    from end_to_end.stacks.conftest import Shop
 
 COLUMNS = "id integer, name text"
 FIRST = [(1, "one"), (2, "two")]
@@ -32,7 +35,7 @@ MODES: dict[str, tuple[dict[str, Any], list[tuple[Any, ...]]]] = {
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_each_write_mode_leaves_what_it_promises(shop, mode):
+def test_each_write_mode_leaves_what_it_promises(shop: Shop, mode: str) -> None:
     """Two loads, of which the second meets rows of the first, in one snapshot each."""
     shop.options, expected = MODES[mode]
     for rows in (FIRST, SECOND):
@@ -42,7 +45,7 @@ def test_each_write_mode_leaves_what_it_promises(shop, mode):
     assert len(shop.table.snapshots()) == 2
 
 
-def test_scd2_keeps_the_versions_that_were(shop):
+def test_scd2_keeps_the_versions_that_were(shop: Shop) -> None:
     """A row that is gone or different is retired at the moment at which its successor begins."""
     shop.options = {"write_mode": "merge", "merge_strategy": "scd2"}
     for rows in (FIRST, SECOND):
@@ -58,7 +61,7 @@ def test_scd2_keeps_the_versions_that_were(shop):
     assert [versions[row] for row in SECOND] == [(moment, None), (moment, None)]
 
 
-def test_a_window_is_overwritten_as_often_as_it_is_loaded(shop):
+def test_a_window_is_overwritten_as_often_as_it_is_loaded(shop: Shop) -> None:
     """Its rows are those that the source has by now; the others, and the cursor, stay."""
     shop.options = {"cursor_field": "at", "columns": {"at": "timestamp"}}
     columns = "id integer, at timestamp"
@@ -73,7 +76,7 @@ def test_a_window_is_overwritten_as_often_as_it_is_loaded(shop):
     assert shop.rows("id") == [(1,), (30,), (5,), (6,)]
 
 
-def test_an_incremental_load_brings_what_is_new_and_nothing_makes_no_snapshot(shop):
+def test_an_incremental_load_brings_what_is_new_and_nothing_makes_no_snapshot(shop: Shop) -> None:
     """The cursor lives in the catalog: every load here has a new working directory."""
     shop.options = {"cursor_field": "id"}
     loaded = []
@@ -85,7 +88,7 @@ def test_an_incremental_load_brings_what_is_new_and_nothing_makes_no_snapshot(sh
     assert len(shop.table.snapshots()) == 2
 
 
-def test_a_frozen_table_is_untouched_by_a_source_that_breaks_the_contract(shop):
+def test_a_frozen_table_is_untouched_by_a_source_that_breaks_the_contract(shop: Shop) -> None:
     """Table, schema and cursor are as they were, and the mended source loads what it missed."""
     shop.options = {"schema_contract": "freeze", "cursor_field": "id"}
     shop.hold(COLUMNS, *FIRST)

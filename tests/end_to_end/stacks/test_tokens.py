@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -12,6 +13,9 @@ from servers.seaweedfs import ACCESS_KEY, SECRET_KEY, SeaweedFS
 from servers.stack import Stack, rest_stack
 
 from floe_ingestion_defs.dlt_plugin import DestinationWriteError, ErrorCategory
+
+if TYPE_CHECKING:
+    from end_to_end.stacks.conftest import Shop
 
 pytestmark = pytest.mark.rest
 
@@ -51,7 +55,9 @@ def log_in_by_auth_manager(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("login", ["credential", "auth manager"])
 @pytest.mark.parametrize("status", [401, 419])
-def test_a_load_goes_on_when_its_token_expires(shop, proxy, monkeypatch, status, login):
+def test_a_load_goes_on_when_its_token_expires(
+    shop: Shop, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, status: int, login: Any
+) -> None:
     """Every third request is refused, commits among them, and each row is loaded once."""
     if login == "auth manager":
         log_in_by_auth_manager(shop.stack, monkeypatch)
@@ -69,7 +75,9 @@ def test_a_load_goes_on_when_its_token_expires(shop, proxy, monkeypatch, status,
     assert len(shop.table.snapshots()) == 2
 
 
-def test_a_login_that_is_withdrawn_ends_the_load_and_leaves_it_to_the_next(shop, proxy):
+def test_a_login_that_is_withdrawn_ends_the_load_and_leaves_it_to_the_next(
+    shop: Shop, proxy: Proxy
+) -> None:
     """No further token is given: permanent, nothing half-done, and then each row once."""
     proxy.tokens = Tokens(uses=4, status=401, most=2)
     shop.hold("id integer", (1,), (2,))

@@ -21,7 +21,7 @@ def test_the_screenshots_can_be_taken_again(tmp_path: Path) -> None:
         sys.executable,
         "-m",
         "sources.nyc_flights_demo.screenshots",
-        tmp_path,
+        str(tmp_path),
         "--months",
         "4",
     ]

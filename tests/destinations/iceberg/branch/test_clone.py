@@ -39,7 +39,7 @@ Row = dict[str, Any]
 
 @pytest.fixture
 def stack(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
-    kind = getattr(request, "param", "sqlite")
+    kind: Any = getattr(request, "param", "sqlite")
     return configured(make_stack(kind, request, tmp_path), monkeypatch)
 
 

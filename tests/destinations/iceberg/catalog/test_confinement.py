@@ -177,7 +177,7 @@ def test_every_change_of_a_catalog_is_refused(lake: Lake, branch: Branch) -> Non
         lambda: table.delete("id = 1"),
         lambda: table.transaction().set_properties(column).commit_transaction(),
         lambda: table.update_schema().add_column("x", IntegerType()).commit(),
-        lambda: table.manage_snapshots().create_tag(head, "t").commit(),
+        lambda: table.manage_snapshots().create_tag(head or 0, "t").commit(),
     ]
     for change in changes:
         with pytest.raises(DatasetRefused):

@@ -19,11 +19,12 @@ STRATEGIES = ["delete-insert", "upsert", "insert-only"]
 
 
 def merging(rows: list[Row], strategy: str = "upsert", **hints: Any) -> Any:
+    disposition: Any = {"disposition": "merge", "strategy": strategy}
     return dlt.resource(
         rows,
         name="orders",
         primary_key=hints.pop("primary_key", "id"),
-        write_disposition={"disposition": "merge", "strategy": strategy},
+        write_disposition=disposition,
         **hints,
     )
 

@@ -60,13 +60,14 @@ def resources(seed: int) -> list[Any]:
         rows = [row(load) for _ in range(choose.randrange(1, 14))]
         if unique:  # Which of two remains is anybody's choice.
             rows = list({tuple(r[k] for k in key): r for r in rows}.values())
-        disposition = {"disposition": "merge", "strategy": strategy}
+        disposition: Any = {"disposition": "merge", "strategy": strategy}
+        described: Any = columns or None
         loads.append(
             dlt.resource(
                 rows,
                 name="orders",
                 write_disposition=disposition,
-                columns=columns or None,
+                columns=described,
                 **hints,
             )
         )

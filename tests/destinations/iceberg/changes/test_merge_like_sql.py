@@ -26,12 +26,14 @@ class Scenario:
     columns: dict[str, Any] = field(default_factory=dict)
 
     def resources(self) -> list[Any]:
+        columns: Any = self.columns or None
+        disposition: Any = {"disposition": "merge", "strategy": self.hints["strategy"]}
         return [
             dlt.resource(
                 rows,
                 name="orders",
-                columns=self.columns or None,
-                write_disposition={"disposition": "merge", "strategy": self.hints["strategy"]},
+                columns=columns,
+                write_disposition=disposition,
                 **{k: v for k, v in self.hints.items() if k != "strategy"},
             )
             for rows in self.loads

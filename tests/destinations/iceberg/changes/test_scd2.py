@@ -20,21 +20,20 @@ def day(number: int) -> datetime:
     return datetime(2026, 1, number, tzinfo=UTC)
 
 
-def versions(*loads: list[Row], strategy: Row | None = None, **hints: Any) -> list[Any]:
+def versions(*loads: Any, strategy: Row | None = None, **hints: Any) -> list[Any]:
     """Loads of one dimension, on the first of January and the days after."""
+
+    def disposition(number: int) -> Any:
+        return {
+            "disposition": "merge",
+            "strategy": "scd2",
+            "validity_column_names": ["since", "until"],
+            "boundary_timestamp": day(number).isoformat(),
+            **(strategy or {}),
+        }
+
     return [
-        dlt.resource(
-            rows,
-            name="customers",
-            write_disposition={
-                "disposition": "merge",
-                "strategy": "scd2",
-                "validity_column_names": ["since", "until"],
-                "boundary_timestamp": day(number).isoformat(),
-                **(strategy or {}),
-            },
-            **hints,
-        )
+        dlt.resource(rows, name="customers", write_disposition=disposition(number), **hints)
         for number, rows in enumerate(loads, start=1)
     ]
 

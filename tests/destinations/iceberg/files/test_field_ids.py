@@ -10,6 +10,7 @@ import dlt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from destinations.iceberg.conftest import canonical
 from dlt.destinations.adapters import iceberg_adapter, iceberg_partition
 from pyiceberg.io.pyarrow import pyarrow_to_schema
 from pyiceberg.schema import index_by_name
@@ -17,7 +18,6 @@ from pyiceberg.types import StringType
 
 from floe_ingestion_defs.destinations import Finding, StagedTable
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import read_data_file
-from destinations.iceberg.conftest import canonical
 
 if TYPE_CHECKING:
     from destinations.iceberg.conftest import Lake

@@ -154,7 +154,7 @@ def test_columns_of_another_shape_get_no_ids(tmp_path: Path, schema: Schema) -> 
 def test_a_signed_footer_is_not_changed(tmp_path: Path) -> None:
     """Its signature would not be valid any more."""
 
-    class Kms(pe.KmsClient):
+    class Kms(pe.KmsClient):  # type: ignore[misc]
         def __init__(self, _: object) -> None:
             super().__init__()
 

@@ -17,9 +17,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import (
 )
 
 if TYPE_CHECKING:
-    from pyiceberg.types import IcebergType
-
     from destinations.iceberg.conftest import Lake
+    from pyiceberg.types import IcebergType
 
 
 def column(values: list[Any], arrow_type: pa.DataType) -> pa.Table:

@@ -178,7 +178,7 @@ def test_an_arrow_type_comes_back_equal(lake: Lake, kind: str, sort: bool) -> No
     assert lake.arrow("t").num_rows == 2 * len(array)
 
 
-NESTED = {
+NESTED: dict[str, tuple[list[Any], pa.DataType]] = {
     "struct": ([{"a": 1, "b": {"c": "x"}}, None], pa.struct([("a", pa.int64()), ("b", pa.struct([("c", pa.string())]))])),
     "list": ([[1, 2], [], None], pa.list_(pa.int64())),
     "large list": ([[1, 2], [], None], pa.large_list(pa.int64())),

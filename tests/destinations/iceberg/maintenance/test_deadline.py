@@ -57,7 +57,11 @@ def sleeper(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Sleeper:
 
 def test_a_publisher_that_slept_writes_its_files_again(lake: Lake, sleeper: Sleeper) -> None:
     """What it rewrote, its manifests and its manifest list were swept meanwhile."""
-    arguments = {"table_name": "orders", "primary_key": "id", "write_disposition": "merge"}
+    arguments: dict[str, Any] = {
+        "table_name": "orders",
+        "primary_key": "id",
+        "write_disposition": "merge",
+    }
     lake.load([{"id": 1, "n": 1}, {"id": 2, "n": 1}], **arguments)
     sleeper.after(publish, "add_snapshot")
     lake.load([{"id": 2, "n": 2}], **arguments)
