@@ -18,7 +18,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import Or
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
-    from tests.destinations.iceberg.conftest import Lake
+    from destinations.iceberg.conftest import Lake
 
 
 @pytest.fixture(autouse=True)
