@@ -200,7 +200,10 @@ TYPES = {
     "arrow_types": Case("Arrow's types", [load([ARROW])], {"": ARROW_ROWS}),
 }
 
-NOTED = [{"id": 20, "label": "x", "note": "added"}, {"id": 21, "label": None, "note": None}]
+NOTED: list[dict[str, Any]] = [
+    {"id": 20, "label": "x", "note": "added"},
+    {"id": 21, "label": None, "note": None},
+]
 
 
 def sized(kind: pa.DataType, share: pa.DataType, amount: pa.DataType, first: int) -> pa.Table:

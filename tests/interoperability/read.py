@@ -26,7 +26,7 @@ def read_with_pyiceberg(table: Table) -> Rows:
     return rows
 
 
-def read_with_polars(table: Table, reader: str) -> Rows:
+def read_with_polars(table: Table, reader: Any) -> Rows:
     import polars
 
     frame = polars.scan_iceberg(table["metadata"], reader_override=reader)
@@ -36,7 +36,8 @@ def read_with_polars(table: Table, reader: str) -> Rows:
 def read_with_daft(table: Table) -> Rows:
     import daft
 
-    return daft.read_iceberg(pyiceberg_table(table)).to_arrow().to_pylist()
+    rows: Rows = daft.read_iceberg(pyiceberg_table(table)).to_arrow().to_pylist()
+    return rows
 
 
 def duckdb_reader() -> Callable[[Table], Rows]:
@@ -50,7 +51,8 @@ def duckdb_reader() -> Callable[[Table], Rows]:
 
     def read(table: Table) -> Rows:
         scan = f"select * from iceberg_scan('{table['metadata']}')"
-        return connection.sql(scan).to_arrow_table().to_pylist()
+        rows: Rows = connection.sql(scan).to_arrow_table().to_pylist()
+        return rows
 
     return read
 

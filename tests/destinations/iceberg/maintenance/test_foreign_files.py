@@ -16,9 +16,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.maintenance import orphans
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import Orphan
 
 if TYPE_CHECKING:
-    from pyiceberg.table import Table
-
     from destinations.iceberg.conftest import Lake
+    from pyiceberg.table import Table
 
 
 @pytest.fixture(autouse=True)
