@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from dlt.common.exceptions import MissingDependencyException
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from interoperability.engines import duckdb as duckdb_packages
 
 from floe_ingestion_defs.destinations import iceberg
 
@@ -127,7 +128,6 @@ def test_duckdb_reads_the_rows(lake: Lake) -> None:
 
 # DuckDB's Iceberg extension comes as a package for 1.5.5, and for none of the versions that the
 # extra `duckdb` has pinned, so it gets an environment of its own.
-DUCKDB = "1.5.5"
 READ_BY_DUCKDB = """
 import sys
 import duckdb
@@ -144,22 +144,9 @@ for metadata, target in zip(sys.argv[2::2], sys.argv[3::2]):
 """
 
 
-@pytest.fixture(scope="module")
-def duckdb_with_extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of packages: a DuckDB that reads Iceberg by itself."""
-    folder = tmp_path_factory.mktemp("duckdb")
-    names = ["extensions", "extension-avro", "extension-httpfs", "extension-iceberg"]
-    packages = [f"duckdb=={DUCKDB}", *(f"duckdb-{name}=={DUCKDB}" for name in names)]
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--no-deps", "--target", folder, *packages], check=True)
-    return folder
-
-
 @pytest.mark.all_cases
 @pytest.mark.usefixtures("orders")
-def test_duckdb_s_own_iceberg_reader_reads_the_rows(
-    lake: Lake, duckdb_with_extension: Path, tmp_path: Path
-) -> None:
+def test_duckdb_s_own_iceberg_reader_reads_the_rows(lake: Lake, tmp_path: Path) -> None:
     """Merged tables, and dlt's own files: with a column added, one widened, and partitioned."""
     small = pa.table({"id": pa.array([1, 2], pa.int32()), "v": ["a", None]})
     large = pa.table({"id": pa.array([3, 2**40], pa.int64()), "w": [0.5, None]})
@@ -168,7 +155,7 @@ def test_duckdb_s_own_iceberg_reader_reads_the_rows(
     names = ["orders", "appended", "_dlt_loads"]
     tables = [(lake.table(n).metadata_location, str(tmp_path / f"{n}.parquet")) for n in names]
     reader = [sys.executable, "-c", READ_BY_DUCKDB, str(tmp_path / "extensions")]
-    environment = {**os.environ, "PYTHONPATH": str(duckdb_with_extension)}
+    environment = {**os.environ, "PYTHONPATH": str(*duckdb_packages())}
     subprocess.run([*reader, *(part for t in tables for part in t)], check=True, env=environment)
     back = {name: pq.read_table(t[1]).to_pylist() for name, t in zip(names, tables, strict=True)}
     assert plain(back["orders"]) == ROWS
