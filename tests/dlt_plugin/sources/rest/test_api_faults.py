@@ -16,6 +16,8 @@ from floe_ingestion_defs.dlt_plugin import (
     SourceReadError,
 )
 
+pytestmark = pytest.mark.slow
+
 Source = dict[str, Any]
 Load = Callable[..., LoadResult]
 Rows = Callable[[str], list[dict[str, Any]]]
