@@ -79,6 +79,7 @@ def test_a_server_that_asks_to_wait_is_waited_for(
     assert time.monotonic() - began >= 2
 
 
+@pytest.mark.slow
 def test_a_catalog_that_is_locked_for_a_while_is_waited_for_and_loaded_once(
     files: Source, landing: Path, run: Callable[..., LoadResult], home: Path, rows: Rows
 ) -> None:

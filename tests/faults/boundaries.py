@@ -70,7 +70,7 @@ def _around(
 
 
 def _halfway_through_uploads(reach: Callable[[str], None]) -> None:
-    original = vars(stage)["upload"]
+    original: Callable[..., int] = vars(stage)["upload"]
 
     def upload(io: Any, local: Path, path: str, *footer: Any) -> int:
         half = local.read_bytes()[: local.stat().st_size // 2]

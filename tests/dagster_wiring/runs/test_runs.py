@@ -155,6 +155,7 @@ with dg.DagsterInstance.ephemeral() as instance:
 """
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_source_at_the_same_time_load_every_row_once(
     shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:

@@ -229,6 +229,7 @@ KEYS: dict[str, list[Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("composite", [False, True], ids=["single", "composite"])
 def test_a_key_of_any_type_finds_its_row(lake: Lake, composite: bool) -> None:
     """However its column's statistics are cut, a file that holds the key is read."""
