@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LoadLog
     from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
     from floe_ingestion_defs.destinations.impl.iceberg.maintenance.release import release_blocked
-    from floe_ingestion_defs.destinations.impl.iceberg.publish import recover
     from floe_ingestion_defs.destinations.impl.iceberg.reading import (
         column_bounds,
         count_window_rows,
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
         read_columns,
         summary_count,
     )
+    from floe_ingestion_defs.destinations.impl.iceberg.recover import recover
     from floe_ingestion_defs.destinations.impl.iceberg.window import iceberg_window
 
 _IMPLEMENTATION = "floe_ingestion_defs.destinations.impl.iceberg"
@@ -87,7 +87,7 @@ _HOMES = {
     "open_catalog": f"{_IMPLEMENTATION}.catalog.open_catalog",
     "open_destination_catalog": f"{_IMPLEMENTATION}.catalog.open_catalog",
     "read_columns": f"{_IMPLEMENTATION}.reading",
-    "recover": f"{_IMPLEMENTATION}.publish",
+    "recover": f"{_IMPLEMENTATION}.recover",
     "release_blocked": f"{_IMPLEMENTATION}.maintenance.release",
     "remove_orphans": f"{_IMPLEMENTATION}.maintenance.orphans",
     "summary_count": f"{_IMPLEMENTATION}.reading",

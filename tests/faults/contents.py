@@ -15,9 +15,8 @@ from faults.loads import PIPELINE, run_again
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import decode_document
-from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
+from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
-from floe_ingestion_defs.destinations.impl.iceberg.publish import mark_of
 
 Row = dict[str, Any]
 
@@ -71,7 +70,7 @@ def read_contents(namespace: str) -> Contents:
         cursors=_cursors(view),
         load_uids=[load.load_uid for load in loads],
         settled=all(
-            mark_of(dataset.load_table(intent.table), view.uuid) >= load.seq
+            watermark_of(dataset.load_table(intent.table), view.uuid) >= load.seq
             for load in loads
             for intent in load.intent.tables
             if intent.files

@@ -8,9 +8,9 @@ migrate schemas, truncate and drop, change nothing here: the package says it all
 from __future__ import annotations
 
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from uuid import uuid4
 
 import dlt
 import pyarrow.parquet as pq
@@ -29,7 +29,6 @@ from dlt.common.storages import LoadStorage, LoadStorageConfiguration
 from dlt.common.storages.load_package import (
     LoadPackageStateInjectableContext,
     ParsedLoadJobFileName,
-    commit_load_package_state,
     destination_state,
 )
 from dlt.common.versioned_state import json_decode_state
@@ -49,9 +48,10 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     InvalidHint,
     LoadRefused,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.load import open_dataset, run_load
-from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import decode_document
+from floe_ingestion_defs.destinations.impl.iceberg.load import run_load
+from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import newest_document
 from floe_ingestion_defs.destinations.impl.iceberg.package import Package
+from floe_ingestion_defs.destinations.impl.iceberg.recover import open_dataset
 from floe_ingestion_defs.destinations.impl.iceberg.window import declared_windows
 
 if TYPE_CHECKING:
@@ -69,8 +69,6 @@ if TYPE_CHECKING:
     )
     from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
     from floe_ingestion_defs.destinations.impl.iceberg.sql_client import IcebergSqlClient
-
-UID_KEY = "load_uid"
 
 
 class CheckParquetFile(RunnableLoadJob):
@@ -199,34 +197,35 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
 
     def _run_load(self, packages: PackageStorage, load_id: str) -> None:
         _refuse_several_schemas(packages)
-        remembered = destination_state()
-        if UID_KEY not in remembered:
-            remembered[UID_KEY] = uuid4().hex
-            commit_load_package_state()
         audits = list(self.config.audits)
         if self.config.replace_min_share is not None:
             audits.append(ReplaceGuard(self.config.replace_min_share))
-        package = self._package(packages, load_id, remembered[UID_KEY])
+        package = self._package(packages, load_id)
         run_load(self.dataset, package, audits, self.config.around_phase)
 
-    def _package(self, packages: PackageStorage, load_id: str, load_uid: str) -> Package:
+    def _package(self, packages: PackageStorage, load_id: str) -> Package:
         state = packages.get_load_package_state(load_id)
         jobs: dict[str, list[Path]] = {}
         folder = packages.get_job_state_folder_path(load_id, "completed_jobs")
+        identity = [load_id, self.schema.name]
         for job in sorted(packages.storage.list_folder_files(folder)):
-            table = ParsedLoadJobFileName.parse(job).table_name
-            jobs.setdefault(table, []).append(Path(packages.storage.make_full_path(job)))
+            parsed = ParsedLoadJobFileName.parse(job)
+            identity += [parsed.table_name, parsed.file_id]
+            path = Path(packages.storage.make_full_path(job))
+            jobs.setdefault(parsed.table_name, []).append(path)
         state_before: dict[str, Any] = {}
         if packages.can_restore_pipeline_state(load_id):
             blob, _ = packages.load_pipeline_state(load_id)
             state_before = json_decode_state(blob) if blob else {}
         document = state.get("pipeline_state")
+        pipeline = document["pipeline_name"] if document else dlt.current.pipeline().pipeline_name
+        # dlt gives each file of a package a random id when it extracts or normalizes it, so copies
+        # of one package, as a pod and its successor may have, are one load.
+        load_uid = sha256("\n".join([pipeline, *identity]).encode()).hexdigest()[:32]
         return Package(
             load_id=load_id,
             load_uid=load_uid,
-            pipeline_name=(
-                document["pipeline_name"] if document else dlt.current.pipeline().pipeline_name
-            ),
+            pipeline_name=pipeline,
             created_at=state["created_at"],
             schema=self.schema,
             capabilities=self.capabilities,
@@ -248,11 +247,9 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
         Raises:
             DestinationUndefinedEntity: Nothing was ever loaded into the dataset.
         """
-        newest = self._open().newest_state(pipeline_name)
-        if newest is None or newest.state is None:
-            return None
-        document = {**decode_document(newest.state), "_dlt_load_id": newest.load_id}
-        return StateInfo(**cast("dict[str, Any]", document))
+        view = self._open(pipeline_name)
+        document = newest_document(self.dataset, view, pipeline_name)
+        return None if document is None else StateInfo(**cast("dict[str, Any]", document))
 
     def get_stored_schema(self, schema_name: str | None = None) -> StorageSchemaInfo | None:
         """The newest schema of that name, or of any; None if there is none."""
@@ -273,8 +270,8 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
             return None
         return StorageSchemaInfo.from_normalized_mapping(rows[0], self.schema.naming)
 
-    def _open(self) -> LogView:
-        view = open_dataset(self.dataset)
+    def _open(self, pipeline_name: str | None = None) -> LogView:
+        view = open_dataset(self.dataset, pipeline_name)
         if view is None:
             msg = f"dataset {self.dataset.name}"
             raise DestinationUndefinedEntity(msg)

@@ -8,13 +8,25 @@ again on a fresh read can never apply it twice.
 from __future__ import annotations
 
 import random
-import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+from uuid import UUID
 
 from pyiceberg.table import CreateTableTransaction, Table, TableProperties, Transaction
+from tenacity import (
+    RetryCallState,
+    RetryError,
+    Retrying,
+    retry_all,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    retry_if_result,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import table_of
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.table_location import (
@@ -24,6 +36,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.deadline import Since
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     CommitConflict,
     CommitContention,
+    LocationInUse,
     ReadTooLongAgo,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.files.names import commit_uuid
@@ -42,8 +55,8 @@ T = TypeVar("T")
 ENGINE_NAME = "floe-ingestion"
 _DISTRIBUTION = "floe-ingestion-defs"
 COMMIT_DEADLINE_SECONDS = 120.0
-# A catalog whose answers are lost this often is given up on: it is gone rather than unlucky.
-_MOST_UNKNOWN_OUTCOMES = 3
+# A catalog whose answers are lost this often in a commit is down, and not just unlucky.
+_MOST_UNKNOWN_OUTCOMES = 4
 
 
 class CommitOutcomeUnknown(Exception):
@@ -141,10 +154,11 @@ def load_table(catalog: Catalog, identifier: tuple[str, ...]) -> Table | None:
     )
 
 
-class _Remembering(Transaction):
-    """A transaction that applies its updates to the table's metadata once, and not at each look.
+class _AssertedTransaction(Transaction):
+    """A transaction that applies its updates once, and whose snapshots are never in the past.
 
-    pyiceberg looks some thirty times in a commit, a third of the time that one takes.
+    pyiceberg 0.12 applies all updates anew at each look at the metadata, some thirty times in a
+    commit, a third of the time that one takes.
     """
 
     _applied: tuple[object, TableMetadata] | None = None
@@ -155,13 +169,31 @@ class _Remembering(Transaction):
             self._applied = (self._updates, super().table_metadata)
         return self._applied[1]
 
+    def _apply(self, updates: tuple[TableUpdate, ...], *arguments: Any, **keywords: Any) -> Any:
+        timed = tuple(self._in_order(update) for update in updates)
+        return super()._apply(timed, *arguments, **keywords)
+
+    def _in_order(self, update: TableUpdate) -> TableUpdate:
+        """Return the update with a snapshot that is not older than the last one.
+
+        Iceberg Java rejects a table whose snapshot log is out of order by more than a minute, and a
+        worker's clock can be behind by more than that.
+        """
+        from pyiceberg.table.update import AddSnapshotUpdate
+
+        newest = self.table_metadata.last_updated_ms
+        if not isinstance(update, AddSnapshotUpdate) or update.snapshot.timestamp_ms >= newest:
+            return update
+        snapshot = update.snapshot.model_copy(update={"timestamp_ms": newest})
+        return AddSnapshotUpdate(snapshot=snapshot)
+
 
 class _AssertedTable(Table):
     def transaction(self) -> Transaction:
-        return _Remembering(self)
+        return _AssertedTransaction(self)
 
 
-class _AssertedCreation(_Remembering, CreateTableTransaction):
+class _AssertedCreation(_AssertedTransaction, CreateTableTransaction):
     """The creation of a table, with the outcomes of any other commit here."""
 
     def __init__(self, table: StagedTable) -> None:
@@ -182,7 +214,7 @@ class _AssertedCreation(_Remembering, CreateTableTransaction):
 
 
 def create_table_transaction(
-    catalog: Catalog, identifier: tuple[str, ...], **arguments: Any
+    catalog: Catalog, identifier: tuple[str, ...], table_uuid: str | None = None, **arguments: Any
 ) -> CreateTableTransaction:
     """Return a transaction that creates a table, or conflicts with another writer's creation.
 
@@ -191,10 +223,23 @@ def create_table_transaction(
     Args:
         catalog: The catalog.
         identifier: The table's identifier.
+        table_uuid: The uuid of the table, None for a new one. A REST catalog may give another.
         arguments: As for pyiceberg's `Catalog.create_table_transaction`.
+
+    Raises:
+        CommitConflict: Another process has just created the table.
+        LocationInUse: The catalog accepts no location for it that is free.
     """
-    transaction = stage_creation(catalog, identifier, **arguments)
-    return _AssertedCreation(cast("StagedTable", table_of(transaction)))
+    try:
+        staged = stage_creation(catalog, identifier, **arguments)._table
+    except LocationInUse as in_use:
+        # The files are those of the table that another process has just created.
+        if catalog.table_exists(identifier):
+            raise CommitConflict(str(in_use)) from in_use
+        raise
+    if table_uuid is not None:
+        staged.metadata = staged.metadata.model_copy(update={"table_uuid": UUID(table_uuid)})
+    return _AssertedCreation(cast("StagedTable", staged))
 
 
 def add_snapshot(
@@ -202,14 +247,17 @@ def add_snapshot(
     added: Iterable[DataFile],
     removed: Iterable[DataFile] = (),
     summary: Mapping[str, str] | None = None,
-) -> None:
-    """Adds to the transaction one snapshot in which data files come and go.
+) -> int:
+    """Add to the transaction one snapshot in which data files are added and removed.
 
     Args:
         transaction: Of a table, or of its creation.
-        added: The files that come.
-        removed: The files that go.
-        summary: What the snapshot's summary says besides the engine.
+        added: The files to add.
+        removed: The files to remove.
+        summary: Further entries of the snapshot's summary, besides the engine.
+
+    Returns:
+        The snapshot's id.
     """
     removed = list(removed)
     update = transaction.update_snapshot(snapshot_properties={**_engine(), **(summary or {})})
@@ -222,6 +270,7 @@ def add_snapshot(
             snapshot.delete_data_file(data_file)
         for data_file in added:
             snapshot.append_data_file(data_file)
+    return int(snapshot.snapshot_id)
 
 
 @cache
@@ -242,63 +291,87 @@ def head_of(table: Table) -> int | None:
 def commit_certainly(
     what: str, attempt: Callable[[], T], deadline_seconds: float = COMMIT_DEADLINE_SECONDS
 ) -> T:
-    """Attempts a commit until it is known to be there.
+    """Attempt a commit until it is known to be applied.
 
     Args:
         what: What is being committed, for the error.
-        attempt: Reads, returns if the commit is there already, and else makes it on what it read.
+        attempt: Reads, returns if the commit is applied already, and else makes it on what it read.
             That is what settles an unknown outcome too.
         deadline_seconds: No attempt starts later than this many seconds after the first.
 
     Raises:
         CommitContention: Other writers won every attempt within the time.
-        Exception: What the catalog raised, where time and again it did not say what became of it.
+        Exception: What the catalog raised, where it did not say time and again what became of the
+            commit.
     """
     try:
         return _commit_certainly(what, attempt, deadline_seconds)
     except ReadTooLongAgo:
         # The time that a process was suspended is not time in which other writers won.
         return _commit_certainly(what, attempt, deadline_seconds)
+    except CommitConflict as conflict:
+        raise CommitContention(
+            f"{what} met other writers in each attempt within {deadline_seconds:.0f} seconds. Run "
+            "it again, or run fewer writers at once."
+        ) from conflict
+    except CommitOutcomeUnknown as error:
+        raise error.cause from error
 
 
 def _commit_certainly(what: str, attempt: Callable[[], T], deadline_seconds: float) -> T:
-    unknown = 0
-    for _ in attempts(what, deadline_seconds):
-        try:
-            return attempt()
-        except ReadTooLongAgo:
-            raise
-        except CommitConflict:
-            continue
-        except CommitOutcomeUnknown as error:
-            unknown += 1
-            if unknown == _MOST_UNKNOWN_OUTCOMES:
-                raise error.cause from error
-    msg = "unreachable"
-    raise AssertionError(msg)
+    patience = _Patience(deadline_seconds)
+    is_retried = retry_if_exception_type((CommitConflict, CommitOutcomeUnknown))
+    is_too_late = retry_if_not_exception_type(ReadTooLongAgo)
+    retrying = Retrying(
+        retry=retry_all(is_retried, is_too_late),
+        stop=patience.stop,
+        wait=patience.wait,
+        reraise=True,
+    )
+    return retrying(attempt)
 
 
-def attempts(what: str, deadline_seconds: float = COMMIT_DEADLINE_SECONDS) -> Iterator[int]:
-    """Numbers the attempts at a contended commit, waiting with jitter between them.
+class _Patience:
+    """How long to wait between the attempts at one commit, and when to give up."""
+
+    def __init__(self, deadline_seconds: float) -> None:
+        self._deadline_seconds = deadline_seconds
+        self._unknown_outcomes = 0
+
+    def wait(self, state: RetryCallState) -> float:
+        """Return the seconds to wait before the next attempt."""
+        if state.outcome and isinstance(state.outcome.exception(), CommitOutcomeUnknown):
+            # A server in trouble needs seconds to recover: 0.25, 1, 4.
+            self._unknown_outcomes += 1
+            return 0.25 * 4.0 ** (self._unknown_outcomes - 1)
+        # Full jitter. A conflict means that another writer made progress, so the wait grows slowly:
+        # doubled, it left the last of 8 writers asleep for as long as all the others took together.
+        longest = min(0.02 * 1.6 ** (state.attempt_number - 1), 1.0)
+        return random.uniform(0, longest)  # noqa: S311
+
+    def stop(self, state: RetryCallState) -> bool:
+        """Return whether to give up."""
+        elapsed = state.seconds_since_start or 0.0
+        return self._unknown_outcomes >= _MOST_UNKNOWN_OUTCOMES or elapsed > self._deadline_seconds
+
+
+def read_until_found(what: str, read: Callable[[], T | None], deadline_seconds: float) -> T:
+    """Read until something is there, with growing waits.
 
     Args:
-        what: What is being committed, for the error.
+        what: What is being read, for the error.
+        read: Returns None as long as it is not there.
         deadline_seconds: No attempt starts later than this many seconds after the first.
 
     Raises:
-        CommitContention: The time is up.
+        CommitContention: It is still not there.
     """
-    started = time.monotonic()
-    attempt = 0
-    while True:
-        yield attempt
-        if time.monotonic() - started > deadline_seconds:
-            msg = (
-                f"{what} met other writers in each of {attempt + 1} attempts within "
-                f"{deadline_seconds:.0f} seconds. Run it again, or run fewer writers at once."
-            )
-            raise CommitContention(msg)
-        # Full jitter. A conflict means that somebody got on, so the wait grows slowly: doubled, it
-        # left the last of 8 writers asleep for as long as all the others took together.
-        time.sleep(random.uniform(0, min(0.02 * 1.6**attempt, 1.0)))  # noqa: S311
-        attempt += 1
+    absent = retry_if_result(lambda found: found is None)
+    wait = wait_random_exponential(multiplier=0.02, max=1)
+    try:
+        found = Retrying(retry=absent, stop=stop_after_delay(deadline_seconds), wait=wait)(read)
+    except RetryError as error:
+        raise CommitContention(
+            f"{what} did not succeed within {deadline_seconds:.0f} seconds. Run it again."
+        ) from error
+    return cast("T", found)

@@ -10,7 +10,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import (
     admits_leading_underscores,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.commits import load_table
-from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LOADS_TABLE, LoadLog
+from floe_ingestion_defs.destinations.impl.iceberg.log.format import LOADS_TABLE
+from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LoadLog
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -52,6 +53,12 @@ class Dataset:
     def qualified(self, table: str) -> str:
         """The table's name as people write it: `namespace.table`."""
         return f"{self.name}.{table}"
+
+    def tables(self) -> dict[str, Table]:
+        """Return every table of the namespace by its name, the log included."""
+        names = [name for *_, name in self.catalog.list_tables(self.namespace)]
+        loaded = ((name, load_table(self.catalog, (*self.namespace, name))) for name in names)
+        return {name: table for name, table in loaded if table is not None}
 
     def load_table(self, table: str) -> Table | None:
         """The table as it is now, None where there is none."""

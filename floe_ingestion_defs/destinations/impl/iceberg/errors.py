@@ -42,7 +42,7 @@ class Finding:
 
 
 class CommitConflict(Exception):
-    """Somebody else committed first: nothing of this commit is in the table. Read again."""
+    """Another writer committed first; nothing was applied. Reload and recompute."""
 
 
 class ReadTooLongAgo(CommitConflict):
@@ -74,6 +74,46 @@ class StateConflict(DestinationTransientException, LoadRefused):
 
     Nothing of the load is visible. The rows must be extracted again, from the newer cursor.
     """
+
+
+class UnknownLogFormat(DestinationTransientException):
+    """A newer release wrote the log, and this one cannot read it; nothing was touched.
+
+    Transient, because the process that runs after the upgrade succeeds.
+
+    Attributes:
+        log: The log's name.
+        version: The version of the row's format.
+        release: The release that wrote the row.
+    """
+
+    def __init__(self, log: str, version: int, release: str, known: int) -> None:
+        self.log = log
+        self.version = version
+        self.release = release
+        super().__init__(
+            f"`{log}` has a row in format {version}, which {release} wrote; this release reads "
+            f"formats up to {known}. Upgrade this process to {release} or newer. Nothing was "
+            "changed."
+        )
+
+
+class LogBehindTables(DestinationTerminalException, LoadRefused):
+    """The log lost rows of committed loads, by a rollback or a deletion; nothing was loaded.
+
+    Cursors would resume where the log ends, and rows would be loaded twice.
+    """
+
+
+class LogReplaced(DestinationTransientException, LoadRefused):
+    """The dataset's log was dropped, or replaced by another, while a load was under way.
+
+    Transient: the next run extracts from the state that is there now.
+    """
+
+
+class ForeignLog(DestinationTerminalException, LoadRefused):
+    """A table was published from another log, so what it holds is not known; nothing was loaded."""
 
 
 class LoadExpired(DestinationTransientException):
@@ -140,6 +180,10 @@ class UnpublishableRows(DestinationTerminalException):
 
 class TableBlocked(DestinationTerminalException):
     """A committed load cannot be published to a table that was changed since its audit."""
+
+
+class TableStillBlocked(DestinationTerminalException, LoadRefused):
+    """An earlier load still cannot be published to a table of this load; nothing was loaded."""
 
 
 class FailedJobs(DestinationTerminalException):

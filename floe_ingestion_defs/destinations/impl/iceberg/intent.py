@@ -101,8 +101,11 @@ class TableIntent(_Record):
     table: str
     disposition: Disposition
     files: tuple[StagedFile, ...] = ()
-    iceberg_schema: str
-    """The Iceberg schema that the staged files have: columns to add, types to widen to."""
+    iceberg_schema: str = ""
+    """The Iceberg schema that the staged files have: columns to add, types to widen to. Empty, like
+    all else that staging finds out, in a plan."""
+    table_uuid: str | None = None
+    """The table that the intent belongs to: the one it was staged on, or the one it creates."""
     location: str | None = None
     """Where a table that does not exist yet is to be created; its files are there already."""
     layout: Layout = Layout()
@@ -121,6 +124,16 @@ class TableIntent(_Record):
     """The table's rows and columns go before the load's come."""
 
     @property
+    def creates(self) -> bool:
+        """Whether the load creates the table where there is none, and does not delete only."""
+        return self.location is not None or (self.table_uuid is None and bool(self.files))
+
+    @property
+    def tree(self) -> str:
+        """The root of the tables that are published together: a merge's nested ones and it."""
+        return self.nesting.root if self.nesting else self.table
+
+    @property
     def starts_empty(self) -> bool:
         """Whether nothing of what the table holds now remains."""
         return self.drop or self.truncate or self.disposition == "replace"
@@ -131,16 +144,23 @@ class TableIntent(_Record):
         return sum(file.rows for file in self.files)
 
 
+class Release(_Record):
+    """A load that was given up for a table, since it cannot be published to it."""
+
+    seq: int
+    table: str
+
+
 class LoadIntent(_Record):
     """What one load does to all of its tables."""
 
-    version: Literal[1] = 1
     tables: tuple[TableIntent, ...] = ()
+    releases: tuple[Release, ...] = ()
+    """The loads whose rows this one moves to quarantine tables."""
 
     def root_of(self, intent: TableIntent) -> TableIntent:
         """The intent for the root of a nested table; a load that touches one touches the other."""
-        root = intent.nesting.root if intent.nesting else intent.table
-        return next(table for table in self.tables if table.table == root)
+        return next(table for table in self.tables if table.table == intent.tree)
 
     def in_publishing_order(self) -> list[TableIntent]:
         """Nested tables before the root whose rows decide what is deleted from them."""

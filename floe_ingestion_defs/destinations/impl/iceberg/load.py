@@ -7,36 +7,39 @@ nothing that it did can be seen by anybody; from then on everything will be, who
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME as STATE_TABLE
 
+from floe_ingestion_defs.destinations.impl.iceberg.admission import (
+    require_own_tables,
+    require_same_log,
+    require_unblocked,
+    require_whole_log,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit, StagedTable, audit
-from floe_ingestion_defs.destinations.impl.iceberg.commits import (
-    commit_certainly,
-)
+from floe_ingestion_defs.destinations.impl.iceberg.commits import commit_certainly
 from floe_ingestion_defs.destinations.impl.iceberg.deadline import COMMIT_WITHIN_SECONDS, Since
-from floe_ingestion_defs.destinations.impl.iceberg.errors import (
-    LoadExpired,
-    TableBlocked,
-)
-from floe_ingestion_defs.destinations.impl.iceberg.intent import (
-    LoadIntent,
-)
+from floe_ingestion_defs.destinations.impl.iceberg.errors import LoadExpired, TableBlocked
+from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
 from floe_ingestion_defs.destinations.impl.iceberg.log.compaction import compact_states
+from floe_ingestion_defs.destinations.impl.iceberg.log.format import Load
 from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import (
-    decode_document,
     encode_document,
+    newest_document,
     rebase_state,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.log.view import Load
+from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
+from floe_ingestion_defs.destinations.impl.iceberg.package import AroundPhase, Package
+from floe_ingestion_defs.destinations.impl.iceberg.plan import plan_load
 from floe_ingestion_defs.destinations.impl.iceberg.publish import (
+    DETERMINISTIC_ERRORS,
     ensure_fits,
     publish,
-    recover,
-    settled_through,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.recover import RELEASE_COMMAND, record
 from floe_ingestion_defs.destinations.impl.iceberg.stage import stage
 
 if TYPE_CHECKING:
@@ -73,8 +76,12 @@ def run_load(
     view = dataset.log.read_or_create()
     load = view.find(package.load_uid)
     if load is None:
+        plans = plan_load(package)
+        require_whole_log(dataset, view)
+        require_unblocked(dataset, plans, view)
         with around_phase("stage"):
-            staged = stage(dataset, package, view)
+            staged = stage(dataset, package, plans, view)
+            require_own_tables(view, staged)
         with around_phase("audit"):
             audit(dataset, staged, audits)
         with around_phase("commit"):
@@ -109,11 +116,12 @@ def commit(
             rows do not fit.
         LoadExpired: Too much time has passed since staging began.
     """
-    fitted_through = view.last_seq
+    log_uuid, fitted_through = view.uuid, view.last_seq
 
     def attempt() -> tuple[Load, LogView]:
         nonlocal view, fitted_through
         view = dataset.log.read_or_create(view)
+        require_same_log(dataset, view, log_uuid)
         if done := view.find(package.load_uid):
             return done, view
         if started.is_too_long:
@@ -124,7 +132,7 @@ def commit(
             raise LoadExpired(msg)
         _refuse_what_no_longer_fits(dataset, staged, view, fitted_through)
         fitted_through = view.last_seq
-        load = _next_load(package, staged, view)
+        load = _next_load(dataset, package, staged, view)
         return load, dataset.log.append(view, load)
 
     return commit_certainly(f"Committing load {package.load_id} to {dataset.name}", attempt)
@@ -149,17 +157,19 @@ def _refuse_what_no_longer_fits(
             ensure_fits(dataset, view.unsettled(), own)
 
 
-def _next_load(package: Package, staged: Sequence[StagedTable], view: LogView) -> Load:
+def _next_load(
+    dataset: Dataset, package: Package, staged: Sequence[StagedTable], view: LogView
+) -> Load:
     state = package.state
     if state is not None:
-        newest = view.newest_state(package.pipeline_name)
-        newest_document = decode_document(newest.state) if newest and newest.state else None
-        state = rebase_state(state, package.state_before, newest_document)
+        newest = newest_document(dataset, view, package.pipeline_name)
+        state = rebase_state(state, package.state_before, newest)
     version_table = package.schema.version_table_name
     tables = [table.intent for table in staged]
     if view.knows_schema(package.schema.stored_version_hash):
         # A load that was committed meanwhile brought the same schema.
         tables = [intent for intent in tables if intent.table != version_table]
+    watermarks = [watermark_of(table.current, view.uuid) for table in staged]
     return Load(
         load_id=package.load_id,
         load_uid=package.load_uid,
@@ -169,13 +179,14 @@ def _next_load(package: Package, staged: Sequence[StagedTable], view: LogView) -
         intent=LoadIntent(tables=tuple(tables)),
         state=encode_document(state) if state else None,
         state_version=state["version"] if state else None,
-        seq=view.last_seq + 1,
+        # A log that was rolled back, or restored, may be behind what its tables have seen.
+        seq=1 + max([view.last_seq, view.settled_seq, *watermarks]),
         settled_seq=view.settled_seq,
     )
 
 
 def publish_own(dataset: Dataset, load: Load, view: LogView) -> None:
-    """Publishes the load's tables, each through every earlier load first.
+    """Publish the load's tables, each through every earlier load first.
 
     Args:
         dataset: The dataset.
@@ -184,41 +195,31 @@ def publish_own(dataset: Dataset, load: Load, view: LogView) -> None:
 
     Raises:
         TableBlocked: A table was changed incompatibly since the audit; the others are published.
+        Exception: What kept a table from being published and may not the next time.
     """
-    earlier = [other for other in view.unsettled() if other.seq <= load.seq]
-    tables = {intent.table for intent in load.intent.tables}
-    blocked = publish(dataset, view.uuid, earlier, tables)
-    if blocked:
-        raise TableBlocked(
-            f"Load {load.load_id} is committed, and cannot be published to "
-            + "; ".join(f"`{dataset.qualified(t)}`: {error}" for t, error in blocked.items())
-        )
-    view = dataset.log.read_or_create(view)
-    _record_settled(dataset, load, view)
+    loads = [other for other in view.pending() if other.seq <= load.seq]
+    trees = {intent.tree for intent in load.intent.tables}
+    failed = publish(dataset, view.uuid, loads, trees)
+    known, view = view, dataset.log.read_or_create(view)
+    require_same_log(dataset, view, known.uuid)
+    if failed:
+        record(dataset, view, failed)
+        _raise(dataset, load, failed)
+    # Of loads that overlap the last one records for all, so that they do not contend for the log
+    # once more each; where there is always another one, every few loads one does.
+    freed = view.blocked.keys() & trees
+    record(dataset, view, {}, freed, published={load.seq}, at_least=RECORD_SETTLED_AFTER)
     dataset.log.compact_if_due(view)
-    if STATE_TABLE in tables:
+    if any(intent.table == STATE_TABLE for intent in load.intent.tables):
         compact_states(dataset.catalog, dataset.identifier(STATE_TABLE))
 
 
-def _record_settled(dataset: Dataset, load: Load, view: LogView) -> None:
-    """Records what is published by now, unless another load is about to.
-
-    Of loads that overlap the last one records for all, so that they do not contend for the log
-    once more each; where there is always another one, every few loads one does.
-    """
-    settled = settled_through(dataset, view, published={load.seq})
-    gained = settled - view.settled_seq
-    if gained and (settled == view.last_seq or gained >= RECORD_SETTLED_AFTER):
-        dataset.log.record_settled(view, settled)
-
-
-def open_dataset(dataset: Dataset) -> LogView | None:
-    """Opens a dataset: publishes whatever a process that died left committed and unpublished.
-
-    Returns:
-        The log, None for a dataset that nothing was ever loaded into.
-    """
-    view = dataset.log.read()
-    if view is not None and view.unsettled():
-        recover(dataset, view)
-    return view
+def _raise(dataset: Dataset, load: Load, failed: Mapping[str, Exception]) -> None:
+    transient = [e for e in failed.values() if not isinstance(e, DETERMINISTIC_ERRORS)]
+    if transient:
+        raise transient[0]
+    raise TableBlocked(
+        f"Load {load.load_id} is committed and cannot be published to "
+        + "; ".join(f"`{dataset.qualified(tree)}`: {error}" for tree, error in failed.items())
+        + f". {RELEASE_COMMAND}"
+    )

@@ -25,8 +25,8 @@ class Package:
     """What dlt hands over: one load package, extracted and normalized.
 
     Attributes:
-        load_uid: Made once for the package and kept in it; dlt's load id is a timestamp that two
-            runs can share.
+        load_uid: Derived from what the package holds, so that its copies share it; dlt's load id
+            is a timestamp that two runs can share.
         jobs: The local Parquet files of each table.
         truncated: Tables whose rows go before the load's come (`refresh="drop_data"`).
         dropped: Tables that go before the load's come (`refresh="drop_sources"` and such).

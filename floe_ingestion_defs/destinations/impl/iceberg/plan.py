@@ -24,9 +24,9 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.layout import layout_of
 from floe_ingestion_defs.destinations.impl.iceberg.intent import (
     Disposition,
     Keys,
-    Layout,
     MergeStrategy,
     Nesting,
+    TableIntent,
     Validity,
     Window,
 )
@@ -45,22 +45,26 @@ _DLT_COLUMNS = (C_DLT_ID, C_DLT_LOAD_ID)
 
 @dataclass(frozen=True)
 class TablePlan:
-    """What a load does to one table; `TableIntent` is this with the staged files."""
+    """What a load does to one table, before its rows are staged.
 
-    table: str
-    disposition: Disposition
-    columns: Mapping[str, TColumnSchema]
-    jobs: tuple[Path, ...]
-    layout: Layout
+    Attributes:
+        intent: The intent, without what staging finds out.
+        columns: dlt's columns that have a type.
+        jobs: The local Parquet files with the rows.
+        resource: The dlt resource that the rows come from.
+        is_nested: Whether the rows are nested in those of another table.
+    """
+
+    intent: TableIntent
+    columns: Mapping[str, TColumnSchema] = field(default_factory=dict)
+    jobs: tuple[Path, ...] = ()
     resource: str | None = None
     is_nested: bool = False
-    strategy: MergeStrategy | None = None
-    keys: Keys = field(default_factory=Keys)
-    nesting: Nesting | None = None
-    validity: Validity | None = None
-    window: Window | None = None
-    truncate: bool = False
-    drop: bool = False
+
+    @property
+    def table(self) -> str:
+        """The table's name."""
+        return self.intent.table
 
 
 def plan_load(package: Package) -> list[TablePlan]:
@@ -74,19 +78,12 @@ def plan_load(package: Package) -> list[TablePlan]:
             chain = get_nested_tables(tables, root)
             touched.update(_name(table) for table in chain if has_table_seen_data(table))
     plans = [_plan_table(package, name) for name in sorted(touched)]
-    emptied = [
-        TablePlan(
-            table=name,
-            disposition="append",
-            columns={},
-            jobs=(),
-            layout=Layout(),
-            truncate=True,
-            drop=name in package.dropped,
+    for name in sorted({*package.dropped, *package.truncated} - touched):
+        intent = TableIntent(
+            table=name, disposition="append", truncate=True, drop=name in package.dropped
         )
-        for name in sorted({*package.dropped, *package.truncated} - touched)
-    ]
-    return [*plans, *emptied]
+        plans.append(TablePlan(intent))
+    return plans
 
 
 def _tables_with_windows(package: Package) -> list[str]:
@@ -121,14 +118,10 @@ def _plan_table(package: Package, name: str) -> TablePlan:
     if disposition == "merge":
         _refuse_sql_conditions(root)
     nested = name != chain_root
-    return TablePlan(
+    intent = TableIntent(
         table=name,
         disposition=disposition,
-        columns=columns,
-        jobs=tuple(package.jobs.get(name, ())),
         layout=layout_of(table, package.schema.naming),
-        resource=root.get("resource"),
-        is_nested=nested,
         strategy=strategy,
         keys=Keys() if nested or disposition != "merge" else root_keys,
         nesting=(
@@ -141,6 +134,8 @@ def _plan_table(package: Package, name: str) -> TablePlan:
         truncate=name in package.truncated and disposition != "replace",
         drop=name in package.dropped,
     )
+    jobs = tuple(package.jobs.get(name, ()))
+    return TablePlan(intent, columns, jobs, root.get("resource"), nested)
 
 
 def _refuse_sql_conditions(root: TTableSchema) -> None:

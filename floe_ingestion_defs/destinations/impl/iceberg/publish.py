@@ -1,8 +1,8 @@
 """Publishing: bringing tables up to date with the log, in the order of `seq`.
 
-One table's part of one load is one commit on `main`, which also moves the table's mark, the `seq`
-that it is published through. So a publisher that finds the mark moved has nothing to do, a
-publisher that died is succeeded by any other, and recovery is publishing and nothing else.
+One table's part of one load is one commit on `main`, which also moves the table's watermark, the
+load that it is published through. So a publisher that finds the watermark moved has nothing to do,
+a publisher that died is succeeded by any other, and recovery is publishing and nothing else.
 """
 
 from __future__ import annotations
@@ -10,6 +10,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from pyiceberg.exceptions import (
+    BadRequestError,
+    NamespaceNotEmptyError,
+    NoSuchIcebergTableError,
+    TableAlreadyExistsError,
+    ValidationError,
+)
 from pyiceberg.schema import Schema
 from pyiceberg.table import TableProperties
 
@@ -30,8 +37,20 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.layout import (
     partition_spec,
     sort_order,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.files.names import LOG_PROPERTY
 from floe_ingestion_defs.destinations.impl.iceberg.files.schema import evolve, reset
+from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
+    DROPPED_SEQ,
+    LOG_UUID,
+    PUBLISHED_LOAD_UID,
+    PUBLISHED_SEQ,
+    PUBLISHED_SNAPSHOT,
+    SUMMARY_LOAD_ID,
+    SUMMARY_LOAD_UID,
+    SUMMARY_LOG_UUID,
+    SUMMARY_SEQ,
+    Load,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import log_of, watermark_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -40,105 +59,114 @@ if TYPE_CHECKING:
 
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
     from floe_ingestion_defs.destinations.impl.iceberg.intent import TableIntent
-    from floe_ingestion_defs.destinations.impl.iceberg.log.view import Load, LogView
 
 logger = logging.getLogger(__name__)
 
-MARK_PROPERTY = "dlt.published-seq"
-DROPPED_PROPERTY = "dlt.dropped-seq"
-LOAD_ID_SUMMARY = "dlt.load-id"
-LOAD_UID_SUMMARY = "dlt.load-uid"
+# A creation conflicts with one that another process was first with; then the table is there.
+_MOST_CREATIONS = 5
 
-
-# What goes wrong in the same way each time, and must not keep other tables from their rows: values
-# that do not fit or cannot be compared, a staged file that somebody deleted.
-_AS_BEFORE = (ValueError, TypeError, LookupError, NotImplementedError, FileNotFoundError)
-
-
-def mark_of(table: Table | None, log_uuid: str) -> int:
-    """The seq that a table is published through; 0 where it is no table of this log."""
-    if table is None or table.properties.get(LOG_PROPERTY) != log_uuid:
-        return 0
-    return int(table.properties.get(MARK_PROPERTY, 0))
+# What goes wrong in the same way at each attempt, so that retrying it holds up other tables for
+# nothing: values that do not fit or cannot be compared, a staged or a metadata file that was
+# deleted, a name that the catalog does not accept. Everything else is retried by later publishers.
+DETERMINISTIC_ERRORS = (
+    IncompatibleSchema,
+    UnpublishableRows,
+    ArithmeticError,
+    BadRequestError,
+    FileNotFoundError,
+    LookupError,
+    NamespaceNotEmptyError,
+    NoSuchIcebergTableError,
+    NotImplementedError,
+    TableAlreadyExistsError,
+    TypeError,
+    ValidationError,
+    ValueError,
+)
 
 
 def is_dropped(table: Table) -> bool:
-    """Whether a load dropped the table, and nothing was loaded into it since.
+    """Return whether a load dropped the table, and nothing was loaded into it since.
 
     A catalog's drop cannot assert what it drops, so a slow publisher could drop a table that a
-    later load made anew. A dropped table is emptied instead, and counts as absent.
+    later load re-created. A dropped table is emptied instead, and counts as absent.
     """
-    return DROPPED_PROPERTY in table.properties
+    return DROPPED_SEQ in table.properties
 
 
 def publish(
     dataset: Dataset,
     log_uuid: str,
     loads: Iterable[Load],
-    tables: Collection[str] | None = None,
+    trees: Collection[str] | None = None,
 ) -> dict[str, Exception]:
-    """Publishes loads in their order.
+    """Publish loads in their order.
 
     Args:
         dataset: The dataset.
-        log_uuid: Which log the loads stand in.
-        loads: Committed loads, oldest first, without a gap up to the newest.
-        tables: Only these tables and those nested in them; None for all.
+        log_uuid: The log that the loads are in.
+        loads: Committed loads, oldest first, without a gap from the oldest that may be pending.
+        trees: Only the trees of tables with these roots; None for all.
 
     Returns:
-        The tables that could not be published because they were changed incompatibly since the
-        audit, each with its error. Later loads leave such a table alone.
+        For each tree that could not be published, by its root, the error. Later loads leave such a
+        tree alone: neither a root nor what is nested in it may get ahead of the other.
     """
-    blocked: dict[str, Exception] = {}
-    # A root must not get ahead of what is nested in it, nor that ahead of its root.
-    blocked_roots: set[str] = set()
     loads = list(loads)
-    if tables is not None:
-        tables = _with_nested(loads, tables)
+    released = {(r.seq, r.table) for load in loads for r in load.intent.releases}
+    failed: dict[str, Exception] = {}
     for load in loads:
         for intent in load.intent.in_publishing_order():
-            root = intent.nesting.root if intent.nesting else intent.table
-            if tables is not None and intent.table not in tables:
+            if intent.tree in failed or (trees is not None and intent.tree not in trees):
                 continue
-            if root in blocked_roots:
+            if (load.seq, intent.table) in released or _is_superseded(loads, load, intent):
                 continue
             try:
                 publish_table(dataset, log_uuid, load, intent)
-            except (IncompatibleSchema, UnpublishableRows) as error:
-                blocked[intent.table] = error
-                blocked_roots.add(root)
+            except Exception as error:
+                # A boundary: each table fails alone, whatever its catalog, storage or rows raise.
+                failed[intent.tree] = error
                 logger.error(
-                    "Load %s is committed and cannot be published to %s: %s",
+                    "Load %s is committed and was not published to %s: %s",
                     load.load_id,
                     dataset.qualified(intent.table),
                     error,
                 )
-    return blocked
+    return failed
 
 
-def _with_nested(loads: Iterable[Load], tables: Collection[str]) -> set[str]:
-    """The tables and those that any of the loads merges as nested in them.
-
-    A root must not get ahead of them: what leaves a nested table is decided by the root's rows as
-    they were before.
-    """
-    intents = [intent for load in loads for intent in load.intent.tables]
-    nested = {i.table for i in intents if i.nesting and i.nesting.root in tables}
-    return {*tables, *nested}
+def _is_superseded(loads: Iterable[Load], load: Load, intent: TableIntent) -> bool:
+    """Return whether a later load replaces everything that this one does to the table."""
+    return any(
+        later.seq > load.seq and other.table == intent.table and other.starts_empty
+        for later in loads
+        for other in later.intent.tables
+    )
 
 
 def publish_table(dataset: Dataset, log_uuid: str, load: Load, intent: TableIntent) -> None:
-    """Publishes one load to one table, unless it is published already.
+    """Publish one load to one table, unless it is published already.
 
     Raises:
         IncompatibleSchema: The table was changed since the load was audited.
         UnpublishableRows: The load's rows cannot be brought into the table.
         CommitContention: Other writers won every attempt within the time limit.
     """
+    conflicting_creations = 0
 
     def attempt() -> None:
+        nonlocal conflicting_creations
         table = dataset.load_table(intent.table)
-        if mark_of(table, log_uuid) < load.seq:
+        if table is None:
+            conflicting_creations += 1
+            if conflicting_creations > _MOST_CREATIONS:
+                raise UnpublishableRows(
+                    f"`{dataset.qualified(intent.table)}` cannot be created, and is not a table: "
+                    "another object of the catalog, such as a view, may have its name"
+                )
+        if watermark_of(table, log_uuid) < load.seq and _is_due(
+            dataset, log_uuid, load, intent, table
+        ):
             _commit(dataset, log_uuid, load, intent, table)
 
     commit_certainly(
@@ -146,12 +174,44 @@ def publish_table(dataset: Dataset, log_uuid: str, load: Load, intent: TableInte
     )
 
 
+def _is_due(
+    dataset: Dataset, log_uuid: str, load: Load, intent: TableIntent, table: Table | None
+) -> bool:
+    """Return whether the intent is for the table that is there now, or to create one.
+
+    Raises:
+        UnpublishableRows: Another writer created a table under the name that the load creates.
+    """
+    name = dataset.qualified(intent.table)
+    if table is not None and intent.table_uuid in (None, str(table.metadata.table_uuid)):
+        return True
+    if table is None and not intent.files:
+        return False
+    view = dataset.log.read()
+    if intent.creates and view is not None and view.uuid == log_uuid:
+        if table is None:
+            # A publisher that slept must not bring back a table that was published, and dropped.
+            if load.seq > view.settled_seq:
+                return True
+        elif log_of(table) == log_uuid:
+            return True  # A load that was committed before this one created it.
+        else:
+            raise UnpublishableRows(
+                f"`{name}` was created by another writer after the load was staged"
+            )
+    logger.warning(
+        "The table that load %s was staged on, %s, is gone: its %s rows are not loaded",
+        load.load_id,
+        name,
+        intent.rows,
+    )
+    return False
+
+
 def _commit(
     dataset: Dataset, log_uuid: str, load: Load, intent: TableIntent, table: Table | None
 ) -> None:
-    if table is None and not _creates(intent):
-        return
-    transaction = _creation(dataset, intent) if table is None else table.transaction()
+    transaction = creation(dataset, intent) if table is None else table.transaction()
     name = dataset.qualified(intent.table)
     if table is not None:
         _adapt_schema(transaction, name, intent, is_dropped(table))
@@ -160,12 +220,17 @@ def _commit(
     state = TableState(metadata, io, is_empty=table is None)
     try:
         change = compute_change(state, intent, lambda: _root_before(dataset, load, intent))
-    except _AS_BEFORE as error:
-        msg = f"{type(error).__name__}: {error}"
-        raise UnpublishableRows(msg) from error
+    except DETERMINISTIC_ERRORS as error:
+        raise UnpublishableRows(f"{type(error).__name__}: {error}") from error
     if change.added or change.removed:
-        summary = {LOAD_ID_SUMMARY: load.load_id, LOAD_UID_SUMMARY: load.load_uid}
-        add_snapshot(transaction, change.added, change.removed, summary)
+        summary = {
+            SUMMARY_LOAD_ID: load.load_id,
+            SUMMARY_LOAD_UID: load.load_uid,
+            SUMMARY_LOG_UUID: log_uuid,
+            SUMMARY_SEQ: str(load.seq),
+        }
+        snapshot_id = add_snapshot(transaction, change.added, change.removed, summary)
+        transaction.set_properties({PUBLISHED_SNAPSHOT: str(snapshot_id)})
     transaction.commit_transaction()
 
 
@@ -187,7 +252,7 @@ def ensure_fits(dataset: Dataset, loads: Iterable[Load], intent: TableIntent) ->
     if table is not None:
         transaction = table.transaction()
     elif earlier:
-        transaction = _creation(dataset, earlier[0])
+        transaction = creation(dataset, earlier[0])
     else:
         return
     was_dropped = table is not None and is_dropped(table)
@@ -207,19 +272,24 @@ def _adapt_schema(
         evolve(transaction, name, incoming)
 
 
-def _creates(intent: TableIntent) -> bool:
-    """Whether a table that is not there comes to be: not by deleting from it."""
-    return intent.location is not None or bool(intent.files)
+def creation(
+    dataset: Dataset, intent: TableIntent, schema: Schema | None = None
+) -> CreateTableTransaction:
+    """Return the transaction that creates the table of an intent, under the uuid that it names.
 
-
-def _creation(dataset: Dataset, intent: TableIntent) -> CreateTableTransaction:
-    schema = Schema.model_validate_json(intent.iceberg_schema)
+    Args:
+        dataset: The dataset.
+        intent: The intent, or the draft of one.
+        schema: The table's schema, where the intent does not have it yet.
+    """
+    schema = schema or Schema.model_validate_json(intent.iceberg_schema)
     name = dataset.qualified(intent.table)
     return create_table_transaction(
         dataset.catalog,
         dataset.identifier(intent.table),
         schema=schema,
         location=intent.location,
+        table_uuid=intent.table_uuid,
         partition_spec=partition_spec(name, intent.layout, schema),
         sort_order=sort_order(name, intent.layout, schema),
         properties={**DEFAULT_PROPERTIES, **intent.layout.properties},
@@ -229,16 +299,20 @@ def _creation(dataset: Dataset, intent: TableIntent) -> CreateTableTransaction:
 def _set_properties(
     transaction: Transaction, log_uuid: str, load: Load, intent: TableIntent, table: Table | None
 ) -> None:
-    properties = {LOG_PROPERTY: log_uuid, MARK_PROPERTY: str(load.seq)}
+    properties = {
+        LOG_UUID: log_uuid,
+        PUBLISHED_SEQ: str(load.seq),
+        PUBLISHED_LOAD_UID: load.load_uid,
+    }
     if table is None:
         # The files of loads carry field ids. Those that another writer adds may not, and without a
         # mapping some engines would find their columns by position.
         mapping = transaction.table_metadata.schema().name_mapping
         properties[TableProperties.DEFAULT_NAME_MAPPING] = mapping.model_dump_json()
     if intent.drop and not intent.files:
-        properties[DROPPED_PROPERTY] = str(load.seq)
+        properties[DROPPED_SEQ] = str(load.seq)
     elif table is not None and is_dropped(table):
-        transaction.remove_properties(DROPPED_PROPERTY)
+        transaction.remove_properties(DROPPED_SEQ)
     transaction.set_properties(properties)
 
 
@@ -253,7 +327,7 @@ def _root_before(
     root_intent = load.intent.root_of(intent)
     root = dataset.load_table(root_intent.table)
     if root is None:
-        transaction: Transaction = _creation(dataset, root_intent)
+        transaction: Transaction = creation(dataset, root_intent)
         return TableState(
             transaction.table_metadata, file_io(transaction), is_empty=True
         ), root_intent
@@ -261,42 +335,3 @@ def _root_before(
     _adapt_schema(transaction, dataset.qualified(root_intent.table), root_intent, is_dropped(root))
     metadata = transaction.table_metadata
     return TableState(metadata, root.io, root_intent.starts_empty), root_intent
-
-
-def settled_through(dataset: Dataset, view: LogView, published: Collection[int] = ()) -> int:
-    """The seq up to which every load is published to every one of its tables.
-
-    Args:
-        dataset: The dataset.
-        view: The log.
-        published: Loads that the caller has just published whole, which need no look.
-    """
-    settled = view.settled_seq
-    marks: dict[str, int] = {}
-    for load in view.unsettled():
-        if load.seq not in published:
-            for intent in load.intent.tables:
-                if intent.table not in marks:
-                    table = dataset.load_table(intent.table)
-                    marks[intent.table] = mark_of(table, view.uuid)
-                    if table is None and not _creates(intent):
-                        marks[intent.table] = load.seq
-                if marks[intent.table] < load.seq:
-                    return settled
-        settled = load.seq
-    return settled
-
-
-def recover(dataset: Dataset, view: LogView) -> dict[str, Exception]:
-    """Publishes everything that is committed and not yet published.
-
-    Returns:
-        The tables that could not be, each with its error.
-    """
-    unsettled = view.unsettled()
-    if not unsettled:
-        return {}
-    blocked = publish(dataset, view.uuid, unsettled)
-    if not blocked:
-        dataset.log.record_settled(view, unsettled[-1].seq)
-    return blocked

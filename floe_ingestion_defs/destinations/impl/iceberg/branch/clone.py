@@ -24,12 +24,13 @@ from floe_ingestion_defs.destinations.impl.iceberg.branch.clone_tables import (
 )
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
 from floe_ingestion_defs.destinations.impl.iceberg.commits import (
+    COMMIT_DEADLINE_SECONDS,
     CommitOutcomeUnknown,
     add_snapshot,
-    attempts,
     commit_certainly,
     create_table_transaction,
     load_table,
+    read_until_found,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     CommitConflict,
@@ -40,20 +41,23 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     describe,
     write_data_file,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.files.names import LOG_PROPERTY
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
+from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
+    LAST_SEQ,
+    LOADS_TABLE,
+    LOG_SCHEMA,
+    LOG_UUID,
+    PUBLISHED_SEQ,
+    SETTLED_SEQ,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LOG_PROPERTIES, slim
 from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import (
     decode_document,
     encode_document,
     move_state,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.log.view import (
-    LOG_SCHEMA,
-    SETTLED_PROPERTY,
-    LogView,
-)
-from floe_ingestion_defs.destinations.impl.iceberg.publish import MARK_PROPERTY, mark_of
+from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
+from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import log_of, watermark_of
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -113,7 +117,8 @@ def _begin(dataset: Dataset, branch: Branch, tables: BranchTables) -> Table:
     if production and (found := _read(production)):
         view, plan = found
         rows = _moved(slim(view), dataset.name)
-        properties[SETTLED_PROPERTY] = str(view.settled_seq)
+        properties[SETTLED_SEQ] = str(view.settled_seq)
+        properties[LAST_SEQ] = str(view.last_seq)
         properties[_PLAN_PROPERTY] = json.dumps(plan)
         logger.info(
             "Branch %s begins with %s tables of %s in %s",
@@ -132,11 +137,11 @@ def _begin(dataset: Dataset, branch: Branch, tables: BranchTables) -> Table:
         add_snapshot(transaction, [describe(metadata, io, path)])
     with suppress(CommitConflict, CommitOutcomeUnknown):  # Somebody else may have been first.
         transaction.commit_transaction()
-    for _ in attempts(f"Creating {dataset.qualified('_dlt_loads')}", deadline_seconds=10):
-        if log := load_table(dataset.catalog, dataset.log.identifier):
-            return log
-    msg = "unreachable"
-    raise AssertionError(msg)
+    return read_until_found(
+        f"Creating {dataset.qualified(LOADS_TABLE)}",
+        lambda: load_table(dataset.catalog, dataset.log.identifier),
+        deadline_seconds=10,
+    )
 
 
 def _production_of(dataset: Dataset, branch: Branch) -> Dataset | None:
@@ -148,26 +153,28 @@ def _production_of(dataset: Dataset, branch: Branch) -> Dataset | None:
 
 
 def _read(production: Dataset) -> tuple[LogView, Plan] | None:
-    """Production's log, and its tables as they are at that very state of the log."""
-    log_name = production.log.identifier[-1]
-    for _ in attempts(f"Reading {production.name} while nobody commits"):
+    """Return production's log, and its tables as they are at that very state of the log."""
+    if production.log.read() is None:
+        return None
+
+    def read_unmoved() -> tuple[LogView, Plan] | None:
         view = production.log.read()
-        if view is None:
+        tables = production.tables()
+        if view is None or production.log.read(view) is not view:
             return None
-        names = [name for *_, name in production.catalog.list_tables(production.namespace)]
-        tables = {name: production.load_table(name) for name in names if name != log_name}
-        if production.log.read(view) is view:
-            return view, {
-                name: (table.metadata_location, _mark(table, view.uuid))
-                for name, table in tables.items()
-                if table is not None
-            }
-    msg = "unreachable"
-    raise AssertionError(msg)
+        return view, {
+            name: (table.metadata_location, _watermark(table, view.uuid))
+            for name, table in tables.items()
+            if name != production.log.identifier[-1]
+        }
+
+    return read_until_found(
+        f"Reading {production.name} while no load commits", read_unmoved, COMMIT_DEADLINE_SECONDS
+    )
 
 
-def _mark(table: Table, log_uuid: str) -> int | None:
-    return mark_of(table, log_uuid) if table.properties.get(LOG_PROPERTY) == log_uuid else None
+def _watermark(table: Table, log_uuid: str) -> int | None:
+    return watermark_of(table, log_uuid) if log_of(table) == log_uuid else None
 
 
 def _moved(rows: pa.Table, dataset_name: str) -> pa.Table:
@@ -183,7 +190,10 @@ def _moved(rows: pa.Table, dataset_name: str) -> pa.Table:
             row["state"] = encode_document(document)
         if row["intent"] is not None:
             intent = LoadIntent.model_validate_json(row["intent"])
-            tables = tuple(t.model_copy(update={"location": None}) for t in intent.tables)
+            tables = tuple(
+                t.model_copy(update={"location": None, "table_uuid": None}) if t.creates else t
+                for t in intent.tables
+            )
             row["intent"] = intent.model_copy(update={"tables": tables}).model_dump_json()
         moved.append(row)
     return pa.Table.from_pylist(moved, schema=LOG_SCHEMA)
@@ -195,10 +205,14 @@ def _carry_out(dataset: Dataset, log: Table) -> None:
     plan: Plan = json.loads(log.properties[_PLAN_PROPERTY])
 
     def clone(name: str) -> None:
-        metadata_location, mark = plan[name]
+        metadata_location, watermark = plan[name]
         register(dataset, name, metadata_location)
-        marks = {} if mark is None else {LOG_PROPERTY: log_uuid, MARK_PROPERTY: str(mark)}
-        part_from_production(dataset, name, f"{log.location()}/clones/{name}", log_uuid, marks)
+        watermark_properties = (
+            {} if watermark is None else {LOG_UUID: log_uuid, PUBLISHED_SEQ: str(watermark)}
+        )
+        part_from_production(
+            dataset, name, f"{log.location()}/clones/{name}", log_uuid, watermark_properties
+        )
 
     # Nearly all of it is waiting for the catalog.
     with ThreadPoolExecutor(_TABLES_AT_ONCE) as threads:

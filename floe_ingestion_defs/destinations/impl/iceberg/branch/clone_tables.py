@@ -58,7 +58,7 @@ def part_from_production(
     name: str,
     path: str,
     log_uuid: str,
-    marks: dict[str, str],
+    watermark: dict[str, str],
     deadline_seconds: float = COMMIT_DEADLINE_SECONDS,
 ) -> None:
     """Gives a clone paths of its own, and keeps every tool from deleting what it refers to."""
@@ -76,7 +76,7 @@ def part_from_production(
                     # Iceberg's own word for files that are shared: no engine purges or sweeps.
                     "gc.enabled": "false",
                     CLONE_PROPERTY: log_uuid,
-                    **marks,
+                    **watermark,
                 }
             )
 

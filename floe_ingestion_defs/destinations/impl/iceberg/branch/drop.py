@@ -53,14 +53,8 @@ def drop_branch(catalog: Catalog) -> list[str]:
     return [dataset.name for dataset in datasets]
 
 
-def _tables(dataset: Dataset) -> dict[str, Table]:
-    names = [name for *_, name in dataset.catalog.list_tables(dataset.namespace)]
-    loaded = ((name, dataset.load_table(name)) for name in names)
-    return {name: table for name, table in loaded if table is not None}
-
-
 def _require_own_making(dataset: Dataset, branch: Branch) -> None:
-    tables = _tables(dataset)
+    tables = dataset.tables()
     log = tables.get(dataset.log.identifier[-1])
     # A branch that died before it had a log has tables for a trial, and no others.
     if log is None and all(name.startswith(PROBE_PREFIX) for name in tables):
@@ -77,7 +71,7 @@ def _require_own_making(dataset: Dataset, branch: Branch) -> None:
 
 def _drop(dataset: Dataset) -> None:
     """Drops the tables, the log last: what is left of a drop that died is still the branch's."""
-    tables = _tables(dataset)
+    tables = dataset.tables()
     places = [(place, t) for t in tables.values() for place in _own_folders(dataset, t)]
     log = dataset.log.identifier[-1]
     for name in sorted(tables, key=lambda name: name == log):

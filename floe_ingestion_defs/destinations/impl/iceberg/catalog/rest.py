@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyiceberg.catalog.rest import RestCatalog
 from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session
@@ -18,6 +19,21 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10.0
 # A commit may take a catalog long; one that is given up is looked for before it is made again.
 ANSWER_SECONDS = 120.0
+
+
+# A server that is overloaded or limits its callers says so before it does anything; `Retry-After`
+# is honoured. A commit that was applied all the same is found when it conflicts with itself.
+_RETRY_LATER = Retry(
+    total=4,
+    connect=0,
+    read=0,
+    other=0,
+    status_forcelist=(429, 503),
+    allowed_methods=None,
+    backoff_factor=0.5,
+    backoff_max=30,
+    raise_on_status=False,
+)
 
 
 class BoundedRestCatalog(RestCatalog):
@@ -30,7 +46,7 @@ class BoundedRestCatalog(RestCatalog):
         # The first that happens to a new session, before it asks for a token.
         super()._config_headers(session)
         for scheme in ("http://", "https://"):
-            session.mount(scheme, _Bounded())
+            session.mount(scheme, _Bounded(max_retries=_RETRY_LATER))
 
 
 class _Bounded(HTTPAdapter):

@@ -20,10 +20,10 @@ import re
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
+from floe_ingestion_defs.destinations.impl.iceberg.log.format import LOG_UUID
+
 if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
-
-LOG_PROPERTY = "dlt.log-uuid"
 
 _ID_DIGITS = 16
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -80,4 +80,4 @@ def is_data_file(path: str) -> bool:
 
 
 def _id_of(metadata: TableMetadata) -> str:
-    return dataset_id(metadata.properties.get(LOG_PROPERTY) or str(metadata.table_uuid))
+    return dataset_id(metadata.properties.get(LOG_UUID) or str(metadata.table_uuid))

@@ -7,6 +7,7 @@ be brought up to date from here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,9 @@ import pyarrow.compute as pc
 from floe_ingestion_defs.destinations.impl.iceberg.commits import (
     CommitOutcomeUnknown,
     add_snapshot,
-    attempts,
     create_table_transaction,
     load_table,
+    read_until_found,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitConflict
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
@@ -26,28 +27,36 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     describe,
     write_data_file,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
 from floe_ingestion_defs.destinations.impl.iceberg.log.compaction import is_due, rewrite
-from floe_ingestion_defs.destinations.impl.iceberg.log.view import (
+from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
+    BLOCKED_PREFIX,
+    LAST_SEQ,
     LOG_SCHEMA,
-    SETTLED_PROPERTY,
+    SETTLED_SEQ,
     Load,
-    LogView,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
-LOADS_TABLE = "_dlt_loads"
-
 LOG_PROPERTIES = {
     "write.metadata.delete-after-commit.enabled": "true",
-    "write.metadata.previous-versions-max": "20",
+    # A reader holds a metadata file for as long as it takes to read the log: at eight commits in a
+    # second, which is more than a catalog manages, it may take twelve seconds, and a reader that
+    # took longer reads again.
+    "write.metadata.previous-versions-max": "100",
     "commit.manifest-merge.enabled": "true",
     "commit.manifest.min-count-to-merge": "4",
     "write.metadata.metrics.default": "none",
     "write.metadata.metrics.column.seq": "full",
     "write.parquet.compression-codec": "zstd",
 }
+
+
+_READ_ATTEMPTS = 5
+_RECORD_ATTEMPTS = 3
 
 
 class LoadLog:
@@ -69,31 +78,35 @@ class LoadLog:
         Args:
             known: What was read before, which is enough where the log has not moved since.
         """
-        table = load_table(self.catalog, self.identifier)
-        if table is None:
-            return None
-        return known if known is not None and known.is_of(table) else LogView(table)
+        for attempt in range(_READ_ATTEMPTS):
+            table = load_table(self.catalog, self.identifier)
+            if table is None:
+                return None
+            if known is not None and known.is_of(table):
+                return known
+            try:
+                return LogView(table)
+            except FileNotFoundError:
+                # The log was compacted while it was read, and its old files are gone.
+                if attempt == _READ_ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
 
     def read_or_create(self, known: LogView | None = None) -> LogView:
         """The log as it is now, made together with its namespace on first use."""
         if view := self.read(known):
             return view
         self.ensure_namespace()
-        creation = create_table_transaction(
-            self.catalog, self.identifier, schema=LOG_SCHEMA, properties=LOG_PROPERTIES
-        )
         try:
             with suppress(CommitConflict):  # Another process may create it in between.
-                creation.commit_transaction()
+                create_table_transaction(
+                    self.catalog, self.identifier, schema=LOG_SCHEMA, properties=LOG_PROPERTIES
+                ).commit_transaction()
         except CommitOutcomeUnknown as error:
             if view := self.read():
                 return view
             raise error.cause from error
-        for _ in attempts(f"Creating {'.'.join(self.identifier)}", deadline_seconds=10):
-            if view := self.read():
-                return view
-        msg = "unreachable"
-        raise AssertionError(msg)
+        return read_until_found(f"Creating {'.'.join(self.identifier)}", self.read, 10)
 
     def ensure_namespace(self) -> None:
         """Makes the namespace if it is not there, whoever else is making it just now."""
@@ -122,23 +135,45 @@ class LoadLog:
         write_data_file(table.io, table.metadata, path, row.to_batches())
         with table.transaction() as transaction:
             add_snapshot(transaction, [describe(table.metadata, table.io, path)])
+            transaction.set_properties({LAST_SEQ: str(load.seq)})
         return view.with_appended(path, row)
 
-    def record_settled(self, view: LogView, seq: int) -> None:
-        """Records that every load up to `seq` is published, if nobody is committing just now.
+    def record(
+        self, view: LogView, settled_seq: int, blocked: Mapping[str, str | None] | None = None
+    ) -> None:
+        """Record what is settled and what is blocked, unless another writer is committing.
 
         It saves later openers from looking at the tables again; a committer that wins instead
         records what it finds.
+
+        Args:
+            view: The log as it was read.
+            settled_seq: Every load up to this one is published, blocked or released.
+            blocked: For the root of each tree of tables, the seq of the first load that cannot be
+                published to it and the name of the error's class; None for a tree that is free.
         """
-        for attempt in range(3):
-            if view.settled_seq >= seq:
+        for attempt in range(_RECORD_ATTEMPTS):
+            known = view.table.properties
+            wanted = {BLOCKED_PREFIX + table: value for table, value in (blocked or {}).items()}
+            freed = [name for name, value in wanted.items() if value is None and name in known]
+            changed = {
+                name: value
+                for name, value in wanted.items()
+                if value is not None and known.get(name) != value
+            }
+            if view.settled_seq < settled_seq:
+                changed[SETTLED_SEQ] = str(settled_seq)
+            if not changed and not freed:
                 return
             try:
                 with view.table.transaction() as transaction:
-                    transaction.set_properties({SETTLED_PROPERTY: str(seq)})
+                    if changed:
+                        transaction.set_properties(changed)
+                    if freed:
+                        transaction.remove_properties(*freed)
                 return
             except (CommitConflict, CommitOutcomeUnknown):
-                moved = None if attempt == 2 else self.read()
+                moved = None if attempt == _RECORD_ATTEMPTS - 1 else self.read()
                 if moved is None:
                     return
                 view = moved
@@ -152,22 +187,37 @@ class LoadLog:
         if not is_due(view.table):
             return False
         # Also as a property, since the newest row's own record may be among the older ones.
-        return rewrite(view.table, slim(view), {SETTLED_PROPERTY: str(view.settled_seq)})
+        return rewrite(view.table, slim(view), {SETTLED_SEQ: str(view.settled_seq)})
 
 
 def slim(view: LogView) -> pa.Table:
-    """The rows of a log with all that is ever read of them again.
+    """Return the rows of a log with all that is ever read of them again.
 
-    A settled load's intent is not, and of the states only each pipeline's newest is; dlt's own
-    columns stay for every load.
+    A settled load's intent is not, but for the trees of tables that the load is blocked for; of the
+    states only each pipeline's newest is. dlt's own columns stay for every load.
     """
     rows = view.table.scan().to_arrow().sort_by("seq").select(LOG_SCHEMA.names)
     rows = rows.cast(LOG_SCHEMA)
     has_state = rows.filter(pc.field("state_version").is_valid())
     newest = has_state.group_by("pipeline_name").aggregate([("seq", "max")])["seq_max"]
     keep_state = pc.is_in(rows["seq"], value_set=newest.combine_chunks())
-    keep_intent = pc.greater(rows["seq"], view.settled_seq)
-    for name, keep in (("state", keep_state), ("intent", keep_intent)):
-        kept = pc.if_else(keep, rows[name], pa.scalar(None, pa.string()))
-        rows = rows.set_column(rows.schema.get_field_index(name), LOG_SCHEMA.field(name), kept)
+    states = pc.if_else(keep_state, rows["state"], pa.scalar(None, pa.string()))
+    intents = [
+        _still_needed(view, seq, intent) if intent else None
+        for seq, intent in zip(rows["seq"].to_pylist(), rows["intent"].to_pylist(), strict=True)
+    ]
+    for name, column in (("state", states), ("intent", pa.array(intents, pa.string()))):
+        rows = rows.set_column(rows.schema.get_field_index(name), LOG_SCHEMA.field(name), column)
     return rows
+
+
+def _still_needed(view: LogView, seq: int, encoded: str) -> str | None:
+    if seq > view.settled_seq:
+        return encoded
+    blocked = {table for table, first in view.blocked.items() if first <= seq}
+    if not blocked:
+        return None
+    intent = LoadIntent.model_validate_json(encoded)
+    tables = tuple(table for table in intent.tables if table.tree in blocked)
+    kept = LoadIntent(tables=tables, releases=intent.releases)
+    return kept.model_dump_json() if tables or intent.releases else None

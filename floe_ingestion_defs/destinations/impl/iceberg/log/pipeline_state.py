@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+import pyarrow.compute as pc
 from dlt.common.json import json
+from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME
 from dlt.common.versioned_state import (
     compress_state,
     decompress_state,
@@ -20,6 +22,9 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import StateConflict
 
 if TYPE_CHECKING:
     from dlt.common.storages.load_package import TPipelineStateDoc
+
+    from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+    from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 
 State = dict[str, Any]
 Cell = tuple[str, ...]
@@ -122,6 +127,28 @@ def _nested(cells: dict[Cell, Any]) -> State:
         else:
             source[cell[1]] = value
     return sources
+
+
+def newest_document(
+    dataset: Dataset, view: LogView, pipeline_name: str
+) -> TPipelineStateDoc | None:
+    """Return the newest committed state document of a pipeline, None if there is none.
+
+    It carries the id of its load as `_dlt_load_id`. Where the log has lost rows, the newest
+    document may have left with them; dlt's own table of states has it too, once it is published.
+    """
+    newest = view.newest_state(pipeline_name)
+    document = None
+    if newest is not None and newest.state is not None:
+        document = {**decode_document(newest.state), "_dlt_load_id": newest.load_id}
+    if view.lost_seqs and (table := dataset.load_table(PIPELINE_STATE_TABLE_NAME)) is not None:
+        states = table.scan().to_arrow()
+        rows = states.filter(pc.field("pipeline_name") == pipeline_name).to_pylist()
+        found = max(rows, key=lambda row: row["version"], default=None)
+        if found and (document is None or found["version"] > document["version"]):
+            columns = ("version", "engine_version", "pipeline_name", "state", "created_at")
+            document = {key: found[key] for key in (*columns, "version_hash", "_dlt_load_id")}
+    return cast("TPipelineStateDoc | None", document)
 
 
 def encode_document(document: TPipelineStateDoc) -> str:

@@ -6,18 +6,27 @@ kept: neither a data file nor a manifest ever changes.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import RLock
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from cachetools import LRUCache, cached
 
 from floe_ingestion_defs.destinations.impl.iceberg.commits import head_of
-from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
+from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
+    BLOCKED_PREFIX,
+    LAST_SEQ,
+    LIGHT_COLUMNS,
+    LOG_SCHEMA,
+    SETTLED_SEQ,
+    Load,
+    load_from_row,
+    require_known_format,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,106 +34,8 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import ManifestFile
     from pyiceberg.table import Table
 
-# The log's own record that everything up to a seq was published. It is set after a publish, so
-# that a table which somebody drops later is not brought back by the next opener.
-SETTLED_PROPERTY = "dlt.settled-seq"
-
-LOG_SCHEMA = pa.schema(
-    [
-        ("load_id", pa.string()),
-        ("schema_name", pa.string()),
-        ("status", pa.int64()),
-        ("inserted_at", pa.timestamp("us", "UTC")),
-        ("schema_version_hash", pa.string()),
-        ("load_uid", pa.string()),
-        ("seq", pa.int64()),
-        ("settled_seq", pa.int64()),
-        ("pipeline_name", pa.string()),
-        ("state_version", pa.int64()),
-        ("state", pa.string()),
-        ("intent", pa.string()),
-    ]
-)
-# All that is needed to find a load and to number the next; state and intent are read for the few
-# rows that matter.
-_LIGHT = tuple(name for name in LOG_SCHEMA.names if name not in ("state", "intent"))
-
-
-@dataclass(frozen=True)
-class Load:
-    """One row of the log.
-
-    Attributes:
-        seq: The load's place in the total order, counted from 1; 0 before it is committed.
-        settled_seq: Every load up to this one was published when the row was written.
-        state: The pipeline's whole state document in dlt's JSON, None if it did not change.
-    """
-
-    load_id: str
-    load_uid: str
-    schema_name: str
-    schema_version_hash: str
-    pipeline_name: str
-    intent: LoadIntent = field(default_factory=LoadIntent)
-    state: str | None = None
-    state_version: int | None = None
-    seq: int = 0
-    settled_seq: int = 0
-
-    def as_row(self) -> pa.Table:
-        """The row that the log gets."""
-        row = {
-            "load_id": self.load_id,
-            "schema_name": self.schema_name,
-            "status": 0,
-            "inserted_at": datetime.now(UTC),
-            "schema_version_hash": self.schema_version_hash,
-            "load_uid": self.load_uid,
-            "seq": self.seq,
-            "settled_seq": self.settled_seq,
-            "pipeline_name": self.pipeline_name,
-            "state_version": self.state_version,
-            "state": self.state,
-            "intent": self.intent.model_dump_json(),
-        }
-        return pa.Table.from_pylist([row], schema=LOG_SCHEMA)
-
-
-def _load_from_row(row: dict[str, Any]) -> Load:
-    intent = row.get("intent")
-    return Load(
-        load_id=row["load_id"],
-        load_uid=row["load_uid"],
-        schema_name=row["schema_name"],
-        schema_version_hash=row["schema_version_hash"],
-        pipeline_name=row["pipeline_name"],
-        intent=LoadIntent.model_validate_json(intent) if intent else LoadIntent(),
-        state=row.get("state"),
-        state_version=row["state_version"],
-        seq=row["seq"],
-        settled_seq=row["settled_seq"],
-    )
-
-
-T = TypeVar("T")
-
-
-class _Kept(Generic[T]):
-    """What was read of the files that were used last, by their paths."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._held: OrderedDict[str, T] = OrderedDict()
-
-    def get(self, path: str, read: Callable[[], T]) -> T:
-        """What was read of a file, read now if it was not kept."""
-        value = self._held.pop(path, None)
-        if value is None:  # Or another thread has just taken it.
-            value = read()
-        self._held[path] = value  # The last in the dict is the last that was used.
-        if len(self._held) > self._most:
-            self._held.popitem(last=False)
-        return value
+# What was read of the files that were used last: a process serves few datasets.
+_KEPT_FILES = 64
 
 
 @dataclass(frozen=True)
@@ -139,8 +50,9 @@ class _File:
     rows: pa.Table
 
 
-_ROWS: _Kept[pa.Table] = _Kept(64)
-_MANIFESTS: _Kept[list[tuple[str, int]]] = _Kept(64)
+_rows: LRUCache[str, pa.Table] = LRUCache(_KEPT_FILES)
+_manifests: LRUCache[str, list[tuple[str, int]]] = LRUCache(_KEPT_FILES)
+_lock = RLock()
 
 
 def _files(table: Table) -> list[_File]:
@@ -151,20 +63,20 @@ def _files(table: Table) -> list[_File]:
     if snapshot is None:
         return []
     return [
-        _File(path, _ROWS.get(path, partial(_read_file, table, path, _columns_to_keep(count))))
+        _File(path, _rows_of(table, path, count))
         for manifest in snapshot.manifests(table.io)
         if manifest.content == ManifestContent.DATA
-        for path, count in _MANIFESTS.get(
-            manifest.manifest_path, partial(_data_files, table, manifest)
-        )
+        for path, count in _data_files(table, manifest)
     ]
 
 
-def _columns_to_keep(rows: int) -> Sequence[str]:
+@cached(_rows, key=lambda table, path, count: path, lock=_lock)
+def _rows_of(table: Table, path: str, count: int) -> pa.Table:
     # A row that was just appended is wanted whole as likely as not.
-    return LOG_SCHEMA.names if rows == 1 else _LIGHT
+    return _read_file(table, path, LOG_SCHEMA.names if count == 1 else LIGHT_COLUMNS)
 
 
+@cached(_manifests, key=lambda table, manifest: manifest.manifest_path, lock=_lock)
 def _data_files(table: Table, manifest: ManifestFile) -> list[tuple[str, int]]:
     live = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
     return [(entry.data_file.file_path, entry.data_file.record_count) for entry in live]
@@ -186,17 +98,25 @@ class LogView:
     """
 
     def __init__(self, table: Table, files: Sequence[_File] | None = None) -> None:
+        """Read the log.
+
+        Raises:
+            UnknownLogFormat: A newer release wrote a row; this one can read none of it.
+        """
         self.table = table
         self.uuid = str(table.metadata.table_uuid)
         # A commit through the table moves it on, and this view does not follow.
         self._read_at = table.metadata_location
         self._files = _files(table) if files is None else list(files)
-        empty = LOG_SCHEMA.empty_table().select(_LIGHT)
-        self._rows = pa.concat_tables([empty, *(f.rows.select(_LIGHT) for f in self._files)])
+        empty = LOG_SCHEMA.empty_table().select(LIGHT_COLUMNS)
+        self._rows = pa.concat_tables([empty, *(f.rows.select(LIGHT_COLUMNS) for f in self._files)])
+        require_known_format(".".join(table.name()), self._rows)
 
     def with_appended(self, path: str, row: pa.Table) -> LogView:
         """The log after a row was appended to it as it was here; the table knows already."""
-        return LogView(self.table, [*self._files, _File(path, _ROWS.get(path, lambda: row))])
+        with _lock:
+            _rows[path] = row
+        return LogView(self.table, [*self._files, _File(path, row)])
 
     def is_of(self, table: Table) -> bool:
         """Whether the log has not moved since: a table that was just loaded is what was read."""
@@ -204,22 +124,44 @@ class LogView:
 
     @property
     def last_seq(self) -> int:
-        """The seq of the newest load, 0 where there is none."""
+        """The seq of the newest load that was ever committed, 0 where there is none."""
+        return max(self._newest_row, int(self.table.properties.get(LAST_SEQ, 0)))
+
+    @property
+    def lost_seqs(self) -> range:
+        """The seqs of committed loads past the newest row, whose rows a rollback has removed."""
+        return range(self._newest_row + 1, self.last_seq + 1)
+
+    @property
+    def _newest_row(self) -> int:
         return pc.max(self._rows["seq"]).as_py() or 0
 
     @property
     def settled_seq(self) -> int:
-        """Every load up to this one is known to be published."""
-        recorded = int(self.table.properties.get(SETTLED_PROPERTY, 0))
+        """Every load up to this one is known to be published, blocked or released."""
+        recorded = int(self.table.properties.get(SETTLED_SEQ, 0))
         return max(recorded, pc.max(self._rows["settled_seq"]).as_py() or 0)
+
+    @property
+    def blocked(self) -> dict[str, int]:
+        """The tables that cannot be published to, each with the first load that blocks it."""
+        return {
+            name.removeprefix(BLOCKED_PREFIX): int(value.split()[0])
+            for name, value in self.table.properties.items()
+            if name.startswith(BLOCKED_PREFIX)
+        }
 
     def unsettled(self) -> list[Load]:
         """The loads that may not be published yet, with their intents, oldest first."""
         return self.after(self.settled_seq)
 
+    def pending(self) -> list[Load]:
+        """The unsettled loads, and the settled ones from the first that blocks a table on."""
+        return self.after(min([self.settled_seq, *(seq - 1 for seq in self.blocked.values())]))
+
     def after(self, seq: int) -> list[Load]:
         """The loads past a seq, oldest first; a settled one may have no intent any more."""
-        if seq >= self.last_seq:
+        if seq >= self._newest_row:
             return []
         return self._read(lambda seqs: pc.greater(seqs, seq), "intent")
 
@@ -261,7 +203,7 @@ class LogView:
             mask = wanted(file.rows["seq"])
             if pc.any(mask).as_py():
                 is_light = heavy and file.rows.num_columns < len(LOG_SCHEMA)
-                columns = (*_LIGHT, *heavy)
+                columns = (*LIGHT_COLUMNS, *heavy)
                 rows = _read_file(self.table, file.path, columns) if is_light else file.rows
                 found += rows.filter(mask).to_pylist()
-        return sorted(map(_load_from_row, found), key=lambda load: load.seq)
+        return sorted(map(load_from_row, found), key=lambda load: load.seq)

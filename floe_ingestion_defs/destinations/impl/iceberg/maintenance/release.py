@@ -1,68 +1,129 @@
-"""Releasing a table that a committed load blocks."""
+"""Releasing a blocked table: rows that cannot be published move to a quarantine table.
+
+A release is a load of its own: its row in the log says which load is given up for which table, and
+publishing it appends that load's files to `{table}____blocked`. So a release that dies is completed
+like any load, and it needs nothing of the blocked table, which may not even exist.
+"""
 
 from __future__ import annotations
 
 import logging
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from pyiceberg.exceptions import ForbiddenError
 
 from floe_ingestion_defs.destinations.impl.iceberg.commits import commit_certainly
-from floe_ingestion_defs.destinations.impl.iceberg.errors import (
-    IncompatibleSchema,
-    UnpublishableRows,
-)
-from floe_ingestion_defs.destinations.impl.iceberg.files.names import LOG_PROPERTY
-from floe_ingestion_defs.destinations.impl.iceberg.intent import TableIntent
-from floe_ingestion_defs.destinations.impl.iceberg.publish import (
-    MARK_PROPERTY,
-    mark_of,
-    publish_table,
-    recover,
-)
+from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent, Release, TableIntent
+from floe_ingestion_defs.destinations.impl.iceberg.log.format import BLOCKED_SUFFIX, Load
+from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
+from floe_ingestion_defs.destinations.impl.iceberg.publish import DETERMINISTIC_ERRORS, publish
+from floe_ingestion_defs.destinations.impl.iceberg.recover import record
 
 if TYPE_CHECKING:
-    from pyiceberg.io import FileIO
-
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+    from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 
 logger = logging.getLogger(__name__)
 
-BLOCKED_SUFFIX = "__blocked"
-
 
 def release_blocked(dataset: Dataset, table: str) -> int:
-    """Moves the rows that block a table to `{table}__blocked`, and the table's mark past them.
+    """Publish what a table waits for, and move what cannot be published to a quarantine table.
 
-    A committed load blocks a table that was changed, since the load's audit, to something that its
-    rows do not fit. Nothing is lost: the rows stand in the other table as they were extracted. A
-    load blocks its table too if somebody deleted one of its staged files; then what is left of it
-    is moved, and the lost file is named in an error of the log.
+    A committed load blocks a table that was changed since the load's audit to something that its
+    rows do not fit, or that cannot be read at all. No row is lost: the quarantine table holds them
+    as they were extracted. A staged file that was deleted cannot be moved; an error in the log
+    names it. Tables that are nested in the blocked one are released with it.
+
+    Args:
+        dataset: The dataset.
+        table: The table's name, without its namespace.
 
     Returns:
-        The number of rows that were moved.
+        The number of rows that were moved; 0 where everything could be published after all.
+
+    Raises:
+        Exception: What kept the table from being published, where that may pass by itself.
     """
-    view = dataset.log.read()
     moved = 0
-    for load in view.unsettled() if view else []:
-        intent = next((i for i in load.intent.tables if i.table == table), None)
-        if view is None or intent is None:
-            continue
-        if mark_of(dataset.load_table(table), view.uuid) >= load.seq:
-            continue
-        try:
-            publish_table(dataset, view.uuid, load, intent)
-            continue  # It fits after all, the earlier ones being out of its way.
-        except (IncompatibleSchema, UnpublishableRows) as error:
-            logger.warning("Moving the rows of %s aside: %s", table, error)
-        aside = _aside(intent, (dataset.load_table(table) or view.table).io)
-        publish_table(dataset, view.uuid, load, aside)
-        _move_mark(dataset, view.uuid, table, load.seq)
-        moved += aside.rows
-    if view is not None:
-        recover(dataset, view)
+    view = dataset.log.read()
+    while view is not None:
+        loads = view.pending()
+        trees = {i.tree for x in loads for i in x.intent.tables if table in (i.table, i.tree)}
+        failed = publish(dataset, view.uuid, loads, trees)
+        if not failed:
+            record(dataset, view, {}, freed=trees)
+            return moved
+        for tree, error in failed.items():
+            if not isinstance(error, (*DETERMINISTIC_ERRORS, ForbiddenError)):
+                raise error
+            blocking = _first_unpublished(dataset, view, loads, tree)
+            logger.warning(
+                "Load %s is given up for %s, and its rows move to %s: %s",
+                blocking.load_id,
+                dataset.qualified(tree),
+                dataset.qualified(tree + BLOCKED_SUFFIX),
+                type(error).__name__,
+            )
+            moved += _give_up(dataset, view, blocking, tree)
+        view = dataset.log.read()
     return moved
 
 
-def _aside(intent: TableIntent, io: FileIO) -> TableIntent:
+def _first_unpublished(dataset: Dataset, view: LogView, loads: list[Load], tree: str) -> Load:
+    released = {(r.seq, r.table) for load in loads for r in load.intent.releases}
+    for load in loads:
+        for intent in load.intent.tables:
+            if intent.tree != tree or (load.seq, intent.table) in released:
+                continue
+            if _watermark(dataset, view, intent.table) < load.seq:
+                return load
+    raise AssertionError(f"{tree} is published through the newest load")
+
+
+def _watermark(dataset: Dataset, view: LogView, table: str) -> int:
+    try:
+        return watermark_of(dataset.load_table(table), view.uuid)
+    except Exception:
+        # A boundary: a table that cannot be loaded is released as one that has nothing.
+        return 0
+
+
+def _give_up(dataset: Dataset, view: LogView, blocking: Load, tree: str) -> int:
+    """Commit and publish the release of one load for one tree of tables."""
+    intents = [intent for intent in blocking.intent.tables if intent.tree == tree]
+    quarantined = tuple(q for intent in intents if (q := _quarantined(view, intent)).files)
+    release = Load(
+        load_id=str(time.time()),
+        load_uid=uuid4().hex,
+        schema_name=None,
+        schema_version_hash=None,
+        pipeline_name=blocking.pipeline_name,
+        intent=LoadIntent(
+            tables=quarantined,
+            releases=tuple(Release(seq=blocking.seq, table=i.table) for i in intents),
+        ),
+    )
+
+    def attempt() -> tuple[Load, LogView]:
+        now = dataset.log.read_or_create()
+        if done := now.find(release.load_uid):
+            return done, now
+        numbered = replace(release, seq=now.last_seq + 1, settled_seq=now.settled_seq)
+        return numbered, dataset.log.append(now, numbered)
+
+    committed, view = commit_certainly(f"Releasing {dataset.qualified(tree)}", attempt)
+    trees = {intent.tree for intent in quarantined}
+    for error in publish(dataset, view.uuid, [committed], trees).values():
+        raise error
+    return sum(intent.rows for intent in quarantined)
+
+
+def _quarantined(view: LogView, intent: TableIntent) -> TableIntent:
+    """Return the intent that appends the files which are still there to the quarantine table."""
+    io = view.table.io
     files = tuple(staged for staged in intent.files if io.new_input(staged.path).exists())
     for lost in set(intent.files).difference(files):
         logger.error("%s rows of %s are lost with %s", lost.rows, intent.table, lost.path)
@@ -72,14 +133,3 @@ def _aside(intent: TableIntent, io: FileIO) -> TableIntent:
         files=files,
         iceberg_schema=intent.iceberg_schema,
     )
-
-
-def _move_mark(dataset: Dataset, log_uuid: str, name: str, seq: int) -> None:
-    def attempt() -> None:
-        table = dataset.load_table(name)
-        if table is None or mark_of(table, log_uuid) >= seq:
-            return
-        with table.transaction() as transaction:
-            transaction.set_properties({LOG_PROPERTY: log_uuid, MARK_PROPERTY: str(seq)})
-
-    commit_certainly(f"Releasing {dataset.qualified(name)}", attempt)

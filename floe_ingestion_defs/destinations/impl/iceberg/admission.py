@@ -1,0 +1,95 @@
+"""Admission: what must hold of the log and the tables before a load is committed.
+
+What is not admitted is rejected whole: nothing is published, and the cursors stay as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from floe_ingestion_defs.destinations.impl.iceberg.errors import (
+    ForeignLog,
+    LogBehindTables,
+    LogReplaced,
+    TableStillBlocked,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import log_of
+from floe_ingestion_defs.destinations.impl.iceberg.publish import publish
+from floe_ingestion_defs.destinations.impl.iceberg.recover import RELEASE_COMMAND, record
+
+if TYPE_CHECKING:
+    from floe_ingestion_defs.destinations.impl.iceberg.audit import StagedTable
+    from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+    from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
+    from floe_ingestion_defs.destinations.impl.iceberg.plan import TablePlan
+
+
+def require_whole_log(dataset: Dataset, view: LogView) -> None:
+    """Check that no load has left the log that may be unpublished.
+
+    Raises:
+        LogBehindTables: Rows of the log are gone, by a rollback or a deletion, and were not known
+            to be published.
+    """
+    lost = view.lost_seqs
+    if lost and lost[-1] > view.settled_seq:
+        raise LogBehindTables(
+            f"The log of `{dataset.name}` has lost its loads {lost[0]} to {lost[-1]}, by a "
+            "rollback or a deletion of rows, and they were not recorded as published. Loading now "
+            "could lose rows or load them twice. Roll the log's table forward to its newest "
+            "snapshot, or load the sources again with `refresh`."
+        )
+
+
+def require_same_log(dataset: Dataset, view: LogView, uuid: str) -> None:
+    """Check that the log is still the one that the load began with.
+
+    Raises:
+        LogReplaced: The dataset was dropped meanwhile.
+    """
+    if view.uuid != uuid:
+        raise LogReplaced(
+            f"The log of `{dataset.name}` was dropped or replaced while a load was under way. "
+            "Nothing was published; run the pipeline again."
+        )
+
+
+def require_unblocked(dataset: Dataset, plans: Sequence[TablePlan], view: LogView) -> None:
+    """Check that no earlier load blocks a table of this one, and publish it if it fits by now.
+
+    A load that replaces a table supersedes what is blocked before it.
+
+    Raises:
+        TableStillBlocked: An earlier load still cannot be published to a table.
+    """
+    intents = [plan.intent for plan in plans if not plan.intent.starts_empty]
+    trees = {intent.tree for intent in intents} & view.blocked.keys()
+    if not trees:
+        return
+    failed = publish(dataset, view.uuid, view.pending(), trees)
+    record(dataset, view, failed, freed=trees - failed.keys())
+    if failed:
+        named = "; ".join(f"`{dataset.qualified(t)}`: {error}" for t, error in failed.items())
+        raise TableStillBlocked(
+            f"Nothing was loaded, since an earlier load cannot be published to {named}. "
+            f"{RELEASE_COMMAND}"
+        )
+
+
+def require_own_tables(view: LogView, staged: Sequence[StagedTable]) -> None:
+    """Check that what the tables hold was published from this log, or by other writers.
+
+    Raises:
+        ForeignLog: A table names another log, such as that of a dataset whose log was dropped.
+    """
+    for table in staged:
+        if table.current is None or table.intent.starts_empty or table.resource is None:
+            continue
+        log = log_of(table.current)
+        if log not in (None, view.uuid):
+            raise ForeignLog(
+                f"Table `{table.name}` was published from another log ({log}) than its dataset's "
+                f"({view.uuid}), so its rows could be loaded twice. Load it with `refresh`, or set "
+                f"its property `dlt.log-uuid` to the dataset's log to go on with the rows it has."
+            )

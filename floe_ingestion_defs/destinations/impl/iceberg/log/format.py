@@ -1,0 +1,158 @@
+"""The log's format: every name that is persisted, the log's columns, and the row of a load.
+
+`docs/internals/load-protocol.md` describes the format and the rule for changing it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from importlib import metadata
+from typing import Any
+
+import pyarrow as pa
+
+from floe_ingestion_defs.destinations.impl.iceberg.errors import UnknownLogFormat
+from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
+
+FORMAT_VERSION = 1
+"""The newest format that this release reads, and the one that it writes."""
+
+LOADS_TABLE = "_dlt_loads"
+BLOCKED_SUFFIX = "____blocked"
+"""What the name of a quarantine table ends with. dlt's conventions join the levels of a nested
+table by two underscores and collapse longer runs, so no table of theirs has this name."""
+
+# Properties of a data table: its watermark, and what the next publisher must know of the last.
+LOG_UUID = "dlt.log-uuid"
+PUBLISHED_SEQ = "dlt.published-seq"
+PUBLISHED_LOAD_UID = "dlt.published-load-uid"
+PUBLISHED_SNAPSHOT = "dlt.published-snapshot-id"
+DROPPED_SEQ = "dlt.dropped-seq"
+
+# Keys of a snapshot's summary: the watermark's second source.
+SUMMARY_LOAD_ID = "dlt.load-id"
+SUMMARY_LOAD_UID = "dlt.load-uid"
+SUMMARY_LOG_UUID = "dlt.log-uuid"
+SUMMARY_SEQ = "dlt.seq"
+
+# Properties of the log's own table. They survive a rollback of the table; its rows do not.
+SETTLED_SEQ = "dlt.settled-seq"
+LAST_SEQ = "dlt.last-seq"
+BLOCKED_PREFIX = "dlt.blocked."
+"""Followed by a table's name. The value is the seq of the first load that cannot be published to
+the table, and the name of the error's class."""
+
+LOG_SCHEMA = pa.schema(
+    [
+        # dlt's own columns.
+        ("load_id", pa.string()),
+        ("schema_name", pa.string()),
+        ("status", pa.int64()),
+        ("inserted_at", pa.timestamp("us", "UTC")),
+        ("schema_version_hash", pa.string()),
+        # Ours.
+        ("format_version", pa.int64()),
+        ("written_by", pa.string()),
+        ("load_uid", pa.string()),
+        ("seq", pa.int64()),
+        ("settled_seq", pa.int64()),
+        ("pipeline_name", pa.string()),
+        ("state_version", pa.int64()),
+        ("state", pa.string()),
+        ("intent", pa.string()),
+    ]
+)
+# All that is needed to find a load and to number the next; state and intent are read for the few
+# rows that matter.
+LIGHT_COLUMNS = tuple(name for name in LOG_SCHEMA.names if name not in ("state", "intent"))
+
+STATUS_LOADED = 0
+STATUS_RELEASE = 1
+"""The row moves the rows of blocked loads to a quarantine table; dlt counts status 0 as loads."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """One row of the log.
+
+    Attributes:
+        seq: The load's place in the total order, counted from 1; 0 before it is committed.
+        settled_seq: Every load up to this one was published when the row was written.
+        state: The pipeline's whole state document in dlt's JSON, None if it did not change.
+        committed_at: When the row was appended, by the clock of the process that did it.
+    """
+
+    load_id: str
+    load_uid: str
+    schema_name: str | None
+    schema_version_hash: str | None
+    pipeline_name: str
+    intent: LoadIntent = field(default_factory=LoadIntent)
+    state: str | None = None
+    state_version: int | None = None
+    seq: int = 0
+    settled_seq: int = 0
+    committed_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def as_row(self) -> pa.Table:
+        """Return the row that the log gets."""
+        row = {
+            "load_id": self.load_id,
+            "schema_name": self.schema_name,
+            "status": STATUS_RELEASE if self.intent.releases else STATUS_LOADED,
+            "inserted_at": self.committed_at,
+            "schema_version_hash": self.schema_version_hash,
+            "format_version": FORMAT_VERSION,
+            "written_by": writer(),
+            "load_uid": self.load_uid,
+            "seq": self.seq,
+            "settled_seq": self.settled_seq,
+            "pipeline_name": self.pipeline_name,
+            "state_version": self.state_version,
+            "state": self.state,
+            "intent": self.intent.model_dump_json(),
+        }
+        return pa.Table.from_pylist([row], schema=LOG_SCHEMA)
+
+
+def load_from_row(row: dict[str, Any]) -> Load:
+    """Return the load of a row; a heavy column that was not read is empty."""
+    intent = row.get("intent")
+    return Load(
+        load_id=row["load_id"],
+        load_uid=row["load_uid"],
+        schema_name=row["schema_name"],
+        schema_version_hash=row["schema_version_hash"],
+        pipeline_name=row["pipeline_name"],
+        intent=LoadIntent.model_validate_json(intent) if intent else LoadIntent(),
+        state=row.get("state"),
+        state_version=row["state_version"],
+        seq=row["seq"],
+        settled_seq=row["settled_seq"],
+        committed_at=row["inserted_at"],
+    )
+
+
+def require_known_format(log: str, rows: pa.Table) -> None:
+    """Check that this release can read rows of a log.
+
+    Args:
+        log: The log's name, for the error.
+        rows: Rows with the columns `format_version` and `written_by`.
+
+    Raises:
+        UnknownLogFormat: A newer release wrote one of them.
+    """
+    versions, releases = rows["format_version"].to_pylist(), rows["written_by"].to_pylist()
+    for version, release in zip(versions, releases, strict=True):
+        if version > FORMAT_VERSION:
+            raise UnknownLogFormat(log, version, release, FORMAT_VERSION)
+
+
+@cache
+def writer() -> str:
+    """Return the name and version of this release, as the log carries them."""
+    name = "floe-ingestion-defs"
+    return f"{name} {metadata.version(name)}"

@@ -1,0 +1,84 @@
+"""A table's watermark: the load that the table is published through.
+
+Table properties carry it, and so does the summary of each snapshot that a load committed, since
+other engines can unset properties. A rollback of the table moves neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
+    LOG_UUID,
+    PUBLISHED_SEQ,
+    PUBLISHED_SNAPSHOT,
+    SUMMARY_LOAD_ID,
+    SUMMARY_LOG_UUID,
+    SUMMARY_SEQ,
+)
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+
+def watermark_of(table: Table | None, log_uuid: str) -> int:
+    """Return the seq that a table is published through, 0 where it is not a table of this log."""
+    if table is None:
+        return 0
+    properties = table.properties
+    if properties.get(LOG_UUID) == log_uuid and PUBLISHED_SEQ in properties:
+        return int(properties[PUBLISHED_SEQ])
+    return max((seq for seq, _ in _published(table, log_uuid)), default=0)
+
+
+def log_of(table: Table) -> str | None:
+    """Return the uuid of the log that the table was last published from, None for no log."""
+    if found := table.properties.get(LOG_UUID):
+        return str(found)
+    summaries = (_summary(snapshot) for snapshot in reversed(table.metadata.snapshots))
+    return next((s[SUMMARY_LOG_UUID] for s in summaries if SUMMARY_LOG_UUID in s), None)
+
+
+def was_rolled_back(table: Table) -> bool:
+    """Return whether the snapshot that was published last is not in the history of `main`.
+
+    After a rollback, or another engine's `CREATE OR REPLACE`. Once that snapshot is expired, the
+    table does not tell any more.
+    """
+    published = table.properties.get(PUBLISHED_SNAPSHOT)
+    if published is None or table.metadata.snapshot_by_id(int(published)) is None:
+        return False
+    return int(published) not in {snapshot.snapshot_id for snapshot in _history(table)}
+
+
+def rolled_back_loads(table: Table, log_uuid: str) -> list[str]:
+    """Return the ids of the loads that were published to the table and left with a rollback."""
+    if not was_rolled_back(table):
+        return []
+    history = {snapshot.snapshot_id for snapshot in _history(table)}
+    published = sorted(_published(table, log_uuid), key=lambda found: found[0])
+    kept = max((seq for seq, s in published if s.snapshot_id in history), default=0)
+    return [str(_summary(s)[SUMMARY_LOAD_ID]) for seq, s in published if seq > kept]
+
+
+def _published(table: Table, log_uuid: str) -> Iterator[tuple[int, Snapshot]]:
+    for snapshot in table.metadata.snapshots:
+        summary = _summary(snapshot)
+        if summary.get(SUMMARY_LOG_UUID) == log_uuid:
+            yield int(summary[SUMMARY_SEQ]), snapshot
+
+
+def _history(table: Table) -> Iterator[Snapshot]:
+    by_id = {snapshot.snapshot_id: snapshot for snapshot in table.metadata.snapshots}
+    head = table.metadata.refs.get("main")
+    snapshot = by_id.get(head.snapshot_id) if head else None
+    while snapshot is not None:
+        yield snapshot
+        parent = snapshot.parent_snapshot_id
+        snapshot = by_id.get(parent) if parent is not None else None
+
+
+def _summary(snapshot: Snapshot) -> dict[str, str]:
+    return snapshot.summary.additional_properties if snapshot.summary else {}
