@@ -15,6 +15,7 @@ from faults.loads import PIPELINE, run_again
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import decode_document
+from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
 

@@ -245,7 +245,7 @@ def test_a_table_changed_incompatibly_after_the_commit_is_blocked_alone_until_it
     assert case.start(races.release, case.namespace, "events").result() == 3
     found = contents(case)
     assert ids(found) == []
-    assert ids(found, "events__blocked") == [3, 4, 5]
+    assert ids(found, "events____blocked") == [3, 4, 5]
 
 
 def test_a_nested_table_that_is_blocked_holds_its_root_back(case: Case, tmp_path: Path) -> None:

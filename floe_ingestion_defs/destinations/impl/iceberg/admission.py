@@ -5,7 +5,6 @@ What is not admitted is rejected whole: nothing is published, and the cursors st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
@@ -19,6 +18,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.publish import publish
 from floe_ingestion_defs.destinations.impl.iceberg.recover import RELEASE_COMMAND, record
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from floe_ingestion_defs.destinations.impl.iceberg.audit import StagedTable
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
     from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
@@ -34,12 +35,13 @@ def require_whole_log(dataset: Dataset, view: LogView) -> None:
     """
     lost = view.lost_seqs
     if lost and lost[-1] > view.settled_seq:
-        raise LogBehindTables(
+        msg = (
             f"The log of `{dataset.name}` has lost its loads {lost[0]} to {lost[-1]}, by a "
             "rollback or a deletion of rows, and they were not recorded as published. Loading now "
             "could lose rows or load them twice. Roll the log's table forward to its newest "
             "snapshot, or load the sources again with `refresh`."
         )
+        raise LogBehindTables(msg)
 
 
 def require_same_log(dataset: Dataset, view: LogView, uuid: str) -> None:
@@ -49,10 +51,11 @@ def require_same_log(dataset: Dataset, view: LogView, uuid: str) -> None:
         LogReplaced: The dataset was dropped meanwhile.
     """
     if view.uuid != uuid:
-        raise LogReplaced(
+        msg = (
             f"The log of `{dataset.name}` was dropped or replaced while a load was under way. "
             "Nothing was published; run the pipeline again."
         )
+        raise LogReplaced(msg)
 
 
 def require_unblocked(dataset: Dataset, plans: Sequence[TablePlan], view: LogView) -> None:
@@ -71,10 +74,11 @@ def require_unblocked(dataset: Dataset, plans: Sequence[TablePlan], view: LogVie
     record(dataset, view, failed, freed=trees - failed.keys())
     if failed:
         named = "; ".join(f"`{dataset.qualified(t)}`: {error}" for t, error in failed.items())
-        raise TableStillBlocked(
+        msg = (
             f"Nothing was loaded, since an earlier load cannot be published to {named}. "
             f"{RELEASE_COMMAND}"
         )
+        raise TableStillBlocked(msg)
 
 
 def require_own_tables(view: LogView, staged: Sequence[StagedTable]) -> None:
@@ -88,8 +92,9 @@ def require_own_tables(view: LogView, staged: Sequence[StagedTable]) -> None:
             continue
         log = log_of(table.current)
         if log not in (None, view.uuid):
-            raise ForeignLog(
+            msg = (
                 f"Table `{table.name}` was published from another log ({log}) than its dataset's "
                 f"({view.uuid}), so its rows could be loaded twice. Load it with `refresh`, or set "
                 f"its property `dlt.log-uuid` to the dataset's log to go on with the rows it has."
             )
+            raise ForeignLog(msg)

@@ -42,7 +42,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import (
 from floe_ingestion_defs.destinations.impl.iceberg.files.names import commit_uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pyiceberg.catalog import Catalog
     from pyiceberg.manifest import DataFile
@@ -231,7 +231,7 @@ def create_table_transaction(
         LocationInUse: The catalog accepts no location for it that is free.
     """
     try:
-        staged = stage_creation(catalog, identifier, **arguments)._table
+        staged = table_of(stage_creation(catalog, identifier, **arguments))
     except LocationInUse as in_use:
         # The files are those of the table that another process has just created.
         if catalog.table_exists(identifier):
@@ -310,10 +310,11 @@ def commit_certainly(
         # The time that a process was suspended is not time in which other writers won.
         return _commit_certainly(what, attempt, deadline_seconds)
     except CommitConflict as conflict:
-        raise CommitContention(
+        msg = (
             f"{what} met other writers in each attempt within {deadline_seconds:.0f} seconds. Run "
             "it again, or run fewer writers at once."
-        ) from conflict
+        )
+        raise CommitContention(msg) from conflict
     except CommitOutcomeUnknown as error:
         raise error.cause from error
 
@@ -371,7 +372,6 @@ def read_until_found(what: str, read: Callable[[], T | None], deadline_seconds: 
     try:
         found = Retrying(retry=absent, stop=stop_after_delay(deadline_seconds), wait=wait)(read)
     except RetryError as error:
-        raise CommitContention(
-            f"{what} did not succeed within {deadline_seconds:.0f} seconds. Run it again."
-        ) from error
+        msg = f"{what} did not succeed within {deadline_seconds:.0f} seconds. Run it again."
+        raise CommitContention(msg) from error
     return cast("T", found)

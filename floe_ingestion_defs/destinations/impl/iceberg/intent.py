@@ -125,8 +125,8 @@ class TableIntent(_Record):
 
     @property
     def creates(self) -> bool:
-        """Whether the load creates the table where there is none, and does not delete only."""
-        return self.location is not None or (self.table_uuid is None and bool(self.files))
+        """Whether the load creates the table where there is none, and does not only delete."""
+        return self.location is not None or bool(self.files)
 
     @property
     def tree(self) -> str:

@@ -7,7 +7,7 @@ nothing that it did can be seen by anybody; from then on everything will be, who
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.recover import RELEASE_COMMAN
 from floe_ingestion_defs.destinations.impl.iceberg.stage import stage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
     from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView

@@ -29,6 +29,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits import (
     create_table_transaction,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
+    DatasetRefused,
     IncompatibleSchema,
     UnpublishableRows,
 )
@@ -123,12 +124,15 @@ def publish(
                 continue
             try:
                 publish_table(dataset, log_uuid, load, intent)
+            except DatasetRefused:
+                raise
             except Exception as error:
                 # A boundary: each table fails alone, whatever its catalog, storage or rows raise.
                 failed[intent.tree] = error
                 logger.error(
-                    "Load %s is committed and was not published to %s: %s",
+                    "Load %s is committed and %s be published to %s: %s",
                     load.load_id,
+                    "cannot" if isinstance(error, DETERMINISTIC_ERRORS) else "could not",
                     dataset.qualified(intent.table),
                     error,
                 )
@@ -160,10 +164,11 @@ def publish_table(dataset: Dataset, log_uuid: str, load: Load, intent: TableInte
         if table is None:
             conflicting_creations += 1
             if conflicting_creations > _MOST_CREATIONS:
-                raise UnpublishableRows(
+                msg = (
                     f"`{dataset.qualified(intent.table)}` cannot be created, and is not a table: "
                     "another object of the catalog, such as a view, may have its name"
                 )
+                raise UnpublishableRows(msg)
         if watermark_of(table, log_uuid) < load.seq and _is_due(
             dataset, log_uuid, load, intent, table
         ):
@@ -177,30 +182,29 @@ def publish_table(dataset: Dataset, log_uuid: str, load: Load, intent: TableInte
 def _is_due(
     dataset: Dataset, log_uuid: str, load: Load, intent: TableIntent, table: Table | None
 ) -> bool:
-    """Return whether the intent is for the table that is there now, or to create one.
+    """Return whether the intent is for the table that is there now, or creates one.
 
     Raises:
-        UnpublishableRows: Another writer created a table under the name that the load creates.
+        UnpublishableRows: Another writer created the table after the load was staged.
     """
     name = dataset.qualified(intent.table)
-    if table is not None and intent.table_uuid in (None, str(table.metadata.table_uuid)):
-        return True
-    if table is None and not intent.files:
+    if table is not None:
+        if intent.table_uuid in (None, str(table.metadata.table_uuid)):
+            return True
+        if log_of(table) == log_uuid:
+            return True  # An earlier load created it, and the catalog chose its uuid.
+    elif not intent.creates:
         return False
     view = dataset.log.read()
-    if intent.creates and view is not None and view.uuid == log_uuid:
-        if table is None:
-            # A publisher that slept must not bring back a table that was published, and dropped.
-            if load.seq > view.settled_seq:
-                return True
-        elif log_of(table) == log_uuid:
-            return True  # A load that was committed before this one created it.
-        else:
-            raise UnpublishableRows(
-                f"`{name}` was created by another writer after the load was staged"
-            )
+    is_pending = view is not None and view.uuid == log_uuid and load.seq > view.settled_seq
+    if is_pending and table is None:
+        return True
+    if is_pending:
+        msg = f"`{name}` was created by another writer after the load was staged"
+        raise UnpublishableRows(msg)
+    # The dataset or the table was dropped after this publisher had read the log.
     logger.warning(
-        "The table that load %s was staged on, %s, is gone: its %s rows are not loaded",
+        "Load %s is not published to %s, which was dropped in the meantime: %s rows",
         load.load_id,
         name,
         intent.rows,
@@ -221,7 +225,8 @@ def _commit(
     try:
         change = compute_change(state, intent, lambda: _root_before(dataset, load, intent))
     except DETERMINISTIC_ERRORS as error:
-        raise UnpublishableRows(f"{type(error).__name__}: {error}") from error
+        msg = f"{type(error).__name__}: {error}"
+        raise UnpublishableRows(msg) from error
     if change.added or change.removed:
         summary = {
             SUMMARY_LOAD_ID: load.load_id,

@@ -7,7 +7,6 @@ only when those are so old that the process that committed them must be gone; ne
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermar
 from floe_ingestion_defs.destinations.impl.iceberg.publish import DETERMINISTIC_ERRORS, publish
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
     from floe_ingestion_defs.destinations.impl.iceberg.log.format import Load
     from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
@@ -73,6 +74,13 @@ def recover(
         return {}
     if trees is None:
         trees = {intent.tree for load in unsettled for intent in load.intent.tables}
+    for tree in sorted(view.blocked.keys() & set(trees)):
+        logger.error(
+            "Load %s of the log cannot be published to %s, and is left alone. %s",
+            view.blocked[tree],
+            dataset.qualified(tree),
+            RELEASE_COMMAND,
+        )
     failed = publish(dataset, view.uuid, unsettled, set(trees) - view.blocked.keys())
     record(dataset, view, failed)
     return failed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -10,6 +9,7 @@ import pyarrow.parquet as pq
 from dlt.common.json import json
 
 from floe_ingestion_defs.destinations.impl.iceberg.audit import StagedTable
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
 from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitConflict
 from floe_ingestion_defs.destinations.impl.iceberg.files.schema import evolve, reset, staged_schema
 from floe_ingestion_defs.destinations.impl.iceberg.files.sorting import default_sort_order
@@ -26,6 +26,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.plan import (
 from floe_ingestion_defs.destinations.impl.iceberg.publish import creation, is_dropped
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pyiceberg.table import Table, Transaction
     from pyiceberg.table.metadata import TableMetadata
 
@@ -57,7 +59,7 @@ def stage(
 def _stage_table(
     dataset: Dataset, package: Package, plan: TablePlan, log_uuid: str, current: Table | None
 ) -> StagedTable:
-    name, layout = dataset.qualified(plan.table), plan.intent.layout
+    name = dataset.qualified(plan.table)
     incoming = staged_schema(name, plan.columns, [pq.read_schema(job) for job in plan.jobs])
     refuse_nested_keys(name, plan.intent.keys, incoming)
     transaction: Transaction
@@ -73,7 +75,7 @@ def _stage_table(
         else:
             evolve(transaction, name, incoming)
     transaction.set_properties({LOG_UUID: log_uuid})  # The staged files are named by it.
-    metadata, io = transaction.table_metadata, transaction._table.io
+    metadata, io = transaction.table_metadata, file_io(transaction)
     files: list[StagedFile] = []
     for job in plan.jobs:
         files += stage_file(job, metadata, io, package.load_uid)

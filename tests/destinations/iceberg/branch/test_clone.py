@@ -240,6 +240,7 @@ def test_a_load_that_production_has_not_published_is_published_in_each(world: Wo
     assert (world.files(), world.pointers()) == before
     world.leave_branch()
     world.production.load(shop(5))
+    world.production.pipeline("another").sync_destination()
     assert world.production.values("events", "id") == [1, 2, 3, 4, 5]
     assert world.production.values("fresh", "id") == [1]
 

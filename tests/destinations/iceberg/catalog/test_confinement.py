@@ -26,6 +26,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import DatasetRefused
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.release import release_blocked
+from floe_ingestion_defs.destinations.impl.iceberg.recover import recover
 
 if TYPE_CHECKING:
     from destinations.iceberg.conftest import Lake
@@ -201,7 +202,7 @@ def test_production_is_neither_recovered_nor_kept_up_by_a_branch(
     assert view is not None
     assert view.unsettled()
     for upkeep in (
-        lambda: loads.open_dataset(dataset),
+        lambda: recover(dataset, view),
         lambda: release_blocked(dataset, "items"),
         lambda: remove_orphans(dataset, timedelta(days=2), dry_run=False),
     ):

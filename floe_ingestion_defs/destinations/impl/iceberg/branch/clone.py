@@ -56,7 +56,6 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import (
     encode_document,
     move_state,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import log_of, watermark_of
 
 if TYPE_CHECKING:
@@ -64,6 +63,7 @@ if TYPE_CHECKING:
 
     from floe_ingestion_defs.branch import Branch, BranchTables
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+    from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 
 logger = logging.getLogger(__name__)
 

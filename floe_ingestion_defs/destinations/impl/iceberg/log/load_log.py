@@ -7,8 +7,6 @@ be brought up to date from here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -17,9 +15,9 @@ import pyarrow.compute as pc
 from floe_ingestion_defs.destinations.impl.iceberg.commits import (
     CommitOutcomeUnknown,
     add_snapshot,
+    commit_certainly,
     create_table_transaction,
     load_table,
-    read_until_found,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitConflict
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
@@ -39,6 +37,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
 from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyiceberg.catalog import Catalog
 
 LOG_PROPERTIES = {
@@ -56,6 +56,7 @@ LOG_PROPERTIES = {
 
 
 _READ_ATTEMPTS = 5
+_CREATION_SECONDS = 10.0
 _RECORD_ATTEMPTS = 3
 
 
@@ -90,23 +91,27 @@ class LoadLog:
                 # The log was compacted while it was read, and its old files are gone.
                 if attempt == _READ_ATTEMPTS - 1:
                     raise
-        raise AssertionError("unreachable")
+        msg = "unreachable"
+        raise AssertionError(msg)
 
     def read_or_create(self, known: LogView | None = None) -> LogView:
         """The log as it is now, made together with its namespace on first use."""
         if view := self.read(known):
             return view
         self.ensure_namespace()
-        try:
-            with suppress(CommitConflict):  # Another process may create it in between.
-                create_table_transaction(
-                    self.catalog, self.identifier, schema=LOG_SCHEMA, properties=LOG_PROPERTIES
-                ).commit_transaction()
-        except CommitOutcomeUnknown as error:
+
+        def attempt() -> LogView:
             if view := self.read():
                 return view
-            raise error.cause from error
-        return read_until_found(f"Creating {'.'.join(self.identifier)}", self.read, 10)
+            creation = create_table_transaction(
+                self.catalog, self.identifier, schema=LOG_SCHEMA, properties=LOG_PROPERTIES
+            )
+            creation.commit_transaction()
+            msg = "It is read again, as another process may have been first."
+            raise CommitConflict(msg)
+
+        name = ".".join(self.identifier)
+        return commit_certainly(f"Creating {name}", attempt, _CREATION_SECONDS)
 
     def ensure_namespace(self) -> None:
         """Makes the namespace if it is not there, whoever else is making it just now."""

@@ -6,7 +6,6 @@ other engines can unset properties. A rollback of the table moves neither.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
@@ -19,6 +18,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 

@@ -24,10 +24,10 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.listing import (
     parent_folders,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.files.names import (
-    LOG_PROPERTY,
     is_data_file,
     is_named_by,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.log.format import LOG_UUID
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.other_tables import (
     TABLES_AT_ONCE,
     OtherTables,
@@ -219,7 +219,7 @@ class _Sweep:
         try:
             with table.io.new_input(path).open() as stream:
                 content = json.loads(stream.read())
-            owner = content["table-uuid"], content["properties"].get(LOG_PROPERTY)
+            owner = content["table-uuid"], content["properties"].get(LOG_UUID)
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return False
         uuid = str(table.metadata.table_uuid)

@@ -80,7 +80,8 @@ def _first_unpublished(dataset: Dataset, view: LogView, loads: list[Load], tree:
                 continue
             if _watermark(dataset, view, intent.table) < load.seq:
                 return load
-    raise AssertionError(f"{tree} is published through the newest load")
+    msg = f"{tree} is published through the newest load"
+    raise AssertionError(msg)
 
 
 def _watermark(dataset: Dataset, view: LogView, table: str) -> int:
