@@ -65,6 +65,7 @@ def read_contents(namespace: str) -> Contents:
     raw = {name: table.scan().to_arrow().to_pylist() for name, table in tables.items()}
     loads = view.after(0)
     assert [load.seq for load in loads] == list(range(1, len(loads) + 1))
+    released = {(r.seq, r.table) for load in loads for r in load.intent.releases}
     versions = raw.get(dataset.identifier("_dlt_version")[-1], [])
     return Contents(
         tables={name: _plain(name, raw) for name in sorted(raw) if "dlt_" not in name},
@@ -74,7 +75,7 @@ def read_contents(namespace: str) -> Contents:
             watermark_of(dataset.load_table(intent.table), view.uuid) >= load.seq
             for load in loads
             for intent in load.intent.tables
-            if intent.files
+            if intent.files and (load.seq, intent.table) not in released
         ),
         schema_versions=sorted(row["version_hash"] for row in versions),
         live={path for table in tables.values() for path in _live_files(table)},

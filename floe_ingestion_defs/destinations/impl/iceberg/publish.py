@@ -196,7 +196,9 @@ def _is_due(
     elif not intent.creates:
         return False
     view = dataset.log.read()
-    is_pending = view is not None and view.uuid == log_uuid and load.seq > view.settled_seq
+    is_pending = (
+        view is not None and view.uuid == log_uuid and view.is_pending(load.seq, intent.tree)
+    )
     if is_pending and table is None:
         return True
     if is_pending:

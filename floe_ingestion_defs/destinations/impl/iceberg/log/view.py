@@ -165,6 +165,10 @@ class LogView:
             return []
         return self._read(lambda seqs: pc.greater(seqs, seq), "intent")
 
+    def is_pending(self, seq: int, tree: str) -> bool:
+        """Whether a load may not be published yet to the tree of tables with that root."""
+        return seq > self.settled_seq or seq >= self.blocked.get(tree, seq + 1)
+
     def find(self, load_uid: str) -> Load | None:
         """The committed load of that uid."""
         seq = self._newest(pc.equal(self._rows["load_uid"], load_uid))
