@@ -47,6 +47,13 @@ def open_dataset(dataset: Dataset, pipeline_name: str | None = None) -> LogView 
     view = dataset.log.read()
     if view is None:
         return None
+    for tree, seq in sorted(view.blocked.items()):
+        logger.error(
+            "Load %s of the log cannot be published to %s. %s",
+            seq,
+            dataset.qualified(tree),
+            RELEASE_COMMAND,
+        )
     latest = datetime.now(UTC) - OTHERS_AFTER
     unsettled = view.unsettled()
     due = [x for x in unsettled if x.pipeline_name == pipeline_name or x.committed_at < latest]
@@ -74,13 +81,6 @@ def recover(
         return {}
     if trees is None:
         trees = {intent.tree for load in unsettled for intent in load.intent.tables}
-    for tree in sorted(view.blocked.keys() & set(trees)):
-        logger.error(
-            "Load %s of the log cannot be published to %s, and is left alone. %s",
-            view.blocked[tree],
-            dataset.qualified(tree),
-            RELEASE_COMMAND,
-        )
     failed = publish(dataset, view.uuid, unsettled, set(trees) - view.blocked.keys())
     record(dataset, view, failed)
     return failed

@@ -35,7 +35,7 @@ def release_blocked(dataset: Dataset, table: str) -> int:
     A committed load blocks a table that was changed since the load's audit to something that its
     rows do not fit, or that cannot be read at all. No row is lost: the quarantine table holds them
     as they were extracted. A staged file that was deleted cannot be moved; an error in the log
-    names it. Tables that are nested in the blocked one are released with it.
+    names it.
 
     Args:
         dataset: The dataset.
@@ -59,27 +59,30 @@ def release_blocked(dataset: Dataset, table: str) -> int:
         for tree, error in failed.items():
             if not isinstance(error, (*DETERMINISTIC_ERRORS, ForbiddenError)):
                 raise error
-            blocking = _first_unpublished(dataset, view, loads, tree)
+            load, intent = _first_unpublished(dataset, view, loads, tree)
             logger.warning(
                 "Load %s is given up for %s, and its rows move to %s: %s",
-                blocking.load_id,
-                dataset.qualified(tree),
-                dataset.qualified(tree + BLOCKED_SUFFIX),
+                load.load_id,
+                dataset.qualified(intent.table),
+                dataset.qualified(intent.table + BLOCKED_SUFFIX),
                 type(error).__name__,
             )
-            moved += _give_up(dataset, view, blocking, tree)
+            moved += _give_up(dataset, view, load, intent)
         view = dataset.log.read()
     return moved
 
 
-def _first_unpublished(dataset: Dataset, view: LogView, loads: list[Load], tree: str) -> Load:
+def _first_unpublished(
+    dataset: Dataset, view: LogView, loads: list[Load], tree: str
+) -> tuple[Load, TableIntent]:
+    """Return where publishing a tree of tables stopped, which is what has failed."""
     released = {(r.seq, r.table) for load in loads for r in load.intent.releases}
     for load in loads:
-        for intent in load.intent.tables:
+        for intent in load.intent.in_publishing_order():
             if intent.tree != tree or (load.seq, intent.table) in released:
                 continue
             if _watermark(dataset, view, intent.table) < load.seq:
-                return load
+                return load, intent
     msg = f"{tree} is published through the newest load"
     raise AssertionError(msg)
 
@@ -92,19 +95,18 @@ def _watermark(dataset: Dataset, view: LogView, table: str) -> int:
         return 0
 
 
-def _give_up(dataset: Dataset, view: LogView, blocking: Load, tree: str) -> int:
-    """Commit and publish the release of one load for one tree of tables."""
-    intents = [intent for intent in blocking.intent.tables if intent.tree == tree]
-    quarantined = tuple(q for intent in intents if (q := _quarantined(view, intent)).files)
+def _give_up(dataset: Dataset, view: LogView, load: Load, intent: TableIntent) -> int:
+    """Commit and publish the release of one load for one table."""
+    quarantined = _quarantined(view, intent)
     release = Load(
         load_id=str(time.time()),
         load_uid=uuid4().hex,
         schema_name=None,
         schema_version_hash=None,
-        pipeline_name=blocking.pipeline_name,
+        pipeline_name=load.pipeline_name,
         intent=LoadIntent(
-            tables=quarantined,
-            releases=tuple(Release(seq=blocking.seq, table=i.table) for i in intents),
+            tables=(quarantined,) if quarantined.files else (),
+            releases=(Release(seq=load.seq, table=intent.table),),
         ),
     )
 
@@ -115,11 +117,11 @@ def _give_up(dataset: Dataset, view: LogView, blocking: Load, tree: str) -> int:
         numbered = replace(release, seq=now.last_seq + 1, settled_seq=now.settled_seq)
         return numbered, dataset.log.append(now, numbered)
 
-    committed, view = commit_certainly(f"Releasing {dataset.qualified(tree)}", attempt)
-    trees = {intent.tree for intent in quarantined}
-    for error in publish(dataset, view.uuid, [committed], trees).values():
+    name = dataset.qualified(intent.table)
+    committed, view = commit_certainly(f"Releasing {name}", attempt)
+    for error in publish(dataset, view.uuid, [committed]).values():
         raise error
-    return sum(intent.rows for intent in quarantined)
+    return quarantined.rows
 
 
 def _quarantined(view: LogView, intent: TableIntent) -> TableIntent:
