@@ -16,8 +16,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import o
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import decode_document
 from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
-from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
+from floe_ingestion_defs.destinations.impl.iceberg.recover import settled_through
 
 Row = dict[str, Any]
 
@@ -65,18 +65,13 @@ def read_contents(namespace: str) -> Contents:
     raw = {name: table.scan().to_arrow().to_pylist() for name, table in tables.items()}
     loads = view.after(0)
     assert [load.seq for load in loads] == list(range(1, len(loads) + 1))
-    released = {(r.seq, r.table) for load in loads for r in load.intent.releases}
     versions = raw.get(dataset.identifier("_dlt_version")[-1], [])
     return Contents(
         tables={name: _plain(name, raw) for name in sorted(raw) if "dlt_" not in name},
         cursors=_cursors(view),
         load_uids=[load.load_uid for load in loads],
-        settled=all(
-            watermark_of(dataset.load_table(intent.table), view.uuid) >= load.seq
-            for load in loads
-            for intent in load.intent.tables
-            if intent.files and (load.seq, intent.table) not in released
-        ),
+        settled=not view.blocked
+        and settled_through(dataset, view, view.unsettled(), ()) == view.last_seq,
         schema_versions=sorted(row["version_hash"] for row in versions),
         live={path for table in tables.values() for path in _live_files(table)},
         committed={f.path for load in loads for i in load.intent.tables for f in i.files},
