@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.types import LongType
 
+from floe_ingestion_defs.destinations import Finding, StagedTable, release_blocked
 from floe_ingestion_defs.destinations.impl.iceberg import commits
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import data_path
@@ -18,6 +20,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.maintenance import orphans as
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from destinations.iceberg.conftest import Lake
 
 NOW = timedelta(0)
@@ -93,6 +97,27 @@ def test_files_of_expired_snapshots_are_orphans(lake: Lake) -> None:
     }
     assert {gone, first.manifest_list} <= swept
     assert lake.values("orders", "id") == [2]
+
+
+@pytest.mark.usefixtures("sweep_anything")
+def test_files_of_a_load_that_blocks_its_table_are_spared(lake: Lake) -> None:
+    """They are released to a quarantine table, however long after their load was committed."""
+    lake.load([{"id": 1, "name": "Ada"}], table_name="users")
+
+    def widen(staged: StagedTable) -> Iterator[Finding]:
+        if staged.intent.table == "users":
+            table = lake.table("users")
+            table.update_schema(allow_incompatible_changes=True).delete_column("name").commit()
+            table.update_schema().add_column("name", LongType()).commit()
+        yield from ()
+
+    with pytest.raises(PipelineStepFailed, match="cannot be published"):
+        lake.load([{"id": 2, "name": "Bob"}], table_name="users", options={"audits": [widen]})
+    lake.load([{"id": 1}], table_name="items", pipeline="other")
+    dataset = Dataset(lake.catalog, lake.dataset)
+    remove_orphans(dataset, timedelta(0), dry_run=False)
+    assert release_blocked(dataset, "users") == 1
+    assert lake.rows("users____blocked", "id", "name") == [{"id": 2, "name": "Bob"}]
 
 
 def test_young_files_are_spared(lake: Lake) -> None:

@@ -107,7 +107,7 @@ def remove_orphans(
     references = References()
     for table in tables.values():
         references.add_table(table, view.uuid)
-    for load in view.unsettled():
+    for load in view.pending():
         for intent in load.intent.tables:
             references.add(staged.path for staged in intent.files)
     sweep = _Sweep(dataset, view.uuid, tables, others)
