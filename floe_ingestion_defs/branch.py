@@ -1,8 +1,9 @@
-"""The names of a branch deployment's own namespaces, which every layer goes by.
+"""The names of a branch deployment's own namespaces, used by every layer.
 
-`FLOE_BRANCH` names the branch: its own namespace beside production's `bronze` is then, in branch
-`pr_123`, `bronze__pr_123`. It is in the environment, so that it reaches every pipeline of a
-process, and the processes that it starts. Nothing heavy is imported: a location loads by this.
+`FLOE_BRANCH` names the branch: in branch `pr_123`, the namespace that takes the place of
+production's `bronze` is `bronze__pr_123`. It is an environment variable, so that it applies to
+every pipeline of a process, and to the processes that it starts. Nothing heavy is imported, because
+loading a code location imports this module.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from hashlib import blake2b
 from typing import Literal
 
 BRANCH_VARIABLE = "FLOE_BRANCH"
-# What Hive's metastore takes, the least of the catalogs that pyiceberg opens.
+# The limit of Hive's metastore, the lowest of the catalogs that pyiceberg opens.
 LONGEST_NAMESPACE = 128
 
-# What a branch's dataset begins with: production's tables where the catalog can clone, or none.
+# The initial tables of a branch's dataset: production's where the catalog can clone, or none.
 BranchTables = Literal["clone", "empty"]
 
 _BRANCH = re.compile(r"(?P<name>[a-z0-9]+(?:_[a-z0-9]+)*)(?:@(?P<repository>\S+))?")
@@ -34,7 +35,7 @@ class Branch:
 
     Attributes:
         name: Lower-case words joined by single underscores, such as `pr_123`.
-        repository: Where the branch comes from; two repositories can have a `pr_123` each.
+        repository: The repository of the branch; two repositories can have a `pr_123` each.
     """
 
     name: str
@@ -44,11 +45,11 @@ class Branch:
         return self.name if self.repository is None else f"{self.name}@{self.repository}"
 
     def owns(self, namespace: str) -> bool:
-        """Whether a namespace is the branch's: no branch's name holds two underscores."""
+        """Return whether a namespace is the branch's: no branch's name contains two underscores."""
         return namespace.endswith(f"__{self.name}")
 
     def namespace(self, production: str) -> str:
-        """The branch's namespace for what production has in another; its own stay as they are."""
+        """Return the branch's counterpart of a production namespace; its own are unchanged."""
         if self.owns(production):
             return production
         above, dot, last = production.rpartition(".")
@@ -61,10 +62,11 @@ class Branch:
 
 
 def current_branch() -> Branch | None:
-    """The branch that this process is confined to, None where it is none.
+    """Return the branch that this process is confined to, None in production.
 
     Raises:
-        InvalidBranch: `FLOE_BRANCH` is not set to a valid branch: better nothing than production.
+        InvalidBranch: `FLOE_BRANCH` is not set to a valid branch: loading nothing is better than
+            loading into production.
     """
     value = os.environ.get(BRANCH_VARIABLE, "").strip()
     if not value:
@@ -72,7 +74,7 @@ def current_branch() -> Branch | None:
     found = _BRANCH.fullmatch(value)
     if found is None or len(found["name"]) > _LONGEST_BRANCH:
         msg = (
-            f"{BRANCH_VARIABLE} is {value!r}; give lower-case words joined by single underscores, "
+            f"{BRANCH_VARIABLE} is {value!r}; use lower-case words joined by single underscores, "
             f"at most {_LONGEST_BRANCH} characters, such as 'pr_123' or 'pr_123@acme/ingestion'."
         )
         raise InvalidBranch(msg)
@@ -80,6 +82,6 @@ def current_branch() -> Branch | None:
 
 
 def branch_namespace(namespace: str) -> str:
-    """The namespace to load into in the place of one of production's; the same but in a branch."""
+    """Return the namespace to load into: in a branch its counterpart, else the same namespace."""
     branch = current_branch()
     return namespace if branch is None else branch.namespace(namespace)

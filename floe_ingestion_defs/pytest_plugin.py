@@ -1,4 +1,4 @@
-"""Fixtures for testing a source of your own in five lines.
+"""Fixtures that test a source of your own in five lines.
 
     def test_orders_are_loaded(run_source):
         run = run_source(
@@ -8,7 +8,7 @@
         assert run.tables["orders"].num_rows == 3
 
 pytest finds this module by the distribution's entry point. It imports nothing of the engine before
-a fixture is asked for.
+a fixture is requested.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _SAMPLE_ROWS = [{"id": 1, "name": "Ada"}, {"id": 2, "name": "Grace"}]
 
 @dataclass(frozen=True)
 class SourceRun:
-    """What one run of a source did.
+    """The result of one run of a source.
 
-    Args:
-        result: What the plugin's `load` returned.
-        tables: The tables that the source's pipeline knows, nested ones included, by their names
-            without the namespace; dlt's own columns are left out.
+    Attributes:
+    result: What the plugin's `load` returned.
+    tables: The tables that the source's pipeline knows, nested ones included, by their names
+        without the namespace; dlt's own columns are left out.
     """
 
     result: LoadResult
@@ -51,7 +51,7 @@ RunSource = Callable[..., SourceRun]
 
 @pytest.fixture
 def floe_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
-    """An empty Iceberg catalog of the test's own, which everything in the test loads into."""
+    """Open an empty Iceberg catalog of the test's own, which everything in the test loads into."""
     monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
     monkeypatch.setenv("FLOE_HOME", str(tmp_path / "floe"))
     monkeypatch.setenv("PYICEBERG_HOME", str(tmp_path))
@@ -64,7 +64,7 @@ def floe_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
 
 @pytest.fixture(scope="session")
 def dlt_config(tmp_path_factory: pytest.TempPathFactory) -> DltIngestionConfig:
-    """A configuration with one source, `sample`, of two rows in a file."""
+    """Return a configuration with one source, `sample`, of two rows in a file."""
     from floe_ingestion_defs.dlt_plugin import DltIngestionConfig
 
     folder = tmp_path_factory.mktemp("sample")
@@ -82,7 +82,7 @@ def dlt_config(tmp_path_factory: pytest.TempPathFactory) -> DltIngestionConfig:
 def dlt_plugin(
     dlt_config: DltIngestionConfig, floe_catalog: Catalog
 ) -> Iterator[DltIngestionPlugin]:
-    """The plugin with `dlt_config`, started before the test and shut down after it."""
+    """Start the plugin with `dlt_config` before the test, and shut it down after it."""
     from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
     plugin = DltIngestionPlugin(dlt_config)
@@ -93,10 +93,10 @@ def dlt_plugin(
 
 @pytest.fixture
 def run_source(floe_catalog: Catalog) -> RunSource:
-    """Loads a source into the test's own catalog, and hands back the result and the tables.
+    """Return a function that loads a source into the test's own catalog and returns a `SourceRun`.
 
-    Takes a source as `defs.yaml` has it, as a mapping or as keyword arguments; `name` and
-    `destination_table` may be left out. A second run goes on where the first one ended.
+    It takes a source as in `defs.yaml`, as a mapping or as keyword arguments; `name` and
+    `destination_table` may be left out. A second run continues where the first one ended.
     """
 
     def run_source(source: Mapping[str, Any] | None = None, /, **settings: Any) -> SourceRun:

@@ -1,7 +1,6 @@
-"""What platform and ingestion plugins agree on, knowing neither loading tool nor orchestrator.
+"""The interface between platform and ingestion plugins, independent of loader and orchestrator.
 
-Whoever writes a plugin imports from here; `contracts.conformance` holds the tests that it must
-pass.
+Plugin authors import from here; `contracts.conformance` holds the tests that a plugin must pass.
 """
 
 from floe_ingestion_defs.contracts.artifacts import CompiledArtifacts, PluginRef, ResolvedPlugins

@@ -1,10 +1,10 @@
-"""The version of the contract, and the one rule about it: the same major version understands it."""
+"""The version of the contract, and its one rule: equal major versions are compatible."""
 
 FLOE_API_VERSION = "1.0"
 
 
 def is_compatible(version: str) -> bool:
-    """Whether something written for contract `version` (`MAJOR.MINOR`) works with this one.
+    """Return whether something written for contract `version` (`MAJOR.MINOR`) works with this one.
 
     A malformed version is compatible with nothing.
     """

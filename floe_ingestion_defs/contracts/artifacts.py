@@ -1,4 +1,4 @@
-"""What a platform's compiler hands to this code location: which plugins it settled on, as JSON.
+"""What a platform's compiler hands to this code location: the plugins that it selected, as JSON.
 
 `CompiledArtifacts.model_validate_json` reads the file, `create_definitions` of the Dagster wiring
 builds the location from it.
@@ -8,13 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from floe_ingestion_defs.contracts.api_version import FLOE_API_VERSION, is_compatible
 
-# A misspelt key must not silently leave a plugin or a setting out. Values stay out of pydantic's
+# A misspelt key must not silently drop a plugin or a setting. Values are left out of pydantic's
 # messages, since those of a plugin's configuration may be secret.
 _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class PluginRef(BaseModel):
-    """A plugin by name, and the configuration to give it."""
+    """A plugin by name, and its configuration."""
 
     model_config = _STRICT
 
@@ -24,24 +24,26 @@ class PluginRef(BaseModel):
     version: str = Field(
         min_length=1, description="Version of the plugin that the configuration was compiled for."
     )
-    # Only what JSON can hold: a date or a SecretStr would come back from the file as something
+    # Only what JSON can hold: a date or a SecretStr would be read back from the file as something
     # else, the latter as a row of asterisks.
     config: dict[str, JsonValue] = Field(
         default_factory=dict,
         repr=False,
         description=(
-            "Configuration of the plugin, as its own schema describes it. Give secrets as "
-            "`${NAME}`, so that the file does not hold them."
+            "Configuration of the plugin, as its own schema describes it. Write secrets as "
+            "`${NAME}`, so that the file does not contain them."
         ),
     )
 
 
 class ResolvedPlugins(BaseModel):
-    """The plugin chosen for each type; none where the platform has nothing of it to do."""
+    """The plugin selected for each type; None where the platform does not need that type."""
 
     model_config = _STRICT
 
-    ingestion: PluginRef | None = Field(default=None, description="What loads data into tables.")
+    ingestion: PluginRef | None = Field(
+        default=None, description="The plugin that loads data into tables."
+    )
 
 
 class CompiledArtifacts(BaseModel):
@@ -53,15 +55,15 @@ class CompiledArtifacts(BaseModel):
         default=FLOE_API_VERSION,
         description="Contract version that the file was compiled for, as `MAJOR.MINOR`.",
     )
-    plugins: ResolvedPlugins | None = Field(default=None, description="The plugins settled on.")
+    plugins: ResolvedPlugins | None = Field(default=None, description="The selected plugins.")
 
     @field_validator("floe_api_version")
     @classmethod
     def _is_understood(cls, version: str) -> str:
         if not is_compatible(version):
             msg = (
-                f"compiled for floe API {version!r}, while this location speaks "
-                f"{FLOE_API_VERSION!r}; compile again, or install the release that speaks it"
+                f"compiled for floe API {version!r}, but this location supports "
+                f"{FLOE_API_VERSION!r}; compile again, or install a release that supports it"
             )
             raise ValueError(msg)
         return version

@@ -1,8 +1,8 @@
 # ruff: noqa: S101  (these are tests, shipped for others to run)
-"""Tests that every floe plugin must pass, for whoever writes one to inherit.
+"""Tests that every floe plugin must pass, as base classes for the plugin's own tests.
 
 List this module in the `pytest_plugins` of your top-level `conftest.py`, so that pytest shows the
-values behind a failed assertion. It does not import pytest, which is no dependency of a plugin.
+values behind a failed assertion. It does not import pytest, on which a plugin need not depend.
 
 Example:
     A test module of the distribution that offers plugin `acme`:
@@ -40,7 +40,7 @@ _LIFECYCLE = ("startup", "shutdown", "health_check", "get_config_schema", "confi
 
 
 class BasePluginDiscoveryTests:
-    """Shows that an installed plugin is found under its name and keeps to the contract's shape.
+    """Verify that an installed plugin is found under its name and implements the contract.
 
     Attributes:
         plugin_type: The type of the plugin, whose value is its entry point group.
@@ -53,11 +53,11 @@ class BasePluginDiscoveryTests:
     plugin_module: ClassVar[str]
 
     def create_plugin(self, plugin_class: type[PluginMetadata]) -> PluginMetadata:
-        """Make an instance; override it for a plugin that cannot be made without arguments."""
+        """Create an instance; override this for a plugin that requires arguments."""
         return plugin_class()
 
     def test_entry_point_is_registered(self) -> None:
-        """The plugin's name stands in the entry point group of its type."""
+        """The plugin's name is in the entry point group of its type."""
         assert self._entry_point().name == self.plugin_name
 
     def test_exactly_one_entry_point_has_the_name(self) -> None:
@@ -66,7 +66,7 @@ class BasePluginDiscoveryTests:
         assert len(targets) == 1, f"{self.plugin_name!r} means {targets}"
 
     def test_entry_point_names_the_expected_module(self) -> None:
-        """The entry point leads to the plugin's own module, not to a namesake."""
+        """The entry point names the plugin's own module, not another one of the same name."""
         module = self._entry_point().module
         assert f"{module}.".startswith(f"{self.plugin_module}.")
 
@@ -75,11 +75,11 @@ class BasePluginDiscoveryTests:
         assert isinstance(self._load(), type)
 
     def test_plugin_instantiates(self) -> None:
-        """The class can be instantiated: nothing abstract is left, nothing outside is needed."""
+        """The class can be instantiated: no method is abstract, no external service needed."""
         assert self._create() is not None
 
     def test_plugin_has_the_name_of_its_entry_point(self) -> None:
-        """The plugin calls itself what others find it by."""
+        """The plugin's `name` is the one by which it is found."""
         assert self._create().name == self.plugin_name
 
     def test_required_metadata_are_present(self) -> None:
@@ -88,7 +88,7 @@ class BasePluginDiscoveryTests:
         assert [name for name in _REQUIRED if not hasattr(plugin, name)] == []
 
     def test_required_metadata_are_not_empty(self) -> None:
-        """Each of them is text that says something."""
+        """Each of them is a string that is not blank."""
         plugin = self._create()
         values = {name: getattr(plugin, name) for name in _REQUIRED}
         assert all(isinstance(value, str) and value.strip() for value in values.values()), values
@@ -98,11 +98,11 @@ class BasePluginDiscoveryTests:
         assert issubclass(self._load(), BASE_CLASSES[self.plugin_type])
 
     def test_plugin_is_an_instance_of_the_abstract_class(self) -> None:
-        """What the class makes is a plugin of its type."""
+        """An instance of the class is a plugin of its type."""
         assert isinstance(self._create(), BASE_CLASSES[self.plugin_type])
 
     def test_plugin_has_the_lifecycle_methods(self) -> None:
-        """The plugin can be configured, started, asked for its health, and shut down."""
+        """The plugin can be configured, started, checked for its health, and shut down."""
         plugin = self._create()
         assert [name for name in _LIFECYCLE if not callable(getattr(plugin, name, None))] == []
 
@@ -126,10 +126,10 @@ class BasePluginDiscoveryTests:
 
 
 class BaseHealthCheckTests:
-    """Shows that a plugin's health check is truthful, quick, and safe to call at any time.
+    """Verify that a plugin's health check is correct, fast, and safe to call at any time.
 
-    Define a pytest fixture `stopped_plugin`: a new plugin, configured so that it can do its work,
-    and not yet started. These tests start it and shut it down.
+    Define a pytest fixture `stopped_plugin`: a new plugin, configured so that it can work, and not
+    started yet. These tests start it and shut it down.
     """
 
     def test_health_check_exists(self, stopped_plugin: PluginMetadata) -> None:
@@ -137,20 +137,20 @@ class BaseHealthCheckTests:
         assert callable(getattr(stopped_plugin, "health_check", None))
 
     def test_health_check_returns_a_health_status(self, stopped_plugin: PluginMetadata) -> None:
-        """The answer is the contract's own record, with one of its three verdicts."""
+        """The result is the contract's own record, with one of its three states."""
         with _started(stopped_plugin) as plugin:
             status = plugin.health_check()
         assert isinstance(status, HealthStatus)
         assert isinstance(status.state, HealthState)
 
     def test_started_plugin_is_healthy(self, stopped_plugin: PluginMetadata) -> None:
-        """A started plugin whose surroundings are in order is healthy."""
+        """A started plugin whose dependencies are available is healthy."""
         with _started(stopped_plugin) as plugin:
             status = plugin.health_check()
         assert status.state is HealthState.HEALTHY, status.message
 
     def test_plugin_is_unhealthy_before_startup(self, stopped_plugin: PluginMetadata) -> None:
-        """A plugin that was not started does not claim that it could work."""
+        """A plugin that was not started does not report that it can work."""
         assert stopped_plugin.health_check().state is HealthState.UNHEALTHY
 
     def test_health_check_measures_its_response_time(self, stopped_plugin: PluginMetadata) -> None:
@@ -160,13 +160,13 @@ class BaseHealthCheckTests:
         assert 0 <= status.response_time_ms <= seconds * 1000
 
     def test_health_check_answers_within_one_second(self, stopped_plugin: PluginMetadata) -> None:
-        """A healthy plugin says so within a second, so that probes can be frequent."""
+        """A healthy plugin reports so within a second, so that probes can be frequent."""
         with _started(stopped_plugin) as plugin:
             _, seconds = _timed(plugin.health_check)
         assert seconds < 1.0
 
-    def test_health_check_says_when_it_was_made(self, stopped_plugin: PluginMetadata) -> None:
-        """The timestamp has a time zone and lies within the call."""
+    def test_health_check_reports_when_it_was_made(self, stopped_plugin: PluginMetadata) -> None:
+        """The timestamp has a time zone and is between the start and the end of the call."""
         # Some systems' clocks move in steps of up to 16 ms.
         step = timedelta(milliseconds=20)
         with _started(stopped_plugin) as plugin:
@@ -182,23 +182,23 @@ class BaseHealthCheckTests:
             for timeout in (MIN_HEALTH_TIMEOUT_SECONDS, MAX_HEALTH_TIMEOUT_SECONDS):
                 assert isinstance(plugin.health_check(timeout=timeout), HealthStatus)
 
-    def test_health_check_refuses_a_timeout_out_of_range(
+    def test_health_check_rejects_a_timeout_out_of_range(
         self, stopped_plugin: PluginMetadata
     ) -> None:
-        """Too low and too high a timeout raise a ValueError that says what is wrong."""
+        """A timeout that is too low or too high raises a ValueError that names the timeout."""
         with _started(stopped_plugin) as plugin:
             for timeout in (MIN_HEALTH_TIMEOUT_SECONDS / 2, MAX_HEALTH_TIMEOUT_SECONDS * 1.5):
-                assert "timeout" in _refusal(plugin, timeout)
+                assert "timeout" in _rejection(plugin, timeout)
 
     def test_health_check_does_not_raise(self, stopped_plugin: PluginMetadata) -> None:
-        """Before startup and after shutdown there is an answer, too, not an exception."""
+        """Before startup and after shutdown, too, a status is returned and no exception raised."""
         assert isinstance(stopped_plugin.health_check(), HealthStatus)
         with _started(stopped_plugin) as plugin:
             plugin.health_check()
         assert stopped_plugin.health_check().state is HealthState.UNHEALTHY
 
     def test_health_check_carries_a_message(self, stopped_plugin: PluginMetadata) -> None:
-        """Whatever the verdict, a sentence for people comes with it."""
+        """Every state comes with a sentence that a person can read."""
         before = stopped_plugin.health_check()
         with _started(stopped_plugin) as plugin:
             running = plugin.health_check()
@@ -221,8 +221,8 @@ def _timed(check: Callable[[], HealthStatus]) -> tuple[HealthStatus, float]:
     return status, time.perf_counter() - began
 
 
-def _refusal(plugin: PluginMetadata, timeout: float) -> str:
-    """Return the message with which the timeout is refused."""
+def _rejection(plugin: PluginMetadata, timeout: float) -> str:
+    """Return the message with which the timeout is rejected."""
     try:
         plugin.health_check(timeout=timeout)
     except ValueError as error:

@@ -1,17 +1,17 @@
-"""What can go wrong between a plugin and those who look for it, one exception for each."""
+"""What can go wrong between a plugin and its caller, one exception for each case."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from pydantic import BaseModel, ValidationError
 
-# pydantic's kinds of error about a choice from a closed list. Only such values are shown: any other
-# value of a plugin's configuration may be a password that slipped a line.
+# pydantic's error types about a choice from a closed list. Only such values are shown: any other
+# value of a plugin's configuration may be a password that was entered in the wrong line.
 _CHOICES = frozenset({"literal_error", "enum"})
 
 
 class PluginError(Exception):
-    """Base of everything that the contracts layer raises."""
+    """Base of all exceptions that the contracts layer raises."""
 
 
 class PluginNotFoundError(PluginError):
@@ -19,11 +19,11 @@ class PluginNotFoundError(PluginError):
 
 
 class DuplicatePluginError(PluginError):
-    """Two plugins of one type have the same name, so the name means neither."""
+    """Two plugins of one type have the same name, so the name is ambiguous."""
 
 
 class PluginLoadError(PluginError):
-    """A plugin's target cannot be imported, is no plugin of its type, or cannot be instantiated."""
+    """A plugin cannot be imported or instantiated, or is not a plugin of its type."""
 
 
 class PluginIncompatibleError(PluginError):
@@ -41,15 +41,15 @@ class PluginConfigurationError(PluginError):
         config: Mapping[str, Any],
         error: ValidationError,
     ) -> Self:
-        """Say what is wrong without showing values that may be secret.
+        """Return an error that describes what is wrong without values that may be secret.
 
         Raise the result outside of the `except` block: pydantic's own message shows every value,
-        and an error raised inside would carry it along as its context.
+        and an error raised inside would have it as its context.
 
         Args:
             plugin: The plugin's name.
-            schema: The model of its configuration, whose fields are offered for a misspelt one.
-            config: The configuration that was refused, used to name the items of its lists.
+            schema: The model of its configuration, whose fields are listed if one is misspelt.
+            config: The configuration that was rejected, used to name the items of its lists.
             error: What pydantic found.
         """
         problems = []
@@ -58,13 +58,13 @@ class PluginConfigurationError(PluginError):
             if found["type"] in _CHOICES and isinstance(found["input"], str):
                 problem += f", not {found['input']!r}"
             if found["type"] == "extra_forbidden" and len(found["loc"]) == 1:
-                problem += f"; known are {', '.join(sorted(schema.model_fields))}"
+                problem += f"; valid fields: {', '.join(sorted(schema.model_fields))}"
             problems.append(problem)
-        return cls(f"configuration of plugin {plugin!r} is refused: " + "; ".join(problems))
+        return cls(f"configuration of plugin {plugin!r} is not valid: " + "; ".join(problems))
 
 
 def _render_location(location: Sequence[int | str], config: Any) -> str:
-    """Write a place as `sources[0 'nyc_flights'].write_mode`: people know a source by its name."""
+    """Return a path such as `sources[0 'nyc_flights'].write_mode`, with the source's name."""
     path = ""
     for part in location:
         config = _descend(config, part)
@@ -77,7 +77,7 @@ def _render_location(location: Sequence[int | str], config: Any) -> str:
 
 
 def _descend(config: Any, part: int | str) -> Any:
-    """Return what stands at `part`, or None where pydantic's location leaves the data."""
+    """Return the value at `part`, or None where pydantic's location is not in the data."""
     if isinstance(config, Mapping):
         return config.get(part)
     if isinstance(part, int) and isinstance(config, (list, tuple)) and part < len(config):

@@ -1,7 +1,7 @@
-"""What every floe plugin says about itself, whatever it plugs in: identity, life cycle, health.
+"""What every floe plugin provides, regardless of its type: identity, life cycle, health.
 
 Plugins inherit `PluginMetadata` through the abstract class of their type (`IngestionPlugin`);
-the registry reads it to refuse what was written for another version of the contract.
+the registry reads it to reject plugins written for another version of the contract.
 """
 
 import time
@@ -22,13 +22,13 @@ DEFAULT_HEALTH_TIMEOUT_SECONDS = 1.0
 
 
 class PluginType(StrEnum):
-    """The kinds of plugin; each value is the entry point group in which its plugins are found."""
+    """The types of plugins; each value is the entry point group in which its plugins are found."""
 
     INGESTION = "floe.ingestion"
 
 
 class HealthState(StrEnum):
-    """How well a plugin can do its work right now."""
+    """How well a plugin can work right now."""
 
     HEALTHY = "healthy"
     DEGRADED = "degraded"
@@ -40,12 +40,12 @@ class HealthStatus:
     """What a health check found.
 
     Attributes:
-        state: The verdict.
-        message: The verdict in a sentence for people; never empty in a conforming plugin.
+        state: The result.
+        message: The result in a sentence; never empty in a conforming plugin.
         response_time_ms: How long the check took, in milliseconds.
         checked_at: When the check was made, with time zone.
-        details: Whatever else was found. The two measurements stand here too, so that it can be
-            logged or shown whole.
+        details: Further findings. The two measurements are repeated here, so that it can be logged
+            or displayed as a whole.
     """
 
     state: HealthState
@@ -66,12 +66,12 @@ def checked_health_timeout(timeout: float | None) -> float:
         timeout: Seconds, or None for the default of one second.
 
     Raises:
-        ValueError: The timeout lies outside of 0.1 to 10 seconds: shorter finds every server dead,
-            longer is no health check any more.
+        ValueError: The timeout is outside of 0.1 to 10 seconds: with a shorter one every server is
+            found dead, and a longer one makes the check useless as a probe.
     """
     if timeout is None:
         return DEFAULT_HEALTH_TIMEOUT_SECONDS
-    # Written so that NaN, which compares false with everything, is refused as well.
+    # Written so that NaN, which compares false with everything, is rejected as well.
     if not MIN_HEALTH_TIMEOUT_SECONDS <= timeout <= MAX_HEALTH_TIMEOUT_SECONDS:
         msg = (
             f"timeout of a health check must be between {MIN_HEALTH_TIMEOUT_SECONDS} and "
@@ -84,7 +84,7 @@ def checked_health_timeout(timeout: float | None) -> float:
 class PluginMetadata(ABC):
     """Identity, life cycle and health of a plugin.
 
-    A plugin is made without effect on the world, configured, started, used, and shut down.
+    A plugin is created without side effects, configured, started, used, and shut down.
     """
 
     _started = False
@@ -106,7 +106,7 @@ class PluginMetadata(ABC):
 
     @property
     def description(self) -> str:
-        """What the plugin does, in a sentence for people."""
+        """What the plugin does, in a sentence that a person can read."""
         return ""
 
     @property
@@ -115,28 +115,29 @@ class PluginMetadata(ABC):
         return []
 
     def startup(self) -> None:
-        """Make ready for use; a second call changes nothing.
+        """Prepare the plugin for use; a second call changes nothing.
 
-        A plugin that overrides this and keeps the health check of this class calls it, since that
-        health check tells a started plugin from one that is not.
+        A plugin that overrides this and keeps the health check of this class must call it, since
+        that health check reports whether the plugin was started.
         """
         self._started = True
 
     def shutdown(self) -> None:
-        """Let go of whatever `startup` took; harmless without it and a second time."""
+        """Release what `startup` acquired; harmless without it and a second time."""
         self._started = False
 
     def health_check(self, timeout: float | None = None) -> HealthStatus:
-        """Say whether the plugin can do its work.
+        """Return whether the plugin can work.
 
-        This one knows only whether the plugin was started. A plugin that depends on anything
-        outside of its process overrides it, and reports an unreachable part rather than raising.
+        This implementation knows only whether the plugin was started. A plugin that depends on
+        anything outside of its process overrides it, and reports an unreachable part instead of
+        raising.
 
         Args:
             timeout: Seconds that the check may take; see `checked_health_timeout`.
 
         Raises:
-            ValueError: The timeout lies outside of 0.1 to 10 seconds.
+            ValueError: The timeout is outside of 0.1 to 10 seconds.
         """
         began = time.perf_counter()
         checked_health_timeout(timeout)
@@ -152,11 +153,11 @@ class PluginMetadata(ABC):
         return None
 
     def configure(self, config: Any) -> None:
-        """Take over a configuration, before `startup`.
+        """Set the configuration, before `startup`.
 
         Args:
-            config: An instance of what `get_config_schema` returns; None or nothing in it for a
-                plugin that takes no configuration.
+            config: An instance of what `get_config_schema` returns; None or empty for a plugin that
+                takes no configuration.
 
         Raises:
             PluginConfigurationError: The plugin takes no configuration and was given one.

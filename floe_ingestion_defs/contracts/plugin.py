@@ -1,7 +1,7 @@
-"""What an ingestion plugin does: make a pipeline from a configuration, and run it.
+"""The ingestion plugin: it creates a pipeline from a configuration, and runs it.
 
-The shapes here are what platform and plugins agree on. They know no loading tool: what a pipeline
-is, only the plugin knows.
+These types are shared by the platform and its plugins and independent of the loading tool: only the
+plugin knows what a pipeline is.
 """
 
 from abc import abstractmethod
@@ -13,15 +13,15 @@ from floe_ingestion_defs.contracts.metadata import PluginMetadata
 
 @dataclass
 class IngestionConfig:
-    """One source and where its data go.
+    """One source and the destination of its data.
 
     Attributes:
-        source_type: The kind of source, one of those that the plugin knows.
-        source_config: What that kind of source needs, and whatever has no field of its own here
-            (`primary_key`, `cursor_field`, …). It may hold credentials, so `repr` leaves it out.
+        source_type: The type of the source, one of those that the plugin supports.
+        source_config: What that type of source requires, and settings without a field of their own
+            here (`primary_key`, `cursor_field`, …). It may hold credentials, so `repr` omits it.
         destination_table: `namespace.table`.
         write_mode: `append`, `replace` or `merge`.
-        schema_contract: What happens to data that do not fit the table: `evolve`, `freeze`, or one
+        schema_contract: How data that do not fit the table are handled: `evolve`, `freeze`, or one
             of the plugin's own modes.
     """
 
@@ -34,10 +34,10 @@ class IngestionConfig:
 
 @dataclass
 class IngestionResult:
-    """What a run did.
+    """The result of a run.
 
     Attributes:
-        success: Whether everything that the run should load is in its tables.
+        success: Whether everything that the run was to load is in its tables.
         rows_loaded: Rows that this run loaded.
         bytes_written: Bytes of data files that this run wrote.
         duration_seconds: Wall-clock time of the run.
@@ -71,21 +71,21 @@ class IngestionPlugin(PluginMetadata):
     @property
     @abstractmethod
     def is_external(self) -> bool:
-        """Whether a service outside of this process does the loading."""
+        """Whether a service outside of this process performs the load."""
 
     @abstractmethod
     def create_pipeline(self, config: IngestionConfig) -> Any:
-        """Make a pipeline together with its source, so that `run` needs nothing more.
+        """Create a pipeline together with its source, so that `run` needs nothing more.
 
-        Raises an error of the plugin's own, or pydantic's `ValidationError`, for a configuration
-        that is wrong.
+        Raises an error of the plugin's own, or pydantic's `ValidationError`, for an invalid
+        configuration.
         """
 
     @abstractmethod
     def run(self, pipeline: Any, **kwargs: Any) -> IngestionResult:
-        """Load what the pipeline's source has to give.
+        """Load the data of the pipeline's source.
 
-        A load that fails does not raise: it ends in a result with `success=False` and its errors.
+        A load that fails does not raise: it returns a result with `success=False` and its errors.
         """
 
     @abstractmethod

@@ -1,7 +1,7 @@
-"""Finds plugins by their entry points, and loads one only when it is asked for.
+"""The registry: it finds plugins by their entry points, and loads one only when it is requested.
 
-Listing what is installed imports none of it, so one plugin that is broken, or slow to import, costs
-nothing to those who use another.
+Listing the installed plugins imports none of them, so a plugin that is broken, or slow to import,
+does not affect the users of another.
 """
 
 import logging
@@ -26,7 +26,7 @@ from floe_ingestion_defs.contracts.plugin import IngestionPlugin
 logger = logging.getLogger(__name__)
 
 BASE_CLASSES: Mapping[PluginType, type[PluginMetadata]] = {
-    # mypy takes an abstract class for something to be instantiated (mypy issue 4717).
+    # mypy assumes that an abstract class will be instantiated (mypy issue 4717).
     PluginType.INGESTION: IngestionPlugin,  # type: ignore[type-abstract]
 }
 """The abstract class that a plugin of each type must inherit."""
@@ -35,7 +35,7 @@ BASE_CLASSES: Mapping[PluginType, type[PluginMetadata]] = {
 class PluginRegistry:
     """The plugins that are installed in this environment.
 
-    A registry looks once: what is installed later, a new registry finds.
+    A registry reads the entry points once: plugins that are installed later require a new registry.
 
     Example:
         >>> registry = PluginRegistry()
@@ -49,9 +49,9 @@ class PluginRegistry:
         self._instances: dict[tuple[PluginType, str], PluginMetadata] = {}
 
     def discover(self) -> None:
-        """Look up the entry points of every plugin type; importing nothing, and only once.
+        """Look up the entry points of every plugin type, without importing any, and only once.
 
-        The other methods call it themselves. Call it to learn early of two plugins of one name.
+        The other methods call it themselves. Call it to detect two plugins of the same name early.
 
         Raises:
             DuplicatePluginError: Two plugins of one type have the same name.
@@ -67,26 +67,26 @@ class PluginRegistry:
 
         Raises:
             PluginNotFoundError: No plugin of this type has this name.
-            PluginLoadError: The target cannot be imported, or is no plugin of this type.
+            PluginLoadError: The target cannot be imported, or is not a plugin of this type.
         """
         entry_point = self._entry_point(plugin_type, name)
         try:
             target = entry_point.load()
-        # Importing runs whatever another distribution wrote, which can raise anything at all.
+        # A boundary: importing runs another distribution's code, which can raise any exception.
         except Exception as error:
             msg = f"{_describe(entry_point)} cannot be imported: {type(error).__name__}: {error}"
             raise PluginLoadError(msg) from error
         base = BASE_CLASSES[plugin_type]
         if not (isinstance(target, type) and issubclass(target, base)):
             msg = (
-                f"{_describe(entry_point)} is no class that inherits {base.__name__}, "
+                f"{_describe(entry_point)} is not a class that inherits {base.__name__}, "
                 f"as group {plugin_type.value!r} requires, but {target!r}"
             )
             raise PluginLoadError(msg)
         return target
 
     def get(self, plugin_type: PluginType, name: str) -> PluginMetadata:
-        """Return the registry's own instance of a plugin, made unconfigured at the first call.
+        """Return the registry's own instance of a plugin, created unconfigured at the first call.
 
         Raises:
             PluginNotFoundError: No plugin of this type has this name.
@@ -99,7 +99,7 @@ class PluginRegistry:
         return self._instances[key]
 
     def create(self, plugin_type: PluginType, ref: PluginRef) -> PluginMetadata:
-        """Make a new instance of the plugin that `ref` names, and configure it.
+        """Create a new instance of the plugin that `ref` names, and configure it.
 
         Raises:
             PluginConfigurationError: The plugin does not accept the configuration.
@@ -118,7 +118,7 @@ class PluginRegistry:
         return plugin
 
     def load_all(self, plugin_type: PluginType) -> dict[str, PluginMetadata]:
-        """Return every plugin of a type that works; one that does not is logged and left out.
+        """Return every working plugin of a type; a broken one is logged and skipped.
 
         Raises:
             DuplicatePluginError: Two plugins of one type have the same name.
@@ -142,7 +142,7 @@ class PluginRegistry:
             installed = ", ".join(map(repr, sorted(found))) or "none"
             msg = (
                 f"no plugin {name!r} in entry point group {plugin_type.value!r}; "
-                f"installed are: {installed}"
+                f"installed plugins: {installed}"
             )
             raise PluginNotFoundError(msg)
         return found[name]
@@ -153,13 +153,13 @@ class PluginRegistry:
         try:
             plugin = plugin_class()
             version = str(plugin.floe_api_version)
-        # As in `load_class`: a constructor is another distribution's code, too.
+        # The same boundary as in `load_class`: a constructor is another distribution's code, too.
         except Exception as error:
             msg = f"{described} cannot be instantiated: {type(error).__name__}: {error}"
             raise PluginLoadError(msg) from error
         if not is_compatible(version):
             msg = (
-                f"{described} was written for floe API {version!r}, while this release speaks "
+                f"{described} was written for floe API {version!r}, but this release supports "
                 f"{FLOE_API_VERSION!r}; install a release of the plugin with the same major version"
             )
             raise PluginIncompatibleError(msg)
@@ -170,15 +170,15 @@ def _find_entry_points(plugin_type: PluginType) -> dict[str, metadata.EntryPoint
     """Return the entry points of a type by name.
 
     Raises:
-        DuplicatePluginError: Two of them have the same name. There is no telling which one is
-            meant, and whichever came first on the path would depend on how things were installed.
+        DuplicatePluginError: Two of them have the same name. Which one is meant is ambiguous, and
+            which one comes first on the path depends on how they were installed.
     """
     found: dict[str, metadata.EntryPoint] = {}
     for entry_point in metadata.entry_points(group=plugin_type.value):
         first = found.setdefault(entry_point.name, entry_point)
         if _describe(first) != _describe(entry_point):
             msg = (
-                f"two plugins have one name in entry point group {plugin_type.value!r}: "
+                f"two plugins have the same name in entry point group {plugin_type.value!r}: "
                 f"{_describe(first)} and {_describe(entry_point)}; uninstall one of them"
             )
             raise DuplicatePluginError(msg)
@@ -186,7 +186,7 @@ def _find_entry_points(plugin_type: PluginType) -> dict[str, metadata.EntryPoint
 
 
 def _describe(entry_point: metadata.EntryPoint) -> str:
-    """Name a plugin, where it lives, and which distribution brought it."""
+    """Return a plugin's name, its target, and the distribution that provides it."""
     distribution = entry_point.dist.name if entry_point.dist else "unknown"
     return f"plugin {entry_point.name!r} ({entry_point.value}) of distribution {distribution!r}"
 

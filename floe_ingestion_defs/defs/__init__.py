@@ -1,1 +1,1 @@
-"""What this code location loads: a folder for each component, with its `defs.yaml`."""
+"""What this code location loads: one folder per component, with its `defs.yaml`."""

@@ -145,15 +145,15 @@ def slow(timeout: Any = None) -> Any:
         ),
         (
             lambda timeout=None: HealthStatus(HealthState.HEALTHY, "up", checked_at=LONG_AGO),
-            "test_health_check_says_when_it_was_made",
+            "test_health_check_reports_when_it_was_made",
         ),
         (
             lambda timeout=None: HealthStatus(HealthState.HEALTHY, "up", checked_at=datetime.now()),
-            "test_health_check_says_when_it_was_made",
+            "test_health_check_reports_when_it_was_made",
         ),
         (
             lambda timeout=None: HealthStatus(HealthState.HEALTHY, "up"),
-            "test_health_check_refuses_a_timeout_out_of_range",
+            "test_health_check_rejects_a_timeout_out_of_range",
         ),
         (lambda: HealthStatus(HealthState.HEALTHY, "up"), "test_health_check_accepts_a_timeout"),
         (slow, "test_health_check_answers_within_one_second"),

@@ -197,7 +197,7 @@ def test_a_refused_configuration_names_source_field_value_and_what_would_be_righ
     install("acme-ingestion")
     error = refused_configuration({"sources": [{"name": "shop", "write_mode": "upsert"}]})
     assert str(error) == (
-        "configuration of plugin 'sample' is refused: sources[0 'shop'].write_mode: "
+        "configuration of plugin 'sample' is not valid: sources[0 'shop'].write_mode: "
         "Input should be 'append', 'replace' or 'merge', not 'upsert'"
     )
 
@@ -207,7 +207,7 @@ def test_a_misspelt_field_of_a_configuration_is_named(install: Install) -> None:
     install("acme-ingestion")
     error = refused_configuration({"sources": [{"name": "shop", "prot": 1}], "catalog": {}})
     assert "sources[0 'shop'].prot: " in str(error)
-    assert "catalog: Extra inputs are not permitted; known are sources" in str(error)
+    assert "catalog: Extra inputs are not permitted; valid fields: sources" in str(error)
 
 
 def test_a_refused_configuration_shows_no_value_that_could_be_a_secret(install: Install) -> None:
