@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 Source = dict[str, Any]
 SECRET = "sw0rd&fish/7"
-# How it can stand in a text: plain, quoted, or cut where a log would cut it.
+# How it can appear in a text: plain, quoted, or cut where a log would cut it.
 SHOWN_AS = (SECRET, quote(SECRET, safe=""), quote(SECRET), "sw0rd&fish", "sw0rd%26fish")
 # What `${NAME}` stands for in some of the places.
 ENVIRONMENT = {
@@ -79,7 +79,7 @@ OVER_HTTP: dict[str, Callable[[str], Source]] = {
         },
     ),
 }
-# Those whose server is not there, or says what it was told.
+# Those whose server is not there, or repeats what it received.
 ELSEWHERE: dict[str, Callable[[str], Source]] = {
     "database": lambda url: _sql(credentials=ENVIRONMENT["PLANTED_URL"]),
     "database in source_config": lambda url: _sql(

@@ -47,7 +47,7 @@ def run(*command: str, cwd: Path, fails: bool = False) -> str:
         (["dg", "check", "yaml"], "All component YAML validated successfully"),
     ],
 )
-def test_dagster_s_own_commands_find_nothing_wrong(command: list[str], said: str) -> None:
+def test_dagster_s_own_commands_find_no_error(command: list[str], said: str) -> None:
     """What continuous integration of a code location runs first."""
     assert said in run(*command, cwd=REPOSITORY)
 
@@ -67,8 +67,8 @@ def acme(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_scaffolded_source_is_a_good_one_and_a_wrong_one_is_found(acme: Path) -> None:
-    """Whoever begins with `dg scaffold` begins with a file that loads, and edits it.
+def test_a_scaffolded_source_is_valid_and_an_invalid_one_is_found(acme: Path) -> None:
+    """`dg scaffold` generates a file that loads, which the user then edits.
 
     What is wrong then is said with file, line and field: a field that does not exist by the
     schema, a value that cannot be by the location.

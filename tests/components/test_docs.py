@@ -19,7 +19,7 @@ EXAMPLES = [
 
 @pytest.mark.parametrize("text", EXAMPLES)
 def test_every_whole_file_in_the_docs_loads(load_location: LoadLocation, text: str) -> None:
-    """Whoever copies an example has something that works."""
+    """An example that a user copies works."""
     assert load_location(example=text).get_repository_def().asset_graph.get_all_asset_keys()
 
 

@@ -71,7 +71,7 @@ def test_sources_of_several_files_are_one_location(load_location: LoadLocation) 
 
 
 def test_an_asset_refers_to_the_line_of_its_source(load_location: LoadLocation) -> None:
-    """Whoever opens the code lands where they would edit it."""
+    """The code link opens the line that a user would edit."""
     definitions = load_location(shop=SHOP)
     (spec, *_) = definitions.resolve_all_asset_specs()
     (reference,) = spec.metadata["dagster/code_references"].code_references
@@ -98,10 +98,10 @@ def test_an_asset_refers_to_the_line_of_its_source(load_location: LoadLocation) 
         ("cron: 15 6 * * *", "cron: daily", 14, ["orchestration.cron", "'daily'", "15 6 * * *"]),
     ],
 )
-def test_a_wrong_file_stops_the_location_with_line_source_field_value_and_what_is_right(
+def test_an_invalid_file_is_reported_with_line_source_field_value_and_remedy(
     load_location: LoadLocation, written: str, instead: str, line: int, said: list[str]
 ) -> None:
-    """Whoever made the mistake can mend it from the message alone."""
+    """The message alone is enough to correct the mistake."""
     assert written in SHOP
 
     message = failure_of(load_location, shop=SHOP.replace(written, instead))
@@ -111,7 +111,7 @@ def test_a_wrong_file_stops_the_location_with_line_source_field_value_and_what_i
         assert part in message
 
 
-def test_two_sources_of_one_name_stop_the_location(load_location: LoadLocation) -> None:
+def test_two_sources_with_the_same_name_stop_the_location(load_location: LoadLocation) -> None:
     """The name is the pipeline's, under which the state is kept; two would share it."""
     twice = SHOP + SHOP[SHOP.index("    - name") :].replace("orders, customers", "people")
 
@@ -121,7 +121,7 @@ def test_two_sources_of_one_name_stop_the_location(load_location: LoadLocation) 
     assert "is taken by another source" in message
 
 
-def test_two_sources_of_one_name_stop_the_location_also_across_files(
+def test_two_sources_with_the_same_name_in_different_files_stop_the_location(
     load_location: LoadLocation,
 ) -> None:
     """The message says where each of them stands."""
@@ -137,7 +137,7 @@ def test_two_sources_of_one_name_stop_the_location_also_across_files(
 def test_two_sources_that_write_one_table_differently_stop_the_location(
     load_location: LoadLocation,
 ) -> None:
-    """A table that one source appends to and another replaces is nobody's table."""
+    """One source would delete the rows that another one appended."""
     other = (
         SHOP.replace("name: shop", "name: other")
         .replace("write_mode: merge", "write_mode: append")
@@ -179,7 +179,7 @@ def test_a_file_may_name_tables_to_observe(load_location: LoadLocation) -> None:
     assert keys_of(load_location(prices=OBSERVED)) == {"silver/prices"}
 
 
-def test_a_wrong_table_to_observe_stops_the_location_with_its_line(
+def test_an_invalid_table_to_observe_stops_the_location_with_its_line(
     load_location: LoadLocation,
 ) -> None:
     """As for sources: line, field and what would be right."""
@@ -248,7 +248,7 @@ def test_a_template_with_an_unset_variable_stops_the_location(load_location: Loa
     )
 
 
-def test_a_text_that_looks_like_something_else_stays_a_text() -> None:
+def test_a_string_that_looks_like_another_type_stays_a_string() -> None:
     """Dagster's templates would make the null token "None" nothing, and "007" a number."""
     attributes = {
         "sources": [

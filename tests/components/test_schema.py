@@ -60,7 +60,7 @@ def test_a_check_may_be_switched_on_or_off_or_configured(
         ({"freshnes": {"fail_after": "1d"}}, "", "'freshnes' was unexpected"),
     ],
 )
-def test_a_wrong_check_is_found_at_its_place(
+def test_an_invalid_check_is_reported_with_its_line(
     validator: Draft202012Validator, checks: dict[str, Any], path: str, said: str
 ) -> None:
     """The error is about the field, and not that of several forms none fits."""

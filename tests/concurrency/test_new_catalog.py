@@ -1,4 +1,4 @@
-"""Several at once open a SQL catalog that nobody has opened before."""
+"""Several processes open a new SQL catalog at the same time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def open_several_at_once(new_stack: Callable[[], Stack]) -> None:
 def test_a_new_catalog_in_postgresql_can_be_opened_by_several_at_once(
     postgres: Postgres, tmp_path: Path
 ) -> None:
-    """pyiceberg creates its tables in it; whoever comes second is not told that they exist."""
+    """pyiceberg creates its tables in it; the second process does not fail because they exist."""
     open_several_at_once(lambda: postgres_stack(postgres, tmp_path))
 
 

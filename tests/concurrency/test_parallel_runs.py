@@ -30,7 +30,7 @@ def test_parallel_runs_of_one_pipeline_over_one_resource_load_each_row_once(stac
 def test_parallel_runs_of_one_pipeline_over_different_resources_keep_all_cursors(
     stack: Stack,
 ) -> None:
-    """Nobody's cursor is undone by a run that knew an older state."""
+    """No cursor is reset by a run that knew an older state."""
     works = [Work("shop", f"events_{n}", 1, 10 + n) for n in range(4)]
     contents, runs, _ = run_together(stack, works)
     for number in range(4):

@@ -38,7 +38,7 @@ def test_artifacts_round_trip_through_json(config: Any) -> None:
     ],
 )
 def test_a_platform_without_an_ingestion_plugin_is_valid(document: Any, plugins: Any) -> None:
-    """Such a location loads, empty; that is no error."""
+    """Such a location loads, empty, without an error."""
     artifacts = CompiledArtifacts.model_validate_json(document)
     assert artifacts.plugins == plugins
     assert CompiledArtifacts.model_validate_json(artifacts.model_dump_json()) == artifacts
@@ -57,7 +57,7 @@ def test_a_platform_without_an_ingestion_plugin_is_valid(document: Any, plugins:
         ('{"plugins": {"ingestion": {"type": "", "version": "1"}}}', "plugins.ingestion.type"),
     ],
 )
-def test_a_misspelt_or_missing_key_is_refused(document: Any, place: Any) -> None:
+def test_a_misspelt_or_missing_key_is_rejected(document: Any, place: Any) -> None:
     """A misspelt key must not leave a plugin out without a word."""
     with pytest.raises(ValidationError) as refused:
         CompiledArtifacts.model_validate_json(document)
@@ -65,7 +65,7 @@ def test_a_misspelt_or_missing_key_is_refused(document: Any, place: Any) -> None
 
 
 @pytest.mark.parametrize("version", ["2.0", "0.1", "latest"])
-def test_artifacts_for_another_major_version_are_refused(version: str) -> None:
+def test_artifacts_for_another_major_version_are_rejected(version: str) -> None:
     """They may mean something else by the same words; the error says what is spoken here."""
     with pytest.raises(ValidationError, match=rf"{version}.*'1\.0'"):
         CompiledArtifacts(floe_api_version=version)
@@ -78,7 +78,7 @@ def test_a_configuration_holds_only_what_json_can(value: Any) -> None:
         PluginRef(type="dlt", version="0.1.0", config={"initial_value": value})
 
 
-def test_no_text_made_of_a_reference_shows_its_configuration() -> None:
+def test_no_string_form_of_a_reference_shows_its_configuration() -> None:
     """Its values may be secret, and `repr`, `str` and pydantic's own errors end in logs."""
     ref = PluginRef(type="dlt", version="0.1.0", config={"credentials": {"password": "hunter2"}})
     artifacts = CompiledArtifacts(plugins=ResolvedPlugins(ingestion=ref))

@@ -103,7 +103,7 @@ def test_the_discovery_kit_fails_a_plugin_that_is_not_installed() -> None:
 
 
 def test_the_discovery_kit_fails_a_name_claimed_twice(install: Install) -> None:
-    """The kit looks past the registry, which would refuse both."""
+    """The kit bypasses the registry, which would reject both."""
     install("acme-ingestion")
     install("zenith-ingestion")
     assert "test_exactly_one_entry_point_has_the_name" in failures_of_discovery()

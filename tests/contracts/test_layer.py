@@ -17,7 +17,7 @@ def modules_after_import(module: str) -> Any:
 
 @pytest.mark.parametrize("module", ["contracts", "contracts.conformance"])
 def test_importing_the_contracts_imports_nothing_of_the_layers_above(module: str) -> None:
-    """Whoever writes a plugin on other tools needs neither dlt, Iceberg, Dagster nor pytest."""
+    """A plugin for other tools needs neither dlt, Iceberg, Dagster nor pytest."""
     loaded = modules_after_import(f"floe_ingestion_defs.{module}")
     assert "pydantic" in loaded
     assert not loaded & {"dlt", "pyiceberg", "pyarrow", "dagster", "dagster_dlt"}

@@ -45,8 +45,8 @@ def test_what_a_plugin_does_not_define_has_a_default() -> None:
     assert plugin.get_config_schema() is None
 
 
-def test_a_plugin_that_takes_no_configuration_refuses_one() -> None:
-    """A configuration that nobody reads is an error, not silence."""
+def test_a_plugin_that_takes_no_configuration_rejects_one() -> None:
+    """A configuration that would be ignored is an error."""
     plugin = Plain()
     plugin.configure({})
     with pytest.raises(PluginConfigurationError, match="'plain' takes no configuration") as refused:
@@ -78,14 +78,14 @@ def test_the_health_timeout_defaults_to_one_second() -> None:
 
 
 @pytest.mark.parametrize("timeout", [0.09, 0, -1, 10.01, float("inf"), float("nan")])
-def test_a_health_timeout_out_of_range_is_refused(timeout: Any) -> None:
+def test_a_health_timeout_out_of_range_is_rejected(timeout: Any) -> None:
     """The error gives the value and the range."""
     with pytest.raises(ValueError, match=rf"timeout.*0\.1 and 10\.0 seconds, not {timeout!r}"):
         Plain().health_check(timeout=timeout)
 
 
 def test_a_health_status_shows_its_measurements_among_its_details() -> None:
-    """Whoever logs the details logs when and how long, beside what the plugin found."""
+    """The details have the time and the duration, beside what the plugin found."""
     checked_at = datetime(2026, 1, 2, tzinfo=UTC)
     given = {"catalog": "floe"}
     status = HealthStatus(HealthState.DEGRADED, "slow", 12.5, checked_at, given)

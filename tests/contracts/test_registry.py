@@ -28,7 +28,7 @@ INGESTION = PluginType.INGESTION
 
 
 def refused_configuration(config: Any) -> Any:
-    """Return the error with which the sample plugin's registry refuses a configuration."""
+    """Return the error with which the sample plugin's registry rejects a configuration."""
     with pytest.raises(PluginConfigurationError) as refused:
         PluginRegistry().create(INGESTION, PluginRef(type="sample", version="1", config=config))
     return refused.value
@@ -71,14 +71,14 @@ def test_discovery_is_idempotent(install: Install) -> None:
 
 
 def test_the_same_instance_is_handed_out_again(install: Install) -> None:
-    """`get` instantiates a plugin once, whoever asks."""
+    """`get` instantiates a plugin once."""
     install("acme-ingestion")
     registry = PluginRegistry()
     assert registry.get(INGESTION, "sample") is registry.get(INGESTION, "sample")
 
 
 def test_a_missing_plugin_is_an_error_that_names_the_installed_ones(install: Install) -> None:
-    """Whoever misspelt a plugin's name reads what it could have been."""
+    """The error for a misspelt name lists the possible ones."""
     install("acme-ingestion")
     with pytest.raises(PluginNotFoundError, match=r"'sampel'.*'floe\.ingestion'.*'sample'"):
         PluginRegistry().get(INGESTION, "sampel")
@@ -104,7 +104,7 @@ def test_a_missing_plugin_is_an_error_that_names_the_installed_ones(install: Ins
 def test_a_broken_plugin_is_logged_and_skipped(
     install: Install, caplog: pytest.LogCaptureFixture, more_code: str, target: str, reason: str
 ) -> None:
-    """One plugin that cannot be had keeps nobody from the others, and the log says why."""
+    """A plugin that cannot be imported does not affect the others, and the log says why."""
     install("acme-ingestion", more_code, name="acme", target=target)
     install("zenith-ingestion", name="zenith")
     registry = PluginRegistry()
@@ -119,7 +119,7 @@ def test_a_broken_plugin_is_logged_and_skipped(
         registry.get(INGESTION, "acme")
 
 
-def test_two_plugins_of_one_name_are_an_error_that_names_both(install: Install) -> None:
+def test_two_plugins_with_the_same_name_are_an_error_that_names_both(install: Install) -> None:
     """There is no telling which one is meant, so neither is taken; both sides are named."""
     install("acme-ingestion", name="twin")
     install("zenith-ingestion", name="twin")
@@ -135,7 +135,7 @@ def test_two_plugins_of_one_name_are_an_error_that_names_both(install: Install) 
         assert expected in str(refused.value)
 
 
-def test_one_distribution_seen_twice_is_no_duplicate(
+def test_one_distribution_seen_twice_is_not_a_duplicate(
     install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second copy of the same distribution further down the path is shadowed by the first."""
@@ -148,7 +148,7 @@ def test_one_distribution_seen_twice_is_no_duplicate(
 
 
 @pytest.mark.parametrize("version", ["2.0", "0.9", "10.0", "1", "one", ""])
-def test_a_plugin_for_another_major_version_is_refused(
+def test_a_plugin_for_another_major_version_is_rejected(
     install: Install, caplog: pytest.LogCaptureFixture, version: str
 ) -> None:
     """It was written for a contract that this release does not keep, or does not say for which."""
@@ -182,7 +182,7 @@ def test_a_plugin_made_from_a_reference_is_configured_and_new(install: Install) 
 def test_a_reference_for_another_version_is_logged(
     install: Install, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A configuration compiled for another release still works; the log tells of it."""
+    """A configuration compiled for another release still works; the log reports it."""
     install("acme-ingestion")
     with caplog.at_level(logging.INFO):
         PluginRegistry().create(INGESTION, PluginRef(type="sample", version="1.0.0"))
@@ -190,7 +190,7 @@ def test_a_reference_for_another_version_is_logged(
     assert "1.0.0" in caplog.text
 
 
-def test_a_refused_configuration_names_source_field_value_and_what_would_be_right(
+def test_a_rejected_configuration_names_source_field_value_and_remedy(
     install: Install,
 ) -> None:
     """The place is written as people know it: by the source's name."""
@@ -203,15 +203,15 @@ def test_a_refused_configuration_names_source_field_value_and_what_would_be_righ
 
 
 def test_a_misspelt_field_of_a_configuration_is_named(install: Install) -> None:
-    """A field that nobody reads is an error, wherever it stands."""
+    """A field that would be ignored is an error at every level."""
     install("acme-ingestion")
     error = refused_configuration({"sources": [{"name": "shop", "prot": 1}], "catalog": {}})
     assert "sources[0 'shop'].prot: " in str(error)
     assert "catalog: Extra inputs are not permitted; valid fields: sources" in str(error)
 
 
-def test_a_refused_configuration_shows_no_value_that_could_be_a_secret(install: Install) -> None:
-    """Neither the error, nor what it was raised from, holds a value that is no mere choice."""
+def test_a_rejected_configuration_shows_no_value_that_could_be_a_secret(install: Install) -> None:
+    """Neither the error nor its cause contains a value other than one of a fixed set of choices."""
     install("acme-ingestion")
     error = refused_configuration(
         {

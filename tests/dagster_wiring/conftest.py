@@ -27,7 +27,7 @@ def _no_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def shop() -> dict[str, Any]:
-    """A source of two tables, as somebody would configure it."""
+    """A source of two tables, as a user would configure it."""
     return {
         "name": "shop",
         "description": "What customers ordered.",

@@ -1,4 +1,4 @@
-"""What of Dagster's is in beta and used on purpose warns nobody; everything else still does."""
+"""What of Dagster's is in beta and used on purpose gives no warning; everything else still does."""
 
 import warnings
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dg.Def
 def test_a_location_that_uses_everything_warns_of_nothing_in_beta(
     load: Callable[[], dg.Definitions],
 ) -> None:
-    """A warning that everybody sees at every start hides those that are news."""
+    """A warning at every start hides those that are new."""
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         repository = load().get_repository_def()

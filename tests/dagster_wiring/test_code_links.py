@@ -69,7 +69,7 @@ def test_code_outside_the_repository_is_not_linked_into_it(definitions: dg.Defin
     ("module", "files"),
     [("floe_ingestion_defs.scaffold.new_source", ["new_source.py"]), ("nowhere", [])],
 )
-def test_a_source_that_people_wrote_refers_to_its_file(
+def test_a_python_source_refers_to_its_file(
     module: str, files: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file is found without importing it; one that is absent is for the load to report."""

@@ -28,7 +28,7 @@ BRANCH = {
 }
 
 
-def test_a_process_that_dagster_cloud_says_nothing_to_is_local() -> None:
+def test_a_process_without_the_variables_of_dagster_cloud_is_local() -> None:
     """Self-hosting and laptops are one: no variable of Dagster+ is set there."""
     deployment = read_deployment({})
 
@@ -44,7 +44,7 @@ def test_a_named_deployment_is_production() -> None:
 
 
 def test_a_branch_deployment_says_pull_request_branch_and_repository() -> None:
-    """Everything by which a branch's tables can be told apart is there."""
+    """Everything that distinguishes the tables of branches is there."""
     deployment = read_deployment(BRANCH)
 
     assert deployment.is_branch
@@ -60,7 +60,7 @@ def test_code_is_linked_at_the_commit_where_that_is_known() -> None:
 
 
 def test_the_process_s_own_environment_is_read_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody else reads these variables, so there is nothing to hand on."""
+    """No other code reads these variables, so there is nothing to pass on."""
     for name, value in BRANCH.items():
         monkeypatch.setenv(name, value)
 
@@ -74,7 +74,9 @@ def test_a_branch_s_tables_are_named_after_its_pull_request() -> None:
     assert read_deployment({"DAGSTER_CLOUD_DEPLOYMENT_NAME": "prod"}).branch is None
 
 
-def test_branches_without_a_pull_request_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_branches_without_a_pull_request_differ_in_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Names that are alike once they are cut, or once only letters and digits remain."""
     names = set()
     for git_branch in ("add-weather", "add_weather", "add-" + "x" * 60, "add-" + "x" * 61, "Ä"):
@@ -88,12 +90,12 @@ def test_branches_without_a_pull_request_are_told_apart(monkeypatch: pytest.Monk
 
 
 def test_floe_branch_alone_makes_a_branch() -> None:
-    """Whoever hosts Dagster themselves has branches, too."""
+    """A self-hosted Dagster has branches, too."""
     assert read_deployment({"FLOE_BRANCH": "pr_7"}).is_branch
 
 
 def test_a_process_is_confined_where_it_serves_a_branch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And where it is confined already, by whoever started it, that stays."""
+    """A process that was started confined stays confined."""
     confine_to_branch()
     assert current_branch() is None
     for name, value in BRANCH.items():
@@ -120,7 +122,7 @@ def test_a_branch_s_assets_are_loaded_into_its_own_tables(
 
 
 @pytest.mark.parametrize(("branch_tables", "loaded"), [("clone", 1), ("empty", 4)])
-def test_a_branch_goes_on_where_production_stands_unless_it_is_to_be_empty(
+def test_a_branch_continues_production_unless_it_is_to_be_empty(
     load: Any,
     shop: dict[str, Any],
     database: sqlite3.Connection,
@@ -169,7 +171,7 @@ def test_the_job_that_drops_a_branch_s_tables_runs_in_the_branch_only(
 
 
 @pytest.mark.parametrize(("environment", "running"), [({}, True), (BRANCH, False)])
-def test_whatever_would_run_by_itself_is_off_in_a_branch(
+def test_everything_that_would_run_by_itself_is_off_in_a_branch(
     environment: dict[str, str], running: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every schedule and every sensor of a location in which all are configured to run."""

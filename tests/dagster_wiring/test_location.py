@@ -59,7 +59,7 @@ def test_a_platform_file_gives_the_definitions_that_yaml_gives(shop: dict[str, A
 def test_without_an_ingestion_plugin_the_location_is_empty_and_says_so(
     nothing: CompiledArtifacts, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A platform that ingests nothing is no error, but nobody should have to guess."""
+    """A platform that ingests nothing is valid, and the log says so."""
     with caplog.at_level(logging.WARNING):
         definitions = create_definitions(nothing)
 
@@ -78,7 +78,7 @@ def test_a_plugin_that_is_not_installed_is_an_error() -> None:
         try_create_ingestion_resources(wanted.plugins)
 
 
-def test_a_configuration_that_the_plugin_refuses_is_an_error(shop: dict[str, Any]) -> None:
+def test_a_configuration_that_the_plugin_rejects_is_an_error(shop: dict[str, Any]) -> None:
     """What is wrong in the platform file is said, not loaded around."""
     del shop["primary_key"]
 
@@ -95,7 +95,7 @@ def test_the_resource_of_a_plugin_is_dlt() -> None:
 
 
 def test_locations_from_several_plugins_merge(shop: dict[str, Any]) -> None:
-    """Definitions.merge refuses two resources of one key, so all of them bring the same."""
+    """`Definitions.merge` rejects two resources with the same key, so all bring the same."""
     merged = dg.Definitions.merge(
         create_definitions(artifacts({"sources": [shop]})),
         build_ingestion_definitions(
@@ -108,7 +108,7 @@ def test_locations_from_several_plugins_merge(shop: dict[str, Any]) -> None:
     assert len(list(merged.resolve_all_asset_keys())) == 4
 
 
-def test_loading_the_location_reaches_for_nothing(tmp_path: Path) -> None:
+def test_loading_the_location_opens_no_connection(tmp_path: Path) -> None:
     """No connection, no database, no catalog: a location shows its assets on any machine.
 
     The worked example's database does not exist here, its variables are not set, and every
@@ -118,12 +118,12 @@ def test_loading_the_location_reaches_for_nothing(tmp_path: Path) -> None:
         """
         import socket
 
-        def refuse(*_: object) -> None:
+        def reject(*_: object) -> None:
             raise AssertionError("a connection was opened")
 
-        socket.socket.connect = refuse
-        socket.socket.connect_ex = refuse
-        socket.getaddrinfo = refuse
+        socket.socket.connect = reject
+        socket.socket.connect_ex = reject
+        socket.getaddrinfo = reject
 
         from floe_ingestion_defs.definitions import defs
 

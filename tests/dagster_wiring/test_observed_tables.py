@@ -15,7 +15,7 @@ KEY = dg.AssetKey(["silver", "prices"])
 
 @pytest.fixture
 def prices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Table:
-    """A table that somebody else writes."""
+    """A table of another writer."""
     monkeypatch.setenv("FLOE_HOME", str(tmp_path))
     catalog = open_catalog()
     catalog.create_namespace("silver")
@@ -84,7 +84,7 @@ def test_assets_downstream_run_when_the_table_has_changed(
     assert (before.total_requested, after.total_requested) == (0, 1)
 
 
-def test_a_person_can_observe_the_table(prices: Table, observed: dg.Definitions) -> None:
+def test_a_table_can_be_observed_by_hand(prices: Table, observed: dg.Definitions) -> None:
     """The button in the UI does what the sensor does."""
     prices.append(pa.table({"id": [1, 2]}))
     job = dg.define_asset_job("look", selection=dg.AssetSelection.all(include_sources=True))
@@ -101,7 +101,7 @@ def test_a_person_can_observe_the_table(prices: Table, observed: dg.Definitions)
     ("settings", "said"),
     [({"table": "prices"}, "no namespace"), ({"table": "a.b", "every": "x"}, "no duration")],
 )
-def test_a_wrong_setting_is_refused(settings: dict[str, str], said: str) -> None:
+def test_an_invalid_setting_is_rejected(settings: dict[str, str], said: str) -> None:
     """As everywhere, the message says what would be right."""
     with pytest.raises(ValueError, match=said):
         ObservedTable(**settings)

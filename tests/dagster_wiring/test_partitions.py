@@ -49,7 +49,7 @@ def metadata_of(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
 
 
 def test_a_partition_loads_its_window_and_nothing_else(load: Load, visits: dict[str, Any]) -> None:
-    """The partition's first moment is in it, the next one's is not."""
+    """The start of the partition is in it, the start of the next one is not."""
     metadata = metadata_of(load(partition_key="2026-01-03"))
 
     assert loaded_ids() == [4, 5]
@@ -67,7 +67,7 @@ def test_a_partition_that_is_run_again_gives_the_same_table(
     assert loaded_ids() == [4, 5, 6, 7]
 
 
-def test_a_partition_forgets_rows_that_the_source_no_longer_has(
+def test_a_partition_drops_rows_that_the_source_no_longer_has(
     load: Load, visits: dict[str, Any], database: sqlite3.Connection
 ) -> None:
     """Also where there is none left at all."""

@@ -1,4 +1,4 @@
-"""What stands in the code of a source of type `python` describes its assets."""
+"""The code of a source of type `python` describes its assets."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ from floe_ingestion_defs.dagster_wiring import create_ingestion_assets
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
 CODE = '''
-    """Nobody imports this while a location loads."""
+    """Not imported while a location loads."""
     import dlt
 
     raise RuntimeError("imported")
@@ -86,7 +86,7 @@ def test_a_resource_s_docstring_describes_its_asset(folder: Path) -> None:
 
 
 def test_what_the_configuration_says_wins(folder: Path) -> None:
-    """Whoever writes a description there wants it to be seen."""
+    """The author of a docstring wants it to be seen."""
     own = {"customers": {"description": "People."}}
 
     assert descriptions(folder, CODE, resources=own)["customers"] == "People."

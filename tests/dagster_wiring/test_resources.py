@@ -14,7 +14,7 @@ from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 def test_assets_of_dagster_dlt_run_with_the_resource_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A location that has some of its own keeps them, under the one key `dlt`."""
+    """A location that has some of its own keeps them, under the single key `dlt`."""
     monkeypatch.setenv("FLOE_HOME", str(tmp_path / "floe"))
 
     @dlt.source(name="own")
@@ -38,7 +38,7 @@ def test_assets_of_dagster_dlt_run_with_the_resource_too(
 def test_a_source_of_the_plugin_is_not_run_with_another_source(
     shop: dict[str, Any],
 ) -> None:
-    """The plugin makes one for every run; whoever passes one would believe it was loaded."""
+    """The plugin makes one for every run; a caller that passes one would believe it was loaded."""
     (assets,) = create_ingestion_assets(DltIngestionPlugin({"sources": [shop]}))
 
     @dlt.source(name="other")

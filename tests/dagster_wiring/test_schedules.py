@@ -24,7 +24,7 @@ def schedule_of(plugin: DltIngestionPlugin) -> dg.ScheduleDefinition:
 
 
 def test_a_source_has_one_job_that_loads_all_of_it(make_plugin: MakePlugin) -> None:
-    """Whoever launches the job loads the source's every resource, and nothing else."""
+    """The job loads every resource of the source, and nothing else."""
     definitions = build_ingestion_definitions(make_plugin())
 
     job = definitions.get_repository_def().get_job("ingestion__shop")
@@ -37,7 +37,7 @@ def test_a_source_has_one_job_that_loads_all_of_it(make_plugin: MakePlugin) -> N
 
 
 def test_a_source_without_a_cron_has_no_schedule(make_plugin: MakePlugin) -> None:
-    """Nothing runs by itself that nobody asked to run by itself."""
+    """Nothing runs by itself unless it is configured to."""
     definitions = build_ingestion_definitions(make_plugin())
 
     assert list(definitions.get_repository_def().schedule_defs) == []
@@ -61,7 +61,7 @@ def test_a_schedule_reads_its_cron_in_the_configured_time_zone(make_plugin: Make
 def test_a_schedule_is_off_unless_the_configuration_turns_it_on(
     make_plugin: MakePlugin, orchestration: dict[str, str], status: dg.DefaultScheduleStatus
 ) -> None:
-    """A fresh deployment loads nothing before somebody wants it to."""
+    """A fresh deployment loads nothing before the operator turns a schedule on."""
     assert schedule_of(make_plugin(cron="5 * * * *", **orchestration)).default_status == status
 
 
@@ -124,7 +124,7 @@ def test_automation_takes_the_place_of_a_schedule(
     orchestration: dict[str, str],
     condition: dg.AutomationCondition[dg.AssetKey],
 ) -> None:
-    """Whoever lets Dagster decide has no schedule beside it that loads the same again."""
+    """With an automation condition there is no schedule beside it that loads the same again."""
     definitions = build_ingestion_definitions(make_plugin(**orchestration))
 
     conditions = [spec.automation_condition for spec in definitions.resolve_all_asset_specs()]
@@ -135,7 +135,7 @@ def test_automation_takes_the_place_of_a_schedule(
 def test_on_missing_loads_what_was_never_loaded_and_has_not_failed(
     shop: dict[str, Any], database: sqlite3.Connection, instance: dg.DagsterInstance
 ) -> None:
-    """Also where it was missing before anybody asked, which Dagster's condition passes over."""
+    """Also where it was missing before the first evaluation, which Dagster's condition ignores."""
     shop["orchestration"] = {"automation_condition": "on_missing"}
     definitions = build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]}))
     job = definitions.resolve_job_def("ingestion__shop")
@@ -170,7 +170,7 @@ def test_on_missing_loads_each_partition_that_was_never_loaded(make_plugin: Make
 
 
 def test_on_cron_fires_when_its_time_has_come(make_plugin: MakePlugin) -> None:
-    """It never would with an upstream asset that nobody materializes, such as dagster-dlt's."""
+    """It never would with an upstream asset that is never materialized, such as dagster-dlt's."""
     plugin = make_plugin(automation_condition="on_cron", cron="0 * * * *")
     definitions = build_ingestion_definitions(plugin)
 
@@ -195,7 +195,7 @@ def test_on_cron_fires_when_its_time_has_come(make_plugin: MakePlugin) -> None:
         ({"cron": "5 * * * *", "default_status": "running"}, dg.DefaultScheduleStatus.RUNNING),
     ],
 )
-def test_freshness_is_looked_at_also_where_nothing_is_loaded(
+def test_freshness_is_checked_also_where_nothing_is_loaded(
     make_plugin: MakePlugin, orchestration: dict[str, str], status: dg.DefaultScheduleStatus
 ) -> None:
     """A check that runs with loads only never finds a source that silently stopped."""

@@ -87,8 +87,8 @@ def test_a_file_that_changes_is_a_new_file(look: Look, landing: Path) -> None:
     assert first != second
 
 
-def test_files_that_came_while_nobody_looked_are_found(look: Look, landing: Path) -> None:
-    """The cursor says what was loaded, not when somebody last looked."""
+def test_files_that_arrived_while_the_sensor_was_off_are_found(look: Look, landing: Path) -> None:
+    """The cursor says what was loaded, not when the sensor last ran."""
     (landing / "a.csv").write_text("id\n1\n")
     look()
     look()
@@ -163,7 +163,7 @@ def test_a_failed_run_is_sent_to_the_webhook(
     webhook: tuple[str, list[dict[str, Any]]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whoever is on call learns source, category, table and what to do."""
+    """The message names source, category, table and what to do."""
     url, received = webhook
     monkeypatch.setenv("FLOE_FAILURE_WEBHOOK_URL", url)
 
@@ -183,14 +183,14 @@ def test_no_secret_is_sent(
     webhook: tuple[str, list[dict[str, Any]]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A webhook's receiver is another system, and nobody gave our passwords to it."""
+    """A webhook's receiver is another system, which must not receive passwords."""
     url, received = webhook
     monkeypatch.setenv("FLOE_FAILURE_WEBHOOK_URL", url)
     monkeypatch.setenv("SHOP_DATABASE", "postgresql://reader:Tr0ub4dor@db.acme.com/shop")
 
     @dg.asset
     def careless() -> None:
-        raise RuntimeError("login with Tr0ub4dor was refused")
+        raise RuntimeError("login with Tr0ub4dor was rejected")
 
     loaded = build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]}))
     location = dg.Definitions.merge(
@@ -200,7 +200,7 @@ def test_no_secret_is_sent(
     )
     run_and_tell(location, "report", instance)
 
-    assert "login with *** was refused" in json.dumps(received)
+    assert "login with *** was rejected" in json.dumps(received)
     assert "Tr0ub4dor" not in json.dumps(received)
 
 

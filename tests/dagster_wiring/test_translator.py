@@ -38,7 +38,7 @@ def test_an_asset_has_no_upstream_unless_one_is_configured(make_plugin: MakePlug
     ]
 
 
-def test_an_asset_names_the_iceberg_table_it_stands_for(make_plugin: MakePlugin) -> None:
+def test_an_asset_names_its_iceberg_table(make_plugin: MakePlugin) -> None:
     """Table name and storage kind are what other tools of Dagster's know the table by."""
     metadata = specs_of(make_plugin())["ingestion__shop__orders"].metadata
 
@@ -84,7 +84,7 @@ def test_an_asset_belongs_to_its_source_by_default(make_plugin: MakePlugin) -> N
     assert spec.description == "What customers ordered."
 
 
-def test_a_freshness_policy_of_the_check_s_windows_stands_on_the_asset(
+def test_an_asset_has_a_freshness_policy_with_the_check_s_windows(
     make_plugin: MakePlugin,
 ) -> None:
     """Dagster's own freshness shows the same as the check that reads Iceberg."""
@@ -103,7 +103,7 @@ def test_a_freshness_policy_of_the_check_s_windows_stands_on_the_asset(
     )
 
 
-def test_one_override_changes_what_every_asset_looks_like(make_plugin: MakePlugin) -> None:
+def test_one_override_changes_every_asset(make_plugin: MakePlugin) -> None:
     """`get_asset_spec` is the only seam, as in dagster-dlt."""
 
     class Gold(FloeDltTranslator):
@@ -129,7 +129,7 @@ def test_one_override_changes_what_every_asset_looks_like(make_plugin: MakePlugi
         ({"resources": {"order": {}}}, ["resources.order", "did you mean orders"]),
     ],
 )
-def test_a_wrong_setting_names_source_field_value_and_what_is_right(
+def test_an_invalid_setting_is_reported_with_source_field_value_and_remedy(
     make_plugin: MakePlugin, orchestration: dict[str, object], said: list[str]
 ) -> None:
     """A code location with a wrong setting does not load, and says why."""

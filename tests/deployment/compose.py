@@ -14,7 +14,7 @@ _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?:(?P<kind>:\?|:-)(?P<default>[^}]*))
 
 
 class VariableMissing(Exception):
-    """The file wants a variable that nobody set; Docker Compose refuses it too."""
+    """The file requires a variable that is not set; Docker Compose rejects it, too."""
 
 
 def read_services(variables: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -43,6 +43,6 @@ def read_services(variables: Mapping[str, str]) -> dict[str, dict[str, Any]]:
 
 
 def required_variables() -> set[str]:
-    """The variables without which the file is refused."""
+    """The variables without which the file is rejected."""
     text = (DEPLOY / "docker-compose.yaml").read_text()
     return {match["name"] for match in _VARIABLE.finditer(text) if match["kind"] == ":?"}

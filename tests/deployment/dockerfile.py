@@ -69,7 +69,7 @@ class Image:
 
         Raises:
             CalledProcessError: A command of the image failed.
-            ValueError: The step is one that nobody taught this class.
+            ValueError: The step is one that this class does not implement.
         """
         name, value = step
         if name == "ENV":

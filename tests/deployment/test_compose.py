@@ -12,7 +12,7 @@ from deployment.compose import DEPLOY, VariableMissing, read_services, required_
 GIVEN = {name: f"given-{name.lower()}" for name in required_variables()}
 
 
-def test_the_file_is_one_that_the_published_schema_takes() -> None:
+def test_the_published_schema_accepts_the_file() -> None:
     """No key is misspelt and none has the wrong type."""
     schema = ["--builtin-schema", "vendor.compose-spec"]
     command = [sys.executable, "-m", "check_jsonschema", *schema]
@@ -22,7 +22,7 @@ def test_the_file_is_one_that_the_published_schema_takes() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_schema_finds_what_is_wrong(tmp_path: Path) -> None:
+def test_the_schema_finds_an_invalid_value(tmp_path: Path) -> None:
     """The rule above would say nothing if the schema took anything."""
     text = (DEPLOY / "docker-compose.yaml").read_text().replace("healthcheck:", "health_check:")
     (tmp_path / "docker-compose.yaml").write_text(text)
@@ -36,7 +36,7 @@ def test_the_schema_finds_what_is_wrong(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(required_variables()))
 def test_without_a_secret_nothing_starts(name: str) -> None:
-    """There is no password that somebody could forget to change."""
+    """There is no default password that an operator could forget to change."""
     with pytest.raises(VariableMissing, match=name):
         read_services({**GIVEN, name: ""})
 
@@ -51,7 +51,7 @@ def test_the_example_environment_names_every_variable() -> None:
 
 
 def test_only_this_machine_reaches_what_is_served() -> None:
-    """Dagster's webserver asks nobody who they are."""
+    """Dagster's webserver authenticates no user."""
     published = [port for each in read_services(GIVEN).values() for port in each.get("ports", ())]
     assert published == ["127.0.0.1:3000:3000"]
 

@@ -1,4 +1,4 @@
-"""Dagster+: its file, its image and its workflow, each held against what will read it."""
+"""Dagster+: its file, its image and its workflow, each checked against what will read it."""
 
 import inspect
 import shlex
@@ -52,7 +52,7 @@ def check_command(words: list[str]) -> None:
     command.make_context(command.name, list(words))
 
 
-def test_dagster_cloud_yaml_is_one_and_names_what_loads() -> None:
+def test_dagster_cloud_yaml_is_valid_and_names_the_location() -> None:
     """By the model of the pinned dagster-cloud-cli; the name is the same in all three files."""
     (location,) = load_dagster_cloud_yaml(CLOUD).locations
     workspace = yaml.safe_load((ROOT / "workspace.yaml").read_text())
@@ -101,7 +101,7 @@ def test_the_workflow_deploys_main_and_every_state_of_a_pull_request() -> None:
     assert WORKFLOW["permissions"] == {"contents": "read"}
 
 
-def test_every_command_of_the_workflow_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_of_the_workflow_exists(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the program of the pinned version, in the workflow's own environment."""
     for name, value in WORKFLOW["env"].items():
         monkeypatch.setenv(name, value)

@@ -19,7 +19,7 @@ def build(root: Path, offline: Sequence[str] = ()) -> Image:
     """Take every step of the Dockerfile."""
     image = Image(root, ROOT, tuple(offline))
     if offline:
-        # The packages of this environment stand in for those that pip would fetch.
+        # The packages of this environment are used for those that pip would fetch.
         (site,) = (root / "usr").glob("lib/python*/site-packages")
         (site / "packages.pth").write_text(f"{SITE_PACKAGES}\n")
     for step in read_steps(DEPLOY / "Dockerfile"):

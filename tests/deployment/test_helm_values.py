@@ -33,7 +33,7 @@ def values() -> dict[str, Any]:
     return loaded
 
 
-def test_every_key_is_one_of_the_chart_s(values: dict[str, Any]) -> None:
+def test_every_key_exists_in_the_chart(values: dict[str, Any]) -> None:
     """Values of the right types, under names that the chart reads."""
     read = HelmValues.model_validate(values)
     assert read.runLauncher.type == "K8sRunLauncher"
@@ -47,8 +47,8 @@ def test_a_misspelt_key_is_found(values: dict[str, Any]) -> None:
         HelmValues.model_validate(values)
 
 
-def test_the_instance_config_is_one_that_dagster_takes(values: dict[str, Any]) -> None:
-    """What the chart only passes on is held against Dagster's own schema."""
+def test_dagster_accepts_the_instance_config(values: dict[str, Any]) -> None:
+    """What the chart only passes on is checked against Dagster's own schema."""
     given = values["additionalInstanceConfig"]
     assert validate_config(dagster_instance_config_schema(), given).success
     assert given["run_retries"]["retry_on_asset_or_op_failure"] is False
@@ -57,7 +57,7 @@ def test_the_instance_config_is_one_that_dagster_takes(values: dict[str, Any]) -
     assert values["dagsterDaemon"]["runRetries"]["enabled"] is False
 
 
-def test_the_pods_of_runs_are_ones_that_kubernetes_has(values: dict[str, Any]) -> None:
+def test_kubernetes_accepts_the_pods_of_runs(values: dict[str, Any]) -> None:
     """The fields of pod and job are Kubernetes' own, in its own types."""
     launcher = values["runLauncher"]["config"]["k8sRunLauncher"]
     config = launcher["runK8sConfig"]
@@ -86,7 +86,7 @@ def test_a_source_s_run_tags_say_what_its_pod_gets() -> None:
     assert get_user_defined_k8s_config(job.run_tags).container_config["resources"] == resources
 
 
-def test_no_secret_stands_in_the_values(values: dict[str, Any]) -> None:
+def test_the_values_contain_no_secret(values: dict[str, Any]) -> None:
     """Secrets come from Kubernetes, by the names that the file's head explains."""
     named = {
         secret["name"]

@@ -101,7 +101,7 @@ def test_the_catalog_is_made_once_and_may_be_written(polaris: Polaris) -> None:
 
 
 def test_a_wrong_secret_is_an_error_that_does_not_show_it(polaris: Polaris) -> None:
-    """What fails a deployment stands in its log, and the secret does not."""
+    """The log says what failed the deployment, and does not show the secret."""
     done = run(polaris, "another-secret")
     assert done.returncode == 1
     assert "answered 401" in done.stderr

@@ -98,7 +98,7 @@ def deployment(
 def test_a_schedule_s_run_that_is_killed_is_started_again_and_loads_once(
     deployment: Deployment, project: Path, seaweedfs: SeaweedFS
 ) -> None:
-    """By nobody's hand: the tick, the run in a process of its own, its death, and the new run."""
+    """Without an operator: the tick, the run in its own process, its death, and the new run."""
 
     def read_runs() -> list[dict[str, Any]] | None:
         try:

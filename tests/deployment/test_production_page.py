@@ -24,7 +24,7 @@ PAGE = ROOT / "docs" / "production.md"
 PORTS = ("8181", "8333", "9333", "9340", "8888", "23646", "5432", "4000", "3000")
 BIN = Path(sys.executable).parent
 SITE_PACKAGES = Path(pytest.__file__).parents[1]
-# initdb refuses root, which is who the tests may be: another user, who may read root's files.
+# initdb rejects root, which the tests may run as: another user, who may read root's files.
 AS_NOBODY = (
     "setpriv --reuid=65534 --regid=65534 --clear-groups"
     " --inh-caps=+dac_override --ambient-caps=+dac_override --"
@@ -33,7 +33,7 @@ AS_NOBODY = (
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """The home of whoever follows the page; every process that is left in it is ended."""
+    """The home of a user who follows the page; every process that is left in it is ended."""
     folder = Path(tempfile.mkdtemp(prefix="floe-page-"))
     try:
         yield folder
@@ -90,7 +90,7 @@ def programs(home: Path) -> Path:
 
 @pytest.mark.rest
 @pytest.mark.timeout(600)
-def test_whoever_follows_the_page_has_a_deployment_that_loads(
+def test_a_user_who_follows_the_page_has_a_deployment_that_loads(
     home: Path, checkout: Path, programs: Path
 ) -> None:
     """Every command works in the order that the page has, and ends with what it says."""
@@ -136,7 +136,7 @@ def test_whoever_follows_the_page_has_a_deployment_that_loads(
 
 
 def test_every_port_of_the_page_is_one_that_the_test_moves() -> None:
-    """Otherwise following the page in a test could meet somebody else's server."""
+    """Otherwise following the page in a test could reach another user's server."""
     commands, _ = read_commands(PAGE)
     named = set(re.findall(r"\b\d{4,5}\b", "\n".join(commands)))
     assert named == set(PORTS)

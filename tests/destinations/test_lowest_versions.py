@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOWEST = ("dlt", "pyiceberg")
 # dlt lets a merge be narrowed by an SQL condition since 1.31.
 WITHOUT = (
-    "tests/destinations/iceberg/changes/test_merge.py::test_a_merge_by_an_sql_condition_is_refused",
+    "tests/destinations/iceberg/changes/test_merge.py::test_a_merge_by_an_sql_condition_is_rejected",
 )
 
 
@@ -38,7 +38,7 @@ def requirements() -> list[str]:
 @pytest.mark.all_cases
 @pytest.mark.timeout(1800)
 def test_the_destination_works_on_the_lowest_versions_that_are_admitted(tmp_path: Path) -> None:
-    """Whoever is held back to the lower bounds of dlt and pyiceberg gets the same promises."""
+    """The promises hold on the lower bounds of dlt and pyiceberg, too."""
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]

@@ -13,7 +13,7 @@ def orders(count: int = 3, secret: str = "") -> Any:
         updated: Any = dlt.sources.incremental("id", initial_value=0),  # noqa: B008
     ) -> Iterator[dict[str, Any]]:
         if secret:
-            raise RuntimeError(f"refused with {secret}")
+            raise RuntimeError(f"rejected with {secret}")
         yield from ({"id": number, "name": f"n{number}"} for number in range(1, count + 1))
 
     @dlt.resource

@@ -71,7 +71,7 @@ def test_a_contract_configuration_is_loaded_from_a_plain_script(
     assert rows("bronze.items") == [{"id": 1, "name": "x"}, {"id": 2, "name": "y"}]
 
 
-def test_what_the_contract_has_no_field_for_travels_in_the_source_config(
+def test_settings_without_a_field_are_passed_in_the_source_config(
     config: IngestionConfig, landed: Path, rows: Rows
 ) -> None:
     config.source_config |= {"primary_key": "id", "name": "my_files"}
@@ -98,7 +98,7 @@ def test_a_pipeline_without_a_name_is_called_after_its_table(config: IngestionCo
         {"source_config": {}},
     ],
 )
-def test_a_wrong_contract_configuration_is_refused_when_the_pipeline_is_made(
+def test_an_invalid_contract_configuration_is_rejected_when_the_pipeline_is_made(
     config: IngestionConfig, change: dict[str, Any]
 ) -> None:
     for field, value in change.items():
@@ -118,7 +118,7 @@ def test_two_pipelines_over_one_source_keep_states_of_their_own(
     assert len(rows("bronze.items")) == 4
 
 
-def test_nothing_is_left_of_a_run_outside_of_iceberg(
+def test_a_run_leaves_nothing_outside_of_iceberg(
     config: IngestionConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scratch = tmp_path / "scratch"
@@ -160,7 +160,7 @@ def test_a_failed_load_ends_in_a_result_and_never_raises(
     assert tables() == set()
 
 
-def test_a_load_that_is_done_does_not_fail_for_a_catalog_that_goes_away_after_it(
+def test_a_finished_load_does_not_fail_for_a_catalog_that_goes_away_after_it(
     files: Source,
     landed: Path,
     load: Callable[[Source], LoadResult],
@@ -189,7 +189,7 @@ def test_a_load_that_is_done_does_not_fail_for_a_catalog_that_goes_away_after_it
     assert len(rows("bronze.items")) == 3
 
 
-def test_a_result_tells_snapshots_and_totals_of_each_table(
+def test_a_result_has_snapshots_and_totals_of_each_table(
     files: Source, landed: Path, load: Callable[[Source], LoadResult]
 ) -> None:
     first = load(files).resources["items"]
@@ -205,7 +205,7 @@ def test_a_result_tells_snapshots_and_totals_of_each_table(
     assert third.snapshot_id == third.previous_snapshot_id == second.snapshot_id
 
 
-def test_a_result_tells_how_long_each_phase_took(config: IngestionConfig) -> None:
+def test_a_result_has_the_duration_of_each_phase(config: IngestionConfig) -> None:
     """Phases are in the order in which they happened, and take no longer than the load."""
     plugin = DltIngestionPlugin()
     result = plugin.load(plugin.create_pipeline(config))
@@ -241,7 +241,7 @@ def test_a_value_from_the_environment_is_validated_as_one_from_the_configuration
     assert plugin.run(plugin.create_pipeline(plugin.source("shop"))).rows_loaded == 2
 
 
-def test_a_source_that_hangs_is_given_up(items: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_that_hangs_times_out(items: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     import threading
 
     from floe_ingestion_defs.dlt_plugin import preparation

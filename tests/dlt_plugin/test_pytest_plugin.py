@@ -37,7 +37,7 @@ def test_every_test_has_a_catalog_of_its_own(floe_catalog):
 """
 
 
-def test_its_fixtures_do_what_they_say(tmp_path: Path) -> None:
+def test_the_fixtures_of_the_pytest_plugin_work(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(FIVE_LINES)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "floe_ingestion_defs.pytest_plugin"]
     done = subprocess.run(
@@ -52,7 +52,7 @@ def test_its_fixtures_do_what_they_say(tmp_path: Path) -> None:
     assert "4 passed" in done.stdout
 
 
-def test_it_imports_nothing_of_the_engine_before_it_is_asked() -> None:
+def test_the_pytest_plugin_imports_the_engine_lazily() -> None:
     code = (
         "import sys, floe_ingestion_defs.pytest_plugin; "
         "heavy = {'dlt', 'pyarrow', 'pyiceberg', 'pydantic'} & set(sys.modules); "

@@ -1,4 +1,4 @@
-"""A load is tried again where that can help, and is never loaded twice."""
+"""A load is retried where that can help, and is never loaded twice."""
 
 import sqlite3
 import threading
@@ -33,7 +33,7 @@ def _no_retries_of_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNTIME__REQUEST_MAX_ATTEMPTS", "1")
 
 
-def test_a_passing_failure_is_tried_again(
+def test_a_transient_failure_is_retried(
     items: Source, run: Callable[..., LoadResult], api: Any, rows: Rows
 ) -> None:
     api.rows = [{"id": 1}, {"id": 2}, {"id": 3}]
@@ -45,7 +45,7 @@ def test_a_passing_failure_is_tried_again(
     assert [row["id"] for row in rows("bronze.items")] == [1, 2, 3]
 
 
-def test_retries_end(items: Source, run: Callable[..., LoadResult], api: Any) -> None:
+def test_the_retries_are_limited(items: Source, run: Callable[..., LoadResult], api: Any) -> None:
     api.script = [(503, {}, b"")] * 10
     result = run(items, retries=2)
     assert result.errors[0].startswith("TRANSIENT SourceConnectionError:")
@@ -53,7 +53,7 @@ def test_retries_end(items: Source, run: Callable[..., LoadResult], api: Any) ->
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_a_lasting_failure_is_not_tried_again(
+def test_a_permanent_failure_is_not_retried(
     items: Source, run: Callable[..., LoadResult], api: Any, status: int
 ) -> None:
     api.script = [(status, {}, b"{}")] * 10
@@ -61,7 +61,7 @@ def test_a_lasting_failure_is_not_tried_again(
     assert len(api.requests) == 1
 
 
-def test_a_broken_connection_is_tried_again(
+def test_a_broken_connection_is_retried(
     items: Source, run: Callable[..., LoadResult], api: Any
 ) -> None:
     api.rows = [{"id": 1}]

@@ -35,7 +35,7 @@ def watch(hook: Hook) -> None:
 
     _around(client, "run_load", reach, lambda *a: "the load")
     _around(load, "audit", reach, lambda *a: "the audit")
-    _around(client, "_put_aside", reach, lambda *a: "putting the package aside")
+    _around(client, "_put_aside", reach, lambda *a: "aborting the package")
     _halfway_through_uploads(reach)
     for writer in ("write_data_file", "write_staged"):
         _around(change, writer, reach, lambda *a: "rewriting", before=False)
@@ -110,7 +110,7 @@ def kill_when(name: str) -> Hook:
 def hold_when(name: str, gate: Path, seconds: float = 60) -> Hook:
     """A hook that holds this process at a boundary until the file `gate` exists.
 
-    Whoever waits for it to arrive there looks for the file `gate` with `.reached` appended.
+    To wait for it to arrive there, look for the file `gate` with `.reached` appended.
     """
 
     def hook(number: int, reached: str) -> None:

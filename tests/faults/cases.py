@@ -18,7 +18,7 @@ NAMESPACE = "lake"
 
 @dataclass(frozen=True)
 class Case:
-    """A catalog, and the working directory of whoever loads into it."""
+    """A catalog, and the working directory of the process that loads into it."""
 
     stack: Stack
 
@@ -60,7 +60,7 @@ class Ground:
             self._load_before(Case(movable_sqlite_stack(self.folder / "ground", NAMESPACE)))
 
     def new_case(self, name: str) -> Case:
-        """A catalog that holds the load before and that nobody else uses."""
+        """A catalog of the test's own that holds the load before."""
         folder = self.folder / name
         if self.new_stack is None:
             shutil.copytree(self.folder / "ground", folder)

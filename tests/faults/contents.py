@@ -50,7 +50,7 @@ class Contents:
 
 
 def run_again_and_read(kind: str, namespace: str, work: Path) -> Contents:
-    """Runs the pipeline as whoever comes next does, and reads what the dataset then holds."""
+    """Run the pipeline as the next run does, and read what the dataset then holds."""
     run_again(kind, namespace, work)
     return read_contents(namespace)
 

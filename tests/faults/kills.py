@@ -29,7 +29,7 @@ def assert_only_uncommitted_files_are_left(stack: Stack, after: Contents, kind: 
     swept = {path for path in after.orphans if path.startswith(tuple(after.locations))}
     assert swept == data - after.live, f"sweep: {swept ^ (data - after.live)}"
     if kind in ("first", "append", "replace"):
-        # A merge may write the rows of a committed file anew.
+        # A merge may write the rows of a committed file again.
         unused = (data - after.live) & after.committed
         assert not unused, f"committed and not published: {unused}"
 

@@ -95,7 +95,7 @@ def pipeline(
 
 
 def run_before(kind: str, namespace: str, folder: Path) -> None:
-    """Runs the load that stands before the one to be disturbed."""
+    """Run the load before the one to be disturbed."""
     before, _ = LOADS[kind]
     if before:
         pipeline(namespace, folder).run(before())
@@ -127,7 +127,7 @@ def run_and_die_when(name: str, kind: str, namespace: str, folder: Path) -> None
 
 
 def run_again(kind: str, namespace: str, folder: Path) -> int:
-    """Runs the pipeline as whoever comes next does: what is pending first, then the source."""
+    """Run the pipeline as the next run does: what is pending first, then the source."""
     again = pipeline(namespace, folder)
     runs = 1
     while again.has_pending_data:

@@ -56,7 +56,7 @@ def load_when_open(work: Work, namespace: str, folder: Path, gate: Path) -> tupl
     """Extracts, waits for the gate, and loads; after a conflict it runs again.
 
     Returns:
-        The number of runs, and the moment when the last was done.
+        The number of runs, and the time at which the last was done.
     """
     runs = pipeline(namespace, folder, work.pipeline)
     runs.extract(work.resource())

@@ -95,12 +95,12 @@ def load_rows_with_load_id(load_id: str, name: str, namespace: str, folder: Path
 
 
 def drop_table(namespace: str, table: str) -> None:
-    """Drops a table as a person does who wants it loaded afresh."""
+    """Drop a table as a user does to reload it."""
     open_catalog().drop_table((namespace, table))
 
 
 def make_otherwise(namespace: str, table: str, column: str) -> None:
-    """Makes a table anew, with one of its text columns holding numbers."""
+    """Create a table again, with one of its text columns holding numbers."""
     import pyarrow as pa
 
     catalog = open_catalog()
@@ -122,7 +122,7 @@ def delete_staged_files(namespace: str, table: str) -> None:
 
 
 def release(namespace: str, table: str) -> int:
-    """Moves the rows that block a table aside."""
+    """Release the loads that block a table."""
     return release_blocked(Dataset(open_catalog(), namespace), table)
 
 

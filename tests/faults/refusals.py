@@ -1,4 +1,4 @@
-"""Runs that are refused before their commit, in a working directory that is kept."""
+"""Runs that are rejected before their commit, in a working directory that is kept."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def fail_an_audit_and_die(namespace: str, folder: Path, rows_before: list[int], 
 
 
 def run_mended(namespace: str, folder: Path) -> list[int]:
-    """Runs what is pending, which is refused again, and then the source, mended."""
+    """Run what is pending, which is rejected again, and then the source, corrected."""
     shop = pipeline(namespace, folder, destination=iceberg(audits=[no_negatives]))
     if shop.has_pending_data:
         with pytest.raises(PipelineStepFailed):

@@ -53,7 +53,7 @@ def _late() -> Callable[[int, Commit], Any]:
             try:
                 late()
             except Exception as refused:
-                print("the late commit was refused:", refused)
+                print("the late commit was rejected:", refused)
             else:
                 raise AssertionError("a late commit was applied beside the one that replaced it")
         return answer
@@ -90,7 +90,7 @@ def run_with_a_fault(fault: str, table: str, kind: str, namespace: str, folder: 
 def hold_locked(
     database: Path, locked: threading.Event, release: threading.Event, seconds: float
 ) -> None:
-    """Holds the only lock that a SQLite file has, so that nobody else reads or writes."""
+    """Hold the only lock that a SQLite file has, so that no other connection reads or writes."""
     with sqlite3.connect(database, isolation_level=None) as connection:
         connection.execute("begin exclusive")
         locked.set()

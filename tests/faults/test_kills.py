@@ -24,7 +24,7 @@ def test_a_load_killed_at_any_boundary_is_loaded_exactly_once(
     check_kills(kind, directory, tmp_path)
 
 
-def test_a_process_killed_while_it_compacts_the_log_harms_nothing(tmp_path: Path) -> None:
+def test_a_process_killed_while_it_compacts_the_log_loses_nothing(tmp_path: Path) -> None:
     """The log is rewritten in one commit: it is the old one or the new one, and says the same."""
 
     def after_publishing(names: Sequence[str]) -> range:

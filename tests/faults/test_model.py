@@ -142,7 +142,7 @@ class Lake(RuleBasedStateMachine):
     @precondition(lambda self: bool(getattr(self, "killed", None)))
     @rule(choice=st.randoms(use_true_random=False))
     def resume(self, choice: random.Random) -> None:
-        """Whoever was killed comes back with its working directory."""
+        """The killed process is started again with its working directory."""
         operation = self.killed.pop(choice.randrange(len(self.killed)))
         self.case.start(
             races.load_what_is_pending, self.case.namespace, self.work(operation), operation.name

@@ -93,7 +93,7 @@ def test_a_load_that_was_killed_after_its_commit_comes_before_the_next_one(
 
 @pytest.mark.parametrize("disposition", ["append", "replace", "merge"])
 @pytest.mark.parametrize("boundary", [BEFORE_COMMIT, BEFORE_PUBLISHING])
-def test_a_sleeper_commits_after_others_have(
+def test_a_process_that_slept_commits_after_others_have(
     boundary: str, disposition: str, case: Case, tmp_path: Path
 ) -> None:
     """What it computed before it slept is not applied to what the others made of the table."""
@@ -133,10 +133,10 @@ def test_a_sleeper_commits_after_others_have(
     )
 
 
-def test_a_load_whose_columns_no_longer_fit_is_refused_and_blocks_nothing(
+def test_a_load_whose_columns_no_longer_fit_is_rejected_and_blocks_nothing(
     case: Case, tmp_path: Path
 ) -> None:
-    """Two first loads bring a column in two types: the second is refused before its commit."""
+    """Two first loads bring a column in two types: the second is rejected before its commit."""
     gate = tmp_path / "gate"
     late = case.start(
         races.load_rows_held,
@@ -164,7 +164,9 @@ def test_a_load_whose_columns_no_longer_fit_is_refused_and_blocks_nothing(
     assert len(found.load_uids) == 1
 
 
-def test_nested_rows_follow_a_root_that_another_load_catches_up(case: Case, tmp_path: Path) -> None:
+def test_nested_rows_are_published_with_their_root_by_another_load(
+    case: Case, tmp_path: Path
+) -> None:
     """A load that touches a root alone publishes an earlier one's nested rows before the root."""
     base = [{"id": 1, "tags": [{"tag": "old"}]}, {"id": 2, "tags": [{"tag": "kept"}]}]
     case.start(races.load_rows, "base", base, "merge", case.namespace, case.work).result()
@@ -199,8 +201,8 @@ def test_two_loads_with_the_same_load_id_are_two_loads(case: Case, tmp_path: Pat
     assert [row["load_id"] for row in rows] == ["1700000000.5"] * 2
 
 
-def test_a_table_dropped_between_commit_and_publish_is_made_anew(case: Case) -> None:
-    """It holds the load that was committed, and none that whoever dropped it wanted gone."""
+def test_a_table_dropped_between_commit_and_publish_is_created_again(case: Case) -> None:
+    """It holds the load that was committed, and none of those that were dropped with it."""
     case.start(loads.run_before, "append", case.namespace, case.work).result()
     died = case.start(loads.run_and_die_when, AFTER_COMMIT, "append", case.namespace, case.work)
     assert died.was_killed()
@@ -212,7 +214,7 @@ def test_a_table_dropped_between_commit_and_publish_is_made_anew(case: Case) -> 
 
 
 def test_a_table_dropped_after_its_loads_were_settled_stays_dropped(case: Case) -> None:
-    """Whoever drops a table to load it afresh does not get its old rows back."""
+    """A user who drops a table to reload it does not get its old rows back."""
     case.start(loads.run_before, "three tables", case.namespace, case.work).result()
     case.start(races.drop_table, case.namespace, "users").result()
     case.start(races.open_under, None, case.namespace, case.work).result()
@@ -248,7 +250,7 @@ def test_a_table_changed_incompatibly_after_the_commit_is_blocked_alone_until_it
     assert ids(found, "events____blocked") == [3, 4, 5]
 
 
-def test_a_nested_table_that_is_blocked_holds_its_root_back(case: Case, tmp_path: Path) -> None:
+def test_a_blocked_nested_table_blocks_its_root(case: Case, tmp_path: Path) -> None:
     """What leaves it is decided by the root's rows as they were before."""
     case.start(loads.run_before, "merge", case.namespace, case.work).result()
     died = case.start(loads.run_and_die_when, AFTER_COMMIT, "merge", case.namespace, case.work)
@@ -263,10 +265,8 @@ def test_a_nested_table_that_is_blocked_holds_its_root_back(case: Case, tmp_path
     assert ids(contents(case), "users") == [1, 2, 3, 4]
 
 
-def test_a_staged_file_that_somebody_deleted_blocks_its_table_alone(
-    case: Case, tmp_path: Path
-) -> None:
-    """Whoever opens the dataset is told, and all other tables are loaded."""
+def test_a_deleted_staged_file_blocks_its_table_alone(case: Case, tmp_path: Path) -> None:
+    """Opening the dataset reports it, and all other tables are loaded."""
     case.start(loads.run_before, "three tables", case.namespace, case.work).result()
     died = case.start(
         loads.run_and_die_when, AFTER_COMMIT, "three tables", case.namespace, case.work

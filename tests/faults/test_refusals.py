@@ -1,6 +1,6 @@
-"""A load that is refused leaves nothing behind, in Iceberg or in a working directory that is kept.
+"""A rejected load leaves nothing behind, in Iceberg or in a working directory that is kept.
 
-A package that stayed pending would be loaded first by every later run, and refused each time.
+A package that stayed pending would be loaded first by every later run, and rejected each time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def case(tmp_path: Path) -> Case:
     return Case(sqlite_stack(tmp_path))
 
 
-def test_after_a_failed_audit_the_next_run_extracts_afresh(case: Case) -> None:
+def test_after_a_failed_audit_the_next_run_extracts_again(case: Case) -> None:
     """The bad rows are gone with their cursor, and the mended ones come."""
     child = case.start(refusals.fail_an_audit_and_run_again, case.namespace, case.work)
     pending, ids = child.result()
@@ -30,11 +30,11 @@ def test_after_a_failed_audit_the_next_run_extracts_afresh(case: Case) -> None:
 
 @pytest.mark.parametrize("rows_before", [[], [1, 2]], ids=["first load", "later load"])
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_process_that_dies_as_it_is_refused_keeps_no_cursor(
+def test_a_process_that_dies_as_its_load_is_rejected_keeps_no_cursor(
     case: Case, moment: str, rows_before: list[int]
 ) -> None:
-    """The rows that were refused come with the next run, in whatever state the package is."""
-    name = f"{moment} putting the package aside"
+    """The rejected rows come with the next run, in every state of the package."""
+    name = f"{moment} aborting the package"
     arguments = (case.namespace, case.work)
     victim = case.start(refusals.fail_an_audit_and_die, *arguments, rows_before, name)
     assert victim.was_killed()

@@ -118,7 +118,7 @@ def proxy(seaweedfs: SeaweedFS) -> Iterator[Proxy]:
     "fault",
     [f if f in CHOSEN else pytest.param(f, marks=pytest.mark.all_cases) for f in FAULTS],
 )
-def test_a_spoilt_answer_of_a_rest_catalog_is_settled(
+def test_a_corrupt_response_of_a_rest_catalog_is_settled(
     fault: str, table: str, proxy: Proxy, seaweedfs: SeaweedFS, tmp_path: Path
 ) -> None:
     """A first load, which creates its tables, and a second that appends: each is loaded once."""
@@ -136,7 +136,7 @@ def test_a_spoilt_answer_of_a_rest_catalog_is_settled(
 
 
 @pytest.mark.rest
-def test_a_catalog_that_stays_away_ends_the_run_and_the_next_one_loads(
+def test_an_unavailable_catalog_ends_the_run_and_the_next_one_loads(
     proxy: Proxy, seaweedfs: SeaweedFS, tmp_path: Path
 ) -> None:
     """The run gives up with the catalog's error; its package stays, and is loaded once."""
@@ -154,7 +154,7 @@ def test_a_catalog_that_stays_away_ends_the_run_and_the_next_one_loads(
 
 @pytest.mark.parametrize("table", ["_dlt_loads", "events"])
 @pytest.mark.parametrize("fault", spoilt_catalog.FAULTS)
-def test_a_spoilt_answer_of_a_sqlite_catalog_is_settled(
+def test_a_corrupt_response_of_a_sqlite_catalog_is_settled(
     fault: str, table: str, tmp_path: Path
 ) -> None:
     """The same on the embedded catalog."""

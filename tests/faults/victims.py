@@ -16,7 +16,7 @@ SECONDS_TO_LIVE = 300.0
 
 
 def offer_victims(names: Sequence[str], folder: Path) -> None:
-    """Holds the first process that reaches one of the boundaries, until somebody kills it.
+    """Hold the first process that reaches one of the boundaries, until it is killed.
 
     Args:
         names: The boundaries.
@@ -36,7 +36,7 @@ def _claims(file: Path) -> bool:
     unfinished = file.with_name(f"{file.name}.{os.getpid()}")
     unfinished.write_text(str(os.getpid()))
     try:
-        # A link, unlike a rename, fails where the name is taken; whoever reads it reads it whole.
+        # A link, unlike a rename, fails where the name is taken; a reader reads the whole file.
         file.hardlink_to(unfinished)
     except FileExistsError:
         return False

@@ -13,8 +13,8 @@ from benchmarks.results import BEGIN, END, markdown, store, stored, write_page
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
 
-def test_every_case_stands_in_the_page_about_them() -> None:
-    """Whoever reads the figures finds what was done for them."""
+def test_every_case_is_on_the_page_about_them() -> None:
+    """The page with the figures says what was done for them."""
     text = PAGE.read_text()
     assert [name for name in find_cases() if f"`{name}`" not in text] == []
 
@@ -64,7 +64,7 @@ def test_a_page_without_a_place_for_the_figures_is_an_error(tmp_path: Path) -> N
     assert page.read_text() == "nothing\n"
 
 
-def test_the_page_server_serves_all_pages_as_often_as_it_is_told(tmp_path: Path) -> None:
+def test_the_page_server_serves_all_pages_as_often_as_configured(tmp_path: Path) -> None:
     """In the order of their numbers, each with a link to the next, the last page alone besides."""
     for number in range(11):
         (tmp_path / f"{number}.json").write_text(f'[{{"n": {number}}}]')

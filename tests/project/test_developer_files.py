@@ -25,7 +25,7 @@ def names_in_example() -> Any:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.parent.name)
 def test_every_variable_of_a_source_is_in_the_example_environment(path: Path) -> None:
-    """Whoever copies the template finds there all that its sources want from the environment."""
+    """It lists all that the template's sources require from the environment."""
     wanted = set(re.findall(r"\$\{([A-Z0-9_]+)\}", path.read_text())) - {"NAME"}
     assert wanted <= names_in_example()
 
@@ -59,7 +59,7 @@ def test_the_example_environment_reaches_pyiceberg(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", NAMING_TARGETS, ids=lambda path: path.name)
 def test_every_make_target_that_is_named_exists(path: Path) -> None:
-    """No document and no workflow sends anybody to a target that is not there."""
+    """No document and no workflow names a target that does not exist."""
     makefiles = [ROOT / "Makefile", *ROOT.glob("*.mk")]
     text = "\n".join(makefile.read_text() for makefile in makefiles)
     targets = set(re.findall(r"^([a-z-]+):", text, re.MULTILINE))

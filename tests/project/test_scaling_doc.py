@@ -23,7 +23,7 @@ def blocks_headed(heading: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("config", blocks_headed("# dagster.yaml"))
-def test_each_dagster_yaml_is_one(config: dict[str, Any]) -> None:
+def test_each_dagster_yaml_is_valid(config: dict[str, Any]) -> None:
     """By Dagster's own schema, which knows every key."""
     result = validate_config(dagster_instance_config_schema(), config)
     assert result.success, result.errors
@@ -45,7 +45,7 @@ def test_the_values_are_the_chart_s_and_those_that_are_deployed() -> None:
     assert deployed["concurrency"] == values["concurrency"]
 
 
-def test_every_block_of_yaml_is_held_by_some_test() -> None:
+def test_every_block_of_yaml_is_checked_by_a_test() -> None:
     """The others are whole files of sources, which are loaded with those of the other pages."""
     heads = ("# dagster.yaml", "# values for Dagster's chart", "type: ")
     assert all(text.startswith(heads) for text in BLOCKS)

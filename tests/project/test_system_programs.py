@@ -35,7 +35,7 @@ def make(target: str, path: Path, user_id: int, *programs: str) -> subprocess.Co
     )
 
 
-def test_the_makefile_looks_for_the_browsers_that_the_tests_use() -> None:
+def test_the_makefile_searches_for_the_browsers_that_the_tests_use() -> None:
     """One that only one of them knows would be installed twice, or not be found."""
     names = re.search(r"^\t@for name in (.*); do", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert names

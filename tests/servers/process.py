@@ -23,14 +23,14 @@ class ServerDidNotStart(Exception):
 
 
 def free_port() -> int:
-    """A port nobody listens on; its gRPC sibling, 10,000 further on, is free too."""
+    """A free port; its gRPC sibling, 10,000 further on, is free, too."""
     for _ in range(200):
         port = random.randrange(20_000, 32_000)
         with suppress(OSError), socket.socket() as one, socket.socket() as other:
             one.bind(("127.0.0.1", port))
             other.bind(("127.0.0.1", port + 10_000))
             return port
-    raise ServerDidNotStart("no free pair of ports was found in 200 tries")
+    raise ServerDidNotStart("no free pair of ports was found in 200 attempts")
 
 
 def find_program(name: str, *folders: Path) -> Path | None:
@@ -49,11 +49,11 @@ class Server:
     Attributes:
         command: The program and its arguments.
         ready: Whether the server answers.
-        log: Where its output goes; it stays for whoever looks into a failure.
+        log: Where its output goes; it is kept for the analysis of a failure.
         seconds: How long the server may take to answer.
         environment: The variables that it is started with; None for those of this process.
-        stop_signal: What ends it in good order, whoever is connected.
-        user: Whom it runs as; None for whoever runs the tests.
+        stop_signal: What ends it in good order, with clients connected.
+        user: The user that it runs as; None for the one that runs the tests.
     """
 
     command: Sequence[str | Path]

@@ -50,16 +50,16 @@ class Tokens:
     Attributes:
         uses: The requests that a token is good for.
         status: The answer to a token that is used up: 419, or 401 as from most servers.
-        most: The tokens that are given out; who asks for more is refused.
+        most: The tokens that are given out; further requests are rejected.
         issued: The tokens given out so far.
-        refused: The requests refused so far for their token.
+        rejected: The requests rejected so far for their token.
     """
 
     uses: int
     status: int
     most: int = 1_000
     issued: int = 0
-    refused: int = 0
+    rejected: int = 0
     _left: dict[str, int] = field(default_factory=dict)
     _real: dict[str, str] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=count)
@@ -83,7 +83,7 @@ class Tokens:
         """Puts the catalog's token in the place of the proxy's, or says why not."""
         token = headers.get("Authorization", "").removeprefix("Bearer ")
         if self._left.get(token, 0) < 1:
-            self.refused += 1
+            self.rejected += 1
             return refusal(self.status, "NotAuthorizedException")
         self._left[token] -= 1
         headers["Authorization"] = f"Bearer {self._real[token]}"

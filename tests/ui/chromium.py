@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, sync_playwright
 # The Makefile looks for the same names.
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
-# It runs as root in containers, has no display, and asks nobody for anything.
+# It runs as root in containers, has no display, and shows no dialog.
 _ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",

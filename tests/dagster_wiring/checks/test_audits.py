@@ -64,7 +64,7 @@ def test_rows_that_break_a_blocking_check_are_never_published(
     orders: list[tuple[int | None, float | None, str]],
     said: dict[str, Any],
 ) -> None:
-    """The load ends before anybody sees its rows, and the check says why, with its figures."""
+    """The load ends before its rows are visible, and the check says why, with its figures."""
     shop.update(write_mode="append", primary_key=None)
     shop["orchestration"] = {"resources": {"orders": {"checks": checks}}}
     assert load().success
@@ -85,7 +85,7 @@ def test_rows_that_break_a_blocking_check_are_never_published(
     assert len(open_catalog().load_table("bronze.shop_orders").snapshots()) == snapshots
 
 
-def test_rows_that_were_refused_come_with_the_next_load(
+def test_rows_that_were_rejected_come_with_the_next_load(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
     """The cursor stays where it was, so mending the source is all that is needed."""
@@ -168,7 +168,7 @@ def test_a_merge_is_measured_by_the_rows_that_it_really_adds(
     assert ids() == [1, 2, 3, 4]
 
 
-def test_a_merge_that_repeats_another_key_is_refused(
+def test_a_merge_that_repeats_another_key_is_rejected(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
     """The merge keeps one row of each order and day, and the check asks for one of each order."""
@@ -183,7 +183,7 @@ def test_a_merge_that_repeats_another_key_is_refused(
     assert ids() == [1, 2, 3]
 
 
-def test_a_column_that_somebody_retyped_keeps_loads_back_where_the_contract_blocks(
+def test_a_column_that_another_writer_retyped_blocks_loads_where_the_contract_blocks(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
     """The table is not what was agreed on, so nothing more is built on it."""

@@ -28,7 +28,7 @@ def evaluations_of(
 
 
 def test_every_asset_has_the_check_of_its_schema_by_default(make_plugin: MakePlugin) -> None:
-    """It costs next to nothing, and what it finds breaks whoever reads the table."""
+    """It costs next to nothing, and what it finds breaks the readers of the table."""
     graph = build_ingestion_definitions(make_plugin()).resolve_asset_graph()
 
     assert {(key.asset_key, key.name) for key in graph.asset_check_keys} == {
@@ -52,7 +52,9 @@ def test_checks_are_configured_on_a_source_and_on_a_resource(make_plugin: MakePl
     }
 
 
-def test_a_check_says_in_a_sentence_what_it_holds(make_plugin: MakePlugin) -> None:
+def test_the_description_of_a_check_says_what_it_requires(
+    make_plugin: MakePlugin,
+) -> None:
     """The sentence is what a person reads in the UI before looking at figures."""
     plugin = make_plugin(
         checks={
@@ -83,7 +85,7 @@ def test_a_check_says_in_a_sentence_what_it_holds(make_plugin: MakePlugin) -> No
         ({"unique_key": {"severity": "warn", "blocking": True}}, "never blocks"),
     ],
 )
-def test_a_wrong_check_stops_the_location(
+def test_an_invalid_check_stops_the_location(
     make_plugin: MakePlugin, checks: dict[str, Any], said: str
 ) -> None:
     """The message names the source and the field, as for any other setting."""
@@ -117,7 +119,7 @@ def test_checks_run_with_every_load(load: Load, shop: dict[str, Any]) -> None:
     assert all(evaluation.passed for evaluation in evaluations.values())
 
 
-def test_a_check_runs_alone_when_somebody_asks(
+def test_a_check_can_be_run_alone(
     load: Load, shop: dict[str, Any], instance: dg.DagsterInstance
 ) -> None:
     """Nothing is loaded for it."""
@@ -210,7 +212,7 @@ def test_a_load_that_fails_leaves_the_other_checks_as_they_are(
     assert (changed["rows_before"].value, changed["rows"].value) == (2, 3)
 
 
-def test_a_table_that_cannot_be_looked_at_does_not_hide_why_the_load_failed(
+def test_a_table_that_cannot_be_read_does_not_hide_why_the_load_failed(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the catalog is gone, the load's failure is the news."""
@@ -240,7 +242,7 @@ def people():
 def test_a_violation_in_a_nested_table_shows_on_the_asset_that_it_hangs_from(
     instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only the root is an asset, and nobody should have to look for the check elsewhere."""
+    """Only the root is an asset, so the check is shown there."""
     monkeypatch.setenv("FLOE_HOME", str(tmp_path / "floe"))
     (tmp_path / "frozen_people.py").write_text(PEOPLE)
     monkeypatch.syspath_prepend(tmp_path)

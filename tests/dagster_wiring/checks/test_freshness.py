@@ -63,7 +63,7 @@ def test_a_load_that_dagster_knows_nothing_of_counts_too(make_table: MakeTable) 
     assert result.passed
 
 
-def test_the_cursor_clock_looks_at_the_data_themselves(make_table: MakeTable) -> None:
+def test_the_cursor_clock_reads_the_data(make_table: MakeTable) -> None:
     """A load of this minute that brings rows of last week is not fresh by this clock."""
     week = timedelta(days=7)
     table = make_table(events(NOW - 2 * week, NOW - week), events(NOW - 3 * week))
@@ -75,7 +75,7 @@ def test_the_cursor_clock_looks_at_the_data_themselves(make_table: MakeTable) ->
 
 
 @pytest.mark.parametrize("kind", [pa.date32(), pa.timestamp("us")])
-def test_a_cursor_may_be_a_date_or_a_time_without_a_zone(
+def test_a_cursor_may_be_a_date_or_a_timestamp_without_a_time_zone(
     make_table: MakeTable, kind: pa.DataType
 ) -> None:
     """Such a time is UTC, and a date begins at its midnight."""
@@ -101,7 +101,7 @@ def test_a_table_that_was_never_loaded_is_not_fresh() -> None:
         ("2026-03-01T05:00", "2026-03-02T08:01", False),
     ],
 )
-def test_a_deadline_asks_for_a_load_shortly_before_it(
+def test_a_deadline_requires_a_load_shortly_before_it(
     loaded_at: str, now: str, *, passed: bool
 ) -> None:
     """Until the next deadline comes, yesterday's load is enough."""
@@ -133,7 +133,7 @@ def _utc(text: str) -> datetime:
         ({"deadline": "0 * * * *"}, "before_deadline '1d' is longer"),
     ],
 )
-def test_windows_that_make_no_sense_are_refused(settings: dict[str, str], said: str) -> None:
-    """A check that could never fail, or never pass, helps nobody."""
+def test_invalid_freshness_windows_are_rejected(settings: dict[str, str], said: str) -> None:
+    """A check that could never fail, or never pass, is of no use."""
     with pytest.raises(ValueError, match=said):
         freshness(**settings)

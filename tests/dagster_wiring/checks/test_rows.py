@@ -17,7 +17,7 @@ def ids(*values: int | None) -> pa.Table:
     return pa.table({"id": pa.array(values, pa.int64())})
 
 
-def test_a_key_that_a_load_brings_twice_is_found(make_table: MakeTable) -> None:
+def test_a_key_that_is_twice_in_a_load_is_found(make_table: MakeTable) -> None:
     """The check says how many keys, not which: values may be personal data."""
     result = check_unique_key(make_table(ids(1, 2, 2, 3, 3, 3)), ["id"], appended=False)
 
@@ -49,10 +49,10 @@ def test_a_key_of_several_columns_is_one_key(make_table: MakeTable) -> None:
 
 
 @pytest.mark.parametrize("keys_a_pass", [1, 2, 10_000])
-def test_more_keys_than_fit_into_memory_are_looked_at_in_passes(
+def test_more_keys_than_fit_into_memory_are_checked_in_passes(
     make_table: MakeTable, keys_a_pass: int
 ) -> None:
-    """However the keys are cut, each one is looked for once; nothing is no key."""
+    """However the keys are cut, each one is looked for once; a null is not a key."""
     values = random.Random(7).sample(range(1000), 1000)
     table = make_table(ids(*values), ids(999, 0, 5000, None, None))
 

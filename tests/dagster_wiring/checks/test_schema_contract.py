@@ -41,7 +41,7 @@ def test_a_table_with_the_declared_columns_passes(make_table: MakeTable) -> None
 def test_a_declared_column_that_is_missing_fails_under_every_contract(
     make_table: MakeTable, contract: str
 ) -> None:
-    """Whoever reads the column would find that it is not there."""
+    """A query of the column would fail."""
     result = check_schema_contract(make_table(ROWS), resource(contract, currency="text"))
 
     assert not result.passed
@@ -82,13 +82,15 @@ def test_a_column_that_was_added_later_fails_unless_the_contract_evolves(
     assert "note (string) was added" in result.summary
 
 
-def test_columns_that_a_table_was_made_with_were_agreed_on(make_table: MakeTable) -> None:
+def test_the_contract_covers_the_columns_of_a_created_table(
+    make_table: MakeTable,
+) -> None:
     """A contract may declare some columns only; the first load settles the others."""
     assert check_schema_contract(make_table(ROWS), resource("freeze", id="bigint")).passed
 
 
 def test_what_a_declaration_leaves_open_fits_either_way(make_table: MakeTable) -> None:
-    """A bigint without a precision may be an int, a timestamp without a zone may have one."""
+    """A bigint without a precision may be an int, a timestamp without a time zone may have one."""
     rows = pa.table(
         {
             "n": pa.array([1], pa.int32()),

@@ -27,7 +27,7 @@ def metadata_of(result: dg.ExecuteInProcessResult, key: dg.AssetKey) -> dict[str
     }
 
 
-def test_what_people_look_at_first_comes_first(load: Load) -> None:
+def test_the_main_metadata_come_first(load: Load) -> None:
     """The UI keeps the order; what never changes, and what is about the machine, is at the end."""
     names = list(metadata_of(load(), ORDERS))
 
@@ -155,7 +155,7 @@ def test_a_column_that_a_load_adds_is_shown(load: Load, database: sqlite3.Connec
     assert change == {"column": "note", "change": "added", "before": "", "after": "string"}
 
 
-def test_rows_are_shown_only_where_somebody_asked_for_it(load: Load, shop: dict[str, Any]) -> None:
+def test_rows_are_shown_only_where_that_is_configured(load: Load, shop: dict[str, Any]) -> None:
     """Rows may be personal data, and Dagster keeps its event log."""
     shop["orchestration"] = {"resources": {"orders": {"preview_rows": 2}}}
     with pytest.raises(PipelineConfigurationError, match=r"'orders' is 2.*show_values: true"):
@@ -170,7 +170,7 @@ def test_rows_are_shown_only_where_somebody_asked_for_it(load: Load, shop: dict[
     assert len(preview) == 4
 
 
-def test_what_a_contract_keeps_out_is_counted_with_its_reason(
+def test_what_a_contract_rejects_is_counted_with_its_reason(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
     """Nothing is lost without a word."""
@@ -189,7 +189,7 @@ def test_what_a_contract_keeps_out_is_counted_with_its_reason(
     assert (rejected["what"], rejected["number"]) == ("rows", 1)
 
 
-def test_a_file_that_was_set_aside_is_shown_with_its_reason(
+def test_a_quarantined_file_is_shown_with_its_reason(
     load: Load, shop: dict[str, Any], tmp_path: Path
 ) -> None:
     """The load succeeds without it, so it must not go unseen."""
@@ -215,10 +215,10 @@ def test_a_file_that_was_set_aside_is_shown_with_its_reason(
     assert file == {"file": "2.csv", "reason": "2.csv: line 2: Expected 1 columns, got 2"}
 
 
-def test_a_materialization_says_where_the_cursor_stood_and_stands(
+def test_a_materialization_shows_the_cursor_before_and_after(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
-    """Whoever wonders what the next load will bring reads it there; a number is plotted."""
+    """It says what the next load will bring; a number is plotted."""
     shop["cursor_field"] = "id"
     first = metadata_of(load(), ORDERS)
     database.execute("insert into orders values (9, 1.0, '2026-01-04')")
@@ -234,7 +234,7 @@ def test_a_materialization_says_where_the_cursor_stood_and_stands(
 def test_a_cursor_of_times_is_shown_as_a_time(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
-    """The UI shows it in the zone of whoever looks."""
+    """The UI shows it in the user's time zone."""
     database.execute("create table visits (id integer, at timestamp)")
     database.execute("insert into visits values (1, '2026-01-01 06:00:00.000000')")
     database.commit()
@@ -248,7 +248,7 @@ def test_a_cursor_of_times_is_shown_as_a_time(
 
 
 def test_a_materialization_says_how_long_each_phase_took(load: Load) -> None:
-    """A slow source is told from a slow table; what did not happen took no time."""
+    """A slow source can be distinguished from a slow table; what did not happen took no time."""
     phases = ("extract", "normalize", "stage", "audit", "commit", "publish")
 
     first, second = (metadata_of(load(), ORDERS) for _ in range(2))

@@ -20,7 +20,7 @@ ORDERS = dg.AssetKey("ingestion__shop__orders")
 def locked(
     database: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> sqlite3.Connection:
-    """A database that somebody else keeps locked, which is an error that passes."""
+    """A database that another process keeps locked, which is a transient error."""
     monkeypatch.setenv("SHOP_DATABASE", f"sqlite:///{tmp_path / 'shop.db'}?timeout=0.1")
     database.execute("begin exclusive")
     return database
@@ -36,7 +36,7 @@ def failure_of(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
 def test_dagster_retries_where_it_is_configured_and_the_plugin_does_not_as_well(
     load: Load, shop: dict[str, Any], locked: sqlite3.Connection
 ) -> None:
-    """Two kinds of retries would multiply: here are three tries, not twelve."""
+    """Two kinds of retries would multiply: here are three attempts, not twelve."""
     shop["orchestration"] = {"retries": {"max_retries": 2, "delay_seconds": 0}}
 
     result = load(raise_on_error=False)
@@ -48,7 +48,7 @@ def test_dagster_retries_where_it_is_configured_and_the_plugin_does_not_as_well(
     assert "tried again" not in str(result.all_events)
 
 
-def test_an_error_that_does_not_pass_is_not_retried(
+def test_a_permanent_error_is_not_retried(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
     """A table that is not there will not be there in a minute."""
@@ -82,7 +82,7 @@ def test_a_refresh_from_the_launchpad_loads_everything_again(
     assert orders["dagster/row_count"].value == 2
 
 
-def test_a_limit_from_the_launchpad_loads_a_few_rows_to_try_a_source_out(
+def test_a_limit_from_the_launchpad_loads_a_few_rows(
     load: Load, database: sqlite3.Connection
 ) -> None:
     """Of each asset; the next run goes on where it stopped, so nothing is lost by trying."""
@@ -118,7 +118,7 @@ def test_an_isolated_resource_does_not_keep_the_others_back(
     assert (said["category"], said["table"]) == ("PARTIAL", "bronze.shop_customers")
 
 
-def test_isolated_resources_remember_where_they_ended(
+def test_isolated_resources_keep_their_cursors(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
     """Each load changes the cursor of its own resource, and leaves the others' as they were."""
@@ -159,7 +159,7 @@ with dg.DagsterInstance.ephemeral() as instance:
 def test_two_runs_of_one_source_at_the_same_time_load_every_row_once(
     shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
-    """They share no file; whoever commits second sees what the first one loaded."""
+    """They share no file; the second one to commit sees what the first one loaded."""
     shop.update(write_mode="append", primary_key=None)
     database.executemany(
         "insert into orders values (?, 1.0, ?)",
@@ -176,7 +176,7 @@ def test_two_runs_of_one_source_at_the_same_time_load_every_row_once(
     for run in runs:
         assert run.stdout is not None
         assert run.stdout.readline() == b"ready\n"
-    # Both are told to begin before either is waited for.
+    # Both are started before either is waited for.
     for run in runs:
         assert run.stdin is not None
         run.stdin.write(b"go\n")

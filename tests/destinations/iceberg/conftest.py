@@ -52,7 +52,7 @@ class Lake:
         return self.pipeline(pipeline, **(options or {})).run(data, **arguments)
 
     def refused(self, data: Any, **arguments: Any) -> Exception:
-        """What the destination raised when it refused a load."""
+        """What the destination raised when it rejected a load."""
         with pytest.raises(PipelineStepFailed) as caught:
             self.load(data, **arguments)
         error: BaseException = caught.value
@@ -153,7 +153,7 @@ def trees(lake: Lake, root: str) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a catalog that nobody else uses, and no configuration but that."""
+    """The folder of a catalog of the test's own, and no configuration but that."""
     folder = tmp_path / "floe"
     monkeypatch.setenv("FLOE_HOME", str(folder))
     monkeypatch.setenv("PYICEBERG_HOME", str(tmp_path))

@@ -75,7 +75,7 @@ def test_a_snapshot_names_its_load_and_its_engine(lake: Lake) -> None:
 def test_a_replace_is_one_snapshot(
     lake: Lake, strategy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whichever replace strategy dlt is configured with, nobody sees an empty table between."""
+    """With every replace strategy of dlt, no reader sees an empty table in between."""
     monkeypatch.setenv("DESTINATION__REPLACE_STRATEGY", strategy)
     lake.load(replacing([{"id": 1, "tags": ["a"]}, {"id": 2, "tags": ["b", "c"]}]))
     lake.load(replacing([{"id": 3, "tags": ["d"]}]))
@@ -111,7 +111,7 @@ def test_appended_rows_are_replaced_too(lake: Lake) -> None:
     assert lake.snapshots("orders") == 4
 
 
-def test_columns_that_a_replace_does_not_bring_stay(lake: Lake) -> None:
+def test_a_replace_keeps_columns_that_it_does_not_bring(lake: Lake) -> None:
     """Columns are never dropped; their values are null."""
     lake.load(replacing([{"id": 1, "v": "a"}]))
     lake.load(replacing([{"id": 2, "w": 1.5}]))
@@ -122,7 +122,7 @@ GUARD = {"replace_min_share": 0.5}
 
 
 @pytest.mark.parametrize("rows", [0, 1, 4])
-def test_the_guard_refuses_to_replace_many_rows_with_few(lake: Lake, rows: int) -> None:
+def test_the_guard_rejects_to_replace_many_rows_with_few(lake: Lake, rows: int) -> None:
     """A source that answers with nothing, or with a part, does not empty a table."""
     lake.load(replacing([{"id": n} for n in range(10)]))
     error = lake.refused(replacing([{"id": n} for n in range(rows)]), options=GUARD)

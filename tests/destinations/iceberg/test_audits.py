@@ -1,4 +1,4 @@
-"""Audits of the caller's own read the staged rows and end a load before anybody sees it."""
+"""Audits of the caller's own read the staged rows and end a load before it is visible."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_finding_ends_the_load(lake: Lake) -> None:
     assert {t: lake.table(t).metadata_location for t in before} == before
 
 
-def test_a_refused_load_does_not_move_the_cursor(lake: Lake) -> None:
+def test_a_rejected_load_does_not_move_the_cursor(lake: Lake) -> None:
     """Once the source is mended, the same rows are extracted again."""
     lake.load(orders(1), options=AUDITED)
     lake.refused(orders(1, -2), options=AUDITED)
@@ -68,7 +68,7 @@ def test_a_refused_load_does_not_move_the_cursor(lake: Lake) -> None:
 
 
 def test_all_audits_are_run(lake: Lake) -> None:
-    """One refusal tells everything that is wrong."""
+    """One error names everything that is wrong."""
 
     def no_table(staged: StagedTable) -> Iterator[Finding]:
         if staged.resource == "orders":

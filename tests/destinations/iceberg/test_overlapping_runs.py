@@ -45,7 +45,7 @@ def test_runs_of_several_sources_keep_each_other_s_schemas(lake: Lake) -> None:
     assert sorted(after.state["sources"]) == ["one", "three", "two"]
 
 
-def test_a_load_is_refused_that_no_longer_fits_though_the_log_has_forgotten_why(
+def test_a_load_that_no_longer_fits_is_rejected_after_the_log_was_compacted(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log drops the intents of settled loads when it is compacted, while others still stage."""

@@ -75,7 +75,7 @@ def by_id(rows: list[Row]) -> list[Row]:
 
 
 def plain(rows: list[Row]) -> list[Row]:
-    """Decimals and moments in one form, whichever zone or scale a reader shows them in."""
+    """Decimals and timestamps in one form, whichever time zone or scale a reader shows them in."""
     return [
         {
             k: v.astimezone(UTC) if isinstance(v, datetime) else v for k, v in row.items()
@@ -272,7 +272,7 @@ def test_only_columns_that_a_query_names_are_read(orders: dlt.Pipeline) -> None:
 def test_without_duckdb_the_error_names_the_extra(
     orders: dlt.Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DuckDB is not needed to load, and who wants to read is told what to install."""
+    """DuckDB is not needed to load, and a reader's error says what to install."""
     for module in ("floe_ingestion_defs.destinations.impl.iceberg", "dlt.destinations.impl.duckdb"):
         monkeypatch.delitem(sys.modules, f"{module}.sql_client", raising=False)
     monkeypatch.setitem(sys.modules, "duckdb", None)

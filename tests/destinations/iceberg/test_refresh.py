@@ -1,4 +1,4 @@
-"""dlt's `refresh`: sources, resources or rows that are loaded afresh."""
+"""dlt's `refresh`: sources, resources or rows that are reloaded."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CUSTOMERS = [{"id": 1, "name": "Ada"}]
 
 
 def cursor(lake: Lake) -> Any:
-    """Where the orders' cursor stands in the committed state."""
+    """The orders' cursor in the committed state."""
     pipeline = lake.pipeline()
     pipeline.sync_destination()
     resources = pipeline.state["sources"].get("shop", {}).get("resources", {})
@@ -49,7 +49,7 @@ def cursor(lake: Lake) -> Any:
 
 
 @pytest.mark.parametrize("refresh", ["drop_sources", "drop_resources"])
-def test_a_refreshed_resource_begins_anew(lake: Lake, refresh: Any) -> None:
+def test_a_refreshed_resource_is_loaded_from_its_beginning(lake: Lake, refresh: Any) -> None:
     """Rows, columns, nested rows and the cursor are those of the refreshing load alone."""
     lake.load(shop(FIRST))
     assert cursor(lake) == 2
@@ -71,7 +71,7 @@ def test_drop_data_keeps_the_columns(lake: Lake) -> None:
 @pytest.mark.also_on_rest(all_cases=True)
 @pytest.mark.parametrize("refresh", ["drop_sources", "drop_resources", "drop_data"])
 def test_each_table_is_refreshed_in_one_snapshot(lake: Lake, refresh: Any) -> None:
-    """Nobody sees a dropped table that is not loaded again yet."""
+    """No reader sees a dropped table that is not loaded again yet."""
     lake.load(shop(FIRST))
     lake.load(shop(SECOND), refresh=refresh)
     assert lake.snapshots("orders") == 2
@@ -116,7 +116,7 @@ def test_a_dropped_column_may_come_back_with_another_type(lake: Lake, refresh: A
 
 
 @pytest.mark.parametrize("refresh", ["drop_sources", "drop_resources"])
-def test_a_table_dropped_without_rows_is_loaded_afresh(lake: Lake, refresh: Any) -> None:
+def test_a_table_dropped_without_rows_is_reloaded(lake: Lake, refresh: Any) -> None:
     """After a refresh that brought nothing, the next load finds no columns and no rows."""
     lake.load(shop([{"at": 1, "v": 1}]))
     lake.load(shop([]), refresh=refresh)
@@ -128,7 +128,7 @@ def test_a_table_dropped_without_rows_is_loaded_afresh(lake: Lake, refresh: Any)
 
 
 @pytest.mark.also_on_rest
-def test_a_refresh_of_a_merged_table(lake: Lake) -> None:
+def test_a_refresh_replaces_a_merged_table(lake: Lake) -> None:
     """Rows that the merge would have kept are gone."""
 
     def merging(rows: list[Row]) -> Any:
@@ -140,14 +140,14 @@ def test_a_refresh_of_a_merged_table(lake: Lake) -> None:
     assert lake.values("t__k", "value") == ["c", "d"]
 
 
-def test_a_refresh_of_a_dataset_that_is_not_there(lake: Lake) -> None:
+def test_a_refresh_of_a_dataset_that_does_not_exist_loads_it(lake: Lake) -> None:
     """The first load may be a refresh."""
     lake.load(shop(FIRST), refresh="drop_sources")
     assert lake.values("orders", "at") == [1, 2]
 
 
 @pytest.mark.also_on_rest
-def test_a_table_that_somebody_dropped_is_made_anew(lake: Lake) -> None:
+def test_a_table_that_another_writer_dropped_is_created_again(lake: Lake) -> None:
     """What was published stays gone, and new rows make a new table."""
     lake.load(shop(FIRST))
     lake.catalog.drop_table((lake.dataset, "orders"))

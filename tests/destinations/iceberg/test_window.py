@@ -30,7 +30,7 @@ KINDS: dict[str, Any] = {
     "integers": lambda n: n,
     "doubles": lambda n: n / 2,
     "dates": lambda n: date(2026, 1, n),
-    "moments with a zone": lambda n: datetime(2026, 1, n, tzinfo=UTC),
+    "timestamps with a time zone": lambda n: datetime(2026, 1, n, tzinfo=UTC),
     "text": lambda n: f"{n:03}",
     "decimals": lambda n: Decimal(n) / 10,
 }
@@ -48,8 +48,8 @@ def test_exactly_the_window_is_replaced(lake: Lake, kind: str) -> None:
     assert lake.snapshots("hours") == 2
 
 
-def test_moments_without_a_zone(lake: Lake) -> None:
-    """A column without a zone is compared as it stands."""
+def test_timestamps_without_a_time_zone_are_compared_as_they_are(lake: Lake) -> None:
+    """A column without a time zone is compared as it is."""
     columns: Any = {"at": {"data_type": "timestamp", "timezone": False}}
     moments = [datetime(2026, 1, n) for n in range(1, 5)]
     lake.load(hours([{"at": m, "v": 0} for m in moments], columns=columns))
@@ -57,8 +57,8 @@ def test_moments_without_a_zone(lake: Lake) -> None:
     assert lake.values("hours", "at") == [moments[0], moments[3]]
 
 
-def test_a_bound_may_have_another_zone_or_none(lake: Lake) -> None:
-    """A bound is a moment: 02:00+02:00 is midnight UTC, and so is 00:00 without a zone."""
+def test_a_bound_may_have_another_time_zone_or_none(lake: Lake) -> None:
+    """A bound is a point in time: 02:00+02:00 is midnight UTC, as is 00:00 without a time zone."""
     moments = [datetime(2026, 1, 1, n, tzinfo=UTC) for n in range(4)]
     lake.load(hours([{"at": m} for m in moments]))
     lower = datetime(2026, 1, 1, 3, tzinfo=timezone(timedelta(hours=2)))
@@ -100,7 +100,7 @@ def test_a_window_of_a_new_table_is_loaded(lake: Lake) -> None:
     assert lake.values("hours", "at") == [1]
 
 
-def test_an_empty_window_of_a_new_table_is_no_error(lake: Lake) -> None:
+def test_an_empty_window_of_a_new_table_is_loaded(lake: Lake) -> None:
     """A backfill may begin where the source has nothing yet."""
     lake.load(window_of([], 0, 5))
     lake.load(window_of([{"at": 1}], 0, 5))
@@ -108,7 +108,7 @@ def test_an_empty_window_of_a_new_table_is_no_error(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("outside", [-1, 5, None])
-def test_a_row_outside_the_window_is_refused(lake: Lake, outside: int | None) -> None:
+def test_a_row_outside_the_window_is_rejected(lake: Lake, outside: int | None) -> None:
     """The next overwrite of its window would not find it, so nothing is published."""
     lake.load(hours([{"at": n} for n in range(10)]))
     error = lake.refused(window_of([{"at": 1}, {"at": outside}], 0, 5))
@@ -141,7 +141,7 @@ def test_nested_rows_go_and_come_with_their_roots(lake: Lake) -> None:
 
 
 def test_rows_nested_deeper_need_a_root_key(lake: Lake) -> None:
-    """Without it nothing leads from them to the window, so the load is refused."""
+    """Without it nothing leads from them to the window, so the load is rejected."""
     error = lake.refused(window_of([{"at": 1, "a": [{"b": [1]}]}], 0, 5))
     assert isinstance(error, InvalidHint)
     assert "root_key=True" in str(error)
@@ -182,20 +182,20 @@ def test_the_column_is_named_as_in_the_source(lake: Lake) -> None:
     assert lake.values("hours", "event_time") == [0, 1, 3]
 
 
-def test_a_window_that_holds_nothing_is_refused_at_once() -> None:
+def test_a_window_without_any_value_is_rejected_at_once() -> None:
     """Most likely its bounds are mixed up."""
     with pytest.raises(ValueError, match="holds no value"):
         iceberg_window(hours([]), "at", 5, 5)
 
 
 def test_a_window_goes_with_append(lake: Lake) -> None:
-    """What a replaced or merged window would mean is not obvious, so it is refused."""
+    """What a replaced or merged window would mean is not obvious, so it is rejected."""
     error = lake.refused(window_of([{"at": 1}], 0, 5, write_disposition="replace"))
     assert isinstance(error, InvalidHint)
     assert "append" in str(error)
 
 
-def test_a_window_of_an_unknown_column_is_refused(lake: Lake) -> None:
+def test_a_window_of_an_unknown_column_is_rejected(lake: Lake) -> None:
     """The error names the columns that there are."""
     error = lake.refused(iceberg_window(hours([{"at": 1}]), "when", 0, 5))
     assert isinstance(error, InvalidHint)
@@ -203,7 +203,7 @@ def test_a_window_of_an_unknown_column_is_refused(lake: Lake) -> None:
     assert "at" in str(error)
 
 
-def test_a_bound_of_another_type_is_refused(lake: Lake) -> None:
+def test_a_bound_of_another_type_is_rejected(lake: Lake) -> None:
     """The error names the bound and the column's type."""
     error = lake.refused(window_of([{"at": 1}], "last week", "today"))
     assert isinstance(error, InvalidHint)

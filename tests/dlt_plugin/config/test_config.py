@@ -1,4 +1,4 @@
-"""A wrong configuration is refused with an error that says where, what, and what would be right."""
+"""An error about a configuration says where, what, and what would be right."""
 
 import json
 import subprocess
@@ -167,7 +167,7 @@ def refusal(*sources: dict[str, Any], **config: Any) -> str:
         ),
     ],
 )
-def test_a_wrong_source_is_refused_by_name_field_value_and_what_would_be_right(
+def test_an_invalid_source_is_rejected_with_name_field_value_and_remedy(
     base: dict[str, Any], change: dict[str, Any], says: list[str]
 ) -> None:
     source = {**base, **change}
@@ -176,7 +176,7 @@ def test_a_wrong_source_is_refused_by_name_field_value_and_what_would_be_right(
         assert part in text
 
 
-def test_two_sources_of_one_name_are_refused() -> None:
+def test_two_sources_with_the_same_name_are_rejected() -> None:
     assert "'files'" in refusal(FILES, {**FILES, "destination_table": "bronze.others"})
 
 
@@ -255,7 +255,7 @@ def test_every_field_has_a_description_in_its_json_schema(model: type[BaseModel]
             assert described.get("description"), f"{name}.{field}"
 
 
-def test_an_unknown_source_is_refused_with_the_names_of_those_there_are() -> None:
+def test_an_unknown_source_is_rejected_with_the_names_of_those_there_are() -> None:
     plugin = DltIngestionPlugin({"sources": [FILES, SHOP]})
     with pytest.raises(PipelineConfigurationError, match="files, shop"):
         plugin.source("shops")
@@ -279,7 +279,7 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
 
 
 def test_what_a_branch_begins_with_is_clone_or_empty() -> None:
-    """One word for all sources; anything else is refused with both."""
+    """One word for all sources; anything else is rejected with both."""
     assert DltIngestionConfig().branch_tables == "clone"
     with pytest.raises(ValidationError, match="'clone' or 'empty'"):
         DltIngestionConfig.model_validate({"branch_tables": "copy"})

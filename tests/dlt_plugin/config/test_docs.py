@@ -35,7 +35,7 @@ def test_an_example_is_a_valid_configuration(text: str) -> None:
         *((f"source-{name.replace('_', '-')}", model) for name, model in OPTIONS_MODELS.items()),
     ],
 )
-def test_every_setting_stands_on_its_page(page: str, model: type[BaseModel]) -> None:
+def test_every_setting_is_on_its_page(page: str, model: type[BaseModel]) -> None:
     text = (DOCS / f"{page}.md").read_text()
     names = {field.alias or name for name, field in model.model_fields.items()}
     assert not {name for name in names if not re.search(rf"\b{name}\b[`:]", text)}

@@ -156,7 +156,7 @@ def test_a_backfill_takes_the_place_of_the_windows_rows_and_leaves_the_cursor(
     assert ids(rows) == [1, 3, 4, 5, 6]
 
 
-def test_a_result_tells_where_the_cursor_stood_and_where_it_stands(
+def test_a_result_has_the_cursor_before_and_after(
     days: Any, run: Callable[..., LoadResult]
 ) -> None:
     """The stored cursor before a load is the one after the load before; a window moves none."""
@@ -206,7 +206,7 @@ def test_a_backfill_of_a_merged_table_goes_by_its_key(
         ({}, {"limit": 0}, "limit is 0"),
     ],
 )
-def test_a_window_that_cannot_be_is_refused(
+def test_an_invalid_window_is_rejected(
     shop: Source,
     run: Callable[..., LoadResult],
     change: dict[str, Any],

@@ -60,7 +60,7 @@ def wrapped(error: Exception) -> Exception:
         (requests.ConnectionError(), TRANSIENT),
         (requests.ReadTimeout(), TRANSIENT),
         (requests.exceptions.ChunkedEncodingError(), TRANSIENT),
-        (socket.gaierror(-3, "try again"), TRANSIENT),
+        (socket.gaierror(-3, "Temporary failure in name resolution"), TRANSIENT),
         (CommitFailedException(), TRANSIENT),
         (ServiceUnavailableError(), TRANSIENT),
         (ForbiddenError(), PERMANENT),
@@ -96,7 +96,7 @@ def test_an_error_has_its_category_bare_and_wrapped(
         ('database "shop" does not exist', CONFIGURATION),
     ],
 )
-def test_a_drivers_text_decides_where_it_gives_no_code(text: str, category: ErrorCategory) -> None:
+def test_a_driver_s_message_decides_without_a_code(text: str, category: ErrorCategory) -> None:
     class OperationalError(Exception):
         pass
 
@@ -131,33 +131,31 @@ def test_a_sqlstate_decides(code: str, category: ErrorCategory) -> None:
         ("ERROR:  division by zero", PERMANENT),
     ],
 )
-def test_a_stream_that_breaks_off_is_understood_by_its_text(
-    text: str, category: ErrorCategory
-) -> None:
+def test_a_broken_stream_is_recognized_by_its_message(text: str, category: ErrorCategory) -> None:
     """ADBC's streams raise what Arrow makes of an error: no code, no class of its own."""
     error = OSError(f"[libpq] Execution error [PGRES_FATAL_ERROR]: {text}")
     assert categorize_error(error) is category
 
 
-def test_a_real_drivers_error_is_understood(tmp_path: Path) -> None:
+def test_a_real_driver_s_error_is_categorized(tmp_path: Path) -> None:
     engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/no/such/folder.db")
     with pytest.raises(sqlalchemy.exc.OperationalError) as failed:
         engine.connect()
     assert categorize_error(failed.value) is CONFIGURATION
 
 
-def test_what_was_found_out_about_an_error_stays_with_it() -> None:
+def test_an_error_keeps_its_category() -> None:
     error = DestinationWriteError("no")
     error.category = TRANSIENT
     assert categorize_error(error) is TRANSIENT
 
 
-def test_a_server_that_asks_to_wait_is_heard() -> None:
+def test_a_server_s_retry_after_is_read() -> None:
     assert retry_after_seconds(wrapped(http_error(429, **{"Retry-After": "7"}))) == 7.0
     assert retry_after_seconds(http_error(429)) is None
 
 
-def test_every_error_says_what_it_is_about() -> None:
+def test_every_error_names_its_subject() -> None:
     error = IngestionError(
         "it failed",
         source_name="shop",

@@ -35,7 +35,7 @@ CONFIGURATION = ErrorCategory.CONFIGURATION
         ("UNKNOWN (HTTP status 400) during PutObject operation: No response body.", CONFIGURATION),
     ],
 )
-def test_pyarrows_text_decides(happened: str, category: ErrorCategory) -> None:
+def test_pyarrow_s_message_decides(happened: str, category: ErrorCategory) -> None:
     error = OSError(f"When writing key 'a/b.parquet' in bucket 'lake': AWS Error {happened}")
     assert categorize_error(error) is category
 

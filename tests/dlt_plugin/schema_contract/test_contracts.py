@@ -109,7 +109,7 @@ def test_a_column_missing_from_the_source_stays_in_the_table(
 
 @pytest.fixture
 def agreed(offer: Any, load: Load) -> Any:
-    """A source whose table has an id and an amount by now, and refuses whole rows."""
+    """A source whose table has an id and an amount by now, and rejects whole rows."""
     source, give = offer
     source |= {"columns": {"id": "bigint", "amount": "bigint"}, "schema_contract": "discard_row"}
     give([{"id": 1, "amount": 10}])
@@ -133,7 +133,7 @@ def mixed(source: Source) -> list[dict[str, Any]]:
     return MIXED
 
 
-def test_freeze_names_the_type_that_came(agreed: Any, load: Load, rows: Rows) -> None:
+def test_freeze_names_the_incoming_type(agreed: Any, load: Load, rows: Rows) -> None:
     source, give = agreed
     source["schema_contract"] = "freeze"
     give([{"id": 4, "amount": "lots"}])
@@ -193,7 +193,7 @@ def test_discard_value_counts_what_it_left_out(agreed: Any, load: Load, rows: Ro
     ]
 
 
-def test_refused_rows_are_kept_where_that_is_asked_for(
+def test_rejected_rows_are_kept_where_that_is_configured(
     agreed: Any, load: Load, rows: Rows, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import json
@@ -218,7 +218,7 @@ def test_refused_rows_are_kept_where_that_is_asked_for(
     assert len(uids) == 1
 
 
-def test_a_load_tells_how_the_schema_evolved(
+def test_a_load_reports_how_the_schema_evolved(
     offer: Any, load: Load, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, give = offer
@@ -244,7 +244,7 @@ def test_a_contract_holds_for_rows_of_a_database(
         load(shop)
 
 
-def test_nested_tables_are_held_to_the_contract(
+def test_nested_tables_are_checked_against_the_contract(
     items: Source, load: Load, api: Any, rows: Rows
 ) -> None:
     items["schema_contract"] = "freeze"
@@ -313,7 +313,7 @@ def test_discard_value_counts_what_it_left_out_of_nested_values(
 
 
 def test_discard_row_counts_and_keeps_nested_rows(nested: Source, load: Load, rows: Rows) -> None:
-    """A nested row that does not fit is refused alone; a row that does not, with all in it."""
+    """A nested row that does not fit is rejected alone; a row that does not, with all in it."""
     import json
 
     nested |= {"schema_contract": "discard_row", "quarantine": True}
@@ -337,7 +337,7 @@ def test_discard_row_counts_and_keeps_nested_rows(nested: Source, load: Load, ro
 def test_what_dlt_says_of_a_violation_is_shown_only_where_that_is_allowed(
     items: Source, load: Load, api: Any
 ) -> None:
-    """Its own error names the row by the values of its key, which may be somebody's address."""
+    """Its own error names the row by the values of its key, which may be a person's address."""
     items |= {"schema_contract": "freeze", "primary_key": "id"}
     api.rows = [{"id": "ada@example.com", "tags": [{"name": "a"}]}]
     load(items)

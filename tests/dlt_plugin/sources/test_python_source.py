@@ -27,7 +27,7 @@ def configured(source: Source, **options: Any) -> Source:
     return {**source, "source_config": {**source["source_config"], **options}}
 
 
-def test_resources_keep_what_they_say_of_themselves(
+def test_resources_keep_their_own_settings(
     orders: Source, load: Load, rows: Callable[[str], list[dict[str, Any]]]
 ) -> None:
     assert load(orders).rows_loaded == 3
@@ -45,7 +45,7 @@ def test_only_resources_that_are_named_are_loaded(
     assert tables() == {"bronze.order", "bronze.customer"}
 
 
-def test_what_is_configured_wins(
+def test_the_configuration_takes_precedence_over_the_code(
     orders: Source, load: Load, rows: Callable[[str], list[dict[str, Any]]]
 ) -> None:
     appended = {
@@ -68,7 +68,7 @@ def test_what_is_configured_wins(
         ({"resource_names": ["invoice"]}, "customer, order"),
     ],
 )
-def test_a_factory_that_does_not_do_is_a_wrong_configuration(
+def test_an_invalid_factory_is_a_configuration_error(
     orders: Source, load: Load, options: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(PipelineConfigurationError, match=says):

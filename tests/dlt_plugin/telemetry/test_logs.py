@@ -61,7 +61,7 @@ def test_logs_are_json_where_that_is_set(landing: Path, tmp_path: Path) -> None:
     assert "b.csv: line 2" in failed["error"]
 
 
-def test_logs_are_for_people_where_nothing_is_set(landing: Path, tmp_path: Path) -> None:
+def test_logs_are_text_by_default(landing: Path, tmp_path: Path) -> None:
     (landing / "a.csv").write_text("id\n1\n")
     done = logs_of(LOADS, tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
@@ -91,6 +91,6 @@ def test_what_a_process_has_configured_itself_stays(
     assert done.stderr.count("Moving 3 rows") == 1
 
 
-def test_an_unknown_format_is_refused_with_those_there_are(tmp_path: Path) -> None:
+def test_an_unknown_format_is_rejected_with_the_known_ones(tmp_path: Path) -> None:
     done = logs_of(LOADS, tmp_path, FLOE_LOG_FORMAT="xml")
     assert "FLOE_LOG_FORMAT is 'xml'; there are 'console' and 'json'" in done.stderr

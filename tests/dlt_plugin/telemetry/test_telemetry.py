@@ -45,7 +45,7 @@ def run(source: Source, **config: Any) -> Any:
     return plugin.run(plugin.create_pipeline(plugin.source(source["name"])))
 
 
-def test_a_run_leaves_spans_of_what_it_did(
+def test_a_run_exports_spans_of_its_steps(
     files: Source, landing: Path, exporter: InMemorySpanExporter
 ) -> None:
     (landing / "a.csv").write_text("id\n1\n2\n")
@@ -95,7 +95,7 @@ def test_a_failed_run_says_so_in_its_span(
 def test_the_phase_that_fails_says_so_in_its_span(
     files: Source, landing: Path, exporter: InMemorySpanExporter
 ) -> None:
-    """A load that the destination refuses shows in which of its phases, and why."""
+    """The span of a load that the destination rejects shows in which of its phases, and why."""
     (landing / "a.csv").write_text("id\n1\n")
     assert run(files).success
     with open_catalog().load_table("bronze.items").update_schema(True) as update:

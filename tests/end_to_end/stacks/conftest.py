@@ -82,7 +82,7 @@ class Shop:
         }
 
     def hold(self, columns: str, *rows: tuple[Any, ...]) -> None:
-        """Makes the source's table anew, with these columns and rows."""
+        """Create the source's table again, with these columns and rows."""
         with sqlite3.connect(self.stack.folder / "shop.db") as connection:
             connection.execute("drop table if exists items")
             connection.execute(f"create table items ({columns})")

@@ -46,7 +46,7 @@ def test_a_load_killed_at_any_boundary_is_loaded_once(
 
 
 def test_runs_that_overlap_load_each_row_once(stack: Stack) -> None:
-    """Two of one pipeline and two of others that merge into one table, begun in one moment."""
+    """Two of one pipeline and two of others that merge into one table, started at the same time."""
     works = [Work("shop", "events", 1, 20)] * 2
     works += [Work(f"merger_{n}", "users", 5 * n + 1, 5 * n + 10, merge=True) for n in range(2)]
     contents, runs, _ = run_together(stack, works)

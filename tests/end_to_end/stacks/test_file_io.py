@@ -20,7 +20,7 @@ COLUMNS = "id integer, name text"
     indirect=True,
 )
 def test_fsspec_loads_merges_recovers_and_lists(shop: Any) -> None:
-    """As pyarrow does, also where a process has listed a folder that others write to."""
+    """As pyarrow does, also where a process has listed a folder that other writers use."""
     shop.options = {"write_mode": "merge", "primary_key": "id"}
     stack = shop.stack
 

@@ -35,7 +35,7 @@ MODES: dict[str, tuple[dict[str, Any], list[tuple[Any, ...]]]] = {
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_each_write_mode_leaves_what_it_promises(shop: Shop, mode: str) -> None:
+def test_each_write_mode_leaves_its_documented_rows(shop: Shop, mode: str) -> None:
     """Two loads, of which the second meets rows of the first, in one snapshot each."""
     shop.options, expected = MODES[mode]
     for rows in (FIRST, SECOND):
@@ -45,8 +45,8 @@ def test_each_write_mode_leaves_what_it_promises(shop: Shop, mode: str) -> None:
     assert len(shop.table.snapshots()) == 2
 
 
-def test_scd2_keeps_the_versions_that_were(shop: Shop) -> None:
-    """A row that is gone or different is retired at the moment at which its successor begins."""
+def test_scd2_keeps_the_earlier_versions(shop: Shop) -> None:
+    """A row that is gone or different is retired at the timestamp at which its successor begins."""
     shop.options = {"write_mode": "merge", "merge_strategy": "scd2"}
     for rows in (FIRST, SECOND):
         shop.hold(COLUMNS, *rows)

@@ -1,4 +1,4 @@
-"""Servers that go away in the middle of a load, for a moment or for good."""
+"""Servers that go away in the middle of a load, for some seconds or for good."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ def load_without(
     ],
     indirect=["server"],
 )
-def test_a_load_outlives_its_server(shop: Any, load_without: Any, boundary: str) -> None:
-    """It is tried again until the server is back, and each row is loaded once."""
+def test_a_load_survives_its_server_s_restart(shop: Any, load_without: Any, boundary: str) -> None:
+    """It is retried until the server is back, and each row is loaded once."""
     retries = {"max_retries": 6, "initial_delay_seconds": 0.4}
     (category, error, _), _ = load_without(boundary, retries, back_after=1.0)
     assert (category, error) == ("", "")

@@ -58,7 +58,7 @@ def log_in_by_auth_manager(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_load_goes_on_when_its_token_expires(
     shop: Shop, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, status: int, login: Any
 ) -> None:
-    """Every third request is refused, commits among them, and each row is loaded once."""
+    """Every third request is rejected, commits among them, and each row is loaded once."""
     if login == "auth manager":
         log_in_by_auth_manager(shop.stack, monkeypatch)
     proxy.tokens = Tokens(uses=2, status=status)
@@ -66,9 +66,9 @@ def test_a_load_goes_on_when_its_token_expires(
     for rows in ([(1, "one"), (2, "two")], [(2, "TWO"), (3, "three")]):
         shop.hold("id integer, name text", *rows)
         shop.load()
-    refused = proxy.tokens.refused
-    assert refused > 5
-    assert proxy.tokens.issued > refused
+    rejected = proxy.tokens.rejected
+    assert rejected > 5
+    assert proxy.tokens.issued > rejected
     proxy.tokens = None
     monkeypatch.undo()
     assert shop.rows("id", "name") == [(1, "one"), (2, "TWO"), (3, "three")]

@@ -75,7 +75,7 @@ class World:
         }
 
     def pointers(self) -> dict[str, str]:
-        """Where each of production's tables stands in the catalog."""
+        """The metadata location of each of production's tables in the catalog."""
         catalog = self.production.catalog
         tables = catalog.list_tables(self.production.dataset)
         return {t[-1]: catalog.load_table(t).metadata_location for t in tables}
@@ -277,7 +277,7 @@ def test_a_clone_that_died_on_its_way_is_completed_by_the_next_opener(
 
 @pytest.mark.parametrize("stack", ["sqlite", "postgres"], indirect=True)
 def test_two_runs_that_begin_a_branch_together_make_one(world: World) -> None:
-    """Whoever loses a step goes on with what the other did."""
+    """The run that loses a step continues with what the other did."""
     world.production.load(shop(3))
     before = world.files(), world.pointers()
     branch = world.enter_branch()
@@ -316,7 +316,7 @@ def test_a_clone_says_of_itself_that_its_files_are_shared(world: World) -> None:
     assert log.properties["floe.branch"] == "pr_123"
 
 
-def test_a_branch_whose_files_production_has_swept_is_dropped_and_made_anew(
+def test_a_branch_whose_files_production_has_swept_is_dropped_and_created_again(
     world: World, sweep_anything: None
 ) -> None:
     """The sweep spares what a clone may refer to; deleted by path, it breaks the clone alone."""
@@ -360,7 +360,7 @@ def test_the_state_that_comes_along_names_the_branch_s_dataset(world: World) -> 
         assert state["dataset_name"] == lake.dataset
 
 
-def test_an_empty_branch_is_asked_for(world: World) -> None:
+def test_an_empty_branch_is_explicit(world: World) -> None:
     """It begins with neither tables nor cursors."""
     world.production.load(shop(2))
     branch = world.enter_branch()
@@ -370,7 +370,7 @@ def test_an_empty_branch_is_asked_for(world: World) -> None:
     assert branch.values("orders", "id") == [1, 2, 3]
 
 
-def test_a_branch_of_what_production_has_not_begins_empty(world: World) -> None:
+def test_a_branch_begins_empty_where_production_has_no_table(world: World) -> None:
     """A new source in a new namespace, in the pull request that brings it."""
     branch = world.enter_branch()
     branch.load(shop(3))
@@ -378,7 +378,7 @@ def test_a_branch_of_what_production_has_not_begins_empty(world: World) -> None:
 
 
 def test_two_repositories_do_not_share_a_branch(world: World) -> None:
-    """Each has a pull request 123; the second is told, and touches nothing."""
+    """Each has a pull request 123; the second is rejected, and touches nothing."""
     world.production.load(shop(2))
     branch = world.enter_branch("pr_123@acme/shop")
     branch.load(shop(3))
@@ -391,7 +391,7 @@ def test_two_repositories_do_not_share_a_branch(world: World) -> None:
 
 
 def test_the_files_of_a_dropped_branch_are_gone(world: World) -> None:
-    """Those of its clones and those of its own tables; what it forgot before is nobody's."""
+    """Those of its clones, of its own tables, and of tables that it dropped before."""
     world.production.load(shop(2))
     branch = world.enter_branch()
     branch.load(shop(3))

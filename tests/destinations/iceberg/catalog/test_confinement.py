@@ -57,7 +57,7 @@ def state_of(lake: Lake) -> dict[str, str]:
 
 
 def refusal(work: Callable[[], Any]) -> DatasetRefused:
-    """The refusal that some work ended in, whatever dlt wrapped it in."""
+    """Return the error that rejected some work, whatever dlt wrapped it in."""
     with pytest.raises((DatasetRefused, DestinationException, Exception)) as caught:
         work()
     error: BaseException | None = caught.value
@@ -128,7 +128,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-def test_a_pipeline_is_refused_production_however_it_comes_to_its_dataset(
+def test_production_is_rejected_however_a_pipeline_gets_its_dataset(
     way: Callable[[Lake, pytest.MonkeyPatch], None],
     lake: Lake,
     branch: Branch,
@@ -150,8 +150,8 @@ def test_a_branch_loads_into_its_own_namespace(lake: Lake, branch: Branch) -> No
 
 
 @pytest.mark.also_on_rest
-def test_every_change_of_a_catalog_is_refused(lake: Lake, branch: Branch) -> None:
-    """Whoever holds a catalog, or a table of one: this is the wall behind the pipeline's check."""
+def test_every_change_of_a_catalog_is_rejected(lake: Lake, branch: Branch) -> None:
+    """Also by a catalog, or a table of one: this is the wall behind the pipeline's check."""
     catalog, namespace = lake.catalog, lake.dataset
     before = state_of(lake)
     table = catalog.load_table((namespace, "items"))
@@ -210,7 +210,7 @@ def test_production_is_neither_recovered_nor_kept_up_by_a_branch(
     assert state_of(lake) == before
 
 
-def test_a_name_that_is_too_long_is_cut_and_told_from_others() -> None:
+def test_a_name_that_is_too_long_is_cut_and_stays_unique() -> None:
     """Hive's metastore takes 128 characters; two that begin alike stay two."""
     branch = Branch("pr_123")
     assert branch.namespace("bronze") == "bronze__pr_123"
@@ -233,10 +233,10 @@ def test_no_branch_owns_another_s_namespaces() -> None:
 
 
 @pytest.mark.parametrize("value", ["PR 123", "pr__123", "_pr", "x" * 49, "pr-1", "@acme/shop"])
-def test_a_branch_of_no_valid_name_can_do_nothing(
+def test_a_branch_with_an_invalid_name_can_do_nothing(
     value: str, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Better nothing than production: the variable is set, so this is no production."""
+    """Better nothing than production: the variable is set, so this is not production."""
     monkeypatch.setenv("FLOE_BRANCH", value)
     with pytest.raises(InvalidBranch, match="such as 'pr_123'"):
         current_branch()
@@ -244,6 +244,6 @@ def test_a_branch_of_no_valid_name_can_do_nothing(
         lake.load(ROWS, table_name="items")
 
 
-def test_without_a_branch_a_name_is_what_it_is() -> None:
+def test_without_a_branch_a_name_is_unchanged() -> None:
     """Production pays nothing and changes nothing."""
     assert branch_namespace("bronze") == "bronze"

@@ -54,8 +54,8 @@ def test_duplicates_of_a_root_do_not_double_its_nested_rows(lake: Lake, strategy
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("kind", ["delta", "first"])
-def test_a_null_in_a_key_is_refused(lake: Lake, strategy: str, kind: str) -> None:
-    """It would match nothing, so the load ends before anybody sees it, naming table and column."""
+def test_a_null_in_a_key_is_rejected(lake: Lake, strategy: str, kind: str) -> None:
+    """It would match nothing, so nothing is published, and the error names table and column."""
     if kind == "delta":
         lake.load(merging([{"id": 1, "part": 1}], strategy, primary_key=["id", "part"]))
     columns = {"part": {"nullable": True, "data_type": "bigint"}}
@@ -108,7 +108,7 @@ def test_a_key_in_several_files_of_one_load_is_one_row(lake: Lake, sort: bool) -
 @pytest.mark.also_on_rest
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_merge_is_one_snapshot_of_every_table(lake: Lake, strategy: str) -> None:
-    """Nobody sees half a merge of a table."""
+    """No reader sees half a merge of a table."""
     lake.load(merging([{"id": n, "tags": ["a"]} for n in range(5)], strategy))
     lake.load(merging([{"id": n, "tags": ["b"]} for n in range(3, 9)], strategy))
     assert lake.snapshots("orders") == lake.snapshots("orders__tags") == 2
@@ -142,7 +142,7 @@ def test_a_laid_out_table_is_merged_into(lake: Lake, strategy: str, layout: str)
 
 
 def test_a_file_of_an_older_partition_spec_is_merged_into(lake: Lake) -> None:
-    """After somebody changed the spec, old files are rewritten by the new one."""
+    """After the spec was changed, old files are rewritten by the new one."""
     lake.load(merging([{"id": n, "region": "ab"[n % 2]} for n in range(6)]))
     with lake.table("orders").update_spec() as update:
         update.add_identity("region")
@@ -188,7 +188,7 @@ def test_an_empty_merge_changes_nothing(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("hint", ["source_filter", "destination_scope"])
-def test_a_merge_by_an_sql_condition_is_refused(lake: Lake, hint: str) -> None:
+def test_a_merge_by_an_sql_condition_is_rejected(lake: Lake, hint: str) -> None:
     """dlt lets a merge be narrowed in SQL; to ignore that would replace other rows."""
     disposition = {"disposition": "merge", "strategy": "delete-insert", hint: "id > 3"}
     error = lake.refused(
@@ -265,7 +265,7 @@ def test_a_key_without_statistics_in_some_row_groups_finds_its_row(lake: Lake) -
 
 
 @pytest.mark.parametrize("key", [[[1], [2]], [{"a": 1}, {"a": 2}]], ids=["list", "struct"])
-def test_a_nested_key_is_refused_before_anything_is_committed(lake: Lake, key: Any) -> None:
+def test_a_nested_key_is_rejected_before_anything_is_committed(lake: Lake, key: Any) -> None:
     """No two can be compared, and a load that is committed blocks its table until it can be."""
     rows = pa.table({"k": key})
     error = lake.refused(rows, table_name="orders", write_disposition="merge", primary_key="k")

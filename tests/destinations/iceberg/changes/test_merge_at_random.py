@@ -1,4 +1,4 @@
-"""Loads that nobody thought of leave what dlt's SQL destination leaves."""
+"""Random loads leave what dlt's SQL destination leaves."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def resources(seed: int) -> list[Any]:
     loads = []
     for load in range(4):
         rows = [row(load) for _ in range(choose.randrange(1, 14))]
-        if unique:  # Which of two remains is anybody's choice.
+        if unique:  # Which of two remains is undefined.
             rows = list({tuple(r[k] for k in key): r for r in rows}.values())
         disposition: Any = {"disposition": "merge", "strategy": strategy}
         described: Any = columns or None

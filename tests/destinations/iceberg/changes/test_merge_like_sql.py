@@ -132,7 +132,7 @@ SCENARIOS = {
         {"strategy": "delete-insert", "primary_key": "id"},
         HARD_DELETE,
     ),
-    "hard delete by a moment": Scenario(
+    "hard delete by a timestamp": Scenario(
         (
             [order(1, v="a"), order(2, v="b")],
             [order(1, v="a", gone_at=MOMENT), order(3, v="c", gone_at=MOMENT), order(4, v="d")],

@@ -62,11 +62,11 @@ BY_CITY = (
 
 @pytest.mark.also_on_rest
 def test_versions_follow_one_another(same_as_sql: Compare) -> None:
-    """A changed row retires its version, an absent one retires, one that returns is valid anew."""
+    """A changed row retires its version, an absent one retires, one that returns is valid again."""
     same_as_sql(lambda: versions(*CHANGES), "customers")
 
 
-def test_active_versions_may_end_at_a_given_moment(same_as_sql: Compare) -> None:
+def test_active_versions_may_end_at_a_given_timestamp(same_as_sql: Compare) -> None:
     """With an active record timestamp that, and not null, marks what is valid now."""
     strategy = {"active_record_timestamp": FOREVER.isoformat()}
     same_as_sql(lambda: versions(*CHANGES, strategy=strategy), "customers")
@@ -84,7 +84,7 @@ def test_a_merge_key_keeps_other_partitions_valid(same_as_sql: Compare) -> None:
 
 
 def test_a_merge_key_may_be_composite(same_as_sql: Compare) -> None:
-    """With one row to a merge key, an increment retires only what it brings anew."""
+    """With one row to a merge key, an increment retires only what it brings again."""
     loads = (
         [customer(1, "Oslo", n=1), customer(1, "Bergen", n=2), customer(2, "Oslo", n=3)],
         [customer(1, "Bergen", n=20)],
@@ -114,7 +114,7 @@ def test_a_version_of_the_source_s_leaves_no_orphan(lake: Lake) -> None:
     assert parents == roots * 2
 
 
-def test_without_a_boundary_versions_meet_at_the_load_s_moment(lake: Lake) -> None:
+def test_without_a_boundary_versions_meet_at_the_load_s_timestamp(lake: Lake) -> None:
     """A version ends exactly when its successor begins, and that is when the load was made."""
     before = datetime.now(UTC)
     for load in versions(*CHANGES[:2], strategy={"boundary_timestamp": None}):
@@ -144,7 +144,7 @@ def test_a_dimension_may_be_partitioned_by_what_is_valid(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_of_one_key_s_rows_one_version_is_valid(lake: Lake, count: int) -> None:
+def test_scd2_keeps_one_active_version_per_key(lake: Lake, count: int) -> None:
     """Duplicates of a primary key within a load: the last remains, and no other stays valid."""
     loads = (
         [customer(1, "Oslo")],

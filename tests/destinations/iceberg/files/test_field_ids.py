@@ -225,7 +225,7 @@ def test_loads_that_add_different_columns_at_once_keep_them_apart(
     assert_ids_are_the_tables(lake, "t")
 
 
-def test_a_table_that_is_created_again_between_staging_and_publishing(lake: Lake) -> None:
+def test_a_table_that_is_created_again_after_staging_gets_its_own_field_ids(lake: Lake) -> None:
     """The rows are for the table that is gone, and so for a quarantine table, read by names."""
     lake.load([{"id": 1, "a": "x"}], table_name="t")
     recreated: list[object] = []

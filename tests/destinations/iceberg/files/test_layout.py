@@ -38,20 +38,20 @@ PARTITIONS: dict[str, Any] = {
     "identity of text": iceberg_partition.identity("text"),
     "identity of a bool": iceberg_partition.identity("flag"),
     "identity of a date": iceberg_partition.identity("day"),
-    "identity of a moment": iceberg_partition.identity("at"),
+    "identity of a timestamp": iceberg_partition.identity("at"),
     "identity of a decimal": iceberg_partition.identity("amount"),
     "identity of a time": iceberg_partition.identity("clock"),
     "identity of bytes": iceberg_partition.identity("blob"),
-    "year of a moment": iceberg_partition.year("at"),
-    "month of a moment": iceberg_partition.month("at"),
-    "day of a moment": iceberg_partition.day("at"),
-    "hour of a moment": iceberg_partition.hour("at"),
+    "year of a timestamp": iceberg_partition.year("at"),
+    "month of a timestamp": iceberg_partition.month("at"),
+    "day of a timestamp": iceberg_partition.day("at"),
+    "hour of a timestamp": iceberg_partition.hour("at"),
     "year of a date": iceberg_partition.year("day"),
     "month of a date": iceberg_partition.month("day"),
     "day of a date": iceberg_partition.day("day"),
     "bucket of a number": iceberg_partition.bucket(4, "id"),
     "bucket of text": iceberg_partition.bucket(4, "text"),
-    "bucket of a moment": iceberg_partition.bucket(4, "at"),
+    "bucket of a timestamp": iceberg_partition.bucket(4, "at"),
     "bucket of a decimal": iceberg_partition.bucket(4, "amount"),
     "truncate of text": iceberg_partition.truncate(3, "text"),
     "truncate of a number": iceberg_partition.truncate(10, "id"),
@@ -139,7 +139,7 @@ def test_partition_columns_are_named_as_in_the_source(lake: Lake) -> None:
 
 
 @pytest.mark.also_on_rest
-def test_many_partitions(lake: Lake) -> None:
+def test_a_table_with_many_partitions_is_loaded_in_one_snapshot(lake: Lake) -> None:
     """More partitions than files are held open, in rows that go to and fro between them."""
     rows = [{"id": n, "part": n % 150} for n in range(1500)]
     lake.load(laid_out(rows, "part"))
@@ -160,7 +160,7 @@ def test_a_scan_of_one_partition_opens_its_files_only(lake: Lake) -> None:
 @pytest.mark.also_on_rest(all_cases=True)
 @pytest.mark.parametrize("partitioned", [False, True])
 def test_files_of_a_sorted_table_are_sorted(lake: Lake, partitioned: bool) -> None:
-    """The column hint `sort` orders rows within each file, and stands in the table's metadata."""
+    """The column hint `sort` orders rows within each file, and is in the table's metadata."""
     columns: Any = {"id": {"sort": True}}
     rows = [{"id": (n * 37) % 101, "part": n % 3} for n in range(100)]
     for _ in range(2):
@@ -250,7 +250,7 @@ def test_nested_tables_are_not_partitioned_with_their_root(lake: Lake) -> None:
         (iceberg_partition.bucket(3, "flag"), "bucket"),
     ],
 )
-def test_a_partition_that_cannot_be_is_refused(lake: Lake, partition: Any, said: str) -> None:
+def test_an_invalid_partition_transform_is_rejected(lake: Lake, partition: Any, said: str) -> None:
     """The error names the table and what is wrong, and no table is made."""
     error = lake.refused(laid_out(ROWS, partition))
     assert isinstance(error, InvalidHint)

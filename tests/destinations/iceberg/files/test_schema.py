@@ -88,7 +88,7 @@ NARROWER: dict[str, tuple[pa.Table, pa.Table, str, str]] = {
 
 
 @pytest.mark.parametrize("kind", NARROWER)
-def test_another_type_is_refused(lake: Lake, kind: str) -> None:
+def test_another_type_is_rejected(lake: Lake, kind: str) -> None:
     """The error names table, column and both types, and nothing is changed."""
     before, after, table_type, incoming_type = NARROWER[kind]
     lake.load(before, table_name="t", pipeline="one")
@@ -106,7 +106,7 @@ def test_another_type_is_refused(lake: Lake, kind: str) -> None:
 
 
 @pytest.mark.also_on_rest
-def test_one_refused_table_keeps_the_others_from_changing(lake: Lake) -> None:
+def test_one_rejected_table_keeps_the_others_from_changing(lake: Lake) -> None:
     """A load is published whole or not at all."""
     lake.load(column(["a"], pa.string()), table_name="t", pipeline="one")
 

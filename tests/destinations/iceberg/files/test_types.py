@@ -82,7 +82,7 @@ def test_a_dlt_type_comes_back_equal(
 
 
 @pytest.mark.also_on_rest
-def test_every_type_in_one_row(lake: Lake) -> None:
+def test_a_row_with_every_type_comes_back_equal(lake: Lake) -> None:
     """Without hints dlt finds the types itself."""
     row = {
         "text": "x",
@@ -107,7 +107,7 @@ def test_json_comes_back_as_its_text(lake: Lake) -> None:
     assert json.loads(lake.rows("t")[0]["v"]) == document
 
 
-def test_wei_beyond_iceberg_s_decimals_is_refused(lake: Lake) -> None:
+def test_wei_beyond_iceberg_s_decimals_is_rejected(lake: Lake) -> None:
     """39 digits are more than a decimal of Iceberg's holds: an error, and no other number."""
     columns: Any = {"v": {"data_type": "wei"}}
     with pytest.raises(Exception, match=r"(?i)precision|decimal"):
@@ -163,12 +163,12 @@ ARROW: dict[str, tuple[pa.Array, list[Any], IcebergType]] = {
 @pytest.mark.parametrize("kind", ARROW)
 @pytest.mark.parametrize("sort", [False, True], ids=["as it is", "rewritten"])
 def test_an_arrow_type_comes_back_equal(lake: Lake, kind: str, sort: bool) -> None:
-    """Whether dlt's file becomes the data file or its rows are written anew, values are equal."""
+    """Whether dlt's file becomes the data file or its rows are written again, values are equal."""
     array, values, expected = ARROW[kind]
     number = pa.array(range(len(array)))
     columns: Any = {"n": {"sort": sort}}
     if expected == TimestampType():
-        # dlt takes Arrow's moments without a zone for UTC's, unless it is told otherwise.
+        # dlt reads Arrow's timestamps without a time zone as UTC, unless configured otherwise.
         columns["v"] = {"timezone": False}
     lake.load(pa.table({"n": number, "v": array}), table_name="t", columns=columns)
     assert lake.table("t").schema().find_type("v") == expected
@@ -223,7 +223,7 @@ def test_a_column_of_nulls_waits_for_its_type(lake: Lake) -> None:
     assert [(r["n"], r["v"]) for r in lake.rows("t")] == [(1, None), (2, "x"), (3, None)]
 
 
-def test_an_arrow_type_without_a_counterpart_is_refused(lake: Lake) -> None:
+def test_an_arrow_type_without_a_counterpart_is_rejected(lake: Lake) -> None:
     """The error names the type."""
     duration = pa.array([timedelta(seconds=1)])
     error = lake.refused(pa.table({"v": duration}), table_name="t")
@@ -238,7 +238,7 @@ def test_a_column_without_an_iceberg_type_names_itself() -> None:
         iceberg_type_of_arrow(pa.duration("s"), iter(range(9)))
 
 
-def test_a_value_that_does_not_fit_is_refused(lake: Lake) -> None:
+def test_a_value_that_does_not_fit_is_rejected(lake: Lake) -> None:
     """An unsigned number beyond a long is an error and no other number."""
     with pytest.raises(Exception, match=r"(?i)overflow|out of bounds|range|not in range"):
         lake.load(pa.table({"v": pa.array([2**64 - 1], pa.uint64())}), table_name="t")

@@ -59,7 +59,7 @@ def test_a_report_in_the_folder_is_listed_and_kept(lake: Lake) -> None:
 
 @pytest.mark.parametrize("layout", ["plain", "object storage"])
 def test_tables_that_share_a_data_path_keep_their_files(lake: Lake, layout: str) -> None:
-    """Neither the one of another namespace, which others write, nor the one of this dataset."""
+    """Neither the one of another namespace, of other writers, nor the one of this dataset."""
     shared = f"{lake.folder}/shared"
     lake.load([{"id": 0}], table_name="orders")
     lake.catalog.create_namespace("elsewhere")
@@ -109,7 +109,7 @@ def test_a_table_that_was_moved_elsewhere_keeps_its_files(lake: Lake, namespace:
 
 
 @pytest.mark.parametrize("what", ["list_namespaces", "list_tables", "load_table"])
-def test_what_cannot_be_asked_counts_as_used(
+def test_a_location_that_cannot_be_checked_counts_as_used(
     lake: Lake, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """A role without the right to read another namespace cannot know what its tables use."""
@@ -134,7 +134,7 @@ def test_what_cannot_be_asked_counts_as_used(
 
 
 def test_metadata_of_a_lost_commit_is_recognized_by_its_content(lake: Lake) -> None:
-    """Catalogs name metadata files, so a copy of another table's is told apart by its uuid."""
+    """Catalogs name metadata files, so a copy of another table's is recognized by its uuid."""
     lake.load([{"id": 1}], table_name="orders")
     table = lake.table("orders")
     content = json.loads(table.metadata.model_dump_json())

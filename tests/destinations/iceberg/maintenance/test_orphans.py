@@ -67,7 +67,7 @@ def test_orphans_are_listed_then_deleted(lake: Lake) -> None:
 @pytest.mark.usefixtures("sweep_anything")
 @pytest.mark.parametrize("kind", ["branch", "tag"])
 def test_files_of_branches_and_tags_are_spared(lake: Lake, kind: str) -> None:
-    """What `main` has left behind may be what somebody keeps on purpose."""
+    """What `main` has left behind may be kept on purpose."""
     lake.load([{"id": 1}], table_name="orders")
     table = lake.table("orders")
     snapshot = table.current_snapshot()
@@ -130,7 +130,7 @@ def test_young_files_are_spared(lake: Lake) -> None:
     assert [file.path for file in remove_orphans(dataset, timedelta(milliseconds=40))] == [orphan]
 
 
-def test_a_sweep_that_could_delete_a_load_s_files_is_refused(lake: Lake) -> None:
+def test_a_sweep_that_could_delete_a_load_s_files_is_rejected(lake: Lake) -> None:
     """A load may commit what it wrote up to a day before."""
     lake.load([{"id": 1}], table_name="orders")
     with pytest.raises(ValueError, match="24 hours"):

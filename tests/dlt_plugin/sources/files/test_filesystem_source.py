@@ -143,7 +143,7 @@ def test_declared_types_win_over_what_values_look_like(
     assert loaded["at"].to_pylist()[0] == datetime(2024, 1, 1, 10, tzinfo=UTC)
 
 
-def test_a_timestamp_without_a_zone_is_taken_as_utc_where_a_zone_is_declared(
+def test_a_timestamp_without_a_time_zone_is_read_as_utc_where_one_is_declared(
     files: Source, landing: Path, load: Load, rows: Rows
 ) -> None:
     (landing / "a.csv").write_text("at\n2024-01-01 12:00:00\n")
@@ -293,7 +293,7 @@ def test_another_encoding_and_delimiter_are_read(
         (b'{"id": 1}\n{"id": 2, "name": "Z\xfcrich"}\n', {"format": "jsonl"}, {}, "line 2"),
     ],
 )
-def test_text_in_another_encoding_than_the_rest_is_refused_with_line_and_way_out(
+def test_text_in_another_encoding_is_rejected_with_line_and_remedy(
     files: Source,
     landing: Path,
     load: Load,
@@ -328,7 +328,7 @@ def test_files_of_several_encodings_are_loaded_by_a_source_each(
         ("id,name\r1,x\r2,y\r", "line 1.*carriage return.*newlines_in_values"),
     ],
 )
-def test_a_file_of_which_rows_would_get_lost_is_refused(
+def test_a_file_of_which_rows_would_be_lost_is_rejected(
     files: Source, landing: Path, load: Load, rows: Rows, text: str, says: str
 ) -> None:
     """An open quote swallows lines, and text without line feeds looks like a header alone."""
@@ -406,7 +406,7 @@ def test_a_broken_json_line_fails_with_its_name_and_the_line(
         load(configured(files, file_glob="*.jsonl", format="jsonl"))
 
 
-def test_a_json_line_that_is_no_object_fails_with_its_line(
+def test_a_json_line_that_is_not_an_object_fails_with_its_line(
     files: Source, landing: Path, load: Load
 ) -> None:
     (landing / "a.jsonl").write_text('{"id": 1}\n[1, 2]\n')
@@ -434,11 +434,11 @@ def test_parquet_files_of_different_widths_make_one_table(
     assert loaded.schema.field("id").type == pa.int64()
     assert loaded.schema.field("share").type == pa.float64()
     assert loaded["kind"].to_pylist() == ["k", None]
-    # dlt takes what has no zone as UTC, unless a column is declared to have none.
+    # dlt reads what has no time zone as UTC, unless a column is declared to have none.
     assert loaded["at"].to_pylist()[0] == datetime(2024, 1, 1, tzinfo=UTC)
 
 
-def test_a_file_that_is_no_parquet_fails_with_its_name(
+def test_a_file_that_is_not_parquet_fails_with_its_name(
     files: Source, landing: Path, load: Load
 ) -> None:
     (landing / "a.parquet").write_text("no parquet at all")
@@ -458,7 +458,7 @@ def test_a_type_that_does_not_fit_the_table_fails_with_column_and_types(
     assert rows("bronze.items") == [{"id": 1}]
 
 
-def test_a_cursor_over_files_lets_only_newer_rows_through(
+def test_a_cursor_over_files_loads_only_newer_rows(
     files: Source, landing: Path, load: Load, rows: Rows
 ) -> None:
     by_day = {**files, "cursor_field": "day", "columns": {"day": "date"}}
@@ -481,7 +481,7 @@ def test_a_folder_without_files_loads_nothing(files: Source, load: Load) -> None
     assert result.resources["items"].total_rows == 0
 
 
-def test_ten_thousand_files_are_remembered_in_little_state() -> None:
+def test_the_state_of_ten_thousand_files_is_small() -> None:
     from floe_ingestion_defs.dlt_plugin.sources.files.listing import ListedFile, LoadedFiles
 
     files = [ListedFile(str(n), f"/landing/{n}", n.to_bytes(8)) for n in range(10_000)]
@@ -496,11 +496,11 @@ def test_ten_thousand_files_are_remembered_in_little_state() -> None:
 
 @pytest.fixture
 def setting_aside(files: Source) -> Source:
-    """The landing folder's files, of which those that cannot be read are set aside."""
+    """The landing folder's files, of which those that cannot be read are quarantined."""
     return configured(files, unreadable_files="quarantine")
 
 
-def test_an_unreadable_file_is_set_aside_and_nothing_of_it_is_loaded(
+def test_an_unreadable_file_is_quarantined_and_nothing_of_it_is_loaded(
     setting_aside: Source,
     landing: Path,
     load: Load,
@@ -524,7 +524,7 @@ def test_an_unreadable_file_is_set_aside_and_nothing_of_it_is_loaded(
     assert "file quarantined" in capsys.readouterr().err
 
 
-def test_a_file_that_was_set_aside_is_tried_again_until_it_can_be_read(
+def test_a_quarantined_file_is_retried_until_it_can_be_read(
     setting_aside: Source, landing: Path, load: Load, rows: Rows
 ) -> None:
     """It stays listed, and is loaded whole, once, when it was corrected."""
@@ -542,7 +542,7 @@ def test_a_file_that_was_set_aside_is_tried_again_until_it_can_be_read(
     assert [row["amount"] for row in rows("bronze.items")] == [10, 20, 30]
 
 
-def test_types_of_a_file_that_was_set_aside_are_not_those_of_the_table(
+def test_types_of_a_quarantined_file_are_not_those_of_the_table(
     setting_aside: Source, landing: Path, load: Load, table: Callable[[str], pa.Table]
 ) -> None:
     (landing / "a.csv").write_text("id,amount\none,lots\n2\n")

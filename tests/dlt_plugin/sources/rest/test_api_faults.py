@@ -94,7 +94,7 @@ def test_a_page_that_fails_leaves_tables_and_cursor_as_they_were(
 @pytest.mark.parametrize(
     "fault", [name for name, (*_, kind) in FAULTS.items() if kind == "TRANSIENT"]
 )
-def test_a_passing_fault_is_waited_out_and_nothing_is_loaded_twice(
+def test_a_transient_failure_is_retried_and_nothing_is_loaded_twice(
     fault: str, since: Source, rows: Rows, api: Any
 ) -> None:
     api.rows = [day(number) for number in range(1, 7)]
@@ -106,7 +106,7 @@ def test_a_passing_fault_is_waited_out_and_nothing_is_loaded_twice(
     assert [row["id"] for row in rows("bronze.items")] == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_date_to_come_back_at_is_waited_for(since: Source, api: Any) -> None:
+def test_retry_after_accepts_an_http_date(since: Source, api: Any) -> None:
     """`Retry-After` is seconds or a date, says RFC 9110."""
     api.rows = [day(1)]
     back = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4)

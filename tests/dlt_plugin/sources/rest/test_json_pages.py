@@ -116,7 +116,7 @@ def tables_of_both_ways(
     [(page, "append") for page in PAGES]
     + [(page, "merge") for page in ("plain", "nested", "objects", "another type later")],
 )
-def test_both_ways_make_the_same_tables(
+def test_arrow_and_dicts_make_the_same_tables(
     tables_of_both_ways: Callable[..., list[dict[str, Any]]], page: str, write_mode: str
 ) -> None:
     arrow, dicts = tables_of_both_ways([PAGES[page]] * 2, write_mode)
@@ -124,7 +124,7 @@ def test_both_ways_make_the_same_tables(
 
 
 @pytest.mark.parametrize("depth", [0, 1])
-def test_both_ways_make_the_same_tables_where_nesting_is_limited(
+def test_arrow_and_dicts_make_the_same_tables_where_nesting_is_limited(
     tables_of_both_ways: Callable[..., list[dict[str, Any]]], depth: int
 ) -> None:
     """What lies deeper is JSON; a later page may have plain values in its place."""
@@ -134,7 +134,7 @@ def test_both_ways_make_the_same_tables_where_nesting_is_limited(
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_both_ways_make_the_same_tables_of_random_pages(
+def test_arrow_and_dicts_make_the_same_tables_of_random_pages(
     tables_of_both_ways: Callable[..., list[dict[str, Any]]], seed: int
 ) -> None:
     """Of rows whose fields come and go, change their type now and then, and hold one another."""

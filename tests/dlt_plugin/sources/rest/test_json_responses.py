@@ -19,7 +19,7 @@ BODIES: dict[str, bytes] = {
     "a name twice": b'{"a": 1, "a": 2}',
     "a mark before it": b'\xef\xbb\xbf{"a": 1}',
     "UTF-16": '{"a": "é"}'.encode("utf-16"),
-    "bytes that are no UTF-8": b'{"a": "\xe9"}',
+    "bytes that are not UTF-8": b'{"a": "\xe9"}',
     "cut off": b'{"a": [1, 2',
     "a page of HTML": b"<html>",
     "nothing": b"",
@@ -45,12 +45,12 @@ def outcome(of: Response) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("encoding", [None, "utf-8", "UTF-8", "ISO-8859-1"])
 @pytest.mark.parametrize("body", BODIES)
-def test_an_answer_is_what_requests_makes_of_it(body: str, encoding: str | None) -> None:
+def test_a_response_is_parsed_as_requests_parses_it(body: str, encoding: str | None) -> None:
     plain = response(BODIES[body], encoding)
     assert outcome(Answer(plain)) == outcome(plain)
 
 
-def test_an_answer_is_parsed_once_until_its_body_changes() -> None:
+def test_a_response_is_parsed_once_until_its_body_changes() -> None:
     """Also where a response action puts another body in its place."""
     answer = Answer(response(b'{"a": [1]}', None))
     first = answer.json()
@@ -61,7 +61,7 @@ def test_an_answer_is_parsed_once_until_its_body_changes() -> None:
     assert first == {"a": [1]}
 
 
-def test_an_answer_keeps_all_else_of_the_response() -> None:
+def test_a_parsed_response_keeps_all_other_attributes() -> None:
     plain = response(b"{}", "utf-8")
     plain.headers["Link"] = '<https://api.example.com/?page=2>; rel="next"'
     plain.url = "https://api.example.com/"

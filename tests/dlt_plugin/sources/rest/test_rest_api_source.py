@@ -50,7 +50,7 @@ def test_all_pages_are_loaded(items: Source, load: Load, rows: Rows, api: Any) -
     assert [row["id"] for row in rows("bronze.items")] == [0, 1, 2, 3, 4]
 
 
-def test_the_cursor_stands_in_the_request_and_moves_on(
+def test_the_cursor_is_in_the_request_and_advances(
     since: Source, load: Load, rows: Rows, api: Any
 ) -> None:
     api.rows = DAYS[:3]
@@ -86,7 +86,7 @@ def test_an_incremental_parameter_of_dlts_own_kind_is_left_as_it_is(
     assert "since=2024-01-04" in api.requests[0]
 
 
-def test_a_cursor_that_the_api_is_not_asked_for_filters_the_rows(
+def test_a_cursor_without_a_request_parameter_filters_the_rows(
     items: Source, load: Load, api: Any
 ) -> None:
     filtered = {**items, "cursor_field": "at"}
@@ -107,7 +107,7 @@ def test_nested_values_become_tables_of_their_own(
     assert [row["name"] for row in rows("bronze.items__tags")] == ["a", "b"]
 
 
-def test_what_a_resource_says_of_itself_holds_where_the_source_says_nothing(
+def test_a_resource_s_own_settings_hold_where_the_source_has_none(
     items: Source, load: Load, rows: Rows, api: Any
 ) -> None:
     resource = {
@@ -159,7 +159,7 @@ def test_credentials_are_sent_as_a_bearer_token(items: Source, load: Load, api: 
         (404, ErrorCategory.CONFIGURATION),
     ],
 )
-def test_a_refusal_says_what_kind_of_trouble_it_is(
+def test_a_rejected_request_has_its_category(
     items: Source, load: Load, api: Any, status: int, category: ErrorCategory
 ) -> None:
     api.script = [(status, {}, b"{}")] * 20
@@ -179,7 +179,7 @@ def test_a_query_with_a_key_in_it_is_not_shown(items: Source, load: Load, api: A
     assert "sw0rdfish" not in str(failed.value)
 
 
-def test_an_api_that_is_not_there_cannot_be_reached(items: Source, load: Load) -> None:
+def test_an_api_that_cannot_be_reached_is_a_connection_error(items: Source, load: Load) -> None:
     client = {"base_url": "http://127.0.0.1:1"}
     with pytest.raises(SourceConnectionError) as failed:
         load(configured(items, client=client))

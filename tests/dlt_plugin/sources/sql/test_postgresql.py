@@ -72,7 +72,7 @@ def configured(source: Source, **options: Any) -> Source:
 
 
 @pytest.mark.parametrize("backend", ["adbc", "pyarrow"])
-def test_every_type_comes_over(
+def test_every_type_is_preserved(
     things: Source, load: Load, table: Callable[[str], pa.Table], backend: str
 ) -> None:
     load(configured(things, backend=backend))
@@ -145,7 +145,7 @@ def test_a_wrong_password_is_a_permanent_failure(
     assert "sw0rdfish" not in str(failed.value)
 
 
-def test_a_database_that_is_not_there_is_a_wrong_configuration(things: Source, load: Load) -> None:
+def test_a_missing_database_is_a_configuration_error(things: Source, load: Load) -> None:
     url = things["credentials"].rsplit("/", 1)[0] + "/no_such_database"
     with pytest.raises(SourceConnectionError, match="no_such_database") as failed:
         load({**things, "credentials": url})
@@ -153,7 +153,7 @@ def test_a_database_that_is_not_there_is_a_wrong_configuration(things: Source, l
 
 
 @pytest.mark.parametrize("backend", ["adbc", "pyarrow"])
-def test_a_database_that_goes_away_in_mid_load_is_a_passing_failure(
+def test_a_database_that_fails_during_a_load_is_a_transient_failure(
     execute: Execute,
     things: Source,
     load: Load,
@@ -194,6 +194,6 @@ def test_a_database_that_goes_away_in_mid_load_is_a_passing_failure(
     assert load(slow).rows_loaded == 4
 
 
-def test_adbc_is_refused_for_other_databases(shop: Source, load: Load) -> None:
+def test_adbc_is_rejected_for_other_databases(shop: Source, load: Load) -> None:
     with pytest.raises(PipelineConfigurationError, match=r"'adbc'.*'pyarrow'"):
         load(configured(shop, backend="adbc"))

@@ -62,7 +62,7 @@ def test_rows_that_tie_with_the_cursor_are_neither_lost_nor_doubled(
     assert sorted(row["id"] for row in rows("bronze.shop_orders")) == [1, 2, 3]
 
 
-def test_a_changed_row_takes_the_place_of_the_old_one(
+def test_a_changed_row_replaces_the_old_one(
     shop: Source, load: Load, rows: Rows, database: Any
 ) -> None:
     load(shop)
@@ -85,7 +85,7 @@ def test_late_rows_are_found_within_the_lag(
     assert 3 in {row["id"] for row in rows("bronze.shop_orders")}
 
 
-def test_an_initial_value_given_as_text_is_compared_as_a_time(
+def test_an_initial_value_given_as_a_string_is_compared_as_a_timestamp(
     shop: Source, load: Load, rows: Rows
 ) -> None:
     load({**shop, "initial_value": "2024-01-02T00:00:00"})
@@ -119,7 +119,7 @@ def test_only_chosen_resources_are_loaded(
     assert tables() == {"bronze.shop_orders"}
 
 
-def test_a_resource_that_is_not_there_is_refused_with_those_that_are(shop: Source) -> None:
+def test_an_unknown_resource_is_rejected_with_the_known_ones(shop: Source) -> None:
     plugin = DltIngestionPlugin({"sources": [shop]})
     with pytest.raises(PipelineConfigurationError, match=r"'order'.*orders"):
         plugin.create_pipeline(plugin.source("shop"), resources=["order"])
@@ -141,7 +141,7 @@ def test_columns_can_be_left_out(
     assert not {"note", "paid"} & set(table("bronze.shop_orders").column_names)
 
 
-def test_a_table_that_is_not_there_is_a_wrong_configuration(
+def test_a_missing_table_is_a_configuration_error(
     shop: Source, load: Load, tables: Callable[[], set[str]]
 ) -> None:
     with pytest.raises(PipelineConfigurationError, match="invoices"):
@@ -149,24 +149,20 @@ def test_a_table_that_is_not_there_is_a_wrong_configuration(
     assert tables() == set()
 
 
-def test_a_database_file_that_is_not_there_is_not_made(
-    shop: Source, load: Load, tmp_path: Path
-) -> None:
+def test_a_missing_database_file_is_not_created(shop: Source, load: Load, tmp_path: Path) -> None:
     absent = tmp_path / "absent.db"
     with pytest.raises(SourceConnectionError, match="no database file"):
         load({**shop, "credentials": f"sqlite:///{absent}"})
     assert not absent.exists()
 
 
-def test_a_server_that_is_not_there_is_a_source_that_cannot_be_reached(
-    shop: Source, load: Load
-) -> None:
+def test_a_server_that_cannot_be_reached_is_a_connection_error(shop: Source, load: Load) -> None:
     with pytest.raises((SourceConnectionError, PipelineConfigurationError)) as failed:
         load({**shop, "credentials": "postgresql://me:sw0rdfish@127.0.0.1:1/shop"})
     assert "sw0rdfish" not in str(failed.value)
 
 
-def test_a_driver_that_is_not_installed_is_a_wrong_configuration(shop: Source, load: Load) -> None:
+def test_a_driver_that_is_not_installed_is_a_configuration_error(shop: Source, load: Load) -> None:
     with pytest.raises(PipelineConfigurationError, match="nosuchdb"):
         load({**shop, "credentials": "nosuchdb://me@127.0.0.1/shop"})
 
