@@ -50,13 +50,20 @@ RunSource = Callable[..., SourceRun]
 
 
 @pytest.fixture
-def floe_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
-    """Open an empty Iceberg catalog of the test's own, which everything in the test loads into."""
+def floe_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of an embedded catalog of the test's own; no other one is configured."""
+    folder = tmp_path / "floe"
     monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
-    monkeypatch.setenv("FLOE_HOME", str(tmp_path / "floe"))
+    monkeypatch.setenv("FLOE_HOME", str(folder))
     monkeypatch.setenv("PYICEBERG_HOME", str(tmp_path))
     for part in ("TYPE", "URI", "WAREHOUSE"):
         monkeypatch.delenv(f"PYICEBERG_CATALOG__FLOE__{part}", raising=False)
+    return folder
+
+
+@pytest.fixture
+def floe_catalog(floe_home: Path) -> Catalog:
+    """Open an empty Iceberg catalog of the test's own, which everything in the test loads into."""
     from floe_ingestion_defs.destinations import open_catalog
 
     return open_catalog()

@@ -14,15 +14,13 @@ Load = Callable[..., dg.ExecuteInProcessResult]
 
 
 @pytest.fixture(autouse=True)
-def _no_branch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A location that is loaded for a branch confines its process, which is the next test's too."""
+def _home(floe_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catalog of the test's own, and no branch.
+
+    A location that is loaded for a branch confines its process, which is the next test's, too.
+    """
     monkeypatch.setenv("FLOE_BRANCH", "")
-
-
-@pytest.fixture(autouse=True)
-def _no_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
-    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
 
 
 @pytest.fixture
@@ -56,7 +54,6 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite
     """The shop's database: three orders of two customers."""
     path = tmp_path / "shop.db"
     monkeypatch.setenv("SHOP_DATABASE", f"sqlite:///{path}")
-    monkeypatch.setenv("FLOE_HOME", str(tmp_path / "floe"))
     with sqlite3.connect(path) as connection:
         connection.execute("create table orders (id integer, total real, updated_at text)")
         connection.execute("create table customers (id integer, updated_at text)")

@@ -1,9 +1,9 @@
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 import pytest
+from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
 from floe_ingestion_defs.dagster_wiring import ObservedTable, create_observed_definitions
@@ -14,12 +14,10 @@ KEY = dg.AssetKey(["silver", "prices"])
 
 
 @pytest.fixture
-def prices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Table:
+def prices(floe_catalog: Catalog) -> Table:
     """A table of another writer."""
-    monkeypatch.setenv("FLOE_HOME", str(tmp_path))
-    catalog = open_catalog()
-    catalog.create_namespace("silver")
-    return catalog.create_table("silver.prices", schema=pa.schema([("id", pa.int64())]))
+    floe_catalog.create_namespace("silver")
+    return floe_catalog.create_table("silver.prices", schema=pa.schema([("id", pa.int64())]))
 
 
 @pytest.fixture

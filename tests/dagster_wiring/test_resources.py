@@ -11,11 +11,8 @@ from floe_ingestion_defs.destinations import open_catalog
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
 
-def test_assets_of_dagster_dlt_run_with_the_resource_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_assets_of_dagster_dlt_run_with_the_resource_too(tmp_path: Path) -> None:
     """A location that has some of its own keeps them, under the single key `dlt`."""
-    monkeypatch.setenv("FLOE_HOME", str(tmp_path / "floe"))
 
     @dlt.source(name="own")
     def own() -> Any:

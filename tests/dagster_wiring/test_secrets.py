@@ -71,7 +71,6 @@ def test_a_planted_secret_is_found_nowhere_in_dagster(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Events, metadata, compute logs, and what the failure sensor sends."""
-    monkeypatch.setenv("FLOE_HOME", str(tmp_path / "floe"))
     monkeypatch.setenv("RUNTIME__REQUEST_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("FLOE_FAILURE_WEBHOOK_URL", f"{outside.url}/{SECRET}")

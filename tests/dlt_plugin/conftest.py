@@ -23,13 +23,10 @@ Rows = list[dict[str, Any]]
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(floe_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An embedded catalog of the test's own, and nothing of this machine's configuration."""
-    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
-    monkeypatch.setenv("FLOE_HOME", str(tmp_path / "floe"))
-    monkeypatch.setenv("PYICEBERG_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    return tmp_path / "floe"
+    return floe_home
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -132,11 +131,8 @@ def test_a_table_of_another_writer_is_observed(
     assert node.parent_keys == {dg.AssetKey("ingestion__nyc_flights__flights")}
 
 
-def test_analysts_need_loaded_flights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("floe_home")
+def test_analysts_need_loaded_flights(capsys: pytest.CaptureFixture[str]) -> None:
     """The error says how to load them."""
-    monkeypatch.setenv("FLOE_HOME", str(tmp_path))
-
     assert simulate(["analyse"]) == 1
     assert "make demo" in capsys.readouterr().err

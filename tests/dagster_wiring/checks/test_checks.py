@@ -243,7 +243,6 @@ def test_a_violation_in_a_nested_table_shows_on_the_asset_that_it_hangs_from(
     instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the root is an asset, so the check is shown there."""
-    monkeypatch.setenv("FLOE_HOME", str(tmp_path / "floe"))
     (tmp_path / "frozen_people.py").write_text(PEOPLE)
     monkeypatch.syspath_prepend(tmp_path)
     source = {

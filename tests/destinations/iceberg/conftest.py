@@ -152,15 +152,11 @@ def trees(lake: Lake, root: str) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(floe_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a catalog of the test's own, and no configuration but that."""
-    folder = tmp_path / "floe"
-    monkeypatch.setenv("FLOE_HOME", str(folder))
-    monkeypatch.setenv("PYICEBERG_HOME", str(tmp_path))
-    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
     monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
     monkeypatch.chdir(tmp_path)
-    return folder
+    return floe_home
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
