@@ -84,7 +84,7 @@ def _lengthen_log(home: Path, loads: int) -> None:
         entry = replace(newest, load_uid=f"old-{seq}", seq=seq, settled_seq=seq - 1)
         log.append(log.read_or_create(), entry)
         compacted = log.compact_if_due(log.read_or_create()) or compacted
-    log.record_settled(log.read_or_create(), seq)
+    log.record(log.read_or_create(), seq)
 
 
 def _files(log: LoadLog) -> int:
