@@ -158,7 +158,7 @@ def test_the_job_that_drops_a_branch_s_tables_runs_in_the_branch_only(
 
     refused = drop_job().execute_in_process(raise_on_error=False)
     (failure,) = refused.filter_events(lambda event: event.is_step_failure)
-    assert "Only a branch's tables are dropped" in str(failure.step_failure_data)
+    assert "Only a branch's tables can be dropped" in str(failure.step_failure_data)
     for name, value in BRANCH.items():
         monkeypatch.setenv(name, value)
     job = drop_job()

@@ -184,7 +184,7 @@ def test_the_column_is_named_as_in_the_source(lake: Lake) -> None:
 
 def test_a_window_without_any_value_is_rejected_at_once() -> None:
     """Most likely its bounds are mixed up."""
-    with pytest.raises(ValueError, match="holds no value"):
+    with pytest.raises(ValueError, match="is empty"):
         iceberg_window(hours([]), "at", 5, 5)
 
 

@@ -191,12 +191,12 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
             self._run_load(packages, load_id)
         except LoadRefused as refused:
             _rewind(packages, load_id)
-            _put_aside(packages, load_id)
+            _abort_package(packages, load_id)
             # dlt restores the state that the extraction began with, and raises what it carries.
             raise LoadPackageAborted(load_id, cast("LoadClientJobFailed", refused)) from refused
 
     def _run_load(self, packages: PackageStorage, load_id: str) -> None:
-        _refuse_several_schemas(packages)
+        _reject_several_schemas(packages)
         audits = list(self.config.audits)
         if self.config.replace_min_share is not None:
             audits.append(ReplaceGuard(self.config.replace_min_share))
@@ -310,14 +310,14 @@ def _rewind(packages: PackageStorage, load_id: str) -> None:
         pipeline._save_state(state)  # noqa: SLF001
 
 
-def _put_aside(packages: PackageStorage, load_id: str) -> None:
+def _abort_package(packages: PackageStorage, load_id: str) -> None:
     """Moves a package to the aborted ones; left pending, it would fail every run to come."""
     volume = str(Path(packages.storage.storage_path).parent)
     storage = LoadStorage(False, ["parquet"], LoadStorageConfiguration(load_volume_path=volume))
     storage.complete_load_package(load_id, aborted=True)
 
 
-def _refuse_several_schemas(packages: PackageStorage) -> None:
+def _reject_several_schemas(packages: PackageStorage) -> None:
     """Refuses a run of several schemas: dlt sends the state with the first package only."""
     names = {packages.load_schema(load_id).name for load_id in packages.list_packages()}
     if len(names) > 1:

@@ -1,4 +1,4 @@
-"""What can be configured about the destination."""
+"""The destination's configuration."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @configspec
 class IcebergClientConfiguration(DestinationClientDwhConfiguration):
-    """The catalog to load into, and what must hold before a load is published.
+    """The catalog to load into, and the conditions for publishing a load.
 
-    What is not given comes from pyiceberg's own configuration of the catalog `catalog_name`.
+    Omitted options come from pyiceberg's own configuration of the catalog `catalog_name`.
     """
 
     destination_type: Annotated[str, NotResolved()] = dataclasses.field(
@@ -31,7 +31,7 @@ class IcebergClientConfiguration(DestinationClientDwhConfiguration):
     catalog_name: str = DEFAULT_CATALOG_NAME
     """The catalog's name in `PYICEBERG_CATALOG__{NAME}__…` or in `.pyiceberg.yaml`."""
     catalog_type: str | None = None
-    """`sql`, `rest`, `glue`, `hive` and whatever else pyiceberg loads."""
+    """`sql`, `rest`, `glue`, `hive` or another type that pyiceberg loads."""
     catalog_uri: TSecretStrValue | None = dataclasses.field(default=None, repr=False)
     """The catalog's URI, which may hold a password."""
     warehouse: str | None = None
@@ -41,18 +41,18 @@ class IcebergClientConfiguration(DestinationClientDwhConfiguration):
     )
     """Further pyiceberg catalog properties, such as `s3.endpoint`; they may hold secrets."""
     replace_min_share: float | None = None
-    """Refuse to replace a table with fewer than this share of its present rows, 0 to 1."""
+    """Reject the replacement of a table with fewer than this share of its current rows, 0 to 1."""
     branch_tables: BranchTables = "clone"
-    """What a branch deployment begins with: production's tables where the catalog can, or none."""
+    """The initial tables of a branch: production's where the catalog can clone, or none."""
     audits: Annotated[Any, NotResolved()] = dataclasses.field(default=(), repr=False, compare=False)
-    """Callables that read staged tables and yield findings; one finding ends the load."""
+    """Callables that read staged tables and yield findings; one finding fails the load."""
     around_phase: Annotated[Any, NotResolved()] = dataclasses.field(
         default=nullcontext, repr=False, compare=False
     )
-    """Gives the context manager that a phase runs in: `stage`, `audit`, `commit`, `publish`."""
+    """Returns the context manager that a phase runs in: `stage`, `audit`, `commit`, `publish`."""
 
     def normalize_dataset_name(self, schema: Schema) -> str:
-        """The namespace; the two underscores of a branch's stay, which dlt would make one of."""
+        """Return the namespace, with a branch's two underscores, which dlt would make one."""
         branch = current_branch()
         if branch is None or not branch.owns(self.dataset_name or ""):
             return super().normalize_dataset_name(schema)
@@ -63,7 +63,7 @@ class IcebergClientConfiguration(DestinationClientDwhConfiguration):
         return named + suffix
 
     def data_location(self) -> str | None:
-        """The catalog, as lineage names it; holds no secret."""
+        """Return the catalog as lineage names it, without secrets."""
         return f"iceberg://{self.catalog_name}"
 
     def __str__(self) -> str:

@@ -41,9 +41,9 @@ class Dataset:
         return LoadLog(self.catalog, self.identifier(LOADS_TABLE))
 
     def identifier(self, table: str) -> tuple[str, ...]:
-        """The Iceberg identifier of a table.
+        """Return the Iceberg identifier of a table.
 
-        Amazon S3 Tables and some more want a letter or a digit first: there `_dlt_loads` is
+        Amazon S3 Tables and some others require a letter or a digit first: there `_dlt_loads` is
         `dlt_loads`.
         """
         if table.startswith("_") and not admits_leading_underscores(self.catalog, self.namespace):
@@ -51,7 +51,7 @@ class Dataset:
         return (*self.namespace, table)
 
     def qualified(self, table: str) -> str:
-        """The table's name as people write it: `namespace.table`."""
+        """Return the table's name as users write it: `namespace.table`."""
         return f"{self.name}.{table}"
 
     def tables(self) -> dict[str, Table]:
@@ -61,5 +61,5 @@ class Dataset:
         return {name: table for name, table in loaded if table is not None}
 
     def load_table(self, table: str) -> Table | None:
-        """The table as it is now, None where there is none."""
+        """Return the table as it is now, None where there is none."""
         return load_table(self.catalog, self.identifier(table))

@@ -1,8 +1,8 @@
-"""How long a file is kept that nothing refers to yet, and so how late a commit may name it.
+"""How long an unreferenced file is kept, and so how late a commit may refer to it.
 
-The orphan sweep goes by the age of files. A process can be suspended at any point, for a night or a
-weekend, so each commit is checked against the time at which the first of its files may have been
-written.
+The orphan sweep decides by the age of files. A process can be suspended at any point, for a night
+or a weekend, so each commit is checked against the time at which the first of its files may have
+been written.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-# What is older is not committed: its files may be gone. The hour between the two is for clocks that
-# differ, and for what a commit takes once it was checked.
+# An older load is not committed: its files may have been deleted. The hour between the two allows
+# for clocks that differ, and for the time that a commit takes after the check.
 COMMIT_WITHIN_SECONDS = 23 * 3600.0
 DELETE_AFTER_SECONDS = 24 * 3600.0
 
@@ -25,10 +25,10 @@ def _steady() -> float:
 
 @dataclass(frozen=True)
 class Since:
-    """The time since it was made, by whichever clock says more.
+    """The time since its creation, by the clock that shows more.
 
-    The sweep goes by the wall clock, which runs on while a machine is suspended and may be set
-    back; the other one is never set.
+    The sweep uses the wall clock, which runs on while a machine is suspended and may be set back;
+    the other one is never set.
     """
 
     _wall: float = field(default_factory=lambda: time.time())
@@ -36,10 +36,10 @@ class Since:
 
     @property
     def seconds(self) -> float:
-        """The seconds that have passed."""
+        """The seconds that have elapsed."""
         return max(time.time() - self._wall, _steady() - self._steady)
 
     @property
     def is_too_long(self) -> bool:
-        """Whether files that were written since may have been swept."""
+        """Whether files that were written since then may have been swept."""
         return self.seconds > COMMIT_WITHIN_SECONDS

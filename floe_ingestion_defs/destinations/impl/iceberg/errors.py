@@ -1,7 +1,7 @@
 """What the destination raises.
 
-dlt stops retrying on its terminal exceptions and tries again on the others, so each error derives
-from the one of dlt's two bases that says what a retry would do.
+dlt stops retrying on its terminal exceptions and retries on the others, so each error derives from
+the one of dlt's two bases that reflects what a retry would do.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class Finding:
     """Something that must not be published.
 
     Attributes:
-        audit: Which audit found it.
+        audit: The audit that found it.
         table: `namespace.table`.
-        message: What is wrong and what to do, in a sentence or two; no row's values.
-        column: The column that it is about, if it is about one.
-        details: More for programs: counts, types.
+        message: What is wrong and what to do, in a sentence or two; no values of rows.
+        column: The column concerned, if it concerns one.
+        details: Further data for programs: counts, types.
     """
 
     audit: str
@@ -54,25 +54,25 @@ class CommitContention(DestinationTransientException):
 
 
 class DatasetRefused(DestinationTerminalException):
-    """A branch deployment asked for what is not its own. Nothing happened."""
+    """A branch deployment requested a dataset that is not its own. Nothing was changed."""
 
 
 class LocationInUse(DestinationTerminalException):
-    """A catalog insists on a location for a new table that has files of another table."""
+    """A catalog requires a location for a new table that has files of another table."""
 
 
 class LoadRefused(Exception):
-    """A load was refused before its commit, and the same package would be refused again.
+    """A load was rejected before its commit, and the same package would be rejected again.
 
-    Nothing of it happened, and its package is put aside among those that dlt has aborted: the
-    pipeline's state is what it was before the extraction, and the next run extracts afresh.
+    Nothing was changed, and its package is moved to those that dlt has aborted: the pipeline's
+    state is what it was before the extraction, and the next run extracts again.
     """
 
 
 class StateConflict(DestinationTransientException, LoadRefused):
     """Another run of the pipeline moved the cursor of a resource that this load extracted.
 
-    Nothing of the load is visible. The rows must be extracted again, from the newer cursor.
+    No data of the load is visible. The rows must be extracted again, from the newer cursor.
     """
 
 
@@ -113,11 +113,11 @@ class LogReplaced(DestinationTransientException, LoadRefused):
 
 
 class ForeignLog(DestinationTerminalException, LoadRefused):
-    """A table was published from another log, so what it holds is not known; nothing was loaded."""
+    """A table was published from another log, so its content is unknown; nothing was loaded."""
 
 
 class LoadExpired(DestinationTransientException):
-    """A load took longer than staged files are certain to be kept, and was not committed."""
+    """A load took longer than staged files are guaranteed to be kept, and was not committed."""
 
 
 class AuditFailed(DestinationTerminalException, LoadRefused):
@@ -134,13 +134,13 @@ class AuditFailed(DestinationTerminalException, LoadRefused):
 
 
 class IncompatibleSchema(DestinationTerminalException, LoadRefused):
-    """A column's incoming type is one that Iceberg cannot widen the table's type to.
+    """Iceberg cannot widen a column's type to the incoming one.
 
     Attributes:
         table: `namespace.table`.
         column: The column's name.
-        table_type: The Iceberg type that the table has.
-        incoming_type: The Iceberg type that the load brings.
+        table_type: The Iceberg type in the table.
+        incoming_type: The Iceberg type in the load.
     """
 
     def __init__(self, table: str, column: str, table_type: str, incoming_type: str) -> None:
@@ -149,17 +149,17 @@ class IncompatibleSchema(DestinationTerminalException, LoadRefused):
         self.table_type = table_type
         self.incoming_type = incoming_type
         super().__init__(
-            f"Column `{column}` of table `{table}` is `{table_type}`, and the load brings "
+            f"Column `{column}` of table `{table}` is `{table_type}`, but the load has "
             f"`{incoming_type}`, which Iceberg cannot widen it to. Cast the column in the source, "
-            "or load the table afresh with `refresh`."
+            "or reload the table with `refresh`."
         )
 
 
 class ColumnNameCollision(IncompatibleSchema):
-    """A load brings a column whose name differs from one of the table's in case alone.
+    """A load has a column whose name differs from one of the table's in case alone.
 
     Attributes:
-        present: The name that the table has.
+        present: The name in the table.
     """
 
     def __init__(
@@ -168,18 +168,18 @@ class ColumnNameCollision(IncompatibleSchema):
         super().__init__(table, column, table_type, incoming_type)
         self.present = present
         self.args = (
-            f"The load brings column `{column}` for table `{table}`, which has `{present}`: most "
+            f"The load has column `{column}` for table `{table}`, which has `{present}`: most "
             "engines cannot query a table with two names that differ in case alone. Rename the "
             "column in the source, or use a naming convention without case such as `snake_case`.",
         )
 
 
 class UnpublishableRows(DestinationTerminalException):
-    """The rows of a committed load cannot be brought into a table, however often it is tried."""
+    """The rows of a committed load cannot be published to a table, however often it is retried."""
 
 
 class TableBlocked(DestinationTerminalException):
-    """A committed load cannot be published to a table that was changed since its audit."""
+    """A committed load cannot be published to a table that was changed after its audit."""
 
 
 class TableStillBlocked(DestinationTerminalException, LoadRefused):
@@ -191,4 +191,4 @@ class FailedJobs(DestinationTerminalException):
 
 
 class InvalidHint(DestinationTerminalException, LoadRefused):
-    """A resource asks for something that its rows, or Iceberg, cannot give."""
+    """A resource's hint asks for something that its rows, or Iceberg, do not support."""

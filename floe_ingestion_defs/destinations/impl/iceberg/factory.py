@@ -24,7 +24,9 @@ RECOMMENDED_FILE_BYTES = 256 * 1024 * 1024
 
 
 class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa: N801
-    """Loads into Iceberg tables of any pyiceberg catalog, exactly once and atomically.
+    """A destination that loads into Iceberg tables of any pyiceberg catalog, exactly once.
+
+    Loads are atomic.
 
     Example:
         >>> import dlt
@@ -48,7 +50,7 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
         environment: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Configures the destination; what is left out comes from pyiceberg's configuration.
+        """Configure the destination; omitted options come from pyiceberg's configuration.
 
         Args:
             catalog_name: The catalog's name in the environment or in `.pyiceberg.yaml`.
@@ -56,22 +58,25 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
             catalog_uri: Its URI.
             warehouse: Where it puts new tables.
             catalog_properties: Further catalog properties.
-            audits: Callables that read staged tables and yield findings; one ends the load.
-            around_phase: Gives the context manager that a phase of a load runs in, by its name:
+            audits: Callables that read staged tables and yield findings; one finding fails the
+                load.
+            around_phase: Returns the context manager that a phase of a load runs in, by its name:
                 `stage`, `audit`, `commit` or `publish`; for spans, clocks and the like.
-            replace_min_share: Refuse to replace a table with fewer than this share of its rows.
-            branch_tables: What a branch deployment begins with: `clone` for production's tables
-                without a copy of their data, where the catalog can; `empty` for none.
+            replace_min_share: Reject the replacement of a table with fewer than this share of its
+                rows.
+            branch_tables: The initial tables of a branch deployment: `clone` for production's
+                tables without a copy of their data, where the catalog supports it; `empty` for
+                none.
             destination_name: dlt's name for this configuration of the destination.
             environment: dlt's environment.
             kwargs: dlt's destination capabilities and further configuration fields.
 
         Raises:
-            TypeError: A keyword is none of these; dlt's own factories would drop it silently.
+            TypeError: A keyword is not one of these; dlt's own factories would drop it silently.
         """
-        # What the plugin's `get_destination_config` returns names its destination.
+        # The plugin's `get_destination_config` includes the name of its destination.
         if (name := kwargs.pop("destination", "iceberg")) != "iceberg":
-            msg = f"This is the destination `iceberg`, and not `{name}`"
+            msg = f"This is the destination `iceberg`, not `{name}`"
             raise TypeError(msg)
         known = {
             *self.spec.get_resolvable_fields(),
@@ -94,7 +99,7 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
             environment=environment,
             **kwargs,
         )
-        # dlt's resolver knows neither callables nor free-form properties.
+        # dlt's resolver supports neither callables nor free-form properties.
         if catalog_properties:
             self.config_params["catalog_properties"] = dict(catalog_properties)
         if audits:
@@ -122,8 +127,8 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
             "insert-from-staging",
             "staging-optimized",
         ]
-        # Iceberg has them, and engines such as Spark and DuckDB cannot tell two columns apart that
-        # differ in case alone. Names keep their case, as dlt's DuckDB destination does it.
+        # Iceberg has them, but engines such as Spark and DuckDB cannot distinguish two columns that
+        # differ in case alone. Names keep their case, as in dlt's DuckDB destination.
         caps.has_case_sensitive_identifiers = False
         caps.decimal_precision = (38, 9)
         caps.wei_precision = (38, 0)

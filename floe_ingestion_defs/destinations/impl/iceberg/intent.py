@@ -20,7 +20,7 @@ class _Record(BaseModel):
 
 
 class StagedFile(_Record):
-    """A Parquet file that is written and that no snapshot refers to yet."""
+    """A Parquet file that is written, but not referenced by a snapshot yet."""
 
     path: str
     rows: int
@@ -63,19 +63,19 @@ class Keys(_Record):
 
 
 class Validity(_Record):
-    """The columns of a slowly changing dimension, type 2, and the instants of one load."""
+    """The columns of a slowly changing dimension, type 2, and the timestamps of one load."""
 
     row_version: str
     valid_from: str
     valid_to: str
     boundary: datetime
-    """When the rows of this load become valid, and those they supersede cease to be."""
+    """When the rows of this load become valid, and those that they supersede become invalid."""
     active: datetime | None = None
-    """The value of `valid_to` in a row that is valid now."""
+    """The value of `valid_to` in a currently valid row."""
 
 
 class Nesting(_Record):
-    """Where a nested table hangs: its rows follow those of the root table."""
+    """The place of a nested table: its rows follow those of the root table."""
 
     root: str
     root_row_key: str
@@ -84,7 +84,7 @@ class Nesting(_Record):
     root row's whole tree follow from the root row."""
     row_key: str
     depth: int
-    """How many tables stand above this one."""
+    """The number of tables above this one."""
 
 
 class Window(_Record):
@@ -102,12 +102,12 @@ class TableIntent(_Record):
     disposition: Disposition
     files: tuple[StagedFile, ...] = ()
     iceberg_schema: str = ""
-    """The Iceberg schema that the staged files have: columns to add, types to widen to. Empty, like
-    all else that staging finds out, in a plan."""
+    """The Iceberg schema of the staged files: columns to add, types to widen to. Empty in a plan,
+    as is everything else that only staging determines."""
     table_uuid: str | None = None
     """The table that the intent belongs to: the one it was staged on, or the one it creates."""
     location: str | None = None
-    """Where a table that does not exist yet is to be created; its files are there already."""
+    """Where a table that does not exist yet is to be created; its files are already there."""
     layout: Layout = Layout()
     strategy: MergeStrategy | None = None
     keys: Keys = Keys()
@@ -119,9 +119,9 @@ class TableIntent(_Record):
     sort_order: str = ""
     """The sort order that the rows within the staged files are in."""
     truncate: bool = False
-    """The table's rows go before the load's come."""
+    """Whether the table's rows are deleted before the load's are added."""
     drop: bool = False
-    """The table's rows and columns go before the load's come."""
+    """Whether the table's rows and columns are deleted before the load's are added."""
 
     @property
     def creates(self) -> bool:
@@ -135,7 +135,7 @@ class TableIntent(_Record):
 
     @property
     def starts_empty(self) -> bool:
-        """Whether nothing of what the table holds now remains."""
+        """Whether none of the table's current rows remain."""
         return self.drop or self.truncate or self.disposition == "replace"
 
     @property
@@ -145,7 +145,7 @@ class TableIntent(_Record):
 
 
 class Release(_Record):
-    """A load that was given up for a table, since it cannot be published to it."""
+    """A load that was given up for a table, because it cannot be published to it."""
 
     seq: int
     table: str
@@ -159,9 +159,9 @@ class LoadIntent(_Record):
     """The loads whose rows this one moves to quarantine tables."""
 
     def root_of(self, intent: TableIntent) -> TableIntent:
-        """The intent for the root of a nested table; a load that touches one touches the other."""
+        """Return the intent of a nested table's root; a load that changes one changes the other."""
         return next(table for table in self.tables if table.table == intent.tree)
 
     def in_publishing_order(self) -> list[TableIntent]:
-        """Nested tables before the root whose rows decide what is deleted from them."""
+        """Return nested tables before the root whose rows decide what is deleted from them."""
         return sorted(self.tables, key=lambda t: (-(t.nesting.depth if t.nesting else 0), t.table))

@@ -130,7 +130,7 @@ def commit(
                 "hours ago, and its files may be swept as orphans. Run the pipeline again."
             )
             raise LoadExpired(msg)
-        _refuse_what_no_longer_fits(dataset, staged, view, fitted_through)
+        _reject_what_no_longer_fits(dataset, staged, view, fitted_through)
         fitted_through = view.last_seq
         load = _next_load(dataset, package, staged, view)
         return load, dataset.log.append(view, load)
@@ -138,7 +138,7 @@ def commit(
     return commit_certainly(f"Committing load {package.load_id} to {dataset.name}", attempt)
 
 
-def _refuse_what_no_longer_fits(
+def _reject_what_no_longer_fits(
     dataset: Dataset, staged: Sequence[StagedTable], view: LogView, fitted_through: int
 ) -> None:
     """Looks at the loads that were committed since the staged rows were found to fit.

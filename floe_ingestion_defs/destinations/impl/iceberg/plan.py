@@ -116,7 +116,7 @@ def _plan_table(package: Package, name: str) -> TablePlan:
         # As dlt's SQL destinations do: a merge without keys has nothing to delete.
         disposition, strategy = "append", None
     if disposition == "merge":
-        _refuse_sql_conditions(root)
+        _reject_sql_conditions(root)
     nested = name != chain_root
     intent = TableIntent(
         table=name,
@@ -138,7 +138,7 @@ def _plan_table(package: Package, name: str) -> TablePlan:
     return TablePlan(intent, columns, jobs, root.get("resource"), nested)
 
 
-def _refuse_sql_conditions(root: TTableSchema) -> None:
+def _reject_sql_conditions(root: TTableSchema) -> None:
     """Refuses hints that would change which rows a merge replaces, and are written in SQL."""
     for hint in ("source_filter", "destination_scope"):
         if cast("dict[str, Any]", root).get(f"x-merge-{hint.replace('_', '-')}"):
@@ -167,7 +167,7 @@ def _keys(table: TTableSchema) -> Keys:
     )
 
 
-def refuse_nested_keys(table: str, keys: Keys, schema: Schema) -> None:
+def reject_nested_keys(table: str, keys: Keys, schema: Schema) -> None:
     """Refuses to tell rows apart by a list or a struct, of which no two can be compared.
 
     Raises:

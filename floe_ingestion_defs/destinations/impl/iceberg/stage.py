@@ -21,7 +21,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.intent import StagedFile, Tab
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import LOG_UUID
 from floe_ingestion_defs.destinations.impl.iceberg.plan import (
     TablePlan,
-    refuse_nested_keys,
+    reject_nested_keys,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.publish import creation, is_dropped
 
@@ -61,7 +61,7 @@ def _stage_table(
 ) -> StagedTable:
     name = dataset.qualified(plan.table)
     incoming = staged_schema(name, plan.columns, [pq.read_schema(job) for job in plan.jobs])
-    refuse_nested_keys(name, plan.intent.keys, incoming)
+    reject_nested_keys(name, plan.intent.keys, incoming)
     transaction: Transaction
     if current is None:
         try:

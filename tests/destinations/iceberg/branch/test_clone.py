@@ -386,7 +386,7 @@ def test_two_repositories_do_not_share_a_branch(world: World) -> None:
     with pytest.raises(PipelineStepFailed) as refused:
         branch.load(shop(4))
     assert isinstance(refused.value.__cause__, DatasetRefused)
-    assert "of branch `pr_123@acme/shop`" in str(refused.value)
+    assert "belongs to branch `pr_123@acme/shop`" in str(refused.value)
     assert branch.values("events", "id") == [1, 2, 3]
 
 
@@ -408,7 +408,7 @@ def test_the_files_of_a_dropped_branch_are_gone(world: World) -> None:
 def test_only_a_branch_s_own_namespaces_are_dropped(world: World) -> None:
     """Neither production's, nor another branch's, nor one that is only named like its own."""
     world.production.load(shop(2))
-    with pytest.raises(DatasetRefused, match="Only a branch's tables are dropped"):
+    with pytest.raises(DatasetRefused, match="Only a branch's tables can be dropped"):
         drop_branch(world.production.catalog)
     other = world.enter_branch("pr_12")
     other.load(shop(3))
@@ -416,7 +416,7 @@ def test_only_a_branch_s_own_namespaces_are_dropped(world: World) -> None:
     mine.load(shop(4))
     before = world.files(), world.pointers()
     world.enter_branch("pr_123@acme/other")
-    with pytest.raises(DatasetRefused, match="but by pr_123@acme/shop"):
+    with pytest.raises(DatasetRefused, match="its owner is pr_123@acme/shop"):
         drop_branch(mine.catalog)
     assert mine.values("events", "id") == [1, 2, 3, 4]
     world.enter_branch("pr_123@acme/shop")
@@ -425,7 +425,7 @@ def test_only_a_branch_s_own_namespaces_are_dropped(world: World) -> None:
     assert (world.files(), world.pointers()) == before
     mine.catalog.create_namespace("silver__pr_123")
     mine.catalog.create_table("silver__pr_123.prices", pa.schema([("x", pa.int64())]))
-    with pytest.raises(DatasetRefused, match="but by nobody"):
+    with pytest.raises(DatasetRefused, match="its owner is unknown"):
         drop_branch(mine.catalog)
     assert mine.catalog.table_exists("silver__pr_123.prices")
 

@@ -1,9 +1,9 @@
 """A branch's tables on first use: production's, without a copy of their data, or none.
 
 A clone is production's current metadata registered under the branch's name, with paths of its own
-for whatever is written from then on. It is made like a load: the branch's log is created, in one
-commit, with production's loads and states and with the plan of the tables; whoever opens the
-dataset next carries out what is left of the plan.
+for everything written from then on. It is made like a load: the branch's log is created, in one
+commit, with production's loads and states and with the plan of the tables; the next process that
+opens the dataset carries out the rest of the plan.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     DatasetRefused,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
+    data_file_from_footer,
     data_path,
-    describe,
     write_data_file,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
@@ -72,17 +72,17 @@ _PLAN_PROPERTY = "floe.tables-to-clone"
 _TABLES_AT_ONCE = 8
 
 # For each of production's tables, its metadata file and the seq that it is published through, None
-# where it is no table of production's log.
+# where it does not belong to production's log.
 Plan = dict[str, tuple[str, int | None]]
 
 
 def set_up_branch(dataset: Dataset, branch: Branch, tables: BranchTables) -> None:
-    """Makes a branch's dataset on first use, and completes one that somebody only began.
+    """Create a branch's dataset on first use, and complete one that another process only began.
 
     Args:
         dataset: The branch's dataset.
         branch: The branch.
-        tables: `clone` for production's tables where the catalog can, `empty` for none.
+        tables: `clone` for production's tables where the catalog supports it, `empty` for none.
 
     Raises:
         DatasetRefused: It is a dataset of another repository's branch of the same name.
@@ -91,7 +91,7 @@ def set_up_branch(dataset: Dataset, branch: Branch, tables: BranchTables) -> Non
     owner = log.properties.get(BRANCH_PROPERTY)
     if owner != str(branch):
         msg = (
-            f"`{dataset.name}` is of branch `{owner}`, and not of `{branch}`. Give one of the two "
+            f"`{dataset.name}` belongs to branch `{owner}`, not to `{branch}`. Give one of the two "
             "another name in FLOE_BRANCH."
         )
         raise DatasetRefused(msg)
@@ -100,7 +100,7 @@ def set_up_branch(dataset: Dataset, branch: Branch, tables: BranchTables) -> Non
 
 
 def _begin(dataset: Dataset, branch: Branch, tables: BranchTables) -> Table:
-    """Creates the branch's log; where it holds loads of production's, with the plan of tables."""
+    """Create the branch's log; if it contains production's loads, with the plan of tables."""
     dataset.log.ensure_namespace()
     production = _production_of(dataset, branch) if tables == "clone" else None
     if production and (obstacle := obstacle_to_cloning(dataset)):
@@ -134,8 +134,8 @@ def _begin(dataset: Dataset, branch: Branch, tables: BranchTables) -> Table:
         metadata, io = transaction.table_metadata, file_io(transaction)
         path = data_path(metadata, "cloned")
         write_data_file(io, metadata, path, rows.to_batches())
-        add_snapshot(transaction, [describe(metadata, io, path)])
-    with suppress(CommitConflict, CommitOutcomeUnknown):  # Somebody else may have been first.
+        add_snapshot(transaction, [data_file_from_footer(metadata, io, path)])
+    with suppress(CommitConflict, CommitOutcomeUnknown):  # Another process may have been first.
         transaction.commit_transaction()
     return read_until_found(
         f"Creating {dataset.qualified(LOADS_TABLE)}",
@@ -145,7 +145,7 @@ def _begin(dataset: Dataset, branch: Branch, tables: BranchTables) -> Table:
 
 
 def _production_of(dataset: Dataset, branch: Branch) -> Dataset | None:
-    """The dataset whose place the branch's takes; a name that was cut does not say which."""
+    """Return the dataset that the branch's one replaces; a truncated name does not tell which."""
     namespaces = map(".".join, dataset.catalog.list_namespaces(dataset.namespace[:-1]))
     own = (name for name in namespaces if not branch.owns(name))
     name = next((name for name in own if branch.namespace(name) == dataset.name), None)
@@ -153,7 +153,7 @@ def _production_of(dataset: Dataset, branch: Branch) -> Dataset | None:
 
 
 def _read(production: Dataset) -> tuple[LogView, Plan] | None:
-    """Return production's log, and its tables as they are at that very state of the log."""
+    """Return production's log, and its tables as they are at exactly that state of the log."""
     if production.log.read() is None:
         return None
 
@@ -178,10 +178,10 @@ def _watermark(table: Table, log_uuid: str) -> int | None:
 
 
 def _moved(rows: pa.Table, dataset_name: str) -> pa.Table:
-    """The rows of production's log as those of the branch's.
+    """Return the rows of production's log as rows of the branch's.
 
     States name their dataset. What production had committed and not published yet is published by
-    the branch too, from the same files; but a table that comes to be by it is the branch's own.
+    the branch too, from the same files; but a table that is created by it is the branch's own.
     """
     moved = []
     for row in rows.to_pylist():
@@ -200,7 +200,7 @@ def _moved(rows: pa.Table, dataset_name: str) -> pa.Table:
 
 
 def _carry_out(dataset: Dataset, log: Table) -> None:
-    """Registers the tables of the plan that are not there yet, and strikes the plan out."""
+    """Register the tables of the plan that do not exist yet, and remove the plan."""
     log_uuid = str(log.metadata.table_uuid)
     plan: Plan = json.loads(log.properties[_PLAN_PROPERTY])
 
@@ -214,14 +214,14 @@ def _carry_out(dataset: Dataset, log: Table) -> None:
             dataset, name, f"{log.location()}/clones/{name}", log_uuid, watermark_properties
         )
 
-    # Nearly all of it is waiting for the catalog.
+    # Nearly all of the time is spent waiting for the catalog.
     with ThreadPoolExecutor(_TABLES_AT_ONCE) as threads:
         list(threads.map(clone, plan))
 
-    def strike_out() -> None:
+    def remove_plan() -> None:
         table = load_table(dataset.catalog, dataset.log.identifier)
         if table is not None and _PLAN_PROPERTY in table.properties:
             with table.transaction() as transaction:
                 transaction.remove_properties(_PLAN_PROPERTY)
 
-    commit_certainly(f"Completing {dataset.name}", strike_out)
+    commit_certainly(f"Completing {dataset.name}", remove_plan)

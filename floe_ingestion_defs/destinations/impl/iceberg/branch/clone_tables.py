@@ -1,6 +1,6 @@
 """One table of a branch: production's metadata under another name, with paths of its own.
 
-And the trial that a catalog has to pass before a branch trusts it with that.
+And the probe that a catalog has to pass before a branch relies on it for that.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ PROBE_PREFIX = "floe_probe_"
 
 
 def own_locations(table: Table) -> set[str]:
-    """The folders that hold a table's files and no other table's.
+    """Return the folders that hold a table's files and no other table's.
 
-    A clone's own location is that of production's table: what is there is not the clone's.
+    A clone's own location is that of production's table: the files there are not the clone's.
     """
     paths = {table.properties.get(f"write.{kind}.path") for kind in ("data", "metadata")}
     own = {path for path in paths if path}
@@ -38,10 +38,10 @@ def own_locations(table: Table) -> set[str]:
 
 
 def register(dataset: Dataset, name: str, metadata_location: str) -> None:
-    """Registers a table under that name, unless somebody has done so already.
+    """Register a table under that name, unless another process has done so already.
 
     Raises:
-        TableAlreadyExistsError: The catalog takes no second table of that content.
+        TableAlreadyExistsError: The catalog does not accept a second table with that metadata.
     """
     from pyiceberg.exceptions import TableAlreadyExistsError
 
@@ -61,7 +61,7 @@ def part_from_production(
     watermark: dict[str, str],
     deadline_seconds: float = COMMIT_DEADLINE_SECONDS,
 ) -> None:
-    """Gives a clone paths of its own, and keeps every tool from deleting what it refers to."""
+    """Give a clone paths of its own, and keep every tool from deleting what it refers to."""
 
     def attempt() -> None:
         table = dataset.load_table(name)
@@ -73,7 +73,7 @@ def part_from_production(
                     "write.data.path": f"{path}/data",
                     "write.metadata.path": f"{path}/metadata",
                     "write.metadata.delete-after-commit.enabled": "false",
-                    # Iceberg's own word for files that are shared: no engine purges or sweeps.
+                    # Iceberg's property for tables that share files: no engine purges or sweeps.
                     "gc.enabled": "false",
                     CLONE_PROPERTY: log_uuid,
                     **watermark,
@@ -84,9 +84,9 @@ def part_from_production(
 
 
 def obstacle_to_cloning(dataset: Dataset) -> str | None:
-    """Tries on a table of no content what a clone goes through; None if it can be done.
+    """Clone an empty table as a probe, and return why it fails; None if it succeeds.
 
-    Only answers that are about the catalog count: one that is out of order raises.
+    Only responses about what the catalog supports count: an error of one that is down is raised.
     """
     from pyiceberg import exceptions
 
@@ -99,9 +99,9 @@ def obstacle_to_cloning(dataset: Dataset) -> str | None:
             if part:
                 part_from_production(dataset, copy, path, name, {}, deadline_seconds=5)
             if not _is_dropped(dataset, copy):
-                return "a table that was registered cannot be dropped"
+                return "a registered table cannot be dropped"
             if not original.io.new_input(original.metadata_location).exists():
-                return "dropping a table deletes files that another one has, too"
+                return "dropping a table deletes files that another table uses, too"
         return None
     except (
         exceptions.BadRequestError,
@@ -109,10 +109,10 @@ def obstacle_to_cloning(dataset: Dataset) -> str | None:
         exceptions.TableAlreadyExistsError,
         exceptions.ValidationException,
         NotImplementedError,
-    ) as refusal:
-        return f"{type(refusal).__name__}: {refusal}"
-    except CommitContention:  # Nobody else knows the table.
-        return "a table that was registered takes no commit"
+    ) as rejection:
+        return f"{type(rejection).__name__}: {rejection}"
+    except CommitContention:  # No other writer knows the table.
+        return "a registered table accepts no commit"
     finally:
         for left in (name, copy):
             with suppress(exceptions.NoSuchTableError):

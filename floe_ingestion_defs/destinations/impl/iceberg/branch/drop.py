@@ -1,4 +1,4 @@
-"""The end of a branch: its namespaces are dropped, with the files that are its alone."""
+"""The end of a branch: its namespaces are dropped, with the files that only it uses."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ logger = logging.getLogger(__name__)
 
 
 def drop_branch(catalog: Catalog) -> list[str]:
-    """Drops every namespace of the branch that this process is confined to.
+    """Drop every namespace of the branch that this process is confined to.
 
     Args:
         catalog: The catalog, opened by `open_catalog`, and so confined.
 
     Returns:
-        The names of the namespaces; none where the branch has loaded nothing, or is dropped.
+        The names of the namespaces; empty where the branch has loaded nothing, or was dropped.
 
     Raises:
-        DatasetRefused: This process serves no branch, or a namespace is not of this branch's
-            making. Nothing was dropped.
+        DatasetRefused: This process is not in a branch deployment, or a namespace was not created
+            by this branch. Nothing was dropped.
     """
     branch = current_branch()
     if branch is None:
         msg = (
-            f"Only a branch's tables are dropped, and {BRANCH_VARIABLE} names none: this is "
-            "production, or somebody's own machine."
+            f"Only a branch's tables can be dropped, and {BRANCH_VARIABLE} is not set: this is "
+            "production or a local deployment."
         )
         raise DatasetRefused(msg)
     names = (".".join(levels) for levels in catalog.list_namespaces())
@@ -56,21 +56,21 @@ def drop_branch(catalog: Catalog) -> list[str]:
 def _require_own_making(dataset: Dataset, branch: Branch) -> None:
     tables = dataset.tables()
     log = tables.get(dataset.log.identifier[-1])
-    # A branch that died before it had a log has tables for a trial, and no others.
+    # A branch that died before it had a log has tables of the probe, and no others.
     if log is None and all(name.startswith(PROBE_PREFIX) for name in tables):
         return
     owner = log.properties.get(BRANCH_PROPERTY) if log else None
     if owner != str(branch):
         msg = (
-            f"`{dataset.name}` is named like a namespace of branch `{branch}`, and was not made by "
-            f"it (but by {owner or 'nobody'}). Nothing was dropped; drop it by hand if nobody "
-            "needs it."
+            f"`{dataset.name}` is named like a namespace of branch `{branch}`, but was not created "
+            f"by it (its owner is {owner or 'unknown'}). Nothing was dropped; if it is not needed, "
+            "drop it by hand."
         )
         raise DatasetRefused(msg)
 
 
 def _drop(dataset: Dataset) -> None:
-    """Drops the tables, the log last: what is left of a drop that died is still the branch's."""
+    """Drop the tables, the log last, so that an interrupted drop can be resumed."""
     tables = dataset.tables()
     places = [(place, t) for t in tables.values() for place in _own_folders(dataset, t)]
     log = dataset.log.identifier[-1]
@@ -84,7 +84,7 @@ def _drop(dataset: Dataset) -> None:
 
 
 def _own_folders(dataset: Dataset, table: Table) -> Iterator[str]:
-    """The folders of a table that are in the namespace's own: of no other are files deleted."""
+    """Return the folders of a table within the namespace's own: only there are files deleted."""
     for place in own_locations(table):
         if any(part.startswith(dataset.namespace[-1]) for part in place.split("/")):
             yield place

@@ -1,7 +1,7 @@
-"""Keeps a branch deployment to namespaces of its own, whoever asks for others.
+"""Confine a branch deployment to namespaces of its own, whichever code asks for others.
 
-Every catalog that is opened in a branch refuses to change anything elsewhere, so neither a
-configuration nor a pipeline that somebody wrote by hand reaches production's tables.
+Every catalog that is opened in a branch rejects changes elsewhere, so neither a configuration nor a
+hand-written pipeline can reach production's tables.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
 
     from pyiceberg.catalog import Catalog
 
-# Whatever a catalog's method is called that changes something; those to come are refused, too.
+# The prefixes of a catalog's methods that change something; future ones are rejected, too.
 _CHANGING = ("commit", "create", "destroy", "drop", "purge", "register", "rename", "update")
 
 
 def require_own(namespace: str) -> None:
-    """Refuses a namespace that is not the branch's own; where there is no branch, none.
+    """Reject a namespace that is not the branch's own; outside of a branch, accept all.
 
     Raises:
-        DatasetRefused: It is another's.
+        DatasetRefused: The namespace belongs to production or another branch.
     """
     branch = current_branch()
     if branch is not None and not branch.owns(namespace):
         msg = (
             f"`{namespace}` is not a namespace of branch `{branch.name}`, which may neither load "
             f"into it nor change it. Load into `{branch.namespace(namespace)}`: "
-            f"`branch_namespace({namespace!r})` gives that name in a branch, and the same one in "
+            f"`branch_namespace({namespace!r})` returns that name in a branch, and the same one in "
             "production."
         )
         raise DatasetRefused(msg)
 
 
 def confine(catalog: Catalog) -> Catalog:
-    """Makes a catalog refuse, in a branch, every change outside of the branch's own namespaces.
+    """Make a catalog reject, in a branch, every change outside of the branch's own namespaces.
 
-    The catalog itself is changed, and not wrapped: its tables commit through it.
+    The catalog itself is changed instead of wrapped, because its tables commit through it.
     """
     if current_branch() is not None:
         kind = type(catalog)
@@ -57,9 +57,12 @@ def _guarded(change: Callable[..., Any]) -> Callable[..., Any]:
     def call(self: Catalog, *arguments: Any, **keywords: Any) -> Any:
         given = signature(change).bind(self, *arguments, **keywords).arguments
         if change.__name__.startswith("purge") or given.get("purge_requested"):
-            msg = "A branch's table may have files of production's: drop it only."
+            msg = (
+                "Cannot purge a branch table: it may share data files with production. Use "
+                "drop_table instead."
+            )
             raise DatasetRefused(msg)
-        # `rename_table` has two subjects: what is renamed, and what it becomes.
+        # `rename_table` has two subjects: the old name and the new one.
         subjects = list(given.values())[1 : 3 if change.__name__.startswith("rename") else 2]
         for subject in subjects or ["the catalog itself"]:
             named = subject.name() if hasattr(subject, "name") else subject

@@ -1,7 +1,7 @@
-"""Opening the one pyiceberg catalog that everything goes through.
+"""Opening the one pyiceberg catalog that everything uses.
 
-The catalog is configured the way every pyiceberg tool does it, by `PYICEBERG_CATALOG__FLOE__URI`
-and its like or in `.pyiceberg.yaml`. With nothing configured, it is a SQLite file and a local
+The catalog is configured as for every pyiceberg tool, by `PYICEBERG_CATALOG__FLOE__URI` and
+similar variables or in `.pyiceberg.yaml`. With nothing configured, it is a SQLite file and a local
 warehouse under `$FLOE_HOME`.
 """
 
@@ -22,7 +22,7 @@ DEFAULT_CATALOG_NAME = "floe"
 
 
 def floe_home() -> Path:
-    """The folder of the embedded catalog: `$FLOE_HOME`, or `.floe` beside `pyproject.toml`.
+    """Return the folder of the embedded catalog: `$FLOE_HOME`, or `.floe` beside `pyproject.toml`.
 
     The nearest `pyproject.toml` at or above the working directory counts; where there is none,
     the folder is in the working directory.
@@ -35,31 +35,31 @@ def floe_home() -> Path:
 
 
 def embedded_catalog_properties() -> dict[str, str]:
-    """The properties of the catalog that is used where none is configured."""
+    """Return the properties of the catalog that is used where none is configured."""
     home = floe_home()
     warehouse = str(home / "warehouse")
     return {
         "type": "sql",
         "uri": f"sqlite:///{home / 'catalog.db'}",
-        # pyiceberg takes the path of a URI as it is: `%20` would be part of a folder's name, and
-        # what follows a `#` none of the path.
+        # pyiceberg takes the path of a URI literally: `%20` would be part of a folder's name, and
+        # what follows a `#` would not be part of the path.
         "warehouse": warehouse if "#" in warehouse else f"file://{warehouse}",
     }
 
 
 def catalog_properties(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """The properties that `open_catalog` opens a catalog with; they may hold secrets.
+    """Return the properties that `open_catalog` opens a catalog with; they may hold secrets.
 
     Args:
         name: The catalog's name in pyiceberg's own configuration.
         overrides: Properties that take precedence over it; None is the same as absent.
 
     Returns:
-        Texts by their names, and mappings for pyiceberg's `auth` and `ssl`.
+        Strings by their names, and mappings for pyiceberg's `auth` and `ssl`.
     """
     from pyiceberg.utils.config import Config
 
-    # Read anew rather than from pyiceberg's import-time copy: tests, notebooks and run workers
+    # Read again instead of from pyiceberg's import-time copy: tests, notebooks and run workers
     # set the environment after the import.
     configured: dict[str, Any] = dict(Config().get_catalog_config(name) or {})
     configured.update({key: value for key, value in overrides.items() if value is not None})
@@ -80,7 +80,7 @@ def catalog_properties(name: str, overrides: Mapping[str, Any]) -> dict[str, Any
 def open_catalog(
     name: str = DEFAULT_CATALOG_NAME, overrides: Mapping[str, Any] | None = None
 ) -> Catalog:
-    """Open a pyiceberg catalog, making the embedded one on first use.
+    """Open a pyiceberg catalog, creating the embedded one on first use.
 
     Args:
         name: The catalog's name in pyiceberg's own configuration.
@@ -133,9 +133,9 @@ _ADMITS: dict[tuple[str | None, str | None], bool] = {}
 
 
 def admits_leading_underscores(catalog: Catalog, namespace: tuple[str, ...]) -> bool:
-    """Whether table names may begin with an underscore, as those of dlt's own tables do.
+    """Return whether table names may begin with an underscore, as those of dlt's own tables do.
 
-    Only a REST catalog is asked, once in a process.
+    Only a REST catalog is queried, once per process.
     """
     from pyiceberg.exceptions import BadRequestError
 
@@ -148,8 +148,8 @@ def admits_leading_underscores(catalog: Catalog, namespace: tuple[str, ...]) -> 
             _look_up(catalog, (*namespace, "_dlt_loads"))
             _ADMITS[key] = True
         except BadRequestError:
-            # A catalog that calls any request bad just now must not be taken for one that objects
-            # to the name: the dataset would get a second log. This raises if it does.
+            # A catalog that currently calls every request bad must not be taken for one that
+            # rejects the name: the dataset would get a second log. This raises if it does.
             _look_up(catalog, (*namespace, "dlt_loads"))
             _ADMITS[key] = False
     return _ADMITS[key]
@@ -168,10 +168,10 @@ def _open_sql_catalog(name: str, properties: dict[str, Any]) -> Catalog:
     from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_incrementing
 
     def lost_the_race(error: BaseException) -> bool:
-        # pyiceberg creates its two tables without IF NOT EXISTS, so of two processes that open a
-        # new database together one is told "table iceberg_tables already exists", by PostgreSQL in
-        # a ProgrammingError or, of the type of the table's rows, an IntegrityError: a second look
-        # finds it.
+        # pyiceberg 0.12 creates its two tables without IF NOT EXISTS, so of two processes that open
+        # a new database together one gets "table iceberg_tables already exists", from PostgreSQL as
+        # a ProgrammingError or, for the type of the table's rows, an IntegrityError: a second
+        # attempt finds the tables.
         return isinstance(error, DBAPIError) and "already exists" in str(error)
 
     retrying = Retrying(

@@ -1,4 +1,4 @@
-"""What pyiceberg keeps private and the destination needs, in one place."""
+"""The private parts of pyiceberg that the destination needs, in one place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 def table_of(transaction: Transaction) -> Table:
     """Return the table that a transaction changes or creates.
 
-    pyiceberg 0.12 has no public name for it, and a table being created is not in the catalog yet.
+    pyiceberg 0.12 has no public name for it, and a table that is being created is not in the
+    catalog yet. When a release has one, use it and delete this function.
     """
     return transaction._table  # noqa: SLF001
 

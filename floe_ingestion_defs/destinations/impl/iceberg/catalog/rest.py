@@ -1,8 +1,9 @@
-"""A REST catalog that survives a token which expires in the middle of a load, and waits no longer.
+"""A REST catalog that survives a token which expires during a load, and has a timeout.
 
-pyiceberg repeats a request once that was refused with 401 or 419, after a call of `_refresh_token`.
-That renews the token of its oldest way to log in only, with the expired one in the request's
-header, which a strict server refuses. And it waits for an answer without end.
+pyiceberg 0.12 repeats a request once that was rejected with 401 or 419, after calling
+`_refresh_token`. That renews only the token of its oldest way to log in, with the expired one in
+the request's header, which a strict server rejects. And it waits for a response without a time
+limit.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session
 
 CONNECT_SECONDS = 10.0
-# A commit may take a catalog long; one that is given up is looked for before it is made again.
+# A commit may take a catalog long; one that timed out is looked for before it is made again.
 ANSWER_SECONDS = 120.0
 
 
-# A server that is overloaded or limits its callers says so before it does anything; `Retry-After`
-# is honoured. A commit that was applied all the same is found when it conflicts with itself.
+# A server that is overloaded or limits its callers responds so before it does anything;
+# `Retry-After` is honoured. A commit that was applied all the same is found when it conflicts with
+# itself.
 _RETRY_LATER = Retry(
     total=4,
     connect=0,
@@ -37,13 +39,13 @@ _RETRY_LATER = Retry(
 
 
 class BoundedRestCatalog(RestCatalog):
-    """Logs in afresh when its token is refused, and gives a silent server up."""
+    """A REST catalog that logs in again when its token is rejected, and times out."""
 
     def _refresh_token(self) -> None:
         self._session = self._create_session()
 
     def _config_headers(self, session: Session) -> None:
-        # The first that happens to a new session, before it asks for a token.
+        # Called first for a new session, before it requests a token.
         super()._config_headers(session)
         for scheme in ("http://", "https://"):
             session.mount(scheme, _Bounded(max_retries=_RETRY_LATER))

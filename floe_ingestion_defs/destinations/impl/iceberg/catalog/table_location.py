@@ -1,9 +1,9 @@
-"""Where a new table goes: to a location that is free, since catalogs derive it from the name alone.
+"""The location of a new table: a free one, since catalogs derive it from the name alone.
 
 A table that was renamed keeps its location, and one that was dropped may leave its files there.
-The next table of the name gets the first free one of `orders`, `orders-2`, `orders-3` and so on.
-Loads that stage the same new table at one time choose the same location: what is staged does not
-occupy it, and the credentials that a catalog vends for the table are good for all of their files.
+The next table of that name gets the first free one of `orders`, `orders-2`, `orders-3` and so on.
+Loads that stage the same new table at the same time choose the same location: staged files do not
+occupy it, and the credentials that a catalog vends for the table are valid for all of their files.
 """
 
 from __future__ import annotations
@@ -36,13 +36,12 @@ def stage_creation(
     Args:
         catalog: The catalog.
         identifier: The table's identifier.
-        location: The location that was free when the table's files were staged there, which is
-            taken as it is: a creation that died may have left metadata. None for a free one.
-        arguments: As for pyiceberg's `Catalog.create_table_transaction`.
+        location: The location that was free when the table's files were staged there, used without
+            another check: a creation that died may have left metadata. None for a free one.
+        arguments: Those of pyiceberg's `Catalog.create_table_transaction`.
 
     Raises:
-        LocationInUse: The catalog accepts no location but its own, which has files of another
-            table.
+        LocationInUse: The catalog accepts only its own location, which has files of another table.
     """
     from pyiceberg.exceptions import BadRequestError, ForbiddenError, ValidationException
 
@@ -54,7 +53,7 @@ def stage_creation(
         try:
             taken_by = _foreign_file(staged)
         except OSError as error:
-            # S3 Tables lists no files, and gives each table a location of its own.
+            # S3 Tables cannot list files, and gives each table a location of its own.
             logger.debug("%s cannot be listed: %s", staged.table_metadata.location, error)
             return staged
         if taken_by is None:
@@ -77,6 +76,6 @@ def stage_creation(
 
 
 def _foreign_file(staged: CreateTableTransaction) -> str | None:
-    """Return a file at the location that no load has staged there for a table to come."""
+    """Return a file at the location that no load has staged there for a future table."""
     files = list_files(file_io(staged), staged.table_metadata.location)
     return next((file.path for file in files if not is_data_file(file.path)), None)

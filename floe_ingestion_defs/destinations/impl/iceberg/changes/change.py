@@ -32,8 +32,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import (
 from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     arrow_schema,
+    data_file_from_footer,
     data_path,
-    describe,
     read_data_file,
     register,
     write_data_file,
@@ -103,14 +103,14 @@ def _merge_rows(change: Change, state: TableState, intent: TableIntent) -> None:
     if intent.strategy == "insert-only":
         keys = intent.keys.primary_key
         present = present_keys(state, incoming.key_set(keys))
-        _add(change, state, intent, without(incoming, present).keep_masks())
+        _add(change, state, intent, excluding(incoming, present).keep_masks())
         return
     if deletion := superseded(incoming, intent):
         _rewrite(change, state, deletion)
     _add(change, state, intent, incoming.keep_masks())
 
 
-def without(incoming: Incoming, keys: KeySet) -> Incoming:
+def excluding(incoming: Incoming, keys: KeySet) -> Incoming:
     """The incoming rows, of which those are no longer kept whose key is in the set."""
     return incoming.keeping(pc.invert(keys.contains(_as_batch(incoming.keys))))
 
@@ -126,7 +126,7 @@ def _merge_versions(change: Change, state: TableState, intent: TableIntent) -> N
     merge_keys = incoming.key_set(merge_key) if merge_key else None
     _rewrite(change, state, Retirement(validity, versions, merge_keys))
     active = active_versions(state, validity, versions)
-    masks = without(incoming, active).keep_masks()
+    masks = excluding(incoming, active).keep_masks()
     _add_rewritten(change, state, intent, masks, lambda batch: _with_validity(batch, validity))
 
 
@@ -154,7 +154,7 @@ def _merge_nested(
     if nesting.root_key is None:
         rows = read_incoming(state, rows_of)
         present = present_keys(state, rows.key_set([nesting.row_key]))
-        _add(change, state, intent, without(rows, present).keep_masks())
+        _add(change, state, intent, excluding(rows, present).keep_masks())
         return
     row_key, validity = [nesting.root_row_key], root.validity
     version = [validity.row_version] if validity else []
@@ -164,14 +164,14 @@ def _merge_nested(
         _rewrite(change, state, Deletion((_renamed(gone, nesting.root_key),)))
     if validity:
         active = active_versions(root_state, validity, roots.key_set(version))
-        roots = without(roots, active)
+        roots = excluding(roots, active)
     rows = read_incoming(state, rows_of, [nesting.root_key])
     coming = _renamed(roots.kept_set(row_key), nesting.root_key)
     rows = rows.keeping(coming.contains(_as_batch(rows.keys)))
     if root.strategy in ("scd2", "insert-only"):
         # As dlt's SQL destinations do: a nested row comes unless its own key is there, so a list
         # that grew brings its new elements, and those that are there stay as they are.
-        rows = without(rows, present_keys(state, rows.key_set([nesting.row_key])))
+        rows = excluding(rows, present_keys(state, rows.key_set([nesting.row_key])))
     _add(change, state, intent, rows.keep_masks())
 
 
@@ -268,13 +268,15 @@ def _write_rewritten(
     path = data_path(metadata, "rewritten")
     if write_data_file(state.io, metadata, path, batches):
         partition = task.file.partition
-        change.added.append(describe(metadata, state.io, path, partition, sort_order_id))
+        change.added.append(
+            data_file_from_footer(metadata, state.io, path, partition, sort_order_id)
+        )
 
 
 def _written(state: TableState, staged: StagedFile) -> DataFile:
     partition = decode_partition(state.metadata, staged.partition)
     sort_order_id = order_of_sorted_rows(state.metadata)
-    return describe(state.metadata, state.io, staged.path, partition, sort_order_id)
+    return data_file_from_footer(state.metadata, state.io, staged.path, partition, sort_order_id)
 
 
 def _add(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
-from floe_ingestion_defs.destinations.impl.iceberg.changes.change import window_deletion, without
+from floe_ingestion_defs.destinations.impl.iceberg.changes.change import excluding, window_deletion
 from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import Incoming, read_incoming
 from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import (
     RowChange,
@@ -119,7 +119,7 @@ class Outcome:
             present = present_keys(state, incoming.key_set(intent.keys.primary_key))
         else:
             return read_incoming(state, intent)
-        return without(incoming, present)
+        return excluding(incoming, present)
 
     @cached_property
     def _removal(self) -> RowChange | None:

@@ -19,7 +19,7 @@ _NATIVE = {
 
 
 def reads_as(file_type: pa.DataType, table_type: pa.DataType) -> bool:
-    """Whether Iceberg reads a file's column as the table's type, promotions included."""
+    """Return whether Iceberg reads a file's column as the table's type, promotions included."""
     if pa.types.is_nested(file_type):
         return _is_nested_alike(file_type, table_type) and all(
             reads_as(mine.type, theirs.type)
@@ -61,7 +61,7 @@ def _children(arrow_type: pa.DataType) -> list[pa.Field]:
 
 
 def _is_native(arrow_type: pa.DataType) -> bool:
-    """Whether a Parquet column of this Arrow type is what Iceberg's specification prescribes."""
+    """Return whether a Parquet column of this Arrow type is as Iceberg's specification requires."""
     return (
         arrow_type in _NATIVE
         or pa.types.is_decimal128(arrow_type)
@@ -70,7 +70,7 @@ def _is_native(arrow_type: pa.DataType) -> bool:
 
 
 def _plain(arrow_type: pa.DataType) -> pa.DataType:
-    """The type without what Parquet does not know: large offsets and the name of UTC."""
+    """Return the type without what Parquet does not store: large offsets and the name of UTC."""
     if pa.types.is_large_string(arrow_type):
         return pa.string()
     if pa.types.is_large_binary(arrow_type):

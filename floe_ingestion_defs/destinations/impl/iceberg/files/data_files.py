@@ -1,7 +1,7 @@
-"""Parquet files as Iceberg data files: writing them, uploading them, describing them.
+"""Parquet files as Iceberg data files: writing them, uploading them, and their metadata.
 
-Everything goes through the table's own FileIO, and every description is made from a file's footer,
-so whoever recovers a load describes its files exactly as the process that staged them would have.
+Everything goes through the table's own FileIO, and all metadata of a file comes from its footer, so
+a process that recovers a load registers its files exactly as the one that staged them would have.
 """
 
 from __future__ import annotations
@@ -50,25 +50,25 @@ def data_path(metadata: TableMetadata, origin: str) -> str:
 
     Args:
         metadata: The table, with the dataset's log in its properties; or the log itself.
-        origin: The load's uid, or a word for what the file is written from: see `names`.
+        origin: The load's uid, or a word for what the file is written from; see `names`.
     """
     provider = load_location_provider(metadata.location, metadata.properties)
     return provider.new_data_location(data_file_name(metadata, origin))
 
 
 def arrow_schema(metadata: TableMetadata) -> pa.Schema:
-    """The Arrow schema of the table's rows; its fields carry Iceberg's field ids."""
+    """Return the Arrow schema of the table's rows, with Iceberg's field ids in its fields."""
     schema: pa.Schema = schema_to_pyarrow(metadata.schema(), include_field_ids=True)
     return schema
 
 
 def parquet_writer(sink: Any, metadata: TableMetadata, first: pa.Table) -> pq.ParquetWriter:
-    """A Parquet writer for the table's rows, with the compression that the table asks for.
+    """Open a Parquet writer for the table's rows, with the compression that the table specifies.
 
     Args:
         sink: A path or an open file.
         metadata: The table.
-        first: The first rows that will be written, by which columns get a dictionary or none.
+        first: The first rows that will be written, which decide the columns with a dictionary.
     """
     codec = metadata.properties.get("write.parquet.compression-codec", "zstd")
     level = metadata.properties.get("write.parquet.compression-level")
@@ -76,8 +76,8 @@ def parquet_writer(sink: Any, metadata: TableMetadata, first: pa.Table) -> pq.Pa
         sink,
         arrow_schema(metadata),
         compression="none" if codec == "uncompressed" else codec,
-        # Level 1 of zstd, where the table does not say: a merge rewrites whole files, and TPC-H's
-        # orders are written a quarter faster than at level 3, into files 4 % larger.
+        # Level 1 of zstd, where the table does not specify one: a merge rewrites whole files, and
+        # TPC-H's orders are written a quarter faster than at level 3, into files 4 % larger.
         compression_level=int(level) if level else (1 if codec == "zstd" else None),
         use_dictionary=_dictionary_columns(first),
         store_decimal_as_integer=True,
@@ -85,13 +85,13 @@ def parquet_writer(sink: Any, metadata: TableMetadata, first: pa.Table) -> pq.Pa
 
 
 def _dictionary_columns(rows: pa.Table) -> list[str] | bool:
-    """The columns whose values repeat enough for a dictionary to be worth making.
+    """Return the columns whose values repeat enough for a dictionary to be worth building.
 
-    Parquet's writer tries one for every column and gives up late: TPC-H's orders took half as long
-    again to write, and were larger.
+    Parquet's writer builds one for every column and gives up late: TPC-H's orders took 50 % longer
+    to write, and were larger.
     """
     if any(pa.types.is_nested(column.type) for column in rows.schema):
-        return True  # Their leaves go by paths of their own.
+        return True  # Their leaves have paths of their own.
     sample = rows.slice(0, BATCH_ROWS)
     return [
         name for name in sample.column_names if len(pc.unique(sample[name])) <= len(sample) // 4
@@ -101,10 +101,10 @@ def _dictionary_columns(rows: pa.Table) -> list[str] | bool:
 def write_data_file(
     io: FileIO, metadata: TableMetadata, path: str, batches: Iterable[pa.RecordBatch]
 ) -> int:
-    """Streams rows in the table's schema into one data file.
+    """Stream rows in the table's schema into one data file.
 
     Returns:
-        The number of rows; with none, no file is made.
+        The number of rows; without rows, no file is created.
     """
     groups = read_ahead(_grouped(batches, arrow_schema(metadata)))
     first = next(groups, None)
@@ -124,10 +124,10 @@ def write_data_file(
 def stream_batches(
     parquet: pq.ParquetFile, columns: Sequence[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Streams a Parquet file's rows.
+    """Stream a Parquet file's rows.
 
-    One row group is asked for at a time, since pyarrow buffers all that it is asked for: 243 MB
-    for TPC-H's lineitem, and 26 MB this way.
+    One row group is requested at a time, since pyarrow buffers all row groups that one call
+    requests: 243 MB for TPC-H's lineitem, and 26 MB this way.
     """
     for number in range(parquet.num_row_groups):
         yield from parquet.iter_batches(BATCH_ROWS, row_groups=[number], columns=columns)
@@ -136,12 +136,12 @@ def stream_batches(
 def read_data_file(
     metadata: TableMetadata, io: FileIO, task: FileScanTask, columns: Sequence[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Streams a data file's rows in the table's current columns and types.
+    """Stream a data file's rows in the table's current columns and types.
 
     Args:
         metadata: The table; its current schema applies.
         io: The table's FileIO.
-        task: The data file, with the delete files that others may have written for it.
+        task: The data file, with the delete files that other engines may have written for it.
         columns: The columns to read, None for all.
     """
     schema = metadata.schema() if columns is None else metadata.schema().select(*columns)
@@ -150,7 +150,7 @@ def read_data_file(
         parquet = pq.ParquetFile(stream)
         names = _names_by_id(metadata, parquet.schema_arrow)
         if task.delete_files or not _is_plain(schema, names, parquet.schema_arrow):
-            # pyiceberg's own reader knows all of the specification's cases, and holds a whole
+            # pyiceberg's own reader supports all cases of the specification, but holds a whole
             # file in memory.
             scan = ArrowScan(metadata, io, schema, AlwaysTrue())
             yield from (_cast(batch, target) for batch in scan.to_record_batches([task]))
@@ -174,11 +174,11 @@ def _names_by_id(metadata: TableMetadata, file_schema: pa.Schema) -> dict[int, s
 
 
 def _is_plain(schema: Schema, names: dict[int, str], file_schema: pa.Schema) -> bool:
-    """Whether the columns can be read by name and cast, with no value from elsewhere.
+    """Return whether the columns can be read by name and cast, without values from elsewhere.
 
     A nested column can where its fields are the table's own by name, place and id, as in files that
-    were staged here. It is better so: pyiceberg's reader makes an empty list of a null one of
-    structs.
+    were staged here. This is also more correct: pyiceberg 0.12's reader turns a null list of
+    structs into an empty one.
     """
     target = schema_to_pyarrow(schema, include_field_ids=True)
     for field, column in zip(schema.fields, target, strict=True):
@@ -200,7 +200,7 @@ def _cast(batch: pa.RecordBatch, target: pa.Schema) -> pa.RecordBatch:
 
 
 def _grouped(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Small batches put together to whole row groups, so that a thinned file reads as well."""
+    """Combine small batches into whole row groups, so that a thinned file reads equally fast."""
     held: list[pa.RecordBatch] = []
     rows = 0
     for batch in batches:
@@ -215,7 +215,7 @@ def _grouped(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[p
         yield pa.Table.from_batches(held).cast(schema)
 
 
-def describe(
+def data_file_from_footer(
     metadata: TableMetadata,
     io: FileIO,
     path: str,
@@ -248,8 +248,8 @@ def register(
         sort_order_id: The sort order that its rows are in, None for none.
 
     Returns:
-        None where the file's field ids are not the table's: its rows must be read by the names of
-        their columns, and written again.
+        None where the file's field ids differ from the table's: its rows must be read by the names
+        of their columns, and written again.
     """
     footer = _read_footer(io, staged.path)
     if not ids_agree(footer.schema.to_arrow_schema(), metadata.schema()):
@@ -274,7 +274,8 @@ def _data_file(
     try:
         statistics = _statistics(footer, metadata.schema(), metadata.properties)
     except UnicodeEncodeError:
-        # pyiceberg 0.12 counts U+D7FF up to a surrogate, which is no text, for an upper bound.
+        # For an upper bound, pyiceberg 0.12 increments U+D7FF to a surrogate, which cannot be
+        # encoded.
         without_bounds = {"write.metadata.metrics.default": "counts"}
         statistics = _statistics(footer, metadata.schema(), without_bounds)
     return DataFile.from_args(

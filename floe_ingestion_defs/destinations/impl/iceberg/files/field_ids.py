@@ -1,7 +1,7 @@
-"""Iceberg's field ids in Parquet files, which say what column of the table a column is.
+"""Iceberg's field ids in Parquet files, which identify the table's column of each column.
 
-The specification has writers set them. dlt does not, so they are written into the footer of its
-files while those are staged; the pages stay as they are.
+The specification requires writers to set them. dlt does not, so they are written into the footer of
+its files while those are staged; the pages are not changed.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ def footer_with_field_ids(parquet: pq.ParquetFile, path: Path, schema: Schema) -
 
     Returns:
         None where the file must be rewritten instead: its columns are not nested as the table's
-        are, or its footer is signed or of a kind that is not known here.
+        are, or its footer is signed or of an unknown kind.
     """
     with path.open("rb") as file:
         end = file.seek(-TAIL_BYTES, 2)
         tail = file.read()
         length = int.from_bytes(tail[:4], "little")
-        # A signed footer is longer than what is in it, and would not be valid once changed.
+        # A signed footer is longer than its content, and would be invalid once changed.
         if tail[4:] != MAGIC or length > end or length != parquet.metadata.serialized_size:
             return None
         file.seek(end - length)
@@ -120,16 +120,16 @@ def _assign(element: SchemaElement, elements: Iterator[SchemaElement], field: Ne
 def _enter(
     element: SchemaElement, elements: Iterator[SchemaElement], name: str, children: int
 ) -> None:
-    """Pass the repeated group of a list or a map, which has no id.
+    """Skip the repeated group of a list or a map, which has no id.
 
-    Older writers name and nest these differently, and statistics are found by these names.
+    Older writers name and nest these differently, and statistics are looked up by these names.
     """
     if element.num_children != 1:
-        msg = f"`{element.name}` is not nested as the specification of Parquet asks"
+        msg = f"`{element.name}` is not nested as the specification of Parquet requires"
         raise InvalidFooter(msg)
     group = _next(elements, name)
     if group.num_children != children:
-        msg = f"`{element.name}` is not nested as the specification of Parquet asks"
+        msg = f"`{element.name}` is not nested as the specification of Parquet requires"
         raise InvalidFooter(msg)
     group.set_field_id(None)
 
@@ -143,14 +143,14 @@ def _next(elements: Iterator[SchemaElement], name: str | None = None) -> SchemaE
 
 
 def ids_agree(file_schema: pa.Schema, schema: Schema) -> bool:
-    """Whether a file's columns carry the ids that the table's columns of these names have.
+    """Return whether a file's columns have the ids of the table's columns with these names.
 
-    A file that was staged before the table got its present columns may not: another load added
-    one first, or the table was dropped and created again.
+    Those of a file that was staged before the table got its current columns may not: another load
+    added one first, or the table was dropped and created again.
     """
     try:
         found = index_by_name(pyarrow_to_schema(file_schema, downcast_ns_timestamp_to_us=True))
     except ValueError:
-        return False  # Some have no ids, as in files that were staged by an earlier version.
+        return False  # Some have no ids, as in files that an earlier version staged.
     ids = index_by_name(schema)
     return all(ids.get(name) == field_id for name, field_id in found.items())

@@ -1,4 +1,4 @@
-"""Layout: partitioning, sort order and properties, as dlt's hints ask for them."""
+"""Layout: partitioning, sort order and properties, as dlt's hints define them."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from dlt.common.schema.typing import TTableSchema
     from pyiceberg.schema import Schema
 
-# What `iceberg_adapter` of dlt's filesystem destination writes into a table's hints.
+# The table hint that `iceberg_adapter` of dlt's filesystem destination sets.
 PARTITION_HINT = "x-iceberg-partition"
 PROPERTIES_HINT = "x-iceberg-table-properties"
 
 FIRST_PARTITION_FIELD_ID = 1000
 
-# A table that is appended to every hour would otherwise gain a manifest an hour.
+# A table that is appended to every hour would otherwise gain one manifest per hour.
 DEFAULT_PROPERTIES = {"commit.manifest-merge.enabled": "true"}
 
 
 def layout_of(table: TTableSchema, naming: NamingConvention) -> intent.Layout:
-    """The layout that a dlt table's hints ask for.
+    """Return the layout that a dlt table's hints define.
 
-    dlt normalizes the names of columns, and not those inside of the adapter's hints.
+    dlt normalizes the names of columns, but not those inside of the adapter's hints.
 
     `iceberg_adapter(partition=…)` and dlt's own column hint `partition` (an identity transform)
     partition the table; the column hint `sort` orders the rows within each file.
@@ -52,7 +52,7 @@ def layout_of(table: TTableSchema, naming: NamingConvention) -> intent.Layout:
 def _partition_field(described: dict[str, Any], naming: NamingConvention) -> intent.PartitionField:
     source = naming.normalize_path(described["source_column"])
     transform, parameter = described["transform"], described.get("param_value")
-    # The names that pyiceberg gives, and with it stock dlt.
+    # The default names of pyiceberg, and so of stock dlt.
     short = "trunc" if transform == "truncate" else transform
     given = "_".join([source, *([short] if short != "identity" else [])])
     if parameter is not None:
@@ -62,10 +62,11 @@ def _partition_field(described: dict[str, Any], naming: NamingConvention) -> int
 
 
 def partition_spec(table: str, layout: intent.Layout, schema: Schema) -> PartitionSpec:
-    """The Iceberg partition spec of a layout.
+    """Return the Iceberg partition spec of a layout.
 
     Raises:
-        InvalidHint: A column is not there, or Iceberg does not transform its type that way.
+        InvalidHint: A column does not exist, or Iceberg does not support the transform for its
+            type.
     """
     if not layout.partition:
         return UNPARTITIONED_PARTITION_SPEC
@@ -80,7 +81,7 @@ def partition_spec(table: str, layout: intent.Layout, schema: Schema) -> Partiti
         if not transform.can_transform(source.field_type):
             msg = (
                 f"Table `{table}` cannot be partitioned by {described.transform} of column "
-                f"`{source.name}`, which is `{source.field_type}`."
+                f"`{source.name}`, whose type is `{source.field_type}`."
             )
             raise InvalidHint(msg)
         fields.append(
@@ -95,10 +96,10 @@ def partition_spec(table: str, layout: intent.Layout, schema: Schema) -> Partiti
 
 
 def sort_order(table: str, layout: intent.Layout, schema: Schema) -> SortOrder:
-    """The Iceberg sort order of a layout.
+    """Return the Iceberg sort order of a layout.
 
     Raises:
-        InvalidHint: A column is not there.
+        InvalidHint: A column does not exist.
     """
     if not layout.sort:
         return UNSORTED_SORT_ORDER

@@ -1,4 +1,4 @@
-"""Listing the files below a location, which pyiceberg's FileIO cannot do."""
+"""Listing the files below a location, which pyiceberg 0.12's FileIO cannot do."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pyiceberg.io import FileIO
     from pyiceberg.io.pyarrow import PyArrowFileIO
 
-# The authority of a location on an object store is its bucket. That of others, as HDFS's, may be a
-# host with a port or without, or the name of a cluster.
+# The authority of a location on an object store is its bucket. That of others, such as HDFS, may be
+# a host with or without a port, or the name of a cluster.
 _BUCKET_SCHEMES = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "oss", "cos", "cosn", "obs", "tos"})
 _CONTAINER_SCHEMES = frozenset({"abfs", "abfss", "wasb", "wasbs"})
 
@@ -26,9 +26,9 @@ class StoredFile:
     """A file in storage.
 
     Attributes:
-        path: Its location, in the form that Iceberg's metadata has it.
-        bytes: Its size.
-        modified: When it was written.
+        path: The location, in the form used in Iceberg's metadata.
+        bytes: The size.
+        modified: When the file was written.
     """
 
     path: str
@@ -37,7 +37,7 @@ class StoredFile:
 
 
 def list_files(io: FileIO, location: str) -> Iterator[StoredFile]:
-    """Lists all files below a location, by the table's own FileIO and so with its credentials."""
+    """Yield all files below a location, by the table's own FileIO and so with its credentials."""
     from pyiceberg.io.pyarrow import PyArrowFileIO
 
     if isinstance(io, PyArrowFileIO):
@@ -66,8 +66,8 @@ def _list_by_fsspec(io: FileIO, location: str) -> Iterator[StoredFile]:
     filesystem = io.get_fs(urlparse(location).scheme or "file")
     # fsspec's own name for the path in a listing; it has no public one.
     folder = filesystem._strip_protocol(location)  # noqa: SLF001
-    # A listing is remembered by all who use the file system in this process: an old one would lack
-    # files, and of what it lacks fsspec says, from then on, that it does not exist.
+    # Listings are cached for all users of the file system in this process: an old one would lack
+    # files, which fsspec would report from then on as not existing.
     filesystem.invalidate_cache()
     try:
         details: dict[str, dict[str, Any]] = filesystem.find(folder, detail=True)
@@ -81,15 +81,15 @@ def _list_by_fsspec(io: FileIO, location: str) -> Iterator[StoredFile]:
 
 
 def _below(location: str, folder: str, path: str) -> str:
-    """A path of the file system, in the form that the location has."""
+    """Return a path of the file system in the form of the location."""
     return location.rstrip("/") + path[len(folder.rstrip("/")) :]
 
 
 def folder_key(location: str) -> str:
-    """Return what all spellings of a location have in common.
+    """Return a key that all spellings of a location have in common.
 
-    Two locations with one key may still be two, such as those of one path in two HDFS clusters: in
-    doubt they count as the same.
+    Two locations with an equal key may still be different, such as those of one path in two HDFS
+    clusters: in doubt they count as the same.
     """
     scheme, separator, rest = location.partition("://")
     if not separator:
@@ -106,7 +106,7 @@ def folder_key(location: str) -> str:
 
 
 def parent_folders(key: str) -> Iterator[str]:
-    """Return the keys of the folders that the file or folder of a key is in, the nearest first."""
+    """Yield the keys of the folders that contain the file or folder of a key, the nearest first."""
     while key:
         yield key
         key = key.rpartition("/")[0]

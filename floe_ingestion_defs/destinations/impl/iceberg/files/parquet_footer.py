@@ -1,9 +1,9 @@
-"""The schema elements of a Parquet footer, read and written without touching the rest of it.
+"""The schema elements of a Parquet footer, read and written without changing the rest of it.
 
 A footer is one `FileMetaData` of Thrift's compact protocol. Its `schema` is a list of
 `SchemaElement`; everything else, row groups above all, is copied byte for byte, so statistics and
-offsets stay valid. Only what a schema element needs is interpreted; fields that are unknown here
-are carried along.
+offsets stay valid. Only the fields of schema elements that are needed are interpreted; all others
+are preserved.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DEEPEST = 32
 
 
 class InvalidFooter(ValueError):
-    """The bytes are not a footer that can be read here."""
+    """The bytes are not a footer that this module can read."""
 
 
 @dataclass
@@ -70,7 +70,7 @@ class SchemaElement:
 
 
 def split_footer(footer: bytes) -> tuple[bytes, list[SchemaElement], bytes]:
-    """Return what stands before the schema's elements, the elements, and what stands after them.
+    """Return the bytes before the schema's elements, the elements, and the bytes after them.
 
     Raises:
         InvalidFooter: The footer is damaged, or its schema is missing.
@@ -95,7 +95,7 @@ def split_footer(footer: bytes) -> tuple[bytes, list[SchemaElement], bytes]:
 
 
 def join_footer(before: bytes, elements: Sequence[SchemaElement], after: bytes) -> bytes:
-    """Return the footer that `split_footer` would take apart into these."""
+    """Return the footer that `split_footer` would split into these."""
     parts = [before, _list_header(len(elements), _STRUCT)]
     for element in elements:
         last = 0
@@ -107,7 +107,7 @@ def join_footer(before: bytes, elements: Sequence[SchemaElement], after: bytes) 
 
 
 class _Reader:
-    """A position in bytes of Thrift's compact protocol; never reads past their end."""
+    """A cursor over bytes of Thrift's compact protocol; it never reads past their end."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -163,7 +163,7 @@ class _Reader:
             fields[number] = (kind, self._data[start : self.position])
 
     def skip(self, kind: int, depth: int = 0) -> None:
-        """Pass over the value of a field."""
+        """Skip the value of a field."""
         if depth > _DEEPEST:
             msg = "values are nested too deeply"
             raise InvalidFooter(msg)

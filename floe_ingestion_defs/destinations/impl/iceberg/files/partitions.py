@@ -1,4 +1,4 @@
-"""Partitions: which one each row belongs to, and the form in which an intent names one."""
+"""Partitions: which one each row belongs to, and the form in which an intent stores it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Partition: TypeAlias = tuple[str | None, ...]
 def split_by_partition(
     metadata: TableMetadata, batch: pa.RecordBatch
 ) -> Iterator[tuple[Partition, pa.RecordBatch]]:
-    """The rows of each partition of the table's default spec that the batch has any of."""
+    """Return the rows per partition of the table's default spec, for partitions with rows."""
     spec = metadata.spec()
     if spec.is_unpartitioned():
         yield (), batch
@@ -48,10 +48,11 @@ def split_by_partition(
 
 
 def _bucket_decimals(column: pa.Array, buckets: int) -> pa.Array:
-    """The bucket of each decimal: the hash of its unscaled value's fewest bytes.
+    """Return the bucket of each decimal: the hash of its unscaled value's minimal bytes.
 
-    The compiled core of pyiceberg before 0.12 hashes negative ones otherwise than Iceberg's
-    specification, and no other engine would find the rows.
+    The compiled core of pyiceberg before 0.12 hashes negative ones differently from Iceberg's
+    specification, and no other engine would find the rows. Delete this when 0.12 is the lowest
+    supported version.
     """
     import mmh3
 
@@ -66,7 +67,7 @@ def _bucket_decimals(column: pa.Array, buckets: int) -> pa.Array:
 
 
 def _internal_value(value: Any) -> Any:
-    """A partition value as Iceberg represents it: dates and times as integers."""
+    """Return a partition value as Iceberg represents it: dates and times as integers."""
     from datetime import date, datetime, time
 
     from pyiceberg.utils.datetime import date_to_days, datetime_to_micros, time_to_micros
@@ -81,7 +82,7 @@ def _internal_value(value: Any) -> Any:
 
 
 def encode_partition(metadata: TableMetadata, values: Iterable[Any]) -> Partition:
-    """Partition values in the form that an intent keeps."""
+    """Return partition values in the form that an intent stores."""
     return tuple(
         None if value is None else to_bytes(result_type, value).hex()
         for result_type, value in zip(_partition_types(metadata), values, strict=True)
@@ -89,7 +90,7 @@ def encode_partition(metadata: TableMetadata, values: Iterable[Any]) -> Partitio
 
 
 def decode_partition(metadata: TableMetadata, encoded: Iterable[str | None]) -> Record:
-    """The partition record of what `encode_partition` made."""
+    """Return the partition record of encoded values."""
     return Record(
         *(
             None if value is None else decode_value(result_type, bytes.fromhex(value))
@@ -99,17 +100,17 @@ def decode_partition(metadata: TableMetadata, encoded: Iterable[str | None]) -> 
 
 
 def decode_value(value_type: PrimitiveType, value: bytes) -> Any:
-    """The value of an Iceberg single-value serialization.
+    """Return the value of an Iceberg single-value serialization.
 
-    What was written before its column was promoted has the narrow type, which pyiceberg knows
-    since 0.12.
+    A value that was written before its column was promoted has the narrow type, which pyiceberg
+    supports since 0.12.
     """
     narrow = {LongType: IntegerType(), DoubleType: FloatType()}.get(type(value_type))
     return from_bytes(narrow if narrow and len(value) == 4 else value_type, value)
 
 
 def _partition_types(metadata: TableMetadata) -> list[PrimitiveType]:
-    """The types of the table's partition values, in the order of its default spec."""
+    """Return the types of the table's partition values, in the order of its default spec."""
     schema = metadata.schema()
     return [
         field.transform.result_type(schema.find_type(field.source_id))  # type: ignore[misc]

@@ -1,6 +1,6 @@
-"""Reading and writing at the same time: what comes next is made while what came before is used.
+"""Reading and writing at the same time: each item is computed while the one before it is used.
 
-Arrow decodes, filters and encodes without Python's lock, so that takes two cores where they are.
+Arrow decodes, filters and encodes without Python's lock, so this uses two cores where available.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _END = object()
 
 
 def read_ahead(items: Iterable[T]) -> Iterator[T]:
-    """Yields the items, each computed in a thread of its own while the one before it is used.
+    """Yield the items, each computed in another thread while the one before it is used.
 
-    No more than one item is held in advance. What the computation raises is raised here.
+    No more than one item is held in advance. Exceptions of the computation are raised here.
     """
     iterator = iter(items)
     with ThreadPoolExecutor(1, "read-ahead") as thread:

@@ -43,13 +43,13 @@ if TYPE_CHECKING:
     from pyiceberg.table import Transaction
 
 DEFAULT_DECIMAL = (38, 9)
-# Iceberg's widest decimal. Wei may have 78 digits; a value that needs more than 38 is refused by
-# the Parquet writer, which is better than text that no engine can add up.
+# Iceberg's widest decimal. Wei may have 78 digits; a value that needs more than 38 is rejected by
+# the Parquet writer, which is better than strings that no engine can add up.
 WEI_DECIMAL = (38, 0)
 
 
 def iceberg_type_of_column(column: TColumnSchema) -> IcebergType:
-    """The Iceberg type for a dlt column that no staged file holds."""
+    """Return the Iceberg type for a dlt column that no staged file contains."""
     precision, scale = column.get("precision"), column.get("scale")
     data_type = cast("TDataType", column["data_type"])
     match data_type:
@@ -77,11 +77,11 @@ def iceberg_type_of_column(column: TColumnSchema) -> IcebergType:
 
 
 def iceberg_type_of_arrow(arrow_type: pa.DataType, ids: Iterable[int]) -> IcebergType:
-    """The Iceberg type that holds every value of an Arrow type.
+    """Return the Iceberg type that holds every value of an Arrow type.
 
     Args:
         arrow_type: The type of a column of a staged file.
-        ids: Where the field ids of nested types come from.
+        ids: The source of field ids for nested types.
 
     Raises:
         InvalidHint: Iceberg has no such type.
@@ -152,16 +152,16 @@ def iceberg_type_of_arrow(arrow_type: pa.DataType, ids: Iterable[int]) -> Iceber
 def staged_schema(
     table: str, columns: Mapping[str, TColumnSchema], files: Iterable[pa.Schema]
 ) -> Schema:
-    """The Iceberg schema of the rows that a load brings for one table.
+    """Return the Iceberg schema of a load's rows for one table.
 
-    What a file holds decides a column's type, so that a file can become a data file as it is; dlt's
-    declaration decides where no file has the column. All columns are optional: a key is audited,
-    not constrained, and a column missing from a later load stays in the table.
+    The file decides a column's type, so that it can become a data file unchanged; dlt's declaration
+    decides where no file has the column. All columns are optional: a key is audited, not
+    constrained, and a column missing from a later load stays in the table.
 
     So a primary key does not become Iceberg's `identifier-field-ids`: the specification allows only
     required columns there. Format 2 cannot add a required column to a table with rows, an append
-    may bring a key that is null, a load of another pipeline may lack the column, and a table of
-    slowly changing dimensions or of appends has several rows with one key.
+    may contain a null key, a load of another pipeline may lack the column, and a table of slowly
+    changing dimensions or of appends has several rows with the same key.
 
     Args:
         table: `namespace.table`, for errors.
@@ -169,7 +169,7 @@ def staged_schema(
         files: The Arrow schemas of the load's Parquet files.
 
     Raises:
-        IncompatibleSchema: Two files of the load hold a column in types with no common one.
+        IncompatibleSchema: Two files of the load have a column in types without a common one.
     """
     ids = count(1)
     found: dict[str, IcebergType] = {}
@@ -198,12 +198,12 @@ def staged_schema(
 
 
 def evolve(transaction: Transaction, table: str, incoming: Schema) -> None:
-    """Adds to the transaction what makes the table hold rows of the schema `incoming`.
+    """Add the changes to the transaction by which the table can hold rows of schema `incoming`.
 
     Columns are added and types widened, never dropped or narrowed.
 
     Raises:
-        IncompatibleSchema: A column would have to become something that Iceberg cannot widen to.
+        IncompatibleSchema: A column would need a type that Iceberg cannot widen to.
         ColumnNameCollision: A column's name differs from one of the table's in case alone.
     """
     present = {field.name: field for field in transaction.table_metadata.schema().fields}
@@ -230,7 +230,7 @@ def evolve(transaction: Transaction, table: str, incoming: Schema) -> None:
 
 
 def reset(transaction: Transaction, table: str, incoming: Schema) -> None:
-    """Adds to the transaction what makes the table's columns those of `incoming` and no others.
+    """Add the changes to the transaction that make the table's columns exactly those of `incoming`.
 
     Raises:
         IncompatibleSchema: The table is partitioned or sorted by a column that changes its type.
@@ -255,14 +255,14 @@ def reset(transaction: Transaction, table: str, incoming: Schema) -> None:
 
 
 def _widest(table: str, column: str, present: IcebergType, incoming: IcebergType) -> IcebergType:
-    """The narrower of two types is promoted to the other, as Iceberg's specification allows."""
+    """Return the wider of two types, if Iceberg's specification allows promotion to it."""
     if _same_shape(present, incoming):
         return present
     for narrow, wide in ((present, incoming), (incoming, present)):
         if isinstance(wide, StringType | BinaryType):
-            continue  # Promotion between text and bytes would read one as the other.
+            continue  # Promotion between strings and bytes would read one as the other.
         if getattr(narrow, "scale", None) != getattr(wide, "scale", None):
-            continue  # pyiceberg 0.12 compares a decimal's scale with itself; the point would move.
+            continue  # pyiceberg 0.12 compares a decimal's scale with itself: values would change.
         try:
             return promote(narrow, wide)
         except ResolveError:
@@ -271,7 +271,7 @@ def _widest(table: str, column: str, present: IcebergType, incoming: IcebergType
 
 
 def _same_shape(left: IcebergType, right: IcebergType) -> bool:
-    """Whether two types are equal but for the ids of their nested fields."""
+    """Return whether two types are equal except for the ids of their nested fields."""
     if isinstance(left, StructType) and isinstance(right, StructType):
         return [f.name for f in left.fields] == [f.name for f in right.fields] and all(
             _same_shape(a.field_type, b.field_type)

@@ -1,4 +1,4 @@
-"""The order of the rows within a data file, as the table's sort order asks for it."""
+"""The order of the rows within a data file, as the table's sort order defines it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 def default_sort_order(metadata: TableMetadata) -> SortOrder:
-    """Return the sort order that the table asks new files to have."""
+    """Return the sort order that the table specifies for new files."""
     return metadata.sort_order_by_id(metadata.default_sort_order_id) or UNSORTED_SORT_ORDER
 
 
 def is_sorted(metadata: TableMetadata) -> bool:
-    """Whether the table asks for sorted files."""
+    """Return whether the table specifies sorted files."""
     return metadata.default_sort_order_id != 0
 
 
 def sort_keys(metadata: TableMetadata) -> list[tuple[str, str, str]]:
-    """Return column, direction and place of the nulls of each key of the table's sort order."""
+    """Return column, direction and null placement of each key of the table's sort order."""
     schema = metadata.schema()
     return [
         (
@@ -38,9 +38,9 @@ def sort_keys(metadata: TableMetadata) -> list[tuple[str, str, str]]:
 def order_of_sorted_rows(metadata: TableMetadata) -> int | None:
     """Return the id of the sort order of rows that were sorted by `sort_keys`, None for none.
 
-    Engines rely on a file's sort order and skip sorting. So it is not claimed where sorting by the
+    Engines rely on a file's sort order and skip sorting. So it is not declared where sorting by the
     columns themselves may differ from it: another engine's order by a transform of a column, or by
-    floating-point numbers, where Arrow has NaN beside the nulls and Iceberg above all numbers.
+    floating-point numbers, where Arrow puts NaN beside the nulls and Iceberg above all numbers.
     """
     order, schema = default_sort_order(metadata), metadata.schema()
     is_exact = all(

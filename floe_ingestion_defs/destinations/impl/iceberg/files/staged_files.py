@@ -1,8 +1,8 @@
 """Staging: the rows of a load written as data files that nothing refers to yet.
 
-The pages of a file that dlt wrote become those of a data file as they are, wherever the table is
+The pages of a file that dlt wrote become those of a data file unchanged, wherever the table is
 neither partitioned nor sorted and the file's types are Iceberg's own; only its footer is written
-again, with the table's field ids. Otherwise its rows stream through in batches.
+again, with the table's field ids. Otherwise its rows are streamed in batches.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ if TYPE_CHECKING:
     from pyiceberg.io import FileIO
     from pyiceberg.table.metadata import TableMetadata
 
-# Rows are sorted within a file and never across, so a sorted table's files are of this many rows:
-# it bounds the memory that sorting takes.
+# Rows are sorted within a file and never across, so a sorted table's files have this many rows: it
+# bounds the memory that sorting takes.
 SORTED_FILE_ROWS = 512 * 1024
-# Files that are open at once while rows are split by partition. A partition that comes back after
-# its file was closed gets a second one.
+# Files that are open at once while rows are split by partition. A partition that occurs again
+# after its file was closed gets a second one.
 OPEN_PARTITIONS = 64
 
 
 def can_register_unchanged(file_schema: pa.Schema, metadata: TableMetadata) -> bool:
-    """Whether the pages of a Parquet file can be those of a data file of the table."""
+    """Return whether the pages of a Parquet file can be those of a data file of the table."""
     if not metadata.spec().is_unpartitioned() or is_sorted(metadata):
         return False
     types = {column.name: column.type for column in arrow_schema(metadata)}
@@ -57,13 +57,13 @@ def can_register_unchanged(file_schema: pa.Schema, metadata: TableMetadata) -> b
 
 
 def stage_file(local: Path, metadata: TableMetadata, io: FileIO, origin: str) -> list[StagedFile]:
-    """Stages the rows of one local Parquet file.
+    """Stage the rows of one local Parquet file.
 
     Args:
         local: A file that dlt wrote.
         metadata: The table as it will be when the load is published.
         io: The table's FileIO.
-        origin: The load's uid, which the files' names have: see `names`.
+        origin: The load's uid, which is part of the files' names; see `names`.
     """
     parquet = pq.ParquetFile(local)
     if can_register_unchanged(parquet.schema_arrow, metadata):
@@ -78,7 +78,7 @@ def stage_file(local: Path, metadata: TableMetadata, io: FileIO, origin: str) ->
 def write_staged(
     batches: Iterable[pa.RecordBatch], metadata: TableMetadata, io: FileIO, origin: str
 ) -> list[StagedFile]:
-    """Writes rows as staged files, split by partition and sorted as the table asks."""
+    """Write rows as staged files, split by partition and sorted as the table specifies."""
     with tempfile.TemporaryDirectory(prefix="floe-stage-") as folder:
         pieces = _Splitter(metadata, Path(folder))
         for batch in batches:
@@ -94,7 +94,7 @@ def write_staged(
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The rows in the table's columns and types; a column that they lack is null.
+    """Return the rows in the table's columns and types; a column that they lack is null.
 
     Raises:
         pa.ArrowInvalid: A value does not fit the table's type.
@@ -108,7 +108,7 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         column = batch.column(index)
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
-        # Nanoseconds are cut to microseconds, the finest that Iceberg's format 2 has.
+        # Nanoseconds are truncated to microseconds, the finest that Iceberg's format 2 has.
         safe = not (pa.types.is_timestamp(column.type) and column.type.unit == "ns")
         columns.append(
             column.cast(target.type, safe=safe) if column.type != target.type else column
@@ -118,7 +118,7 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 @dataclass
 class _Piece:
-    """One local file of one partition, and the rows that are held for it."""
+    """A local file of one partition, and the rows that are buffered for it."""
 
     local: Path
     partition: Partition
@@ -132,7 +132,7 @@ class _Piece:
 
 
 class _Splitter:
-    """Splits a stream of rows into local Parquet files, one or more a partition."""
+    """Splits a stream of rows into local Parquet files, one or more per partition."""
 
     def __init__(self, metadata: TableMetadata, folder: Path) -> None:
         self._metadata = metadata
@@ -144,7 +144,7 @@ class _Splitter:
     def add(self, batch: pa.RecordBatch) -> None:
         for partition, rows in split_by_partition(self._metadata, batch):
             piece = self._open.pop(partition, None) or self._new_piece(partition)
-            self._open[partition] = piece  # The last in the dict is the last that was used.
+            self._open[partition] = piece  # The last in the dict is the most recently used.
             piece.held.append(rows)
             if self._sort_keys and piece.held_rows >= SORTED_FILE_ROWS:
                 self._close(piece)
@@ -184,7 +184,7 @@ class _Splitter:
 def read_staged(
     io: FileIO, files: Sequence[StagedFile], schema: pa.Schema, columns: Sequence[str] | None = None
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Streams staged rows in the table's types, each batch with the number of its file."""
+    """Yield staged rows in the table's types, each batch with the number of its file."""
     names = list(schema.names if columns is None else columns)
     wanted = pa.schema([schema.field(name) for name in names])
     for number, staged in enumerate(files):

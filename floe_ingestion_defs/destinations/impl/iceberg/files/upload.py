@@ -1,4 +1,4 @@
-"""Bringing a local Parquet file to where a table's data files are."""
+"""Uploading a local Parquet file to the location of a table's data files."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _COPY_BYTES = 8 * 1024 * 1024
 def upload(io: FileIO, local: Path, path: str, footer: Footer | None = None) -> int:
     """Put a local Parquet file at `path`.
 
-    Without another footer, on one file system that is a link: the local name is unlinked later,
-    and nothing writes into the file again.
+    Without another footer, on the same file system, the upload is a link: the local name is
+    unlinked later, and nothing writes to the file again.
 
     Args:
         io: The table's FileIO.
         local: The file.
         path: The location of the data file.
-        footer: What the file is to end with instead of its own footer.
+        footer: The end of the data file, in place of the file's own footer.
 
     Returns:
         The size of the data file in bytes.
@@ -44,7 +44,7 @@ def upload(io: FileIO, local: Path, path: str, footer: Footer | None = None) -> 
             sink.write(tail)
         return pages + len(tail)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)  # It may be a link to a file that is in use.
+    target.unlink(missing_ok=True)  # The target may be a link to a file that is in use.
     if footer is None:
         _link(local, target)
     else:
@@ -60,18 +60,18 @@ def _link(local: Path, target: Path) -> None:
     except OSError:
         shutil.copyfile(local, target)
     else:
-        # A package may have waited for days, and an orphan sweep goes by a file's age.
+        # A package may have waited for days, and an orphan sweep decides by a file's age.
         os.utime(target)
 
 
 def _copy(source: BinaryIO, sink: BinaryIO, count: int) -> None:
-    """Copy the first bytes of a file: in the kernel where that can, as shared blocks where it does.
+    """Copy the first bytes of a file, in the kernel and as shared blocks where it supports that.
 
-    It takes no memory of the process.
+    This takes no memory of the process.
     """
     done = 0
     if hasattr(os, "copy_file_range"):
-        with suppress(OSError):  # Two file systems, or one without it: Python copies the rest.
+        with suppress(OSError):  # Two file systems, or one without support: Python copies the rest.
             while done < count and (
                 copied := os.copy_file_range(
                     source.fileno(), sink.fileno(), count - done, done, done
@@ -91,7 +91,7 @@ def _chunks(source: BinaryIO, count: int) -> Iterator[bytes]:
 
 
 def _local_path(path: str) -> Path | None:
-    # The path of a URI is taken as it is, as pyiceberg's FileIOs do: no `%20` becomes a space.
+    # The path of a URI is taken literally, as pyiceberg's FileIOs do: `%20` stays.
     url = urlparse(path)
     if url.scheme == "file":
         return Path(url.path)

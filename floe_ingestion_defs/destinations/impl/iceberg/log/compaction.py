@@ -22,8 +22,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits import (
 from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitConflict
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     arrow_schema,
+    data_file_from_footer,
     data_path,
-    describe,
     write_data_file,
 )
 
@@ -71,7 +71,7 @@ def rewrite(table: Table, rows: pa.Table, properties: dict[str, str] | None = No
             if properties:
                 transaction.set_properties(properties)
             gone = [task.file for task in table.scan().plan_files()]
-            add_snapshot(transaction, [describe(table.metadata, table.io, path)], gone)
+            add_snapshot(transaction, [data_file_from_footer(table.metadata, table.io, path)], gone)
             expire = ExpireSnapshots(transaction)
             if len(snapshots) < _MOST_SNAPSHOTS:
                 expire.older_than(datetime.now(UTC) - _KEEP_SNAPSHOTS_FOR)

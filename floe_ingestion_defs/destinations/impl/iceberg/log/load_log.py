@@ -21,8 +21,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits import (
 )
 from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitConflict
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
+    data_file_from_footer,
     data_path,
-    describe,
     write_data_file,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
@@ -139,7 +139,7 @@ class LoadLog:
         path = data_path(table.metadata, f"{load.seq:08d}")
         write_data_file(table.io, table.metadata, path, row.to_batches())
         with table.transaction() as transaction:
-            add_snapshot(transaction, [describe(table.metadata, table.io, path)])
+            add_snapshot(transaction, [data_file_from_footer(table.metadata, table.io, path)])
             transaction.set_properties({LAST_SEQ: str(load.seq)})
         return view.with_appended(path, row)
 
