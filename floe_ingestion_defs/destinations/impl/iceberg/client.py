@@ -25,13 +25,11 @@ from dlt.common.destination.client import (
 )
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.exceptions import MissingDependencyException
-from dlt.common.storages import LoadStorage, LoadStorageConfiguration
 from dlt.common.storages.load_package import (
     LoadPackageStateInjectableContext,
     ParsedLoadJobFileName,
     destination_state,
 )
-from dlt.common.versioned_state import json_decode_state
 from dlt.destinations.sql_client import WithSqlClient
 from dlt.load.exceptions import LoadPackageAborted
 
@@ -45,21 +43,25 @@ from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import (
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     FailedJobs,
-    InvalidHint,
     LoadRefused,
+    StateConflict,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.load import run_load
 from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import newest_document
 from floe_ingestion_defs.destinations.impl.iceberg.package import Package
 from floe_ingestion_defs.destinations.impl.iceberg.recover import open_dataset
 from floe_ingestion_defs.destinations.impl.iceberg.window import declared_windows
+from floe_ingestion_defs.destinations.impl.iceberg.working_directory import (
+    abort,
+    extracted_state,
+    rewind,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
     from dlt.common.destination.typing import PreparedTableSchema
-    from dlt.common.pipeline import TPipelineState
     from dlt.common.schema.typing import TSchemaTables, TTableSchema
     from dlt.common.storages import PackageStorage
     from dlt.load.exceptions import LoadClientJobFailed
@@ -190,13 +192,12 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
         try:
             self._run_load(packages, load_id)
         except LoadRefused as refused:
-            _rewind(packages, load_id)
-            _abort_package(packages, load_id)
+            rewind(packages, load_id, is_overtaken=isinstance(refused, StateConflict))
+            abort(packages, load_id)
             # dlt restores the state that the extraction began with, and raises what it carries.
             raise LoadPackageAborted(load_id, cast("LoadClientJobFailed", refused)) from refused
 
     def _run_load(self, packages: PackageStorage, load_id: str) -> None:
-        _reject_several_schemas(packages)
         audits = list(self.config.audits)
         if self.config.replace_min_share is not None:
             audits.append(ReplaceGuard(self.config.replace_min_share))
@@ -213,12 +214,12 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
             identity += [parsed.table_name, parsed.file_id]
             path = Path(packages.storage.make_full_path(job))
             jobs.setdefault(parsed.table_name, []).append(path)
-        state_before: dict[str, Any] = {}
-        if packages.can_restore_pipeline_state(load_id):
-            blob, _ = packages.load_pipeline_state(load_id)
-            state_before = json_decode_state(blob) if blob else {}
-        document = state.get("pipeline_state")
-        pipeline = document["pipeline_name"] if document else dlt.current.pipeline().pipeline_name
+        extracted = extracted_state(packages, load_id)
+        pipeline = (
+            extracted.document["pipeline_name"]
+            if extracted
+            else dlt.current.pipeline().pipeline_name
+        )
         # dlt gives each file of a package a random id when it extracts or normalizes it, so copies
         # of one package, as a pod and its successor may have, are one load.
         load_uid = sha256("\n".join([pipeline, *identity]).encode()).hexdigest()[:32]
@@ -234,8 +235,7 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
             truncated={str(table["name"]) for table in state.get("truncated_tables", ())},
             dropped={str(table["name"]) for table in state.get("dropped_tables", ())},
             windows=declared_windows(destination_state()),
-            state=document,
-            state_before=state_before,
+            state=extracted,
         )
 
     def _prepare_table(self, name: str) -> TTableSchema:
@@ -287,42 +287,3 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
         exc_tb: TracebackType | None,
     ) -> None:
         pass
-
-
-def _rewind(packages: PackageStorage, load_id: str) -> None:
-    """Gives the working directory the cursors that the extraction began with.
-
-    dlt restores its state and schemas, but only once the package is put aside: a process that died
-    in between would leave cursors behind that have passed by rows which were never loaded. The
-    schemas stay until then, for without them dlt passes over a package that is still pending.
-    """
-    if packages.can_restore_pipeline_state(load_id):
-        blob, _ = packages.load_pipeline_state(load_id)
-        pipeline = dlt.current.pipeline()
-        before = json_decode_state(blob) if blob else {}
-        rewound = {
-            "sources": before.get("sources", {}),
-            "_state_version": before.get("_state_version", 0),
-            "_version_hash": before.get("_version_hash"),
-        }
-        # dlt 1.31 has no public way to write a working directory's state outside of a step.
-        state = cast("TPipelineState", {**pipeline._get_state(), **rewound})  # noqa: SLF001
-        pipeline._save_state(state)  # noqa: SLF001
-
-
-def _abort_package(packages: PackageStorage, load_id: str) -> None:
-    """Moves a package to the aborted ones; left pending, it would fail every run to come."""
-    volume = str(Path(packages.storage.storage_path).parent)
-    storage = LoadStorage(False, ["parquet"], LoadStorageConfiguration(load_volume_path=volume))
-    storage.complete_load_package(load_id, aborted=True)
-
-
-def _reject_several_schemas(packages: PackageStorage) -> None:
-    """Refuses a run of several schemas: dlt sends the state with the first package only."""
-    names = {packages.load_schema(load_id).name for load_id in packages.list_packages()}
-    if len(names) > 1:
-        msg = (
-            f"One run extracted several schemas ({', '.join(sorted(names))}). Their state and rows "
-            "cannot be committed together. Run one source, or one schema, at a time."
-        )
-        raise InvalidHint(msg)

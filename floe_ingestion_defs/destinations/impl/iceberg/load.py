@@ -160,10 +160,10 @@ def _reject_what_no_longer_fits(
 def _next_load(
     dataset: Dataset, package: Package, staged: Sequence[StagedTable], view: LogView
 ) -> Load:
-    state = package.state
-    if state is not None:
+    state = None
+    if package.state is not None:
         newest = newest_document(dataset, view, package.pipeline_name)
-        state = rebase_state(state, package.state_before, newest)
+        state = rebase_state(package.state, newest)
     version_table = package.schema.version_table_name
     tables = [table.intent for table in staged]
     if view.knows_schema(package.schema.stored_version_hash):

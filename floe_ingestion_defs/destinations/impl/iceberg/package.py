@@ -14,10 +14,9 @@ if TYPE_CHECKING:
     from dlt.common.destination import DestinationCapabilitiesContext
     from dlt.common.schema import Schema
     from dlt.common.schema.typing import TTableSchema
-    from dlt.common.storages.load_package import TPipelineStateDoc
 
     from floe_ingestion_defs.destinations.impl.iceberg.intent import Window
-    from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import State
+    from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import ExtractedState
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,7 @@ class Package:
         truncated: Tables whose rows go before the load's come (`refresh="drop_data"`).
         dropped: Tables that go before the load's come (`refresh="drop_sources"` and such).
         windows: What the resources overwrite, by the resource's name.
-        state: The pipeline's state document after the extraction, None if it did not change.
-        state_before: The pipeline's state when the extraction began.
+        state: The pipeline's state as the package carries it, None if it did not change.
     """
 
     load_id: str
@@ -46,8 +44,7 @@ class Package:
     truncated: Collection[str] = frozenset()
     dropped: Collection[str] = frozenset()
     windows: Mapping[str, Window] = field(default_factory=dict)
-    state: TPipelineStateDoc | None = None
-    state_before: State = field(default_factory=dict)
+    state: ExtractedState | None = None
 
 
 AroundPhase = Callable[[str], AbstractContextManager[Any]]

@@ -7,6 +7,7 @@ what it changed itself, upon the newest state that is committed.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow.compute as pc
@@ -21,6 +22,8 @@ from dlt.common.versioned_state import (
 from floe_ingestion_defs.destinations.impl.iceberg.errors import StateConflict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dlt.common.storages.load_package import TPipelineStateDoc
 
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
@@ -30,50 +33,117 @@ State = dict[str, Any]
 Cell = tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class ExtractedState:
+    """The pipeline's state as a load package carries it.
+
+    Attributes:
+        document: The state after the extraction.
+        before: The state that the extraction began with, with its local section.
+        schema: The package's schema; rows of it are what the package loads.
+        is_own: Whether dlt put the document into this package, and not into another one of the
+            same extraction.
+        pending: The schemas of other packages that are still to be loaded.
+    """
+
+    document: TPipelineStateDoc
+    before: State
+    schema: str
+    is_own: bool = True
+    pending: frozenset[str] = frozenset()
+
+
 def rebase_state(
-    document: TPipelineStateDoc, before: State, newest: TPipelineStateDoc | None
-) -> TPipelineStateDoc:
+    extracted: ExtractedState, newest: TPipelineStateDoc | None
+) -> TPipelineStateDoc | None:
     """A load's state document upon the newest committed one.
 
     Args:
-        document: The state after the load's extraction.
-        before: The state that its extraction began with.
+        extracted: The state that the load's package carries.
         newest: The newest committed state of the pipeline, None if there is none.
 
     Returns:
         The newest state with the cells that the load changed; a cell is the state of one resource,
-        or one key of a source's own state.
+        or one key of a source's own state. Cells of a schema whose package is still to be loaded
+        are left to that load. None where there is nothing to commit.
 
     Raises:
         StateConflict: Another run changed one of those cells since the extraction began.
     """
-    if newest is None:
-        return document
+    document = extracted.document
     after: State = decompress_state(document["state"])
-    base: State = decompress_state(newest["state"])
-    was, is_now, committed = _cells(before), _cells(after), _cells(base)
-    changed = [cell for cell in was.keys() | is_now.keys() if was.get(cell) != is_now.get(cell)]
-    if moved := sorted(cell for cell in changed if committed.get(cell) != was.get(cell)):
-        names = ", ".join(f"`{'.'.join(cell)}`" for cell in moved)
-        msg = (
-            f"While pipeline `{document['pipeline_name']}` was extracting, another run of it "
-            f"committed {names}. Nothing of this load is visible. Run the pipeline again: it goes "
-            "on from the newer state."
-        )
-        raise StateConflict(msg)
+    base: State = decompress_state(newest["state"]) if newest else {}
+    was, is_now, committed = _cells(_ancestor(extracted, after, base)), _cells(after), _cells(base)
+    changed = [
+        cell
+        for cell in was.keys() | is_now.keys()
+        if was.get(cell) != is_now.get(cell) and _is_for(extracted, cell[0])
+    ]
+    moved = sorted(
+        cell
+        for cell in changed
+        if committed.get(cell) != was.get(cell)
+        # Cells of another schema may be committed already, by a package of the same extraction.
+        and (cell[0] == extracted.schema or committed.get(cell) != is_now.get(cell))
+    )
+    if newest is not None and moved:
+        raise _conflict(document, moved)
+    if not changed and not extracted.is_own:
+        return None
     for cell in changed:
         if cell in is_now:
             committed[cell] = is_now[cell]
         else:
             committed.pop(cell, None)
-    schemas = _schema_names(before, after, base)
+    schemas = _schema_names(extracted, after, base)
     unmerged = committed == is_now and schemas == set(after.get("schema_names", ()))
-    if unmerged and after["_state_version"] > base["_state_version"]:
+    if unmerged and after["_state_version"] >= base.get("_state_version", 0):
         return document
     merged = {**after, "sources": _nested(committed), "schema_names": sorted(schemas)}
     # Every working directory that knows an older state must take this one for newer.
-    merged["_state_version"] = max(after["_state_version"], base["_state_version"] + 1)
+    merged["_state_version"] = max(after["_state_version"], base.get("_state_version", 0) + 1)
     return _with_state(document, merged)
+
+
+def _is_for(extracted: ExtractedState, source: str) -> bool:
+    """Whether a package commits what was changed of a source's state."""
+    if source == extracted.schema:
+        return True
+    return extracted.is_own and source not in extracted.pending
+
+
+def _ancestor(extracted: ExtractedState, after: State, base: State) -> State:
+    """Return the state that `after` was derived from.
+
+    It is what the extraction began with, unless that was edited: `dlt pipeline drop` and a user's
+    `managed_state` change a working directory's state without an extraction. An edit of the newest
+    committed state is derived from that.
+
+    Raises:
+        StateConflict: Another run committed a state after `dlt pipeline drop` had read it.
+    """
+    before = extracted.before
+    last_extracted = before.get("_local", {}).get("_last_extracted_hash")
+    if not base or last_extracted == before.get("_version_hash"):
+        return before
+    if last_extracted is not None:
+        return base if last_extracted == base["_version_hash"] else before
+    if before.get("_version_hash") != after["_version_hash"]:
+        return before
+    # The state was edited and its extraction forced; it has no other base than the newest version.
+    if after["_state_version"] > base["_state_version"] or _cells(after) == _cells(base):
+        return base
+    raise _conflict(extracted.document, sorted(_cells(base)))
+
+
+def _conflict(document: TPipelineStateDoc, moved: Sequence[Cell]) -> StateConflict:
+    names = ", ".join(f"`{'.'.join(cell)}`" for cell in moved)
+    msg = (
+        f"While pipeline `{document['pipeline_name']}` was extracting, another run of it "
+        f"committed {names}. Nothing of this load is visible. Run the pipeline again: it goes "
+        "on from the newer state."
+    )
+    return StateConflict(msg)
 
 
 def move_state(document: TPipelineStateDoc, dataset_name: str) -> TPipelineStateDoc:
@@ -97,14 +167,16 @@ def _with_state(document: TPipelineStateDoc, state: State) -> TPipelineStateDoc:
     )
 
 
-def _schema_names(before: State, after: State, base: State) -> set[str]:
+def _schema_names(extracted: ExtractedState, after: State, base: State) -> set[str]:
     """The committed schemas of the pipeline, with those that the load added or dropped.
 
     The next run restores the schemas that the state names, and by them it knows which tables are
     nested in one that it merges.
     """
-    was, is_now, committed = (set(s.get("schema_names", ())) for s in (before, after, base))
-    return (committed | (is_now - was)) - (was - is_now)
+    was, is_now, committed = (
+        set(s.get("schema_names", ())) for s in (extracted.before, after, base)
+    )
+    return (committed | (is_now - was - extracted.pending)) - (was - is_now)
 
 
 def _cells(state: State) -> dict[Cell, Any]:
