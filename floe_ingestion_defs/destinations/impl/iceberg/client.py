@@ -1,8 +1,8 @@
 """The job client: dlt's calls, translated to a load's four steps in `load.py`.
 
-dlt creates a client for each call, so a client keeps nothing; what has to be remembered between
-calls is in the load package's own state. The calls that dlt makes before the rows are staged, to
-migrate schemas, truncate and drop, change nothing here: the package says it all at its load.
+dlt creates a client for each call, so a client keeps no state; what has to persist between calls is
+in the load package's own state. The calls that dlt makes before the rows are staged, to migrate
+schemas, truncate and drop, change nothing here: the package contains all of it when it is loaded.
 """
 
 from __future__ import annotations
@@ -74,28 +74,28 @@ if TYPE_CHECKING:
 
 
 class CheckParquetFile(RunnableLoadJob):
-    """Makes sure that a file of the package can be read.
+    """A job that verifies that a file of the package can be read.
 
-    A job that had finished before it ran would make dlt's loader sleep for a second.
+    With a job that is finished before it runs, dlt 1.31's loader would sleep for a second.
     """
 
     def run(self) -> None:
-        """Reads the file's footer.
+        """Read the file's footer.
 
         Raises:
-            pyarrow.ArrowInvalid: The file is no Parquet file, or is cut off.
+            pyarrow.ArrowInvalid: The file is not a Parquet file, or is truncated.
         """
         pq.read_metadata(self._file_path)
 
 
 class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
-    """Loads one schema's packages into one dataset."""
+    """A client that loads one schema's packages into one dataset."""
 
     config: IcebergClientConfiguration
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The dataset that the client loads into; opens the catalog, and begins a branch.
+        """The dataset that the client loads into; opens the catalog, and sets up a branch.
 
         Raises:
             DatasetRefused: This is a branch deployment, and the dataset is not its own.
@@ -117,7 +117,7 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
 
     @cached_property
     def sql_client(self) -> IcebergSqlClient:  # type: ignore[override]
-        """Reads the dataset with SQL; needs DuckDB.
+        """A client that reads the dataset with SQL; requires DuckDB.
 
         Raises:
             MissingDependencyException: DuckDB is not installed.
@@ -126,7 +126,7 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
 
     @property
     def sql_client_class(self) -> type[IcebergSqlClient]:  # type: ignore[override]
-        """The SQL client, imported when somebody reads."""
+        """The SQL client, imported at the first read."""
         try:
             from floe_ingestion_defs.destinations.impl.iceberg.sql_client import IcebergSqlClient
         except ModuleNotFoundError as missing:
@@ -137,14 +137,14 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
         return IcebergSqlClient
 
     def initialize_storage(self, truncate_tables: Iterable[str] | None = None) -> None:
-        """Nothing: tables are created, and emptied, when the load is published."""
+        """Do nothing: tables are created, and emptied, when the load is published."""
 
     def is_storage_initialized(self) -> bool:
-        """Whether anything was ever loaded into the dataset."""
+        """Return whether anything was ever loaded into the dataset."""
         return self.dataset.log.read() is not None
 
     def drop_storage(self) -> None:
-        """Drops all tables of the dataset, its log last."""
+        """Drop all tables of the dataset, its log last."""
         namespace, catalog = self.dataset.namespace, self.dataset.catalog
         if not catalog.namespace_exists(namespace):
             return
@@ -154,7 +154,7 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
         catalog.drop_namespace(namespace)
 
     def drop_tables(self, *tables: str, delete_schema: bool = True) -> None:
-        """Nothing: the package names the tables to drop, and publishing it drops them."""
+        """Do nothing: the package names the tables to drop, and publishing it drops them."""
 
     def update_stored_schema(
         self,
@@ -163,7 +163,7 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
         force: bool = False,
         **_: Any,
     ) -> TSchemaTables | None:
-        """Verifies the schema; tables evolve when the load is published."""
+        """Verify the schema; tables evolve when the load is published."""
         return super().update_stored_schema(
             cast("Iterable[str]", only_tables), cast("TSchemaTables", expected_update)
         )
@@ -171,22 +171,22 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
     ) -> LoadJob:
-        """A job that checks its file; a package's files are staged together, by `complete_load`."""
+        """Return a job that checks its file; `complete_load` stages a package's files together."""
         return CheckParquetFile(file_path)
 
     def complete_load(self, load_id: str) -> None:
-        """Stages, audits, commits and publishes the package.
+        """Stage, audit, commit and publish the package.
 
         Raises:
             FailedJobs: The package has failed jobs.
-            LoadPackageAborted: The load was refused; carries the error that says why.
+            LoadPackageAborted: The load was rejected; its cause is the error with the reason.
         """
         packages = Container()[LoadPackageStateInjectableContext].storage
         if failed := packages.list_failed_jobs(load_id):
             names = ", ".join(Path(job).name for job in failed)
             msg = (
                 f"Load {load_id} has failed jobs ({names}); committing the others would lose their "
-                "rows. Mend the cause and run the pipeline again."
+                "rows. Fix the cause and run the pipeline again."
             )
             raise FailedJobs(msg)
         try:
@@ -194,7 +194,7 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
         except LoadRefused as refused:
             rewind(packages, load_id, is_overtaken=isinstance(refused, StateConflict))
             abort(packages, load_id)
-            # dlt restores the state that the extraction began with, and raises what it carries.
+            # dlt restores the state that the extraction began with, and raises the wrapped error.
             raise LoadPackageAborted(load_id, cast("LoadClientJobFailed", refused)) from refused
 
     def _run_load(self, packages: PackageStorage, load_id: str) -> None:
@@ -221,7 +221,7 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
             else dlt.current.pipeline().pipeline_name
         )
         # dlt gives each file of a package a random id when it extracts or normalizes it, so copies
-        # of one package, as a pod and its successor may have, are one load.
+        # of a package, as a pod and its successor may have, are the same load.
         load_uid = sha256("\n".join([pipeline, *identity]).encode()).hexdigest()[:32]
         return Package(
             load_id=load_id,
@@ -242,7 +242,7 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
         return cast("TTableSchema", self.prepare_load_table(name))
 
     def get_stored_state(self, pipeline_name: str) -> StateInfo | None:
-        """The newest committed state of the pipeline. Opens, and so recovers, the dataset.
+        """Return the newest committed state of the pipeline; opens, and so recovers, the dataset.
 
         Raises:
             DestinationUndefinedEntity: Nothing was ever loaded into the dataset.
@@ -252,7 +252,7 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
         return None if document is None else StateInfo(**cast("dict[str, Any]", document))
 
     def get_stored_schema(self, schema_name: str | None = None) -> StorageSchemaInfo | None:
-        """The newest schema of that name, or of any; None if there is none."""
+        """Return the newest schema of that name, or of any; None if there is none."""
         try:
             version_hash = self._open().newest_schema_hash(schema_name)
         except DestinationUndefinedEntity:
@@ -260,7 +260,7 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
         return None if version_hash is None else self.get_stored_schema_by_hash(version_hash)
 
     def get_stored_schema_by_hash(self, version_hash: str) -> StorageSchemaInfo | None:  # type: ignore[override]
-        """The schema with that version hash, None if no load had it."""
+        """Return the schema with that version hash, None if no load had it."""
         table = self.dataset.load_table(self.schema.version_table_name)
         if table is None:
             return None

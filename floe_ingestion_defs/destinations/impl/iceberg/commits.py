@@ -1,8 +1,8 @@
-"""Commits that are certain about what they were computed from.
+"""Commits that assert the state that they were computed from.
 
 Every commit of the destination asserts the table exactly as it was read: its uuid, the head of
-`main` and the current schema. That makes a commit whose outcome is unknown harmless, since asking
-again on a fresh read can never apply it twice.
+`main` and the current schema. That makes a commit whose outcome is unknown harmless, since another
+attempt on a fresh read can never apply it twice.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ T = TypeVar("T")
 ENGINE_NAME = "floe-ingestion"
 _DISTRIBUTION = "floe-ingestion-defs"
 COMMIT_DEADLINE_SECONDS = 120.0
-# A catalog whose answers are lost this often in a commit is down, and not just unlucky.
+# A catalog whose responses are lost this often in a commit is considered down.
 _MOST_UNKNOWN_OUTCOMES = 4
 
 
 class CommitOutcomeUnknown(Exception):
-    """A commit went wrong in a way that does not say whether it was applied. Read again.
+    """A commit failed in a way that leaves open whether it was applied. Reload and recompute.
 
     Attributes:
         cause: What the catalog raised.
@@ -74,11 +74,12 @@ class CommitOutcomeUnknown(Exception):
 class AssertingCatalog:
     """A catalog whose table commits assert everything they were computed from.
 
-    pyiceberg asserts only what a transaction happened to touch, keeps one requirement of a type,
-    retries a conflict by itself on metadata that nobody looked at, and deletes the manifests of a
-    commit that it believes to have failed, even where the conflict answer came from a retry of a
-    request that had been applied. It does the last two for `CommitFailedException` only, so here a
-    conflict gets a name of its own.
+    pyiceberg 0.12 asserts only what a transaction happened to change, keeps one requirement per
+    type, retries a conflict by itself on metadata that the caller has not seen, and deletes the
+    manifests of a commit that it considers failed, even where the conflict response came from a
+    retry of a request that had been applied (the retries came with iceberg-python pull request
+    3320; Java has the same defect, iceberg issue 14583). It does the last two for
+    `CommitFailedException` only, so here a conflict is a different exception.
     """
 
     def __init__(self, catalog: Catalog) -> None:
@@ -94,10 +95,10 @@ class AssertingCatalog:
         requirements: tuple[TableRequirement, ...],
         updates: tuple[TableUpdate, ...],
     ) -> CommitTableResponse:
-        """Commits `updates` if the table is still the one that they were computed from.
+        """Commit `updates` if the table is still the one that they were computed from.
 
         Raises:
-            CommitConflict: The table has moved, or is gone; nothing was applied.
+            CommitConflict: The table was changed or dropped; nothing was applied.
             ReadTooLongAgo: The table was read so long ago that files which were written for this
                 commit may have been swept; nothing was applied.
             CommitOutcomeUnknown: The commit may or may not have been applied.
@@ -123,7 +124,8 @@ class AssertingCatalog:
         except (CommitFailedException, NoSuchTableError) as conflict:
             raise CommitConflict(str(conflict)) from conflict
         except Exception as error:
-            # A boundary: catalogs raise whatever their drivers do, and none of it says no.
+            # A boundary: catalogs raise any exception of their drivers, and none of them means that
+            # the commit was rejected.
             raise CommitOutcomeUnknown(error) from error
 
 
@@ -137,7 +139,7 @@ def _require_recent(read: Since) -> None:
 
 
 def load_table(catalog: Catalog, identifier: tuple[str, ...]) -> Table | None:
-    """The table as it is now, or None where there is none; its commits assert that state."""
+    """Return the table as it is now, or None where there is none; its commits assert that state."""
     from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
     try:
@@ -157,8 +159,9 @@ def load_table(catalog: Catalog, identifier: tuple[str, ...]) -> Table | None:
 class _AssertedTransaction(Transaction):
     """A transaction that applies its updates once, and whose snapshots are never in the past.
 
-    pyiceberg 0.12 applies all updates anew at each look at the metadata, some thirty times in a
-    commit, a third of the time that one takes.
+    pyiceberg 0.12 applies all updates again at each access to the metadata, some thirty times per
+    commit, which is a third of the time that a commit takes. Delete this when
+    `Transaction.table_metadata` is no longer computed at each access.
     """
 
     _applied: tuple[object, TableMetadata] | None = None
@@ -194,7 +197,7 @@ class _AssertedTable(Table):
 
 
 class _AssertedCreation(_AssertedTransaction, CreateTableTransaction):
-    """The creation of a table, with the outcomes of any other commit here."""
+    """The creation of a table, with the same outcomes as other commits here."""
 
     def __init__(self, table: StagedTable) -> None:
         super().__init__(table)
@@ -218,22 +221,22 @@ def create_table_transaction(
 ) -> CreateTableTransaction:
     """Return a transaction that creates a table, or conflicts with another writer's creation.
 
-    The table gets a location without files of another table: see `stage_creation`.
+    The table gets a location without files of another table; see `stage_creation`.
 
     Args:
         catalog: The catalog.
         identifier: The table's identifier.
         table_uuid: The uuid of the table, None for a new one. A REST catalog may give another.
-        arguments: As for pyiceberg's `Catalog.create_table_transaction`.
+        arguments: Those of pyiceberg's `Catalog.create_table_transaction`.
 
     Raises:
         CommitConflict: Another process has just created the table.
-        LocationInUse: The catalog accepts no location for it that is free.
+        LocationInUse: The catalog accepts no free location for the table.
     """
     try:
         staged = table_of(stage_creation(catalog, identifier, **arguments))
     except LocationInUse as in_use:
-        # The files are those of the table that another process has just created.
+        # The files belong to the table that another process has just created.
         if catalog.table_exists(identifier):
             raise CommitConflict(str(in_use)) from in_use
         raise
@@ -251,7 +254,7 @@ def add_snapshot(
     """Add to the transaction one snapshot in which data files are added and removed.
 
     Args:
-        transaction: Of a table, or of its creation.
+        transaction: A transaction on a table, or its creation.
         added: The files to add.
         removed: The files to remove.
         summary: Further entries of the snapshot's summary, besides the engine.
@@ -275,7 +278,7 @@ def add_snapshot(
 
 @cache
 def _engine() -> dict[str, str]:
-    """Return the fields by which Iceberg's specification has a snapshot name its engine."""
+    """Return the summary fields by which, as Iceberg specifies, a snapshot names its engine."""
     engine = {"engine-name": ENGINE_NAME}
     with suppress(PackageNotFoundError):  # A copy of the sources that was never installed.
         engine["engine-version"] = version(_DISTRIBUTION)
@@ -283,7 +286,7 @@ def _engine() -> dict[str, str]:
 
 
 def head_of(table: Table) -> int | None:
-    """The snapshot id that `main` stands at, None before the first snapshot."""
+    """Return the id of the snapshot that `main` refers to, None before the first snapshot."""
     ref = table.metadata.refs.get("main")
     return ref.snapshot_id if ref else None
 
@@ -295,24 +298,24 @@ def commit_certainly(
 
     Args:
         what: What is being committed, for the error.
-        attempt: Reads, returns if the commit is applied already, and else makes it on what it read.
-            That is what settles an unknown outcome too.
+        attempt: Reads, returns if the commit is applied already, and else commits on what it read.
+            This also resolves an unknown outcome.
         deadline_seconds: No attempt starts later than this many seconds after the first.
 
     Raises:
         CommitContention: Other writers won every attempt within the time.
-        Exception: What the catalog raised, where it did not say time and again what became of the
-            commit.
+        Exception: What the catalog raised, where the outcome of the commit stayed unknown
+            repeatedly.
     """
     try:
         return _commit_certainly(what, attempt, deadline_seconds)
     except ReadTooLongAgo:
-        # The time that a process was suspended is not time in which other writers won.
+        # The time for which a process was suspended is not time in which other writers won.
         return _commit_certainly(what, attempt, deadline_seconds)
     except CommitConflict as conflict:
         msg = (
-            f"{what} met other writers in each attempt within {deadline_seconds:.0f} seconds. Run "
-            "it again, or run fewer writers at once."
+            f"{what} conflicted with other writers in each attempt within {deadline_seconds:.0f} "
+            "seconds. Run it again, or run fewer writers at once."
         )
         raise CommitContention(msg) from conflict
     except CommitOutcomeUnknown as error:
@@ -346,7 +349,7 @@ class _Patience:
             self._unknown_outcomes += 1
             return 0.25 * 4.0 ** (self._unknown_outcomes - 1)
         # Full jitter. A conflict means that another writer made progress, so the wait grows slowly:
-        # doubled, it left the last of 8 writers asleep for as long as all the others took together.
+        # doubled, it made the last of 8 writers wait for as long as all the others took together.
         longest = min(0.02 * 1.6 ** (state.attempt_number - 1), 1.0)
         return random.uniform(0, longest)  # noqa: S311
 
@@ -357,15 +360,15 @@ class _Patience:
 
 
 def read_until_found(what: str, read: Callable[[], T | None], deadline_seconds: float) -> T:
-    """Read until something is there, with growing waits.
+    """Read until something is found, with growing waits.
 
     Args:
         what: What is being read, for the error.
-        read: Returns None as long as it is not there.
+        read: Returns None as long as it is not found.
         deadline_seconds: No attempt starts later than this many seconds after the first.
 
     Raises:
-        CommitContention: It is still not there.
+        CommitContention: It was not found in time.
     """
     absent = retry_if_result(lambda found: found is None)
     wait = wait_random_exponential(multiplier=0.02, max=1)

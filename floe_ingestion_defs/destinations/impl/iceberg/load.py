@@ -1,7 +1,8 @@
-"""A load's whole way: stage, audit, commit, publish.
+"""The steps of a load: stage, audit, commit, publish.
 
-`run_load` is what happens once dlt has extracted and normalized a load package. Until `commit`
-nothing that it did can be seen by anybody; from then on everything will be, whoever finishes it.
+`run_load` is called after dlt has extracted and normalized a load package. Until `commit`, no
+reader can see anything of the load; from then on all of it will be published, by this process or
+another.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Loads that overlap without end still have their progress recorded this often.
+# The progress of loads that overlap continuously is still recorded this often.
 RECORD_SETTLED_AFTER = 8
 
 
@@ -61,16 +62,16 @@ def run_load(
     audits: Sequence[Audit] = (),
     around_phase: AroundPhase = nullcontext,
 ) -> Load:
-    """Loads a package: stage, audit, commit, publish.
+    """Load a package: stage, audit, commit, publish.
 
     A package that was committed before, by this process or one that died, is only published.
 
     Raises:
-        AuditFailed: The rows did not pass an audit; nothing happened.
-        IncompatibleSchema: A column cannot be widened to what the rows hold; nothing happened.
-        StateConflict: Another run extracted the same resource meanwhile; nothing happened.
-        TableBlocked: A table was changed incompatibly since an audit. The load is committed, and
-            published to the others.
+        AuditFailed: The rows did not pass an audit; nothing was changed.
+        IncompatibleSchema: A column cannot be widened to the type of the rows; nothing was changed.
+        StateConflict: Another run extracted the same resource meanwhile; nothing was changed.
+        TableBlocked: A table was changed incompatibly after an audit. The load is committed, and
+            published to the other tables.
     """
     started = Since()
     view = dataset.log.read_or_create()
@@ -98,7 +99,7 @@ def commit(
     view: LogView,
     started: Since,
 ) -> tuple[Load, LogView]:
-    """Appends the load to the log: this is the commit point, and from here on it exists.
+    """Append the load to the log: this is the commit point, from which on the load exists.
 
     Args:
         dataset: The dataset.
@@ -112,7 +113,7 @@ def commit(
 
     Raises:
         StateConflict: Another run committed the state of a resource that this load extracted.
-        IncompatibleSchema: A load that was committed meanwhile brought a column that this load's
+        IncompatibleSchema: A load that was committed meanwhile added a column that this load's
             rows do not fit.
         LoadExpired: Too much time has passed since staging began.
     """
@@ -141,13 +142,13 @@ def commit(
 def _reject_what_no_longer_fits(
     dataset: Dataset, staged: Sequence[StagedTable], view: LogView, fitted_through: int
 ) -> None:
-    """Looks at the loads that were committed since the staged rows were found to fit.
+    """Check the staged rows against the loads that were committed since they were found to fit.
 
-    A load that is committed and does not fit would block its table until somebody repairs it.
+    A load that is committed and does not fit would block its table until it is repaired.
     """
     loads = view.after(fitted_through)
     overtaking = [intent for load in loads for intent in load.intent.tables]
-    # A settled load's intent is gone once the log was compacted.
+    # A settled load's intent is removed when the log is compacted.
     is_unknown = any(not load.intent.tables for load in loads)
     for table in staged:
         own = table.intent
@@ -167,7 +168,7 @@ def _next_load(
     version_table = package.schema.version_table_name
     tables = [table.intent for table in staged]
     if view.knows_schema(package.schema.stored_version_hash):
-        # A load that was committed meanwhile brought the same schema.
+        # A load that was committed meanwhile has the same schema.
         tables = [intent for intent in tables if intent.table != version_table]
     watermarks = [watermark_of(table.current, view.uuid) for table in staged]
     return Load(
@@ -179,7 +180,7 @@ def _next_load(
         intent=LoadIntent(tables=tuple(tables)),
         state=encode_document(state) if state else None,
         state_version=state["version"] if state else None,
-        # A log that was rolled back, or restored, may be behind what its tables have seen.
+        # A log that was rolled back, or restored, may be behind its tables.
         seq=1 + max([view.last_seq, view.settled_seq, *watermarks]),
         settled_seq=view.settled_seq,
     )
@@ -194,8 +195,8 @@ def publish_own(dataset: Dataset, load: Load, view: LogView) -> None:
         view: The log with it.
 
     Raises:
-        TableBlocked: A table was changed incompatibly since the audit; the others are published.
-        Exception: What kept a table from being published and may not the next time.
+        TableBlocked: A table was changed incompatibly after the audit; the others are published.
+        Exception: What kept a table from being published, where a retry may succeed.
     """
     loads = [other for other in view.pending() if other.seq <= load.seq]
     trees = {intent.tree for intent in load.intent.tables}
@@ -205,8 +206,8 @@ def publish_own(dataset: Dataset, load: Load, view: LogView) -> None:
     if failed:
         record(dataset, view, failed)
         _raise(dataset, load, failed)
-    # Of loads that overlap the last one records for all, so that they do not contend for the log
-    # once more each; where there is always another one, every few loads one does.
+    # Of overlapping loads, the last one records for all, so that they do not contend for the log
+    # once more each; where loads always overlap, one in every few loads does.
     freed = view.blocked.keys() & trees
     record(dataset, view, {}, freed, published={load.seq}, at_least=RECORD_SETTLED_AFTER)
     dataset.log.compact_if_due(view)

@@ -1,4 +1,4 @@
-"""A load package as dlt hands it over."""
+"""A load package as dlt passes it to the destination."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Package:
-    """What dlt hands over: one load package, extracted and normalized.
+    """A load package, extracted and normalized by dlt.
 
     Attributes:
-        load_uid: Derived from what the package holds, so that its copies share it; dlt's load id
-            is a timestamp that two runs can share.
+        load_uid: Derived from the content of the package, so that its copies share it; dlt's load
+            id is a timestamp that two runs can share.
         jobs: The local Parquet files of each table.
-        truncated: Tables whose rows go before the load's come (`refresh="drop_data"`).
-        dropped: Tables that go before the load's come (`refresh="drop_sources"` and such).
-        windows: What the resources overwrite, by the resource's name.
+        truncated: Tables whose rows are deleted before the load's are added
+            (`refresh="drop_data"`).
+        dropped: Tables that are dropped before the load's rows are added
+            (`refresh="drop_sources"` and similar).
+        windows: The windows that resources overwrite, by the resource's name.
         state: The pipeline's state as the package carries it, None if it did not change.
     """
 

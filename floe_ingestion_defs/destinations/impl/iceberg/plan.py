@@ -68,9 +68,9 @@ class TablePlan:
 
 
 def plan_load(package: Package) -> list[TablePlan]:
-    """The plans of all tables that the package touches, with or without rows for them."""
+    """Return the plans of all tables that the package changes, with or without rows for them."""
     tables = package.schema.tables
-    # A root that loses rows takes its nested tables along, those without rows included.
+    # A root that loses rows includes its nested tables, also those without rows.
     touched = {*package.jobs, *_tables_with_windows(package)}
     for name in sorted(touched):
         root = _root_name(package, name)
@@ -87,9 +87,9 @@ def plan_load(package: Package) -> list[TablePlan]:
 
 
 def _tables_with_windows(package: Package) -> list[str]:
-    """The root tables of resources with a window, those without rows included.
+    """Return the root tables of resources with a window, those without rows included.
 
-    A resource that names a table for each row may have none for one of them this time.
+    A resource that names a table for each row may have no row for one of them in this load.
     """
     normalize = package.schema.naming.normalize_identifier
     return [
@@ -113,7 +113,7 @@ def _plan_table(package: Package, name: str) -> TablePlan:
     )
     root_keys = _keys(root)
     if disposition == "merge" and strategy == "delete-insert" and root_keys == Keys():
-        # As dlt's SQL destinations do: a merge without keys has nothing to delete.
+        # As in dlt's SQL destinations: a merge without keys has nothing to delete.
         disposition, strategy = "append", None
     if disposition == "merge":
         _reject_sql_conditions(root)
@@ -139,12 +139,12 @@ def _plan_table(package: Package, name: str) -> TablePlan:
 
 
 def _reject_sql_conditions(root: TTableSchema) -> None:
-    """Refuses hints that would change which rows a merge replaces, and are written in SQL."""
+    """Reject hints, written in SQL, that would change which rows a merge replaces."""
     for hint in ("source_filter", "destination_scope"):
         if cast("dict[str, Any]", root).get(f"x-merge-{hint.replace('_', '-')}"):
             msg = (
-                f"Table `{root['name']}` asks for a merge with a `{hint}`, which is SQL, and no "
-                "SQL runs here. Filter the rows in the source; to replace a range of a column, use "
+                f"Table `{root['name']}` has a merge hint `{hint}` in SQL, which this destination "
+                "does not run. Filter the rows in the source; to replace a range of a column, use "
                 "`iceberg_window`."
             )
             raise InvalidHint(msg)
@@ -168,18 +168,19 @@ def _keys(table: TTableSchema) -> Keys:
 
 
 def reject_nested_keys(table: str, keys: Keys, schema: Schema) -> None:
-    """Refuses to tell rows apart by a list or a struct, of which no two can be compared.
+    """Reject keys that are lists or structs, which cannot be compared.
 
     Raises:
-        InvalidHint: A key, or the column that decides between rows of one key, is nested.
+        InvalidHint: A key, or the column that decides between rows with the same key, is
+            nested.
     """
     sort = keys.dedup_sort[:1] if keys.dedup_sort else ()
     deciding = {*keys.primary_key, *keys.merge_key, *sort}
     for column in schema.fields:
         if column.name in deciding and not column.field_type.is_primitive:
             msg = (
-                f"Column `{column.name}` of table `{table}` is `{column.field_type}`, and a merge "
-                "is to tell rows apart by it. Choose a column that is neither a list nor a struct."
+                f"Column `{column.name}` of table `{table}` is `{column.field_type}`, which a merge "
+                "cannot compare rows by. Choose a column that is neither a list nor a struct."
             )
             raise InvalidHint(msg)
 
@@ -188,7 +189,7 @@ def _nesting(package: Package, table: TTableSchema, root: TTableSchema) -> Nesti
     depth, above = 0, table
     while above.get("parent"):
         depth, above = depth + 1, package.prepare_table(cast("str", above["parent"]))
-    # One level down the parent is the root, and that key is there in rows of every disposition.
+    # One level down the parent is the root, and rows of every disposition have that key.
     leads_to_root = "parent_key" if depth == 1 else "root_key"
     root_key = get_first_column_name_with_prop(table, leads_to_root)
     root_row_key = get_first_column_name_with_prop(root, "row_key") or (
@@ -197,14 +198,14 @@ def _nesting(package: Package, table: TTableSchema, root: TTableSchema) -> Nesti
     row_key = get_first_column_name_with_prop(table, "row_key")
     row_version = get_first_column_name_with_prop(root, "x-row-version")
     if root_row_key is None and row_version is not None:
-        # dlt computed the version itself, and the keys of its whole tree from it: the tree of a
-        # version that is there already is there too, so no column has to lead to the root.
+        # dlt computed the version itself, and the keys of its whole tree from it: where a version
+        # exists already, its tree does too, so no column has to lead to the root.
         root_row_key = row_version
     elif root_key is None:
         root_row_key = None
     if root_row_key is None or row_key is None:
         msg = (
-            f"Nested table `{table['name']}` has no column that leads to the rows of its root "
+            f"Nested table `{table['name']}` has no column that refers to the rows of its root "
             f"`{root['name']}`, so a merge cannot keep them together. Set `root_key=True` on the "
             "source."
         )
@@ -244,7 +245,7 @@ def _disposition(package: Package, root: TTableSchema) -> Disposition:
     if disposition != "append":
         msg = (
             f"Table `{root['name']}` has a window to overwrite and write disposition "
-            f"`{disposition}`. A window goes with `append`: the load replaces exactly the window's "
+            f"`{disposition}`. A window requires `append`: the load replaces exactly the window's "
             "rows."
         )
         raise InvalidHint(msg)
@@ -254,17 +255,17 @@ def _disposition(package: Package, root: TTableSchema) -> Disposition:
 def _window(
     package: Package, table: TTableSchema, columns: Mapping[str, TColumnSchema]
 ) -> Window | None:
-    """The window of a root table; its nested tables follow its rows."""
+    """Return the window of a root table; its nested tables follow its rows."""
     if table.get("parent"):
         return None
     window = package.windows[cast("str", table["resource"])]
     column = package.schema.naming.normalize_path(window.column)
     if not columns.keys() - {package.schema.naming.normalize_identifier(c) for c in _DLT_COLUMNS}:
-        return None  # No load brought a row yet, so there is none to replace.
+        return None  # No load has added a row yet, so there is none to replace.
     if column not in columns:
         msg = (
-            f"Table `{table['name']}` has no column `{column}`, by which its window is given. It "
-            f"has: {', '.join(columns)}."
+            f"Table `{table['name']}` has no column `{column}`, which its window refers to. Its "
+            f"columns: {', '.join(columns)}."
         )
         raise InvalidHint(msg)
     return window.model_copy(update={"column": column})

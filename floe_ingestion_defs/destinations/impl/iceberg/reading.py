@@ -1,7 +1,7 @@
-"""Reading tables: what checks and reports need to know of one, at the lowest cost.
+"""Reading tables: what checks and reports need to know of a table, at the lowest cost.
 
-Snapshot summaries and files' statistics answer first; only files that cannot answer, or that may
-hold a row in question, are read, a batch at a time.
+Snapshot summaries and files' statistics are used first; only files whose statistics are not
+sufficient, or that may contain a row in question, are read, a batch at a time.
 """
 
 from __future__ import annotations

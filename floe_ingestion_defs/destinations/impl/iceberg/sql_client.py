@@ -1,7 +1,7 @@
 """Reading back with SQL: what `pipeline.dataset()` needs, by DuckDB over streams of Arrow.
 
 pyiceberg finds the data files and DuckDB runs the query, so it works with any catalog and storage,
-without DuckDB's Iceberg extension. Imported only when somebody reads: DuckDB is an extra.
+without DuckDB's Iceberg extension. Imported only at the first read: DuckDB is an extra.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TableStream:
-    """A table at one snapshot, which any Arrow consumer can read as often as it likes.
+    """A table at one snapshot, which any Arrow consumer can read any number of times.
 
     Attributes:
         table: The table.
@@ -53,7 +53,7 @@ class TableStream:
         return pa.schema([schema.field(name) for name in names])
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Streams the rows; memory holds the batches of one data file."""
+        """Yield the rows; memory holds the batches of one data file."""
         metadata, io = self.table.metadata, self.table.io
         for task in DataScan(metadata, io).plan_files():
             yield from read_data_file(metadata, io, task, self.columns)
@@ -67,7 +67,7 @@ class TableStream:
 
 
 class _Cursor(DuckDBDBApiCursorImpl):
-    """dlt's cursor, in the one form of reading Arrow that DuckDB 1.5 and 2 share."""
+    """dlt's cursor, using the one way to read Arrow that DuckDB 1.5 and 2 share."""
 
     def iter_arrow(self, chunk_size: int) -> Generator[pa.Table, None, None]:
         reader: Any = self.native_cursor.to_arrow_reader(chunk_size or BATCH_ROWS)
@@ -79,7 +79,7 @@ class _Cursor(DuckDBDBApiCursorImpl):
 
 
 class IcebergSqlClient(WithTableScanners):
-    """Runs queries over the tables of one dataset, each as it is when the query begins."""
+    """A client that queries the tables of one dataset, each as it is when the query begins."""
 
     cursor_impl: ClassVar[type[DuckDBDBApiCursorImpl]] = _Cursor
 
@@ -90,23 +90,23 @@ class IcebergSqlClient(WithTableScanners):
 
     @contextmanager
     def execute_query(self, query: Any, *args: Any, **kwargs: Any) -> Iterator[DBApiCursor]:
-        """Runs a query; only columns that it can mean are read at all."""
+        """Run a query; only columns that it may refer to are read."""
         self._mentioned = _mentioned_names(query)
         with super().execute_query(query, *args, **kwargs) as cursor:
             yield cursor
 
     def can_create_view(self, table_schema: PreparedTableSchema) -> bool:
-        """Every table can be read."""
+        """Return True: every table can be read."""
         return True
 
     def should_replace_view(self, view_name: str, table_schema: PreparedTableSchema) -> bool:
-        """Always, since each query sees the tables as they are then, and reads other columns."""
+        """Return True: each query sees the current tables, and reads other columns."""
         return True
 
     def create_view_select(
         self, table_schema: PreparedTableSchema, schema: Schema | None = None
     ) -> tuple[str, str] | None:
-        """The select of a table's view; None where there is no table, so that DuckDB says so."""
+        """Return the select of a table's view; None without a table, so that DuckDB reports it."""
         name = str(table_schema["name"])
         table = self._client.dataset.load_table(name)
         if table is None or table.metadata.schema().fields == ():
@@ -122,12 +122,12 @@ def _columns_to_read(table: Table, mentioned: Collection[str] | None) -> tuple[s
     names = [field.name for field in table.schema().fields]
     if mentioned is None:
         return tuple(names)
-    # A query that only counts rows means none, and rows are counted by any.
+    # A query that only counts rows refers to none, and rows are counted by any column.
     return tuple(n for n in names if n.lower() in mentioned) or (names[0],)
 
 
 def _mentioned_names(query: str) -> set[str] | None:
-    """Every name in a query in lower case, None where it may mean columns that it does not name."""
+    """Return every name in a query in lower case, None if it may use columns not named in it."""
     parsed = sqlglot.parse_one(query.replace("%s", "?"), read="duckdb")
     if not isinstance(parsed, expressions.Query):
         return None
@@ -135,10 +135,10 @@ def _mentioned_names(query: str) -> set[str] | None:
         if not isinstance(star.parent, expressions.Count):
             return None
     if any(join.args.get("method") for join in parsed.find_all(expressions.Join)):
-        return None  # A natural join is over the columns of one name.
+        return None  # A natural join is over the columns with the same name.
     tables = {table.alias_or_name for table in parsed.find_all(expressions.Table)}
     names = {identifier.name for identifier in parsed.find_all(expressions.Identifier)}
     bare = {column.name for column in parsed.find_all(expressions.Column)}
     if tables & bare or parsed.find(expressions.Columns):
-        return None  # `SELECT t FROM t` is all of a row.
+        return None  # `SELECT t FROM t` is a whole row.
     return {name.lower() for name in names}

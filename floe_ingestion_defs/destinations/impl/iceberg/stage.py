@@ -42,13 +42,13 @@ def stage(
     """Write the package's rows as data files that nothing refers to yet.
 
     Raises:
-        IncompatibleSchema: A column cannot be widened to what the rows hold.
+        IncompatibleSchema: A column cannot be widened to the type of the rows.
     """
     staged = []
     for plan in plans:
         current = dataset.load_table(plan.table)
-        # A table without rows counts although it is not there: an earlier load may be about to
-        # create it, with rows that go.
+        # A table without rows counts although it does not exist: an earlier load may be about to
+        # create it, with rows that this load deletes.
         if current is not None or plan.jobs or plan.columns:
             staged.append(_stage_table(dataset, package, plan, view.uuid, current))
     if not view.knows_schema(package.schema.stored_version_hash):
@@ -74,7 +74,7 @@ def _stage_table(
             reset(transaction, name, incoming)
         else:
             evolve(transaction, name, incoming)
-    transaction.set_properties({LOG_UUID: log_uuid})  # The staged files are named by it.
+    transaction.set_properties({LOG_UUID: log_uuid})  # It is part of the staged files' names.
     metadata, io = transaction.table_metadata, file_io(transaction)
     files: list[StagedFile] = []
     for job in plan.jobs:
@@ -94,7 +94,7 @@ def _stage_table(
 def _identity(
     metadata: TableMetadata, current: Table | None, *, creates: bool
 ) -> dict[str, str | None]:
-    """Return the fields of an intent that say which table it is for, or where to create it."""
+    """Return the fields of an intent that identify its table, or where to create it."""
     if current is None and not creates:
         return {}
     location = metadata.location if current is None else None
@@ -102,7 +102,7 @@ def _identity(
 
 
 def _stage_version(dataset: Dataset, package: Package, log_uuid: str) -> StagedTable:
-    """Stages the row of `_dlt_version` for a schema that no load of the dataset had before."""
+    """Stage the row of `_dlt_version` for a schema that no load of the dataset had before."""
     schema = package.schema
     table = schema.version_table_name
     plan = TablePlan(

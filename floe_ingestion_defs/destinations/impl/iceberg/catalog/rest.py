@@ -1,9 +1,9 @@
 """A REST catalog that survives a token which expires during a load, and has a timeout.
 
 pyiceberg 0.12 repeats a request once that was rejected with 401 or 419, after calling
-`_refresh_token`. That renews only the token of its oldest way to log in, with the expired one in
-the request's header, which a strict server rejects. And it waits for a response without a time
-limit.
+`_refresh_token` (iceberg-python issue 234). That renews only the token of its oldest way to log in,
+with the expired one in the request's header, which a strict server rejects. And it waits for a
+response without a time limit (issue 2772; pull request 3418 adds `connection.timeout`).
 """
 
 from __future__ import annotations

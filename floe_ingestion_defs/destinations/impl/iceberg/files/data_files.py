@@ -178,7 +178,7 @@ def _is_plain(schema: Schema, names: dict[int, str], file_schema: pa.Schema) -> 
 
     A nested column can where its fields are the table's own by name, place and id, as in files that
     were staged here. This is also more correct: pyiceberg 0.12's reader turns a null list of
-    structs into an empty one.
+    structs into an empty one (iceberg-python issue 3833).
     """
     target = schema_to_pyarrow(schema, include_field_ids=True)
     for field, column in zip(schema.fields, target, strict=True):
@@ -275,7 +275,7 @@ def _data_file(
         statistics = _statistics(footer, metadata.schema(), metadata.properties)
     except UnicodeEncodeError:
         # For an upper bound, pyiceberg 0.12 increments U+D7FF to a surrogate, which cannot be
-        # encoded.
+        # encoded (iceberg-python pull request 3880).
         without_bounds = {"write.metadata.metrics.default": "counts"}
         statistics = _statistics(footer, metadata.schema(), without_bounds)
     return DataFile.from_args(

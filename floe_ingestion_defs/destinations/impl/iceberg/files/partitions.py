@@ -51,8 +51,8 @@ def _bucket_decimals(column: pa.Array, buckets: int) -> pa.Array:
     """Return the bucket of each decimal: the hash of its unscaled value's minimal bytes.
 
     The compiled core of pyiceberg before 0.12 hashes negative ones differently from Iceberg's
-    specification, and no other engine would find the rows. Delete this when 0.12 is the lowest
-    supported version.
+    specification (iceberg-rust issue 1981), and no other engine would find the rows. Delete this
+    when 0.12 is the lowest supported version.
     """
     import mmh3
 

@@ -262,7 +262,9 @@ def _widest(table: str, column: str, present: IcebergType, incoming: IcebergType
         if isinstance(wide, StringType | BinaryType):
             continue  # Promotion between strings and bytes would read one as the other.
         if getattr(narrow, "scale", None) != getattr(wide, "scale", None):
-            continue  # pyiceberg 0.12 compares a decimal's scale with itself: values would change.
+            # pyiceberg 0.12 compares a decimal's scale with itself, so values would change; see
+            # iceberg-python pull request 3613.
+            continue
         try:
             return promote(narrow, wide)
         except ResolveError:

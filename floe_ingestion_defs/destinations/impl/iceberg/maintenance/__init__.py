@@ -1,1 +1,1 @@
-"""Maintenance that no load waits for."""
+"""Maintenance that loads do not wait for."""

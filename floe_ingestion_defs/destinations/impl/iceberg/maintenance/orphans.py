@@ -1,7 +1,7 @@
-"""The orphan sweep: it lists files that nothing refers to, and deletes those that are ours.
+"""The orphan sweep: it lists files that nothing refers to, and deletes this dataset's own.
 
-A file is deleted if its name says that this dataset wrote it and no other table of the catalog uses
-its folder. Anything else is listed with what is in doubt about it, and deleted only by its path.
+A file is deleted if its name shows that this dataset wrote it and no other table of the catalog
+uses its folder. Any other file is listed with the doubt about it, and deleted only by its path.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ def remove_orphans(
 ) -> list[Orphan]:
     """List, then delete, files below the dataset's tables that nothing refers to.
 
-    They are what a process that died leaves behind: staged files of a load that was never
-    committed, metadata of a commit that lost. A file is spared if any snapshot that a table still
-    has refers to it, on whatever branch or tag, or a committed load that is not published yet.
+    A process that died leaves them behind: staged files of a load that was never committed,
+    metadata of a commit that lost. A file is kept if any snapshot that a table still has refers to
+    it, on any branch or tag, or a committed load that is not published yet.
 
     Args:
         dataset: The dataset.
@@ -91,12 +91,12 @@ def remove_orphans(
         require_own(dataset.name)
     if not dry_run and older_than < timedelta(seconds=DELETE_AFTER_SECONDS):
         msg = (
-            f"older_than is {older_than}; a load may be about to commit younger files than "
-            f"{DELETE_AFTER_SECONDS / 3600:.0f} hours, so give at least that."
+            f"older_than is {older_than}, but must be at least {DELETE_AFTER_SECONDS / 3600:.0f} "
+            "hours: a load may be about to commit younger files."
         )
         raise ValueError(msg)
     # In this order: a load that is committed later has younger files, one that is published later
-    # is spared as unpublished, and a table that moves meanwhile is seen at one of its two places.
+    # is kept as unpublished, and a table that moves meanwhile is seen at one of its two places.
     written_before = datetime.now(UTC) - older_than
     view = dataset.log.read()
     if view is None:
@@ -126,14 +126,14 @@ def remove_orphans(
 def _load_tables(
     dataset: Dataset, before: set[tuple[str, ...]], others: OtherTables
 ) -> dict[str, Table]:
-    """Return the dataset's tables; what one refers to that cannot be read is not known."""
+    """Return the dataset's tables; the references of one that cannot be read are unknown."""
     identifiers = dataset.catalog.list_tables(dataset.namespace)
 
     def load(identifier: tuple[str, ...]) -> Table | None:
         try:
             return dataset.load_table(identifier[-1])
         except Exception as error:
-            # A boundary: catalogs and stores raise whatever their drivers do.
+            # A boundary: catalogs and stores raise any exception of their drivers.
             others.unknown.append(f"table `{'.'.join(identifier)}` ({type(error).__name__})")
             return None
 
@@ -159,7 +159,7 @@ class _Sweep:
     others: OtherTables
 
     def stored_files(self) -> Iterator[tuple[StoredFile, Table]]:
-        """Return the files of the tables' folders, and what was staged for tables to come.
+        """Yield the files of the tables' folders, and those staged for future tables.
 
         Each comes with a table whose FileIO may delete it: the credentials that a catalog vends are
         for one table.
@@ -170,16 +170,16 @@ class _Sweep:
         yield from self._staged_beside()
 
     def _staged_beside(self) -> Iterator[tuple[StoredFile, Table]]:
-        """Return the data files of loads that died before they created their table.
+        """Yield the data files of loads that died before they created their table.
 
-        They are beside the other tables, if those have a folder in common. A folder with metadata
-        was a table's, which may be restored.
+        They are beside the other tables, if those have a common parent folder. A folder with
+        metadata belonged to a table, which may be restored.
         """
         log = self.tables.get(self.dataset.log.identifier[-1])
         if log is None:
             return
         parent = log.location().rstrip("/").rsplit("/", 1)[0] + "/"
-        # Where catalogs have no folder for a namespace, others' tables are there, too.
+        # Where catalogs have no folder per namespace, tables of others are there, too.
         is_ours = parent.rsplit("/", 2)[1].startswith(self.dataset.namespace[-1])
         locations = {table.location() for table in self.tables.values()}
         if not is_ours or not all(location.startswith(parent) for location in locations):
@@ -201,7 +201,7 @@ class _Sweep:
         yield from ((file, log) for folder, file in staged if folder not in were_tables)
 
     def judged(self, file: StoredFile, table: Table) -> Orphan:
-        """Return the orphan that a file is, with what is in doubt about it."""
+        """Return a file as an orphan, with the doubt about it."""
         doubt = self.others.doubt_about(folder_key(file.path))
         name = file.path.rpartition("/")[2]
         if doubt is None and not is_named_by(self.log_uuid, name):
@@ -212,9 +212,9 @@ class _Sweep:
         return Orphan(file.path, file.bytes, file.modified, doubt)
 
     def _is_own_metadata(self, table: Table, path: str) -> bool:
-        """Return whether a metadata file is an earlier version of a table, or one that lost.
+        """Return whether a metadata file is an earlier version of a table, or of a lost commit.
 
-        Catalogs name these files, so their content has to tell.
+        Catalogs name these files, so this is decided by their content.
         """
         try:
             with table.io.new_input(path).open() as stream:

@@ -1,4 +1,4 @@
-"""Where the tables of the rest of a catalog are, as far as it says so.
+"""The locations of the other tables of a catalog, as far as the catalog reports them.
 
 A table that was renamed or registered under another namespace keeps its location, so any table of
 the catalog may have its files in a dataset's folders.
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.typedef import Identifier
 
-# Most of it is waiting for the catalog.
+# Most of the time is spent waiting for the catalog.
 TABLES_AT_ONCE = 16
 
 _LOCATION_PROPERTIES = (
     "write.data.path",
     "write.metadata.path",
-    # Of older versions of Iceberg.
+    # A property of older versions of Iceberg.
     "write.object-storage.path",
     "write.folder-storage.path",
 )
@@ -37,14 +37,14 @@ class OtherTables:
 
     Attributes:
         folders: Which table uses a folder, by the folder's key.
-        unknown: What could not be asked, and so may use any folder.
+        unknown: Tables and namespaces that could not be read, and so may use any folder.
     """
 
     folders: dict[str, str] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
 
     def doubt_about(self, key: str) -> str | None:
-        """Return why a file with that key may be another table's, None if it cannot be."""
+        """Return why a file with that key may belong to another table, None if it cannot."""
         if self.unknown:
             return f"{self.unknown[0]} cannot be read and may use any folder"
         user = next((self.folders[f] for f in parent_folders(key) if f in self.folders), None)
@@ -52,7 +52,7 @@ class OtherTables:
 
 
 def find_other_tables(catalog: Catalog, namespace: Identifier) -> OtherTables:
-    """Ask every namespace but one, nested ones included, where its tables are."""
+    """Find the folders of the tables of every namespace but one, nested ones included."""
     from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
     others = OtherTables()
@@ -61,9 +61,9 @@ def find_other_tables(catalog: Catalog, namespace: Identifier) -> OtherTables:
         try:
             table = catalog.load_table(identifier)
         except NoSuchTableError:
-            return {}  # It is gone, or it is not an Iceberg table.
+            return {}  # It was dropped, or it is not an Iceberg table.
         except Exception as error:
-            # A boundary: catalogs and stores raise whatever their drivers do.
+            # A boundary: catalogs and stores raise any exception of their drivers.
             others.unknown.append(_named("table", identifier, error))
             return {}
         return dict.fromkeys(map(folder_key, _locations(table)), ".".join(identifier))
@@ -94,7 +94,7 @@ def _namespaces(catalog: Catalog, parent: Identifier, others: OtherTables) -> It
     except NoSuchNamespaceError:
         return
     except Exception as error:
-        # The same boundary. A catalog that knows no nested namespaces may call the request bad.
+        # The same boundary. A catalog without nested namespaces may call the request bad.
         if not (parent and isinstance(error, BadRequestError | NotImplementedError)):
             others.unknown.append(_named("namespace", parent or ("",), error))
         return

@@ -1,4 +1,4 @@
-"""The names of all files that tables refer to, in whatever snapshot they still have."""
+"""The names of all files that tables refer to, in any snapshot that they still have."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import ManifestFile
     from pyiceberg.table import Table
 
-# Most of it is waiting for the object store.
+# Most of the time is spent waiting for the object store.
 FILES_AT_ONCE = 16
 
 
 class References:
     """File names, of which only 64 bits each are kept.
 
-    A file is known by its name and not by its path, which has several spellings: `s3` and `s3a`, a
-    host with a port and without, doubled slashes, links. Two names with the same 64 bits count as
-    one, which spares a file and never deletes one.
+    A file is identified by its name and not by its path, which has several spellings: `s3` and
+    `s3a`, a host with and without a port, doubled slashes, links. Two names with the same 64 bits
+    count as one, which keeps a file and never deletes one.
     """
 
     def __init__(self) -> None:
@@ -34,12 +34,12 @@ class References:
         self._hashes.update(map(_hash, paths))
 
     def add_table(self, table: Table, log_uuid: str) -> None:
-        """Add every file that a table's metadata leads to.
+        """Add every file that a table's metadata refers to.
 
         Args:
             table: The table.
-            log_uuid: The dataset's log, whose own manifests are not read where others have told
-                all that they hold.
+            log_uuid: The dataset's log, whose own manifests are not read where others have reported
+                all of their files.
         """
         metadata = table.metadata
         self.add([table.metadata_location, *(e.metadata_file for e in metadata.metadata_log)])
@@ -51,7 +51,7 @@ class References:
             for found in threads.map(lambda s: s.manifests(table.io), metadata.snapshots):
                 manifests.update((manifest.manifest_path, manifest) for manifest in found)
             self.add(manifests)
-            wanted = (m for m in manifests.values() if not _is_told(m, table, log_uuid))
+            wanted = (m for m in manifests.values() if not _is_reported(m, table, log_uuid))
             for hashes in threads.map(partial(_live_files, table), wanted):
                 self._hashes.update(hashes)
 
@@ -63,12 +63,12 @@ def _hash(path: str) -> int:
     return hash(path.rpartition("/")[2])
 
 
-def _is_told(manifest: ManifestFile, table: Table, log_uuid: str) -> bool:
+def _is_reported(manifest: ManifestFile, table: Table, log_uuid: str) -> bool:
     """Return whether every live file of a manifest is in a manifest of an earlier snapshot, too.
 
-    A merge writes the manifest of the files that stay anew. Those were all live in the parent of
-    the snapshot, so where the table still has that one, its manifests name them. Only the counts of
-    a manifest that this destination wrote are trusted.
+    A merge rewrites the manifest of the files that stay. Those were all live in the parent of the
+    snapshot, so where the table still has that one, its manifests name them. Only the counts of a
+    manifest that this destination wrote are trusted.
     """
     if not is_named_by(log_uuid, manifest.manifest_path.rpartition("/")[2]):
         return False
