@@ -179,8 +179,8 @@ def reject_nested_keys(table: str, keys: Keys, schema: Schema) -> None:
     for column in schema.fields:
         if column.name in deciding and not column.field_type.is_primitive:
             msg = (
-                f"Column `{column.name}` of table `{table}` is `{column.field_type}`, which a merge "
-                "cannot compare rows by. Choose a column that is neither a list nor a struct."
+                f"Column `{column.name}` of table `{table}` is `{column.field_type}`, by which a "
+                "merge cannot compare rows. Choose a column that is neither a list nor a struct."
             )
             raise InvalidHint(msg)
 
