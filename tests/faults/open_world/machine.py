@@ -1,0 +1,363 @@
+"""The model: this project's loads among other writers, operators, a clock and rights."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dlt
+from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from pyiceberg.table import Table
+
+from faults.open_world import others
+from faults.open_world.oracle import ROOTS, Oracle, row_keys
+from faults.open_world.project import NAMESPACE, NESTED, Kind, Operation
+from faults.open_world.surroundings import Died, Surroundings, install
+from floe_ingestion_defs.destinations import (
+    open_catalog,
+    recover,
+    release_blocked,
+    remove_orphans,
+)
+
+BOUNDARIES = 30
+OUTCOMES: Counter[str] = Counter()
+DAY = 86400.0
+COLUMN_ACTIONS = [
+    others.add_column,
+    others.drop_column,
+    others.rename_column,
+    others.spoil_column,
+]
+
+pipelines = st.sampled_from(["shop", "shop", "mail"])
+ids = st.lists(st.integers(1, 6), min_size=1, max_size=3, unique=True).map(tuple)
+deaths = st.none() | st.none() | st.integers(0, BOUNDARIES)
+roots = st.sampled_from(ROOTS)
+tables = st.sampled_from([*ROOTS, NESTED])
+
+
+class OpenWorld(RuleBasedStateMachine):
+    """One dataset, two pipelines of this project, and everybody else."""
+
+    surroundings: Surroundings
+
+    @initialize()
+    def open(self) -> None:
+        """Start with a catalog of its own."""
+        self.folder = Path(tempfile.mkdtemp(prefix="floe-open-world-"))
+        os.environ["FLOE_HOME"] = str(self.folder / "floe")
+        self.oracle = Oracle(open_catalog())
+        self.count = 0
+        self.directories: dict[str, int] = {"shop": 0, "mail": 0}
+        self.newest_directory: dict[str, int] = {"shop": 0, "mail": 0}
+        self.spoilt: set[str] = set()
+        self.log_is_damaged = False
+        self.surroundings.forbidden.clear()
+        self.surroundings.clock = 0.0
+
+    def teardown(self) -> None:
+        """Heal what is troubled, and check that nothing is left."""
+        if not hasattr(self, "folder"):
+            return
+        try:
+            if sys.exc_info()[0] is None:
+                self.heal()
+                self.oracle.observe()
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    # This project.
+
+    @rule(pipeline=pipelines, ids=ids, die_at=deaths)
+    def append(self, pipeline: str, ids: tuple[int, ...], die_at: int | None) -> None:
+        """Append rows after the cursor."""
+        self._load("append", pipeline, ids, die_at)
+
+    @rule(pipeline=pipelines, ids=ids, die_at=deaths)
+    def merge(self, pipeline: str, ids: tuple[int, ...], die_at: int | None) -> None:
+        """Merge rows with nested ones."""
+        self._load("merge", pipeline, ids, die_at)
+
+    @rule(kind=st.sampled_from(["replace", "window"]), pipeline=pipelines, ids=ids, die_at=deaths)
+    def replace(self, kind: Kind, pipeline: str, ids: tuple[int, ...], die_at: int | None) -> None:
+        """Replace a table or a window of it."""
+        self._load(kind, pipeline, ids, die_at)
+
+    @rule(kind=st.sampled_from(["refresh", "drop_data"]), ids=ids, die_at=deaths)
+    def refresh(self, kind: Kind, ids: tuple[int, ...], die_at: int | None) -> None:
+        """Load a table from its beginning."""
+        self._load(kind, "shop", ids, die_at)
+
+    @rule(pipeline=pipelines, ids=ids)
+    def load_without_death(self, pipeline: str, ids: tuple[int, ...]) -> None:
+        """Load rows, in a process that lives."""
+        self._load("append" if len(ids) % 2 else "merge", pipeline, ids, None)
+
+    def _load(self, kind: Kind, pipeline: str, ids: tuple[int, ...], die_at: int | None) -> None:
+        operation = Operation(f"op{self.count}", kind, pipeline, ids)
+        self.count += 1
+        with self._running(operation, die_at) as run:
+            run.sync_destination()
+            while run.has_pending_data:
+                self._load_package(run)
+            info = run.extract(operation.resource(), refresh=operation.refresh)
+            operation.load_id = info.loads_ids[-1]
+            self.oracle.operations[operation.load_id] = operation
+            self._load_package(run)
+            self.oracle.observe()
+            assert self._is_done(operation), f"{operation} ended well and was not published"
+
+    def _load_package(self, run: dlt.Pipeline) -> None:
+        run.normalize()
+        pending = run.list_normalized_load_packages()
+        self.under_way = self.oracle.operations.get(pending[0]) if pending else None
+        run.load()
+        self.under_way = None
+
+    def _is_done(self, operation: Operation) -> bool:
+        return operation.load_id in self.oracle.committed and self.oracle.is_published(operation)
+
+    @contextmanager
+    def _running(self, operation: Operation, die_at: int | None) -> Any:
+        name = operation.pipeline
+        self.under_way = None
+        run = dlt.pipeline(
+            name,
+            destination="iceberg",
+            dataset_name=NAMESPACE,
+            pipelines_dir=str(self.folder / f"{name}-{self.directories[name]}"),
+        )
+        try:
+            with self.surroundings.load(die_at):
+                yield run
+            OUTCOMES["done"] += 1
+        except Died:
+            OUTCOMES["died"] += 1
+        except AssertionError:
+            raise
+        except Exception as error:
+            OUTCOMES[type(getattr(error, "exception", error)).__name__] += 1
+            self._require_reason(self.under_way or operation, error)
+        finally:
+            run.deactivate()
+
+    def _require_reason(self, operation: Operation, error: Exception) -> None:
+        cause = getattr(error, "exception", error)
+        kind = type(cause).__name__
+        if self.log_is_damaged and kind == "LogBehindTables":
+            return
+        if self.newest_directory[operation.pipeline] and kind == "StateConflict":
+            return
+        if self._troubled(operation):
+            return
+        msg = f"{operation} failed without a reason: {kind}: {cause}"
+        raise AssertionError(msg) from error
+
+    def _troubled(self, operation: Operation) -> bool:
+        own = {operation.table, "_dlt_version", "_dlt_pipeline_state"}
+        if operation.kind == "merge":
+            own.add(NESTED)
+        view = self.oracle.dataset.log.read()
+        blocked = set(view.blocked) if view else set()
+        return bool(own & (self.spoilt | self.surroundings.forbidden | blocked))
+
+    @precondition(lambda self: self.count > 1)
+    @rule(pipeline=pipelines)
+    def lose_the_working_directory(self, pipeline: str) -> None:
+        """Go on in a new working directory, as a pod does."""
+        self.newest_directory[pipeline] += 1
+        self.directories[pipeline] = self.newest_directory[pipeline]
+
+    @precondition(lambda self: self.count > 1)
+    @rule(pipeline=pipelines)
+    def return_to_an_old_working_directory(self, pipeline: str) -> None:
+        """Go on in the first working directory, with what is pending there."""
+        self.directories[pipeline] = 0
+
+    @precondition(lambda self: self.count > 1)
+    @rule()
+    def recover(self) -> None:
+        """Publish what is left, as the maintenance job does."""
+        if view := self.oracle.dataset.log.read():
+            with self.surroundings.load():
+                recover(self.oracle.dataset, view)
+
+    @precondition(lambda self: self.count > 1)
+    @rule(hours=st.sampled_from([0, 30]))
+    def sweep(self, hours: int) -> None:
+        """Sweep orphans, with a clock that is ahead by some hours."""
+        if self.oracle.dataset.log.read() is None:
+            return
+        before, self.surroundings.clock = self.surroundings.clock, hours * 3600.0
+        with self.surroundings.load():
+            remove_orphans(self.oracle.dataset, timedelta(days=1), dry_run=False)
+        self.surroundings.clock = before
+
+    @precondition(lambda self: self.count > 1)
+    @rule()
+    def heal(self) -> None:
+        """Give every right back, mend or release every table, and publish what is left."""
+        self.surroundings.forbidden.clear()
+        for name in ROOTS:
+            if self.oracle.dataset.log.read() is not None:
+                with self.surroundings.load():
+                    release_blocked(self.oracle.dataset, name)
+        view = self.oracle.dataset.log.read()
+        if view is None:
+            return
+        with self.surroundings.load():
+            failed = recover(self.oracle.dataset, view)
+        assert not failed, f"still not published: {failed}"
+        view = self.oracle.dataset.log.read()
+        assert view is not None
+        assert not view.blocked, f"still blocked: {view.blocked}"
+        left = [load.seq for load in view.unsettled()]
+        assert not left, f"still not settled: {left}"
+
+    # The others.
+
+    def _other(self, name: str, action: Callable[..., Any], *arguments: Any) -> None:
+        self.oracle.observe()
+        table = self.oracle.table(name)
+        if table is None:
+            return
+        before = row_keys(self.oracle.table("users"))
+        action(table, *arguments)
+        self._note_others_rows(before)
+        self.oracle.observe()
+
+    def _note_others_rows(self, before: set[Any]) -> None:
+        after = row_keys(self.oracle.table("users"))
+        self.oracle.orphans |= before - after
+        self.oracle.childless |= after - before
+        self.oracle.orphans -= after - before
+        self.oracle.childless -= before - after
+
+    @precondition(lambda self: self.count > 1)
+    @rule(name=roots, ids=ids)
+    def others_append(self, name: str, ids: tuple[int, ...]) -> None:
+        """Another writer appends rows."""
+        self.count += 1
+        self._other(name, others.append, ids, f"other{self.count}")
+
+    @precondition(lambda self: self.count > 1)
+    @rule(name=roots, ids=ids)
+    def others_delete(self, name: str, ids: tuple[int, ...]) -> None:
+        """Another writer deletes rows."""
+        self._other(name, others.delete, ids)
+
+    @precondition(lambda self: self.count > 1)
+    @rule(
+        name=tables,
+        action=st.sampled_from(
+            [others.compact, others.expire, others.unset_properties, others.set_property]
+        ),
+    )
+    def others_maintain(self, name: str, action: Callable[[Table], None]) -> None:
+        """Another engine does what keeps the rows."""
+        self._other(name, action)
+
+    @precondition(lambda self: self.count > 1)
+    @rule(name=roots)
+    def others_roll_back(self, name: str) -> None:
+        """An operator rolls a table back."""
+        self._other(name, others.roll_back)
+
+    @precondition(lambda self: self.count > 1)
+    @rule(name=roots, action=st.sampled_from(COLUMN_ACTIONS))
+    def others_change_columns(self, name: str, action: Callable[[Table], None]) -> None:
+        """Another writer adds, drops or renames a column, or spoils it for every load."""
+        self._other(name, action)
+        table = self.oracle.table(name)
+        if table is not None:
+            self.spoilt.discard(name)
+            if others.is_spoilt(table):
+                self.spoilt.add(name)
+
+    @precondition(lambda self: self.count > 1)
+    @rule(name=roots, how=st.sampled_from(["drop", "rename", "re-create"]))
+    def others_drop(self, name: str, how: str) -> None:
+        """An operator drops, renames or re-creates a table."""
+        self.oracle.observe()
+        table = self.oracle.table(name)
+        view = self.oracle.dataset.log.read()
+        if table is None or view is None:
+            return
+        for load_id, operation in self.oracle.operations.items():
+            if load_id not in self.oracle.committed or operation.table != name:
+                continue
+            if view.is_pending(self.oracle.committed[load_id], name):
+                self.oracle.given_up.add((load_id, name))
+            else:
+                self.oracle.settled_before[name].add(load_id)
+        before = row_keys(self.oracle.table("users"))
+        if how == "rename":
+            self.count += 1
+            self.oracle.catalog.rename_table((NAMESPACE, name), (NAMESPACE, f"{name}_{self.count}"))
+        else:
+            self.oracle.catalog.drop_table((NAMESPACE, name))
+        self.spoilt.discard(name)
+        if how == "re-create":
+            self.oracle.catalog.create_table(
+                (NAMESPACE, name), table.schema(), location=f"{table.location()}-{self.count}"
+            )
+            if others.is_spoilt(table):
+                self.spoilt.add(name)
+        self._note_others_rows(before)
+
+    @precondition(lambda self: self.count > 1)
+    @rule(name=st.sampled_from([*ROOTS, NESTED, "_dlt_pipeline_state"]))
+    def lose_the_right(self, name: str) -> None:
+        """The catalog denies this project a table."""
+        self.surroundings.forbidden.add(name)
+
+    @precondition(lambda self: self.count > 1)
+    @rule()
+    def get_the_rights_back(self) -> None:
+        """The catalog denies this project nothing any more."""
+        self.surroundings.forbidden.clear()
+
+    @precondition(lambda self: self.count > 1)
+    @rule(seconds=st.sampled_from([-DAY, -120.0, 0.0, 600.0, DAY / 2]))
+    def jump(self, seconds: float) -> None:
+        """The clock jumps."""
+        self.surroundings.clock = seconds
+
+    @invariant()
+    def holds(self) -> None:
+        """Check everything after each step."""
+        if hasattr(self, "oracle"):
+            self.oracle.observe()
+
+
+def run_model(number: int, examples: int, steps: int) -> None:
+    """Run the model in this process, which it patches for good."""
+    OpenWorld.surroundings = install()
+    bounds = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.debug if os.environ.get("FLOE_V") else Verbosity.normal,
+    )
+    run_state_machine_as_test(seed(number)(OpenWorld), settings=bounds)
