@@ -36,10 +36,12 @@ from floe_ingestion_defs.destinations import (
     release_blocked,
     remove_orphans,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.commits import head_of
 
 BOUNDARIES = 30
 OUTCOMES: Counter[str] = Counter()
 DAY = 86400.0
+MAINTENANCE = [others.compact, others.expire, others.unset_properties, others.set_property]
 COLUMN_ACTIONS = [
     others.add_column,
     others.drop_column,
@@ -69,7 +71,8 @@ class OpenWorld(RuleBasedStateMachine):
         self.directories: dict[str, int] = {"shop": 0, "mail": 0}
         self.newest_directory: dict[str, int] = {"shop": 0, "mail": 0}
         self.spoilt: set[str] = set()
-        self.log_is_damaged = False
+        self.log_before: int | None = None
+        self.log_damaged: int | None = None
         self.surroundings.forbidden.clear()
         self.surroundings.clock = 0.0
 
@@ -162,7 +165,7 @@ class OpenWorld(RuleBasedStateMachine):
     def _require_reason(self, operation: Operation, error: Exception) -> None:
         cause = getattr(error, "exception", error)
         kind = type(cause).__name__
-        if self.log_is_damaged and kind == "LogBehindTables":
+        if self.log_before is not None and kind == "LogBehindTables":
             return
         if self.newest_directory[operation.pipeline] and kind == "StateConflict":
             return
@@ -180,17 +183,11 @@ class OpenWorld(RuleBasedStateMachine):
         return bool(own & (self.spoilt | self.surroundings.forbidden | blocked))
 
     @precondition(lambda self: self.count > 1)
-    @rule(pipeline=pipelines)
-    def lose_the_working_directory(self, pipeline: str) -> None:
-        """Go on in a new working directory, as a pod does."""
-        self.newest_directory[pipeline] += 1
-        self.directories[pipeline] = self.newest_directory[pipeline]
-
-    @precondition(lambda self: self.count > 1)
-    @rule(pipeline=pipelines)
-    def return_to_an_old_working_directory(self, pipeline: str) -> None:
-        """Go on in the first working directory, with what is pending there."""
-        self.directories[pipeline] = 0
+    @rule(pipeline=pipelines, is_new=st.booleans())
+    def change_the_working_directory(self, pipeline: str, is_new: bool) -> None:
+        """Go on in a new working directory, as a pod does, or in the first one as it was left."""
+        self.newest_directory[pipeline] += is_new
+        self.directories[pipeline] = self.newest_directory[pipeline] if is_new else 0
 
     @precondition(lambda self: self.count > 1)
     @rule()
@@ -216,6 +213,7 @@ class OpenWorld(RuleBasedStateMachine):
     def heal(self) -> None:
         """Give every right back, mend or release every table, and publish what is left."""
         self.surroundings.forbidden.clear()
+        self.mend_the_log()
         for name in ROOTS:
             if self.oracle.dataset.log.read() is not None:
                 with self.surroundings.load():
@@ -252,42 +250,27 @@ class OpenWorld(RuleBasedStateMachine):
         self.oracle.childless -= before - after
 
     @precondition(lambda self: self.count > 1)
-    @rule(name=roots, ids=ids)
-    def others_append(self, name: str, ids: tuple[int, ...]) -> None:
-        """Another writer appends rows."""
+    @rule(name=roots, ids=ids, is_append=st.booleans())
+    def others_write(self, name: str, ids: tuple[int, ...], is_append: bool) -> None:
+        """Another writer appends or deletes rows."""
         self.count += 1
-        self._other(name, others.append, ids, f"other{self.count}")
+        arguments = (
+            (others.append, ids, f"other{self.count}") if is_append else (others.delete, ids)
+        )
+        self._other(name, *arguments)
 
     @precondition(lambda self: self.count > 1)
-    @rule(name=roots, ids=ids)
-    def others_delete(self, name: str, ids: tuple[int, ...]) -> None:
-        """Another writer deletes rows."""
-        self._other(name, others.delete, ids)
-
-    @precondition(lambda self: self.count > 1)
-    @rule(
-        name=tables,
-        action=st.sampled_from(
-            [others.compact, others.expire, others.unset_properties, others.set_property]
-        ),
-    )
+    @rule(name=tables, action=st.sampled_from(MAINTENANCE))
     def others_maintain(self, name: str, action: Callable[[Table], None]) -> None:
         """Another engine does what keeps the rows."""
         self._other(name, action)
 
     @precondition(lambda self: self.count > 1)
-    @rule(name=roots)
-    def others_roll_back(self, name: str) -> None:
-        """An operator rolls a table back."""
-        self._other(name, others.roll_back)
-
-    @precondition(lambda self: self.count > 1)
-    @rule(name=roots, action=st.sampled_from(COLUMN_ACTIONS))
-    def others_change_columns(self, name: str, action: Callable[[Table], None]) -> None:
-        """Another writer adds, drops or renames a column, or spoils it for every load."""
+    @rule(name=roots, action=st.sampled_from([others.roll_back, *COLUMN_ACTIONS]))
+    def others_change(self, name: str, action: Callable[[Table], None]) -> None:
+        """Another writer rolls back, or adds, drops, renames or spoils a column."""
         self._other(name, action)
-        table = self.oracle.table(name)
-        if table is not None:
+        if table := self.oracle.table(name):
             self.spoilt.discard(name)
             if others.is_spoilt(table):
                 self.spoilt.add(name)
@@ -323,17 +306,34 @@ class OpenWorld(RuleBasedStateMachine):
                 self.spoilt.add(name)
         self._note_others_rows(before)
 
-    @precondition(lambda self: self.count > 1)
-    @rule(name=st.sampled_from([*ROOTS, NESTED, "_dlt_pipeline_state"]))
-    def lose_the_right(self, name: str) -> None:
-        """The catalog denies this project a table."""
-        self.surroundings.forbidden.add(name)
+    @precondition(lambda self: self.count > 1 and self.log_before is None)
+    @rule(action=st.sampled_from([others.roll_back, others.delete_newest_log_row]))
+    def damage_the_log(self, action: Callable[[Table], None]) -> None:
+        """Roll the log back, or delete a row of it."""
+        self.oracle.observe()
+        if log := self.oracle.table("_dlt_loads"):
+            before = head_of(log)
+            action(log)
+            if (after := head_of(log.refresh())) != before:
+                self.log_before, self.log_damaged = before, after
+
+    @precondition(lambda self: self.log_before is not None)
+    @rule()
+    def mend_the_log(self) -> None:
+        """Roll the log forward, unless loads were committed since."""
+        log = self.oracle.table("_dlt_loads")
+        if log and self.log_before is not None and head_of(log) == self.log_damaged:
+            others.undo(log, self.log_before)
+            self.log_before = None
 
     @precondition(lambda self: self.count > 1)
-    @rule()
-    def get_the_rights_back(self) -> None:
-        """The catalog denies this project nothing any more."""
-        self.surroundings.forbidden.clear()
+    @rule(denied=st.none() | st.sampled_from([*ROOTS, NESTED, "_dlt_pipeline_state"]))
+    def change_rights(self, denied: str | None) -> None:
+        """The catalog denies this project one more table, or none any more."""
+        if denied:
+            self.surroundings.forbidden.add(denied)
+        else:
+            self.surroundings.forbidden.clear()
 
     @precondition(lambda self: self.count > 1)
     @rule(seconds=st.sampled_from([-DAY, -120.0, 0.0, 600.0, DAY / 2]))

@@ -114,3 +114,8 @@ def delete_newest_log_row(log: Table) -> None:
     seqs = log.scan(selected_fields=("seq",)).to_arrow()["seq"]
     if len(seqs):
         log.delete(f"seq = {pc.max(seqs).as_py()}")
+
+
+def undo(table: Table, snapshot_id: int) -> None:
+    """Make a snapshot the current one again."""
+    table.manage_snapshots().set_current_snapshot(snapshot_id).commit()
