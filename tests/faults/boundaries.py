@@ -35,7 +35,7 @@ def watch(hook: Hook) -> None:
 
     _around(client, "run_load", reach, lambda *a: "the load")
     _around(load, "audit", reach, lambda *a: "the audit")
-    _around(client, "_abort_package", reach, lambda *a: "aborting the package")
+    _around(client, "abort", reach, lambda *a: "aborting the package")
     _halfway_through_uploads(reach)
     for writer in ("write_data_file", "write_staged"):
         _around(change, writer, reach, lambda *a: "rewriting", before=False)
