@@ -1,7 +1,7 @@
-"""Audits: what must hold before anyone can see a load's rows.
+"""Audits: conditions that must hold before any reader can see a load's rows.
 
-An audit is any callable that reads a staged table and yields findings. One finding ends the load,
-and tables, schemas and state are exactly as they were.
+An audit is any callable that reads a staged table and yields findings. One finding fails the load,
+and tables, schemas and state stay exactly as they were.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed, Finding
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import arrow_schema
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import read_staged
+from floe_ingestion_defs.destinations.impl.iceberg.reading import summary_count
 from floe_ingestion_defs.destinations.impl.iceberg.window import parse_bound
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StagedTable:
-    """A table as a load will leave it, before anyone can see it.
+    """A table as a load will leave it, before any reader can see it.
 
     Attributes:
         name: `namespace.table`.
@@ -60,24 +61,22 @@ class StagedTable:
         return arrow_schema(self.metadata)
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """Streams the staged rows, some of their columns or all."""
+        """Yield the staged rows, with some of their columns or all."""
         for _, batch in read_staged(self.io, self.intent.files, self.schema, columns):
             yield batch
 
     @property
     def current_rows(self) -> int:
-        """The number of rows that the table has now."""
+        """The current number of rows in the table."""
         snapshot = self.current.current_snapshot() if self.current else None
-        if snapshot is None or snapshot.summary is None:
-            return 0
-        return int(snapshot.summary["total-records"] or 0)
+        return summary_count(snapshot, "total-records") or 0
 
 
 Audit = Callable[[StagedTable], Iterable[Finding]]
 
 
 def no_null_in_a_key(staged: StagedTable) -> Iterator[Finding]:
-    """A null in a key would match nothing, and the row would be loaded again by every merge."""
+    """Find nulls in keys: they match nothing, so every merge would load the rows again."""
     keys = staged.intent.keys
     columns = [
         c for c in dict.fromkeys((*keys.primary_key, *keys.merge_key)) if c in staged.schema.names
@@ -92,14 +91,14 @@ def no_null_in_a_key(staged: StagedTable) -> Iterator[Finding]:
                 "no_null_in_a_key",
                 staged.name,
                 f"{count} of {staged.rows} rows have a null in this key column. Filter them in the "
-                "source, or choose a key that is always there.",
+                "source, or choose a key that is never null.",
                 column=name,
                 details={"rows": count},
             )
 
 
 def rows_in_window(staged: StagedTable) -> Iterator[Finding]:
-    """A row outside the window that a load overwrites would be doubled by the next overwrite."""
+    """Find rows outside a load's window: the next overwrite would duplicate them."""
     window = staged.intent.window
     if window is None:
         return
@@ -123,18 +122,18 @@ def rows_in_window(staged: StagedTable) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class ReplaceGuard:
-    """Refuses to replace a table by one with far fewer rows, as an empty answer of a source would.
+    """An audit that rejects replacing a table by far fewer rows, as an empty source response would.
 
-    Nested tables follow their root, whatever they hold.
+    Nested tables follow their root, regardless of their rows.
 
     Attributes:
-        min_share: The smallest allowed share of the table's present rows, 0 to 1.
+        min_share: The smallest allowed share of the table's current rows, 0 to 1.
     """
 
     min_share: float
 
     def __call__(self, staged: StagedTable) -> Iterator[Finding]:
-        """Compares the staged rows with the table's present ones."""
+        """Compare the number of staged rows with the table's current one."""
         if staged.intent.disposition != "replace" or staged.is_nested:
             return
         present = staged.current_rows
@@ -153,7 +152,7 @@ BUILT_IN: tuple[Audit, ...] = (no_null_in_a_key, rows_in_window)
 
 
 def audit(dataset: Dataset, staged: Sequence[StagedTable], audits: Sequence[Audit]) -> None:
-    """Reads the staged rows before anyone can see them.
+    """Run the audits on the staged rows before any reader can see them.
 
     Raises:
         AuditFailed: An audit found something; all audits have been run.

@@ -1,4 +1,4 @@
-"""What publishing an intent changes in a table: data files that go and data files that come.
+"""What publishing an intent changes in a table: data files removed and data files added.
 
 All of it is computed against one head, and becomes one snapshot.
 """
@@ -74,7 +74,7 @@ class Change:
 
 
 def compute_change(state: TableState, intent: TableIntent, read_root: ReadRoot) -> Change:
-    """What publishing the intent changes.
+    """Return what publishing the intent changes.
 
     Args:
         state: The table at the head that the change will be committed on.
@@ -111,7 +111,7 @@ def _merge_rows(change: Change, state: TableState, intent: TableIntent) -> None:
 
 
 def excluding(incoming: Incoming, keys: KeySet) -> Incoming:
-    """The incoming rows, of which those are no longer kept whose key is in the set."""
+    """Return the incoming rows, of which those whose key is in the set are no longer kept."""
     return incoming.keeping(pc.invert(keys.contains(_as_batch(incoming.keys))))
 
 
@@ -145,7 +145,7 @@ def _with_validity(batch: pa.RecordBatch, validity: Validity) -> pa.RecordBatch:
 def _merge_nested(
     change: Change, state: TableState, intent: TableIntent, nesting: Nesting, read_root: ReadRoot
 ) -> None:
-    """Nested rows follow their root's: gone with those it replaces, come with those it keeps."""
+    """Merge nested rows as their root: deleted with replaced root rows, added with kept ones."""
     root_state, root = read_root()
     if root.window:
         _overwrite_nested(change, state, intent, nesting, root_state, root.window)
@@ -169,8 +169,8 @@ def _merge_nested(
     coming = _renamed(roots.kept_set(row_key), nesting.root_key)
     rows = rows.keeping(coming.contains(_as_batch(rows.keys)))
     if root.strategy in ("scd2", "insert-only"):
-        # As dlt's SQL destinations do: a nested row comes unless its own key is there, so a list
-        # that grew brings its new elements, and those that are there stay as they are.
+        # As in dlt's SQL destinations: a nested row is added unless its own key exists, so a list
+        # that grew adds its new elements, and existing ones are not changed.
         rows = excluding(rows, present_keys(state, rows.key_set([nesting.row_key])))
     _add(change, state, intent, rows.keep_masks())
 
@@ -192,10 +192,10 @@ def _overwrite_nested(
 
 
 def _by_row_key(intent: TableIntent, nesting: Nesting, root: TableIntent) -> TableIntent:
-    """The intent with the row key as its key, where dlt makes that of the root's key.
+    """Return the intent with the row key as its key, where dlt derives that from the root's key.
 
-    Then two copies of a root in one load have nested rows of one key, and of two with one key the
-    last remains, as it does of the roots.
+    Then two copies of a root in one load have nested rows with the same key, and of two rows with
+    the same key the last remains, as it does of the roots.
     """
     if root.strategy == "delete-insert":
         return intent
@@ -216,14 +216,14 @@ def _renamed(keys: KeySet, column: str) -> KeySet:
 
 
 def window_deletion(state: TableState, window: Window) -> WindowDeletion:
-    """The rows of a window, which leave."""
+    """Return the deletion of a window's rows."""
     column_type = arrow_schema(state.metadata).field(window.column).type
     lower, upper = (parse_bound(bound, column_type) for bound in (window.lower, window.upper))
     return WindowDeletion(window.column, lower, upper)
 
 
 def _rewrite(change: Change, state: TableState, rows: RowChange) -> None:
-    """Replaces the data files that hold a row that changes; the others are not even read."""
+    """Replace the data files that contain a row that changes; the others are not even read."""
     for task in state.tasks:
         if not rows.may_touch(task.file, state.metadata):
             continue
@@ -236,7 +236,7 @@ def _rewrite(change: Change, state: TableState, rows: RowChange) -> None:
             continue
         change.removed.append(task.file)
         if isinstance(rows, Retirement) or not pc.all(marked).as_py():
-            # A row that is retired may be sorted by what changes.
+            # The rows may be sorted by a column that retirement changes.
             sort_order_id = None if isinstance(rows, Retirement) else task.file.sort_order_id
             rewritten = _changed(state, task, rows, marked)
             _write_rewritten(change, state, task, rewritten, sort_order_id)
@@ -261,7 +261,7 @@ def _write_rewritten(
 ) -> None:
     metadata = state.metadata
     if task.file.spec_id != metadata.default_spec_id:
-        # The file was split by an earlier spec; its rows now go where they belong today.
+        # The file was split by an earlier spec; its rows are split by the current one.
         for staged in write_staged(batches, metadata, state.io, "rewritten"):
             change.added.append(_written(state, staged))
         return
@@ -282,7 +282,7 @@ def _written(state: TableState, staged: StagedFile) -> DataFile:
 def _add(
     change: Change, state: TableState, intent: TableIntent, keep: list[Mask | None] | None = None
 ) -> None:
-    """Adds the staged files: as they are where all rows are kept, else the kept rows of them."""
+    """Add the staged files: unchanged where all rows are kept, otherwise only their kept rows."""
     metadata = state.metadata
     as_it_is = intent.spec == str(metadata.spec())
     is_in_order = intent.sort_order == str(default_sort_order(metadata))

@@ -1,4 +1,4 @@
-"""Keys: which of the incoming rows a table keeps, and whether a data file can hold their keys.
+"""Keys: which of the incoming rows a table keeps, and whether a data file can contain their keys.
 
 Computed from the staged files alone, so that every publisher of a load computes the same.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
     from floe_ingestion_defs.destinations.impl.iceberg.intent import TableIntent
 
-# A boolean Arrow array, one value a row.
+# A boolean Arrow array, one value per row.
 Mask: TypeAlias = Any
 
 
@@ -45,7 +45,7 @@ class KeySet:
         return int(self.rows.num_rows)
 
     def contains(self, batch: pa.RecordBatch) -> Mask:
-        """For each row of the batch, whether its key is in the set; a null never is."""
+        """Return for each row of the batch whether its key is in the set; a null never is."""
         if not len(self):
             return pa.array([False] * batch.num_rows, pa.bool_())
         if self._single is not None:
@@ -57,7 +57,7 @@ class KeySet:
         return pc.is_in(numbered["__row"].combine_chunks(), value_set=hits.combine_chunks())
 
     def may_be_in(self, file: DataFile, metadata: TableMetadata) -> bool:
-        """Whether a data file's statistics leave room for any key of the set."""
+        """Return whether, by its statistics, a data file may contain any key of the set."""
         candidates: Mask | None = None
         for name in self.columns:
             bounds = bounds_of(file, metadata, name)
@@ -67,7 +67,7 @@ class KeySet:
             lower, upper = (pa.scalar(bound, column.type) for bound in bounds)
             within = pc.and_(pc.greater_equal(column, lower), pc.less_equal(column, upper))
             if pa.types.is_floating(column.type):
-                within = pc.or_(within, pc.is_nan(column))  # No bounds are about a NaN.
+                within = pc.or_(within, pc.is_nan(column))  # Bounds exclude NaN.
             candidates = within if candidates is None else pc.and_(candidates, within)
         return len(self) > 0 if candidates is None else bool(pc.any(candidates).as_py())
 
@@ -89,7 +89,7 @@ class Incoming:
     Attributes:
         keys: Key columns, the row key where there are nested tables, and the position of each row
             as file number and row number.
-        kept: For each row, whether it goes into the table.
+        kept: For each row, whether it is added to the table.
     """
 
     keys: pa.Table
@@ -97,19 +97,19 @@ class Incoming:
     counts: list[int] = field(default_factory=list)
 
     def key_set(self, columns: Sequence[str]) -> KeySet:
-        """The keys of all incoming rows, those that are not kept included."""
+        """Return the keys of all incoming rows, including those that are not kept."""
         return KeySet(self.keys.select(list(columns)))
 
     def kept_set(self, columns: Sequence[str]) -> KeySet:
-        """The keys of the rows that go into the table."""
+        """Return the keys of the rows that are added to the table."""
         return KeySet(self.keys.select(list(columns)).filter(self.kept))
 
     def keeping(self, mask: Mask) -> Incoming:
-        """These rows, of which only those are kept that the mask marks too."""
+        """Return these rows, of which only those that the mask marks are still kept."""
         return Incoming(self.keys, pc.and_(self.kept, mask), self.counts)
 
     def keep_masks(self) -> list[Mask | None]:
-        """For each staged file, which of its rows are kept; None where all are."""
+        """Return for each staged file which of its rows are kept; None where all are."""
         masks: list[Mask | None] = []
         start = 0
         for count in self.counts:
@@ -120,9 +120,9 @@ class Incoming:
 
 
 def read_incoming(state: TableState, intent: TableIntent, extra: Sequence[str] = ()) -> Incoming:
-    """Reads the keys of the staged rows and decides which of several with one key is kept.
+    """Read the keys of the staged rows and decide which of several with the same key is kept.
 
-    As dlt's SQL destinations do: of the rows with one primary key the first by `dedup_sort`
+    As in dlt's SQL destinations: of the rows with the same primary key the first by `dedup_sort`
     remains, and a row flagged by `hard_delete` is not inserted; without `dedup_sort` any may
     remain, and here it is the last of the last file.
     """
@@ -158,7 +158,7 @@ def read_incoming(state: TableState, intent: TableIntent, extra: Sequence[str] =
 def _first_of_each(
     rows: pa.Table, key: Sequence[str], sort: tuple[str, str] | None
 ) -> pa.BooleanArray:
-    """Marks one row of each key: the first by `sort`, else the last."""
+    """Return a mask of one row per key: the first by `sort`, otherwise the last."""
     position = pa.array(range(rows.num_rows), pa.int64())
     numbered = rows.select(list(key)).append_column("__row", position)
     groups = numbered.group_by(list(key)).aggregate([("__row", "max")])
@@ -168,7 +168,7 @@ def _first_of_each(
         order = "descending" if sort[1] == "desc" else "ascending"
         ranked = pc.sort_indices(
             pa.table({"value": rows[sort[0]], "row": position}),
-            # Nulls are at the end, where nothing else is said.
+            # Nulls are at the end by default.
             sort_keys=[("value", order), ("row", "descending")],
         )
         rank = pa.array(range(rows.num_rows), pa.int64())
@@ -182,7 +182,7 @@ def _first_of_each(
 
 
 def _flagged(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Rows that `hard_delete` marks: true where it is a bool, else any value at all."""
+    """Return the rows that `hard_delete` marks: true for a boolean, otherwise any value."""
     if pa.types.is_boolean(column.type):
         return pc.fill_null(column, fill_value=False)
     return pc.is_valid(column)

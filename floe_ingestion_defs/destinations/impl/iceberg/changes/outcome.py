@@ -1,7 +1,7 @@
-"""What a load will do to the rows of a table, told from its staged rows before it is committed.
+"""What a load will do to the rows of a table, computed from its staged rows before its commit.
 
-For audits that ask about the table and not about the staged rows alone. It is told against the head
-that the load was staged on; whoever commits in between can make it another.
+For audits of the whole table and not only of the staged rows. It is computed against the head that
+the load was staged on; a writer that commits in between can change it.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What publishing a staged table does to its rows; nothing is read before it is asked for.
+    """What publishing a staged table does to its rows; nothing is read before it is requested.
 
-    Memory holds what publishing itself holds: of a merge the incoming keys, else a batch.
+    Memory holds what publishing itself holds: for a merge the incoming keys, otherwise a batch.
 
     Attributes:
         staged: The staged table; not a nested one, whose rows follow those of its root.
@@ -48,14 +48,14 @@ class Outcome:
 
     @cached_property
     def state(self) -> TableState:
-        """The table as the load finds it; empty where the load makes it or empties it."""
+        """The table before the load; empty where the load creates or empties it."""
         staged = self.staged
         is_empty = staged.current is None or staged.intent.starts_empty
         return TableState(staged.metadata, staged.io, is_empty)
 
     @property
     def may_shrink(self) -> bool:
-        """Whether the table can have fewer rows afterwards; told without reading one."""
+        """Whether the table can have fewer rows afterwards; computed without reading a row."""
         intent = self.staged.intent
         return (
             intent.starts_empty
@@ -74,7 +74,7 @@ class Outcome:
         return before - self._rows_gone() + came
 
     def coming(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Streams columns of the rows that will come into the table."""
+        """Yield columns of the rows that will be added to the table."""
         staged = self.staged
         if self._incoming is None:
             yield from staged.batches(columns)
@@ -89,11 +89,11 @@ class Outcome:
     def staying(
         self, columns: Sequence[str], tasks: Iterable[FileScanTask] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """Streams columns of the rows that are in the table and will remain.
+        """Yield columns of the rows that are in the table and will remain.
 
         Args:
             columns: The columns.
-            tasks: Those of the table's data files to read; all of them by default.
+            tasks: The table's data files to read; all of them by default.
         """
         removal, state = self._removal, self.state
         names = list(dict.fromkeys([*columns, *(removal.columns if removal else ())]))
@@ -106,7 +106,7 @@ class Outcome:
 
     @cached_property
     def _incoming(self) -> Incoming | None:
-        """The incoming rows of a merge, and which of them will come; None for no merge."""
+        """The incoming rows of a merge, and which of them will be added; None without a merge."""
         intent, state = self.staged.intent, self.state
         if intent.disposition != "merge":
             return None
@@ -123,7 +123,7 @@ class Outcome:
 
     @cached_property
     def _removal(self) -> RowChange | None:
-        """Which rows of the table go."""
+        """The rows of the table that are removed."""
         intent = self.staged.intent
         if intent.window is not None:
             return window_deletion(self.state, intent.window)

@@ -1,7 +1,7 @@
-"""Row changes: which rows of a table are deleted or end, found file by file.
+"""Row changes: which rows of a table are deleted or retired, found file by file.
 
-Memory holds the keys and the batches of one data file; only files whose statistics leave room for
-a key are read at all.
+Memory holds the keys and the batches of one data file; only files that, by their statistics, may
+contain a key are read at all.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ class RowChange(Protocol):
         """The columns that decide which rows change."""
 
     def may_touch(self, file: DataFile, metadata: TableMetadata) -> bool:
-        """Whether the file's statistics leave room for a row that changes."""
+        """Return whether, by its statistics, the file may contain a row that changes."""
 
     def marks(self, batch: pa.RecordBatch) -> Mask:
-        """The rows of the batch that change."""
+        """Return the mask of the batch's rows that change."""
 
     def apply(self, batch: pa.RecordBatch, marked: Mask) -> pa.RecordBatch:
-        """What the batch becomes."""
+        """Return the changed batch."""
 
 
 @dataclass(frozen=True)
 class Deletion:
-    """Rows leave: those whose key is in any of the sets."""
+    """The deletion of the rows whose key is in any of the sets."""
 
     sets: tuple[KeySet, ...]
 
@@ -58,24 +58,24 @@ class Deletion:
         return list(dict.fromkeys(name for keys in self.sets for name in keys.columns))
 
     def may_touch(self, file: DataFile, metadata: TableMetadata) -> bool:
-        """Whether the file's statistics leave room for a row that changes."""
+        """Return whether, by its statistics, the file may contain a row that changes."""
         return any(keys.may_be_in(file, metadata) for keys in self.sets)
 
     def marks(self, batch: pa.RecordBatch) -> Mask:
-        """The rows of the batch that change."""
+        """Return the mask of the batch's rows that change."""
         mask = self.sets[0].contains(batch)
         for keys in self.sets[1:]:
             mask = pc.or_(mask, keys.contains(batch))
         return mask
 
     def apply(self, batch: pa.RecordBatch, marked: Mask) -> pa.RecordBatch:
-        """The batch without the marked rows."""
+        """Return the batch without the marked rows."""
         return batch.filter(pc.invert(marked))
 
 
 @dataclass(frozen=True)
 class WindowDeletion:
-    """Rows leave: those with `lower <= column < upper`."""
+    """The deletion of the rows with `lower <= column < upper`."""
 
     column: str
     lower: pa.Scalar
@@ -87,7 +87,7 @@ class WindowDeletion:
         return [self.column]
 
     def may_touch(self, file: DataFile, metadata: TableMetadata) -> bool:
-        """Whether the file's statistics leave room for a row that changes."""
+        """Return whether, by its statistics, the file may contain a row that changes."""
         bounds = bounds_of(file, metadata, self.column)
         if bounds is None:
             return True
@@ -97,21 +97,21 @@ class WindowDeletion:
         )
 
     def marks(self, batch: pa.RecordBatch) -> Mask:
-        """The rows of the batch that change."""
+        """Return the mask of the batch's rows that change."""
         column = batch.column(self.column)
         within = pc.and_(pc.greater_equal(column, self.lower), pc.less(column, self.upper))
         return pc.fill_null(within, fill_value=False)
 
     def apply(self, batch: pa.RecordBatch, marked: Mask) -> pa.RecordBatch:
-        """The batch without the marked rows."""
+        """Return the batch without the marked rows."""
         return batch.filter(pc.invert(marked))
 
 
 @dataclass(frozen=True)
 class Retirement:
-    """Rows of a slowly changing dimension cease to be valid: the active ones that did not come.
+    """The end of validity of a slowly changing dimension's active rows that a load does not have.
 
-    With a merge key, only those whose merge key did come.
+    With a merge key, only of those whose merge key the load has.
     """
 
     validity: Validity
@@ -126,19 +126,19 @@ class Retirement:
         return list(dict.fromkeys(columns))
 
     def may_touch(self, file: DataFile, metadata: TableMetadata) -> bool:
-        """Whether the file's statistics leave room for a row that changes."""
+        """Return whether, by its statistics, the file may contain a row that changes."""
         if self.validity.active is not None:
             return True
         valid_to = metadata.schema().find_field(self.validity.valid_to).field_id
         return (file.null_value_counts or {}).get(valid_to) != 0
 
     def marks(self, batch: pa.RecordBatch) -> Mask:
-        """The rows of the batch that change."""
+        """Return the mask of the batch's rows that change."""
         gone = pc.and_(is_active(batch, self.validity), pc.invert(self.versions.contains(batch)))
         return gone if self.merge_keys is None else pc.and_(gone, self.merge_keys.contains(batch))
 
     def apply(self, batch: pa.RecordBatch, marked: Mask) -> pa.RecordBatch:
-        """The batch with the marked rows ending at the boundary."""
+        """Return the batch in which the marked rows are valid until the boundary."""
         index = batch.schema.get_field_index(self.validity.valid_to)
         column = batch.column(index)
         boundary = pa.scalar(self.validity.boundary, column.type)
@@ -148,7 +148,7 @@ class Retirement:
 
 
 def is_active(batch: pa.RecordBatch, validity: Validity) -> Mask:
-    """The rows that are valid now."""
+    """Return the mask of the currently valid rows."""
     valid_to = batch.column(validity.valid_to)
     if validity.active is None:
         return pc.is_null(valid_to)
@@ -158,7 +158,7 @@ def is_active(batch: pa.RecordBatch, validity: Validity) -> Mask:
 
 
 def superseded(incoming: Incoming, intent: TableIntent) -> Deletion | None:
-    """The rows that incoming ones replace: of one primary key, or one merge key, with them."""
+    """Return the deletion of the rows with the same primary or merge key as incoming ones."""
     merge_key = intent.keys.merge_key if intent.strategy == "delete-insert" else ()
     sets = tuple(incoming.key_set(key) for key in (intent.keys.primary_key, merge_key) if key)
     return Deletion(sets) if sets else None
@@ -167,7 +167,7 @@ def superseded(incoming: Incoming, intent: TableIntent) -> Deletion | None:
 def matching_rows(
     state: TableState, change: RowChange, columns: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
-    """Streams `columns` of the table's rows that a change marks."""
+    """Yield `columns` of the table's rows that a change marks."""
     names = list(dict.fromkeys([*change.columns, *columns]))
     for task in state.tasks:
         if change.may_touch(task.file, state.metadata):
@@ -178,19 +178,19 @@ def matching_rows(
 def key_set_of(
     state: TableState, batches: Iterable[pa.RecordBatch], columns: Sequence[str]
 ) -> KeySet:
-    """The set of the keys in a stream of key columns."""
+    """Return the set of the keys in a stream of key columns."""
     schema = arrow_schema(state.metadata)
     key_schema = pa.schema([schema.field(name) for name in columns])
     return KeySet(pa.Table.from_batches(list(batches), key_schema))
 
 
 def present_keys(state: TableState, keys: KeySet) -> KeySet:
-    """Those of the keys that the table holds already."""
+    """Return those of the keys that the table contains already."""
     return key_set_of(state, matching_rows(state, Deletion((keys,)), keys.columns), keys.columns)
 
 
 def active_versions(state: TableState, validity: Validity, versions: KeySet) -> KeySet:
-    """Those of the row versions that the table holds as active rows."""
+    """Return those of the row versions that the table contains as active rows."""
     columns = [validity.row_version]
     change = Deletion((versions,))
     names = [*columns, validity.valid_to]

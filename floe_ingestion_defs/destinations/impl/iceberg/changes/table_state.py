@@ -1,4 +1,4 @@
-"""A table at one head of `main`: what a change is computed against."""
+"""A table at one head of `main`, against which a change is computed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class TableState:
     """A table at the head that a merge is computed against.
 
     Attributes:
-        metadata: With the schema that the load evolves the table to.
-        is_empty: Whether it counts as one without rows: it is new, or emptied by the load.
+        metadata: The table's metadata, with the schema that the load evolves it to.
+        is_empty: Whether the table counts as empty: it is new, or emptied by the load.
     """
 
     metadata: TableMetadata
@@ -29,5 +29,5 @@ class TableState:
 
     @cached_property
     def tasks(self) -> tuple[FileScanTask, ...]:
-        """The data files that `main` has there. An append never asks: it costs by their number."""
+        """The data files of `main`; an append does not read them, for the cost grows with them."""
         return () if self.is_empty else tuple(DataScan(self.metadata, self.io).plan_files())

@@ -1,8 +1,8 @@
-"""Keeping the tables small that gain a row a load: the log, and dlt's table of pipeline states.
+"""Compacting the tables that gain one row per load: the log, and dlt's table of pipeline states.
 
-Each appended row is a data file, a manifest and a snapshot, and pyiceberg writes the list of all
-snapshots anew with every commit: left alone, the thousandth load into a log took 0.7 s to commit,
-and the log's metadata grew with the square of the loads.
+Each appended row is a data file, a manifest and a snapshot, and pyiceberg rewrites the list of all
+snapshots with every commit: without compaction, the thousandth load into a log took 0.7 s to
+commit, and the log's metadata grew with the square of the loads.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     data_path,
     write_data_file,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.reading import summary_count
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -34,28 +35,26 @@ if TYPE_CHECKING:
 COMPACT_AFTER_FILES = 12
 KEPT_STATES = 10
 
-# Readers find a snapshot that they hold by its id for this long, unless loads come so fast that
-# the list of snapshots would grow past the limit.
+# Readers find a snapshot by its id for this long, unless loads are so frequent that the list of
+# snapshots would grow past the limit.
 _KEEP_SNAPSHOTS_FOR = timedelta(minutes=5)
 _MOST_SNAPSHOTS = 200
 
 
 def is_due(table: Table) -> bool:
-    """Whether so many appends have come since the last compaction that another one pays."""
-    snapshot = table.current_snapshot()
-    if snapshot is None or snapshot.summary is None:
-        return False
-    return int(snapshot.summary["total-data-files"] or 0) >= COMPACT_AFTER_FILES
+    """Return whether enough appends followed the last compaction for another one to pay off."""
+    files = summary_count(table.current_snapshot(), "total-data-files") or 0
+    return files >= COMPACT_AFTER_FILES
 
 
 def rewrite(table: Table, rows: pa.Table, properties: dict[str, str] | None = None) -> bool:
-    """Replaces the table's files by one file with `rows`, and drops its old snapshots.
+    """Replace the table's files by one file with `rows`, and drop its old snapshots.
 
-    Gives way to whoever is committing, in one commit asserted against the table as it was read.
+    It is one commit, asserted against the table as it was read, and yields to any other writer.
 
     Args:
         table: The table that `rows` were read from.
-        rows: What remains.
+        rows: The rows to keep.
         properties: Properties to set in the same commit.
 
     Returns:
@@ -84,9 +83,9 @@ def rewrite(table: Table, rows: pa.Table, properties: dict[str, str] | None = No
 
 
 def compact_states(catalog: Catalog, identifier: tuple[str, ...]) -> bool:
-    """Keeps the newest states of each pipeline in dlt's `_dlt_pipeline_state`, once it is due.
+    """Keep only the newest states of each pipeline in dlt's `_dlt_pipeline_state`, when it is due.
 
-    The log is what counts; the table is there for everybody who knows dlt.
+    The log is authoritative; the table exists for readers that know dlt's tables.
 
     Returns:
         Whether the table was rewritten.

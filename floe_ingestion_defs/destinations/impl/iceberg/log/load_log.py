@@ -1,8 +1,8 @@
 """`_dlt_loads`, the write-ahead log of a dataset: a load exists if and only if its row is there.
 
 Appending the row is a load's commit point, and because each append asserts the snapshot it was
-computed from, the rows are in a total order, `seq`. Everything else, the data tables included, can
-be brought up to date from here.
+computed from, the rows are in a total order, `seq`. Everything else, including the data tables, can
+be brought up to date from the log.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 LOG_PROPERTIES = {
     "write.metadata.delete-after-commit.enabled": "true",
-    # A reader holds a metadata file for as long as it takes to read the log: at eight commits in a
+    # A reader uses a metadata file for as long as it takes to read the log: at eight commits per
     # second, which is more than a catalog manages, it may take twelve seconds, and a reader that
     # took longer reads again.
     "write.metadata.previous-versions-max": "100",
@@ -74,10 +74,10 @@ class LoadLog:
         self._namespace = identifier[:-1]
 
     def read(self, known: LogView | None = None) -> LogView | None:
-        """The log as it is now, None for a dataset that nothing was ever loaded into.
+        """Return the log as it is now, None for a dataset that nothing was ever loaded into.
 
         Args:
-            known: What was read before, which is enough where the log has not moved since.
+            known: The log as read before, which is returned if the log has not changed since.
         """
         for attempt in range(_READ_ATTEMPTS):
             table = load_table(self.catalog, self.identifier)
@@ -88,14 +88,14 @@ class LoadLog:
             try:
                 return LogView(table)
             except FileNotFoundError:
-                # The log was compacted while it was read, and its old files are gone.
+                # The log was compacted while it was read, and its old files were deleted.
                 if attempt == _READ_ATTEMPTS - 1:
                     raise
         msg = "unreachable"
         raise AssertionError(msg)
 
     def read_or_create(self, known: LogView | None = None) -> LogView:
-        """The log as it is now, made together with its namespace on first use."""
+        """Return the log as it is now, created together with its namespace on first use."""
         if view := self.read(known):
             return view
         self.ensure_namespace()
@@ -114,19 +114,19 @@ class LoadLog:
         return commit_certainly(f"Creating {name}", attempt, _CREATION_SECONDS)
 
     def ensure_namespace(self) -> None:
-        """Makes the namespace if it is not there, whoever else is making it just now."""
+        """Create the namespace if it does not exist, also if another process is creating it."""
         if self.catalog.namespace_exists(self._namespace):
             return
         try:
             self.catalog.create_namespace(self._namespace)
         except Exception:
-            # A boundary: who loses this race is told so by whatever the catalog's driver raises,
-            # SqlCatalog's by an IntegrityError of SQLAlchemy.
+            # A boundary: to the loser of this race, the catalog's driver raises any exception,
+            # SqlCatalog's an IntegrityError of SQLAlchemy.
             if not self.catalog.namespace_exists(self._namespace):
                 raise
 
     def append(self, view: LogView, load: Load) -> LogView:
-        """Appends a load's row to the log as it was read: this is the commit point.
+        """Append a load's row to the log as it was read: this is the commit point.
 
         Returns:
             The log with the row.
@@ -148,14 +148,15 @@ class LoadLog:
     ) -> None:
         """Record what is settled and what is blocked, unless another writer is committing.
 
-        It saves later openers from looking at the tables again; a committer that wins instead
+        With it, later openers need not check the tables again; a writer that commits first instead
         records what it finds.
 
         Args:
             view: The log as it was read.
             settled_seq: Every load up to this one is published, blocked or released.
             blocked: For the root of each tree of tables, the seq of the first load that cannot be
-                published to it and the name of the error's class; None for a tree that is free.
+                published to it and the name of the error's class; None for a tree that is no longer
+                blocked.
         """
         for attempt in range(_RECORD_ATTEMPTS):
             known = view.table.properties
@@ -184,7 +185,7 @@ class LoadLog:
                 view = moved
 
     def compact_if_due(self, view: LogView) -> bool:
-        """Rewrites the log into one file once it has many.
+        """Rewrite the log into one file once it has many.
 
         Returns:
             Whether the log was compacted.
@@ -196,10 +197,11 @@ class LoadLog:
 
 
 def slim(view: LogView) -> pa.Table:
-    """Return the rows of a log with all that is ever read of them again.
+    """Return the rows of a log with all that will be read of them again.
 
-    A settled load's intent is not, but for the trees of tables that the load is blocked for; of the
-    states only each pipeline's newest is. dlt's own columns stay for every load.
+    A settled load's intent is not read again, except for the trees of tables that the load is
+    blocked for; of the states only each pipeline's newest is. dlt's own columns stay for every
+    load.
     """
     rows = view.table.scan().to_arrow().sort_by("seq").select(LOG_SCHEMA.names)
     rows = rows.cast(LOG_SCHEMA)
