@@ -17,7 +17,13 @@ PROSE_SUFFIXES = {"", ".cloud", ".example", ".md", ".mk", ".sh", ".toml", ".yaml
 PROSE_FOLDERS = (".github", "deploy", "docs", "dlt_sources", "floe_ingestion_defs/defs")
 # The folders of code whose comments, docstrings and messages use the standard terms. To be added
 # when their texts do: benchmarks, tests and the folders of floe_ingestion_defs.
-CODE = ("deploy", "dlt_sources", "docs", "floe_ingestion_defs/contracts")
+CODE = (
+    "deploy",
+    "dlt_sources",
+    "docs",
+    "floe_ingestion_defs/contracts",
+    "floe_ingestion_defs/destinations",
+)
 
 
 def listed(*folders: str) -> list[Path]:

@@ -1,6 +1,7 @@
-"""Admission: what must hold of the log and the tables before a load is committed.
+"""Admission: the conditions on the log and the tables under which a load is committed.
 
-What is not admitted is rejected whole: nothing is published, and the cursors stay as they were.
+A load that is not admitted is rejected as a whole: nothing is published, and the cursors stay as
+they were.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 
 
 def require_whole_log(dataset: Dataset, view: LogView) -> None:
-    """Check that no load has left the log that may be unpublished.
+    """Check that the log has not lost a load that may be unpublished.
 
     Raises:
-        LogBehindTables: Rows of the log are gone, by a rollback or a deletion, and were not known
+        LogBehindTables: Rows of the log were lost, by a rollback or a deletion, and were not known
             to be published.
     """
     lost = view.lost_seqs
@@ -39,7 +40,7 @@ def require_whole_log(dataset: Dataset, view: LogView) -> None:
             f"The log of `{dataset.name}` has lost its loads {lost[0]} to {lost[-1]}, by a "
             "rollback or a deletion of rows, and they were not recorded as published. Loading now "
             "could lose rows or load them twice. Roll the log's table forward to its newest "
-            "snapshot, or load the sources again with `refresh`."
+            "snapshot, or reload the sources with `refresh`."
         )
         raise LogBehindTables(msg)
 
@@ -59,9 +60,9 @@ def require_same_log(dataset: Dataset, view: LogView, uuid: str) -> None:
 
 
 def require_unblocked(dataset: Dataset, plans: Sequence[TablePlan], view: LogView) -> None:
-    """Check that no earlier load blocks a table of this one, and publish it if it fits by now.
+    """Check that no earlier load blocks a table of this one, and publish it if it fits now.
 
-    A load that replaces a table supersedes what is blocked before it.
+    A load that replaces a table supersedes the loads that are blocked before it.
 
     Raises:
         TableStillBlocked: An earlier load still cannot be published to a table.
@@ -75,14 +76,14 @@ def require_unblocked(dataset: Dataset, plans: Sequence[TablePlan], view: LogVie
     if failed:
         named = "; ".join(f"`{dataset.qualified(t)}`: {error}" for t, error in failed.items())
         msg = (
-            f"Nothing was loaded, since an earlier load cannot be published to {named}. "
+            f"Nothing was loaded, because an earlier load cannot be published to {named}. "
             f"{RELEASE_COMMAND}"
         )
         raise TableStillBlocked(msg)
 
 
 def require_own_tables(view: LogView, staged: Sequence[StagedTable]) -> None:
-    """Check that what the tables hold was published from this log, or by other writers.
+    """Check that the tables' rows were published from this log, or written by other writers.
 
     Raises:
         ForeignLog: A table names another log, such as that of a dataset whose log was dropped.
@@ -95,6 +96,6 @@ def require_own_tables(view: LogView, staged: Sequence[StagedTable]) -> None:
             msg = (
                 f"Table `{table.name}` was published from another log ({log}) than its dataset's "
                 f"({view.uuid}), so its rows could be loaded twice. Load it with `refresh`, or set "
-                f"its property `dlt.log-uuid` to the dataset's log to go on with the rows it has."
+                "its property `dlt.log-uuid` to the dataset's log to keep its current rows."
             )
             raise ForeignLog(msg)

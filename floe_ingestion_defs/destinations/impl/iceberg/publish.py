@@ -63,12 +63,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# A creation conflicts with one that another process was first with; then the table is there.
+# A creation conflicts if another process created the table first; then the table exists.
 _MOST_CREATIONS = 5
 
-# What goes wrong in the same way at each attempt, so that retrying it holds up other tables for
-# nothing: values that do not fit or cannot be compared, a staged or a metadata file that was
-# deleted, a name that the catalog does not accept. Everything else is retried by later publishers.
+# Errors that recur at each attempt, so that a retry would only delay other tables: values that do
+# not fit or cannot be compared, a staged or a metadata file that was deleted, a name that the
+# catalog does not accept. Later publishers retry all others.
 DETERMINISTIC_ERRORS = (
     IncompatibleSchema,
     UnpublishableRows,
@@ -87,7 +87,7 @@ DETERMINISTIC_ERRORS = (
 
 
 def is_dropped(table: Table) -> bool:
-    """Return whether a load dropped the table, and nothing was loaded into it since.
+    """Return whether a load dropped the table, and nothing was loaded into it since then.
 
     A catalog's drop cannot assert what it drops, so a slow publisher could drop a table that a
     later load re-created. A dropped table is emptied instead, and counts as absent.
@@ -110,8 +110,8 @@ def publish(
         trees: Only the trees of tables with these roots; None for all.
 
     Returns:
-        For each tree that could not be published, by its root, the error. Later loads leave such a
-        tree alone: neither a root nor what is nested in it may get ahead of the other.
+        For each tree that could not be published, by its root, the error. Later loads skip such a
+        tree: neither a root nor its nested tables may get ahead of the other.
     """
     loads = list(loads)
     released = {(r.seq, r.table) for load in loads for r in load.intent.releases}
@@ -127,7 +127,7 @@ def publish(
             except DatasetRefused:
                 raise
             except Exception as error:
-                # A boundary: each table fails alone, whatever its catalog, storage or rows raise.
+                # A boundary: each table fails by itself, for any error of catalog, storage or rows.
                 failed[intent.tree] = error
                 logger.error(
                     "Load %s is committed and %s be published to %s: %s",
@@ -152,8 +152,8 @@ def publish_table(dataset: Dataset, log_uuid: str, load: Load, intent: TableInte
     """Publish one load to one table, unless it is published already.
 
     Raises:
-        IncompatibleSchema: The table was changed since the load was audited.
-        UnpublishableRows: The load's rows cannot be brought into the table.
+        IncompatibleSchema: The table was changed after the load was audited.
+        UnpublishableRows: The load's rows cannot be published to the table.
         CommitContention: Other writers won every attempt within the time limit.
     """
     conflicting_creations = 0
@@ -165,7 +165,7 @@ def publish_table(dataset: Dataset, log_uuid: str, load: Load, intent: TableInte
             conflicting_creations += 1
             if conflicting_creations > _MOST_CREATIONS:
                 msg = (
-                    f"`{dataset.qualified(intent.table)}` cannot be created, and is not a table: "
+                    f"`{dataset.qualified(intent.table)}` cannot be created, but is not a table: "
                     "another object of the catalog, such as a view, may have its name"
                 )
                 raise UnpublishableRows(msg)
@@ -182,7 +182,7 @@ def publish_table(dataset: Dataset, log_uuid: str, load: Load, intent: TableInte
 def _is_due(
     dataset: Dataset, log_uuid: str, load: Load, intent: TableIntent, table: Table | None
 ) -> bool:
-    """Return whether the intent is for the table that is there now, or creates one.
+    """Return whether the intent is for the table that exists now, or creates one.
 
     Raises:
         UnpublishableRows: Another writer created the table after the load was staged.
@@ -242,7 +242,7 @@ def _commit(
 
 
 def ensure_fits(dataset: Dataset, loads: Iterable[Load], intent: TableIntent) -> None:
-    """Makes sure that a load's rows fit a table once that is published through others.
+    """Check that a load's rows fit a table after other loads were published to it.
 
     Args:
         dataset: The dataset.
@@ -271,7 +271,7 @@ def ensure_fits(dataset: Dataset, loads: Iterable[Load], intent: TableIntent) ->
 def _adapt_schema(
     transaction: Transaction, name: str, intent: TableIntent, was_dropped: bool
 ) -> None:
-    """Makes the table hold the load's rows; one that the load drops keeps its columns, unseen."""
+    """Evolve the table for the load's rows; a dropped table keeps its columns, hidden."""
     incoming = Schema.model_validate_json(intent.iceberg_schema)
     if was_dropped or (intent.drop and intent.files):
         reset(transaction, name, incoming)
@@ -282,12 +282,12 @@ def _adapt_schema(
 def creation(
     dataset: Dataset, intent: TableIntent, schema: Schema | None = None
 ) -> CreateTableTransaction:
-    """Return the transaction that creates the table of an intent, under the uuid that it names.
+    """Return the transaction that creates the table of an intent, with the intent's uuid.
 
     Args:
         dataset: The dataset.
         intent: The intent, or the draft of one.
-        schema: The table's schema, where the intent does not have it yet.
+        schema: The table's schema, if the intent does not contain it yet.
     """
     schema = schema or Schema.model_validate_json(intent.iceberg_schema)
     name = dataset.qualified(intent.table)
@@ -312,8 +312,8 @@ def _set_properties(
         PUBLISHED_LOAD_UID: load.load_uid,
     }
     if table is None:
-        # The files of loads carry field ids. Those that another writer adds may not, and without a
-        # mapping some engines would find their columns by position.
+        # The files of loads have field ids. Those of other writers may not, and without a mapping
+        # some engines would find their columns by position.
         mapping = transaction.table_metadata.schema().name_mapping
         properties[TableProperties.DEFAULT_NAME_MAPPING] = mapping.model_dump_json()
     if intent.drop and not intent.files:
@@ -326,10 +326,10 @@ def _set_properties(
 def _root_before(
     dataset: Dataset, load: Load, intent: TableIntent
 ) -> tuple[TableState, TableIntent]:
-    """The root of a nested table as it is before the load, and what the load does to it.
+    """Return the root of a nested table as before the load, and the load's intent for it.
 
     Nested tables are published before their root, so as long as a nested table's commit can
-    succeed, its root is still as the load found it.
+    succeed, its root is still as it was before the load.
     """
     root_intent = load.intent.root_of(intent)
     root = dataset.load_table(root_intent.table)

@@ -1,7 +1,8 @@
-"""Recovery: publishing what a process committed and did not publish, and recording what is settled.
+"""Recovery: publishing loads that a process committed and did not publish, and recording progress.
 
-Opening a dataset reads state. What it publishes besides is its own pipeline's loads, and others'
-only when those are so old that the process that committed them must be gone; never fatally.
+Opening a dataset reads state. It also publishes its own pipeline's loads, and those of others only
+when they are so old that the process that committed them must have ended; its errors are not
+fatal.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ OTHERS_AFTER = timedelta(minutes=5)
 
 
 def open_dataset(dataset: Dataset, pipeline_name: str | None = None) -> LogView | None:
-    """Open a dataset: read its log, and publish what is left to publish of the pipeline's loads.
+    """Open a dataset: read its log, and publish the pipeline's loads that are still unpublished.
 
     Args:
         dataset: The dataset.
@@ -66,7 +67,7 @@ def open_dataset(dataset: Dataset, pipeline_name: str | None = None) -> LogView 
 def recover(
     dataset: Dataset, view: LogView, trees: Collection[str] | None = None
 ) -> dict[str, Exception]:
-    """Publish what is committed and not yet published; blocked trees of tables are left alone.
+    """Publish loads that are committed and not yet published; skip blocked trees of tables.
 
     Args:
         dataset: The dataset.
@@ -94,14 +95,14 @@ def record(
     published: Collection[int] = (),
     at_least: int = 1,
 ) -> None:
-    """Record what is settled by now, and which trees of tables cannot be published.
+    """Record which loads are settled, and which trees of tables cannot be published.
 
     Args:
         dataset: The dataset.
         view: The log.
         failed: The trees that the caller could not publish, each with its error.
         freed: The trees that were blocked and are published now.
-        published: Loads that the caller has just published whole, whose tables need no look.
+        published: Loads that the caller has just published completely, whose tables need no check.
         at_least: Do not record fewer newly settled loads than this, unless they are the last.
     """
     loads = view.unsettled()
@@ -142,7 +143,7 @@ def settled_through(
                 continue
             if intent.table not in watermarks:
                 table = dataset.load_table(intent.table)
-                # A table that is gone, and that the load does not create, has nothing to wait for.
+                # Nothing is pending for a table that was dropped and that the load does not create.
                 gone = table is None and not intent.creates
                 watermarks[intent.table] = load.seq if gone else watermark_of(table, view.uuid)
             if watermarks[intent.table] < load.seq:

@@ -1,4 +1,4 @@
-"""The load packages of a pipeline's working directory, and the state that each of them carries.
+"""The load packages of a pipeline's working directory, and the state that each of them contains.
 
 dlt extracts one package per schema, and puts the pipeline's state into that of the default schema
 only. Each package is a load of its own here, so each commits the cursors of its own schema.
@@ -73,9 +73,9 @@ def _snapshot(packages: PackageStorage, load_id: str) -> dict[str, Any]:
 def rewind(packages: PackageStorage, load_id: str, *, is_overtaken: bool) -> None:
     """Reset the working directory's cursors to those that a package's extraction began with.
 
-    dlt restores its state and schemas, but only once the package is aborted: a process that died
-    in between would leave cursors behind that have passed rows which were never loaded. The schemas
-    are kept until then, for without them dlt passes over a package that is still pending.
+    dlt restores its state and schemas, but only after the package was aborted: a process that died
+    in between would leave cursors past rows that were never loaded. The schemas are kept until
+    then, since without them dlt ignores a package that is still pending.
 
     Args:
         packages: The pending packages of the working directory.
@@ -98,13 +98,14 @@ def rewind(packages: PackageStorage, load_id: str, *, is_overtaken: bool) -> Non
         "_state_version": before.get("_state_version", 0),
         "_version_hash": before.get("_version_hash"),
     }
-    # dlt 1.31 has no public way to write a working directory's state outside of a step.
+    # dlt 1.31 has no public way to write a working directory's state outside of a step; when it
+    # has one, use it.
     state = cast("TPipelineState", {**pipeline._get_state(), **rewound})  # noqa: SLF001
     pipeline._save_state(state)  # noqa: SLF001
 
 
 def abort(packages: PackageStorage, load_id: str) -> None:
-    """Move a package to the aborted ones; left pending, it would fail every run to come."""
+    """Move a package to the aborted ones; left pending, it would fail every later run."""
     _load_storage(packages).complete_load_package(load_id, aborted=True)
 
 

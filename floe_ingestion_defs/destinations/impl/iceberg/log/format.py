@@ -1,4 +1,4 @@
-"""The log's format: every name that is persisted, the log's columns, and the row of a load.
+"""The log's format: every persisted name, the log's columns, and the row of a load.
 
 `docs/internals/load-protocol.md` describes the format and the rule for changing it.
 """
@@ -21,10 +21,10 @@ FORMAT_VERSION = 1
 
 LOADS_TABLE = "_dlt_loads"
 BLOCKED_SUFFIX = "____blocked"
-"""What the name of a quarantine table ends with. dlt's conventions join the levels of a nested
-table by two underscores and collapse longer runs, so no table of theirs has this name."""
+"""The suffix of a quarantine table's name. dlt's conventions join the levels of a nested table by
+two underscores and collapse longer runs, so no table of theirs has this name."""
 
-# Properties of a data table: its watermark, and what the next publisher must know of the last.
+# Properties of a data table: its watermark, and what the next publisher must know of the last one.
 LOG_UUID = "dlt.log-uuid"
 PUBLISHED_SEQ = "dlt.published-seq"
 PUBLISHED_LOAD_UID = "dlt.published-load-uid"
@@ -64,8 +64,8 @@ LOG_SCHEMA = pa.schema(
         ("intent", pa.string()),
     ]
 )
-# All that is needed to find a load and to number the next; state and intent are read for the few
-# rows that matter.
+# The columns that are needed to find a load and to number the next; state and intent are read only
+# for the few rows that need them.
 LIGHT_COLUMNS = tuple(name for name in LOG_SCHEMA.names if name not in ("state", "intent"))
 
 STATUS_LOADED = 0
@@ -79,9 +79,9 @@ class Load:
 
     Attributes:
         seq: The load's place in the total order, counted from 1; 0 before it is committed.
-        settled_seq: Every load up to this one was published when the row was written.
+        settled_seq: Every load up to this one was settled when the row was written.
         state: The pipeline's whole state document in dlt's JSON, None if it did not change.
-        committed_at: When the row was appended, by the clock of the process that did it.
+        committed_at: When the row was appended, by the clock of the process that appended it.
     """
 
     load_id: str
@@ -97,7 +97,7 @@ class Load:
     committed_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def as_row(self) -> pa.Table:
-        """Return the row that the log gets."""
+        """Return the row that is appended to the log."""
         row = {
             "load_id": self.load_id,
             "schema_name": self.schema_name,
@@ -153,6 +153,6 @@ def require_known_format(log: str, rows: pa.Table) -> None:
 
 @cache
 def writer() -> str:
-    """Return the name and version of this release, as the log carries them."""
+    """Return the name and version of this release, as stored in the log."""
     name = "floe-ingestion-defs"
     return f"{name} {metadata.version(name)}"

@@ -35,7 +35,7 @@ Cell = tuple[str, ...]
 
 @dataclass(frozen=True)
 class ExtractedState:
-    """The pipeline's state as a load package carries it.
+    """The pipeline's state as stored in a load package.
 
     Attributes:
         document: The state after the extraction.
@@ -56,15 +56,15 @@ class ExtractedState:
 def rebase_state(
     extracted: ExtractedState, newest: TPipelineStateDoc | None
 ) -> TPipelineStateDoc | None:
-    """A load's state document upon the newest committed one.
+    """Apply a load's changes of the state to the newest committed document.
 
     Args:
-        extracted: The state that the load's package carries.
+        extracted: The state in the load's package.
         newest: The newest committed state of the pipeline, None if there is none.
 
     Returns:
         The newest state with the cells that the load changed; a cell is the state of one resource,
-        or one key of a source's own state. Cells of a schema whose package is still to be loaded
+        or one entry of a source's own state. Cells of a schema whose package is still to be loaded
         are left to that load. None where there is nothing to commit.
 
     Raises:
@@ -100,13 +100,13 @@ def rebase_state(
     if unmerged and after["_state_version"] >= base.get("_state_version", 0):
         return document
     merged = {**after, "sources": _nested(committed), "schema_names": sorted(schemas)}
-    # Every working directory that knows an older state must take this one for newer.
+    # Every working directory with an older state must consider this one newer.
     merged["_state_version"] = max(after["_state_version"], base.get("_state_version", 0) + 1)
     return _with_state(document, merged)
 
 
 def _is_for(extracted: ExtractedState, source: str) -> bool:
-    """Whether a package commits what was changed of a source's state."""
+    """Return whether a package commits the changes of a source's state."""
     if source == extracted.schema:
         return True
     return extracted.is_own and source not in extracted.pending
@@ -140,14 +140,14 @@ def _conflict(document: TPipelineStateDoc, moved: Sequence[Cell]) -> StateConfli
     names = ", ".join(f"`{'.'.join(cell)}`" for cell in moved)
     msg = (
         f"While pipeline `{document['pipeline_name']}` was extracting, another run of it "
-        f"committed {names}. Nothing of this load is visible. Run the pipeline again: it goes "
-        "on from the newer state."
+        f"committed {names}. Nothing of this load was published. Run the pipeline again: it "
+        "continues from the newer state."
     )
     return StateConflict(msg)
 
 
 def move_state(document: TPipelineStateDoc, dataset_name: str) -> TPipelineStateDoc:
-    """The state document for another dataset: dlt would go on in the one that it names."""
+    """Return the state document for another dataset: dlt would continue in the one it names."""
     state: State = decompress_state(document["state"])
     return _with_state(document, {**state, "dataset_name": dataset_name})
 
@@ -168,9 +168,9 @@ def _with_state(document: TPipelineStateDoc, state: State) -> TPipelineStateDoc:
 
 
 def _schema_names(extracted: ExtractedState, after: State, base: State) -> set[str]:
-    """The committed schemas of the pipeline, with those that the load added or dropped.
+    """Return the committed schemas of the pipeline, with those that the load added or dropped.
 
-    The next run restores the schemas that the state names, and by them it knows which tables are
+    The next run restores the schemas that the state names, and from them it knows which tables are
     nested in one that it merges.
     """
     was, is_now, committed = (
@@ -206,8 +206,8 @@ def newest_document(
 ) -> TPipelineStateDoc | None:
     """Return the newest committed state document of a pipeline, None if there is none.
 
-    It carries the id of its load as `_dlt_load_id`. Where the log has lost rows, the newest
-    document may have left with them; dlt's own table of states has it too, once it is published.
+    It contains the id of its load as `_dlt_load_id`. Where the log has lost rows, the newest
+    document may be among them; dlt's own table of states has it too, once it is published.
     """
     newest = view.newest_state(pipeline_name)
     document = None
@@ -224,10 +224,10 @@ def newest_document(
 
 
 def encode_document(document: TPipelineStateDoc) -> str:
-    """The form of a state document in the log."""
+    """Return a state document in the form stored in the log."""
     return json.dumps(document)
 
 
 def decode_document(encoded: str) -> TPipelineStateDoc:
-    """The state document of what `encode_document` made."""
+    """Return the state document of a value that `encode_document` returned."""
     return cast("TPipelineStateDoc", json.loads(encoded))

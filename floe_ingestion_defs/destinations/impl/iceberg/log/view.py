@@ -1,7 +1,7 @@
-"""What the log holds at one of its snapshots: the loads, their order, and what is settled.
+"""The log at one of its snapshots: the loads, their order, and which of them are settled.
 
-A load looks at the log several times, each time with a row more, so what was read of a file is
-kept: neither a data file nor a manifest ever changes.
+A load reads the log several times, each time with one row more, so the content of files is cached:
+neither a data file nor a manifest ever changes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import ManifestFile
     from pyiceberg.table import Table
 
-# What was read of the files that were used last: a process serves few datasets.
+# The number of cached files, least recently used ones dropped: a process serves few datasets.
 _KEPT_FILES = 64
 
 
@@ -43,7 +43,7 @@ class _File:
     """A data file of the log.
 
     Attributes:
-        rows: Of a file with one row that row, of others the light columns.
+        rows: The whole row for a file with one row, the light columns for others.
     """
 
     path: str
@@ -56,7 +56,7 @@ _lock = RLock()
 
 
 def _files(table: Table) -> list[_File]:
-    """The data files that `main` has, each with its rows."""
+    """Return the data files of `main`, each with its rows."""
     from pyiceberg.manifest import ManifestContent
 
     snapshot = None if head_of(table) is None else table.current_snapshot()
@@ -72,7 +72,7 @@ def _files(table: Table) -> list[_File]:
 
 @cached(_rows, key=lambda table, path, count: path, lock=_lock)
 def _rows_of(table: Table, path: str, count: int) -> pa.Table:
-    # A row that was just appended is wanted whole as likely as not.
+    # A row that was just appended is likely to be needed whole.
     return _read_file(table, path, LOG_SCHEMA.names if count == 1 else LIGHT_COLUMNS)
 
 
@@ -83,7 +83,7 @@ def _data_files(table: Table, manifest: ManifestFile) -> list[tuple[str, int]]:
 
 
 def _read_file(table: Table, path: str, columns: Sequence[str]) -> pa.Table:
-    """Reads a file of the log directly: all have the one schema, so nothing is to be projected."""
+    """Read a file of the log directly: all have the same schema, so no projection is needed."""
     with table.io.new_input(path).open() as stream:
         rows = pq.ParquetFile(stream).read(list(columns), use_threads=False)
     return rows.cast(pa.schema([LOG_SCHEMA.field(name) for name in columns]))
@@ -94,18 +94,18 @@ class LogView:
 
     Attributes:
         table: The log's table as it was read.
-        uuid: Which log it is.
+        uuid: The uuid of the log.
     """
 
     def __init__(self, table: Table, files: Sequence[_File] | None = None) -> None:
         """Read the log.
 
         Raises:
-            UnknownLogFormat: A newer release wrote a row; this one can read none of it.
+            UnknownLogFormat: A newer release wrote a row, which this one cannot read.
         """
         self.table = table
         self.uuid = str(table.metadata.table_uuid)
-        # A commit through the table moves it on, and this view does not follow.
+        # A commit through the table changes its metadata, which this view does not follow.
         self._read_at = table.metadata_location
         self._files = _files(table) if files is None else list(files)
         empty = LOG_SCHEMA.empty_table().select(LIGHT_COLUMNS)
@@ -113,13 +113,13 @@ class LogView:
         require_known_format(".".join(table.name()), self._rows)
 
     def with_appended(self, path: str, row: pa.Table) -> LogView:
-        """The log after a row was appended to it as it was here; the table knows already."""
+        """Return the log after a row was appended in this state; the table has it already."""
         with _lock:
             _rows[path] = row
         return LogView(self.table, [*self._files, _File(path, row)])
 
     def is_of(self, table: Table) -> bool:
-        """Whether the log has not moved since: a table that was just loaded is what was read."""
+        """Return whether the log has not changed: a table that was just loaded is as it was read."""
         return bool(self._read_at) and self._read_at == table.metadata_location
 
     @property
@@ -138,7 +138,7 @@ class LogView:
 
     @property
     def settled_seq(self) -> int:
-        """Every load up to this one is known to be published, blocked or released."""
+        """The load up to which all are known to be published, blocked or released."""
         recorded = int(self.table.properties.get(SETTLED_SEQ, 0))
         return max(recorded, pc.max(self._rows["settled_seq"]).as_py() or 0)
 
@@ -152,36 +152,36 @@ class LogView:
         }
 
     def unsettled(self) -> list[Load]:
-        """The loads that may not be published yet, with their intents, oldest first."""
+        """Return the loads that may not be published yet, with their intents, oldest first."""
         return self.after(self.settled_seq)
 
     def pending(self) -> list[Load]:
-        """The unsettled loads, and the settled ones from the first that blocks a table on."""
+        """Return the unsettled loads, and the settled ones from the first that blocks a table."""
         return self.after(min([self.settled_seq, *(seq - 1 for seq in self.blocked.values())]))
 
     def after(self, seq: int) -> list[Load]:
-        """The loads past a seq, oldest first; a settled one may have no intent any more."""
+        """Return the loads past a seq, oldest first; a settled one may no longer have an intent."""
         if seq >= self._newest_row:
             return []
         return self._read(lambda seqs: pc.greater(seqs, seq), "intent")
 
     def is_pending(self, seq: int, tree: str) -> bool:
-        """Whether a load may not be published yet to the tree of tables with that root."""
+        """Return whether a load may not be published yet to the tree of tables with that root."""
         return seq > self.settled_seq or seq >= self.blocked.get(tree, seq + 1)
 
     def find(self, load_uid: str) -> Load | None:
-        """The committed load of that uid."""
+        """Return the committed load with that uid, None where there is none."""
         seq = self._newest(pc.equal(self._rows["load_uid"], load_uid))
         return None if seq is None else self._read_at_seq(seq, "intent", "state")
 
     def newest_state(self, pipeline_name: str) -> Load | None:
-        """The pipeline's newest load that changed its state, with that state."""
+        """Return the pipeline's newest load that changed its state, with that state."""
         of_pipeline = pc.equal(self._rows["pipeline_name"], pipeline_name)
         seq = self._newest(pc.and_(of_pipeline, pc.is_valid(self._rows["state_version"])))
         return None if seq is None else self._read_at_seq(seq, "state")
 
     def newest_schema_hash(self, schema_name: str | None) -> str | None:
-        """The version hash of the newest schema, of that name if one is given."""
+        """Return the version hash of the newest schema, with that name if one is given."""
         names = self._rows["schema_name"]
         seq = self._newest(
             pc.is_valid(names) if schema_name is None else pc.equal(names, schema_name)
@@ -189,7 +189,7 @@ class LogView:
         return None if seq is None else self._read_at_seq(seq).schema_version_hash
 
     def knows_schema(self, version_hash: str) -> bool:
-        """Whether a load with this version of a schema was committed."""
+        """Return whether a load with this version of a schema was committed."""
         return bool(pc.any(pc.equal(self._rows["schema_version_hash"], version_hash)).as_py())
 
     def _newest(self, mask: Any) -> int | None:
@@ -200,9 +200,9 @@ class LogView:
         return self._read(lambda seqs: pc.equal(seqs, seq), *heavy)[0]
 
     def _read(self, wanted: Callable[[pa.ChunkedArray], Any], *heavy: str) -> list[Load]:
-        """The loads whose seqs are wanted, oldest first, with those of the heavy columns."""
+        """Return the loads with matching seqs, oldest first, with the given heavy columns."""
         found = []
-        # By masks: a filter that is an expression takes milliseconds, however few the rows are.
+        # By masks: filtering by an expression takes milliseconds, however few the rows are.
         for file in self._files:
             mask = wanted(file.rows["seq"])
             if pc.any(mask).as_py():

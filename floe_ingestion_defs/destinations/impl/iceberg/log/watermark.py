@@ -1,7 +1,7 @@
 """A table's watermark: the load that the table is published through.
 
-Table properties carry it, and so does the summary of each snapshot that a load committed, since
-other engines can unset properties. A rollback of the table moves neither.
+It is stored in table properties, and in the summary of each snapshot that a load committed, since
+other engines can unset properties. A rollback of the table changes neither.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def watermark_of(table: Table | None, log_uuid: str) -> int:
-    """Return the seq that a table is published through, 0 where it is not a table of this log."""
+    """Return the seq that a table is published through, 0 if it does not belong to this log."""
     if table is None:
         return 0
     properties = table.properties
@@ -45,8 +45,8 @@ def log_of(table: Table) -> str | None:
 def was_rolled_back(table: Table) -> bool:
     """Return whether the snapshot that was published last is not in the history of `main`.
 
-    After a rollback, or another engine's `CREATE OR REPLACE`. Once that snapshot is expired, the
-    table does not tell any more.
+    This is so after a rollback, or another engine's `CREATE OR REPLACE`. Once that snapshot is
+    expired, it can no longer be detected.
     """
     published = table.properties.get(PUBLISHED_SNAPSHOT)
     if published is None or table.metadata.snapshot_by_id(int(published)) is None:
@@ -55,7 +55,7 @@ def was_rolled_back(table: Table) -> bool:
 
 
 def rolled_back_loads(table: Table, log_uuid: str) -> list[str]:
-    """Return the ids of the loads that were published to the table and left with a rollback."""
+    """Return the ids of the loads that were published to the table and removed by a rollback."""
     if not was_rolled_back(table):
         return []
     history = {snapshot.snapshot_id for snapshot in _history(table)}

@@ -1,8 +1,8 @@
 """Releasing a blocked table: rows that cannot be published move to a quarantine table.
 
-A release is a load of its own: its row in the log says which load is given up for which table, and
-publishing it appends that load's files to `{table}____blocked`. So a release that dies is completed
-like any load, and it needs nothing of the blocked table, which may not even exist.
+A release is a load of its own: its row in the log names the load that is given up and the table,
+and publishing it appends that load's files to `{table}____blocked`. So a release that dies is
+completed like any load, and it does not depend on the blocked table, which may not even exist.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ logger = logging.getLogger(__name__)
 
 
 def release_blocked(dataset: Dataset, table: str) -> int:
-    """Publish what a table waits for, and move what cannot be published to a quarantine table.
+    """Publish the loads pending for a table, and quarantine those that cannot be published.
 
-    A committed load blocks a table that was changed since the load's audit to something that its
-    rows do not fit, or that cannot be read at all. No row is lost: the quarantine table holds them
+    A committed load blocks a table that was changed after the load's audit to a schema that its
+    rows do not fit, or that cannot be read at all. No row is lost: the quarantine table has them
     as they were extracted. A staged file that was deleted cannot be moved; an error in the log
     names it.
 
@@ -42,10 +42,10 @@ def release_blocked(dataset: Dataset, table: str) -> int:
         table: The table's name, without its namespace.
 
     Returns:
-        The number of rows that were moved; 0 where everything could be published after all.
+        The number of rows that were moved; 0 if everything could be published after all.
 
     Raises:
-        Exception: What kept the table from being published, where that may pass by itself.
+        Exception: What kept the table from being published, where that may be transient.
     """
     moved = 0
     view = dataset.log.read()
@@ -61,7 +61,7 @@ def release_blocked(dataset: Dataset, table: str) -> int:
                 raise error
             load, intent = _first_unpublished(dataset, view, loads, tree)
             logger.warning(
-                "Load %s is given up for %s, and its rows move to %s: %s",
+                "Load %s is given up for %s, and its rows are moved to %s: %s",
                 load.load_id,
                 dataset.qualified(intent.table),
                 dataset.qualified(intent.table + BLOCKED_SUFFIX),
@@ -75,7 +75,7 @@ def release_blocked(dataset: Dataset, table: str) -> int:
 def _first_unpublished(
     dataset: Dataset, view: LogView, loads: list[Load], tree: str
 ) -> tuple[Load, TableIntent]:
-    """Return where publishing a tree of tables stopped, which is what has failed."""
+    """Return the load at which publishing a tree of tables stopped: the one that failed."""
     released = {(r.seq, r.table) for load in loads for r in load.intent.releases}
     for load in loads:
         for intent in load.intent.in_publishing_order():
@@ -91,7 +91,7 @@ def _watermark(dataset: Dataset, view: LogView, table: str) -> int:
     try:
         return watermark_of(dataset.load_table(table), view.uuid)
     except Exception:
-        # A boundary: a table that cannot be loaded is released as one that has nothing.
+        # A boundary: a table that cannot be loaded is released like an empty one.
         return 0
 
 
@@ -125,7 +125,7 @@ def _give_up(dataset: Dataset, view: LogView, load: Load, intent: TableIntent) -
 
 
 def _quarantined(view: LogView, intent: TableIntent) -> TableIntent:
-    """Return the intent that appends the files which are still there to the quarantine table."""
+    """Return the intent that appends the files which still exist to the quarantine table."""
     io = view.table.io
     files = tuple(staged for staged in intent.files if io.new_input(staged.path).exists())
     for lost in set(intent.files).difference(files):
