@@ -119,7 +119,7 @@ class LogView:
         return LogView(self.table, [*self._files, _File(path, row)])
 
     def is_of(self, table: Table) -> bool:
-        """Return whether the log has not changed: a table that was just loaded is as it was read."""
+        """Return whether the log is unchanged: a table that was just loaded is as it was read."""
         return bool(self._read_at) and self._read_at == table.metadata_location
 
     @property
