@@ -32,9 +32,13 @@ if TYPE_CHECKING:
         InvalidHint,
         LoadExpired,
         LoadRefused,
+        LogBehindTables,
         StateConflict,
         TableBlocked,
+        TableStillBlocked,
+        UnknownLogFormat,
         UnpublishableRows,
+        UnsupportedCatalog,
     )
     from floe_ingestion_defs.destinations.impl.iceberg.factory import iceberg
     from floe_ingestion_defs.destinations.impl.iceberg.files.schema import iceberg_type_of_column
@@ -49,7 +53,7 @@ if TYPE_CHECKING:
         read_columns,
         summary_count,
     )
-    from floe_ingestion_defs.destinations.impl.iceberg.recover import recover
+    from floe_ingestion_defs.destinations.impl.iceberg.recover import blocked_tables, recover
     from floe_ingestion_defs.destinations.impl.iceberg.window import iceberg_window
 
 _IMPLEMENTATION = "floe_ingestion_defs.destinations.impl.iceberg"
@@ -69,11 +73,16 @@ _HOMES = {
     "LoadExpired": f"{_IMPLEMENTATION}.errors",
     "LoadLog": f"{_IMPLEMENTATION}.log.load_log",
     "LoadRefused": f"{_IMPLEMENTATION}.errors",
+    "LogBehindTables": f"{_IMPLEMENTATION}.errors",
     "Outcome": f"{_IMPLEMENTATION}.changes.outcome",
     "StagedTable": f"{_IMPLEMENTATION}.audit",
     "StateConflict": f"{_IMPLEMENTATION}.errors",
     "TableBlocked": f"{_IMPLEMENTATION}.errors",
+    "TableStillBlocked": f"{_IMPLEMENTATION}.errors",
+    "UnknownLogFormat": f"{_IMPLEMENTATION}.errors",
     "UnpublishableRows": f"{_IMPLEMENTATION}.errors",
+    "UnsupportedCatalog": f"{_IMPLEMENTATION}.errors",
+    "blocked_tables": f"{_IMPLEMENTATION}.recover",
     "branch_namespace": "floe_ingestion_defs.branch",
     "catalog_properties": f"{_IMPLEMENTATION}.catalog.open_catalog",
     "column_bounds": f"{_IMPLEMENTATION}.reading",
@@ -109,11 +118,16 @@ __all__ = [
     "LoadExpired",
     "LoadLog",
     "LoadRefused",
+    "LogBehindTables",
     "Outcome",
     "StagedTable",
     "StateConflict",
     "TableBlocked",
+    "TableStillBlocked",
+    "UnknownLogFormat",
     "UnpublishableRows",
+    "UnsupportedCatalog",
+    "blocked_tables",
     "branch_namespace",
     "catalog_properties",
     "column_bounds",

@@ -14,9 +14,13 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     LogReplaced,
     TableStillBlocked,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import log_of
+from floe_ingestion_defs.destinations.impl.iceberg.log.format import LOG_UUID, SETTLED_SEQ
+from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import (
+    log_of,
+    watermark_of,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.publish import publish
-from floe_ingestion_defs.destinations.impl.iceberg.recover import RELEASE_COMMAND, record
+from floe_ingestion_defs.destinations.impl.iceberg.recover import record, remedy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,13 +38,14 @@ def require_whole_log(dataset: Dataset, view: LogView) -> None:
         LogBehindTables: Rows of the log were lost, by a rollback or a deletion, and were not known
             to be published.
     """
-    lost = view.lost_seqs
-    if lost and lost[-1] > view.settled_seq:
+    if unpublished := [seq for seq in view.lost_seqs if seq > view.settled_seq]:
         msg = (
-            f"The log of `{dataset.name}` has lost its loads {lost[0]} to {lost[-1]}, by a "
-            "rollback or a deletion of rows, and they were not recorded as published. Loading now "
-            "could lose rows or load them twice. Roll the log's table forward to its newest "
-            "snapshot, or reload the sources with `refresh`."
+            f"The log of `{dataset.name}` has lost its loads {unpublished[0]} to "
+            f"{unpublished[-1]}, by a rollback or a deletion of rows, and they were not recorded "
+            "as published. Loading now could lose rows or load them twice. Roll the log's table "
+            "forward to its newest snapshot. Where that is gone, set its property "
+            f"`{SETTLED_SEQ}` to `{view.last_seq}` to give these loads up, and load the sources "
+            "that they came from with `refresh`."
         )
         raise LogBehindTables(msg)
 
@@ -71,22 +76,24 @@ def require_unblocked(dataset: Dataset, plans: Sequence[TablePlan], view: LogVie
     trees = {intent.tree for intent in intents} & view.blocked.keys()
     if not trees:
         return
-    failed = publish(dataset, view.uuid, view.pending(), trees)
+    failed = publish(dataset, view.uuid, view.pending(trees), dict.fromkeys(trees, view.last_seq))
     record(dataset, view, failed, freed=trees - failed.keys())
     if failed:
         named = "; ".join(f"`{dataset.qualified(t)}`: {error}" for t, error in failed.items())
         msg = (
             f"Nothing was loaded, because an earlier load cannot be published to {named}. "
-            f"{RELEASE_COMMAND}"
+            f"{remedy(failed)}"
         )
         raise TableStillBlocked(msg)
 
 
-def require_own_tables(view: LogView, staged: Sequence[StagedTable]) -> None:
-    """Check that the tables' rows were published from this log, or written by other writers.
+def require_own_tables(dataset: Dataset, view: LogView, staged: Sequence[StagedTable]) -> None:
+    """Check that what the tables hold was published from this log, or by other writers.
 
     Raises:
         ForeignLog: A table names another log, such as that of a dataset whose log was dropped.
+        LogBehindTables: A table has loads that the log does not know, such as after the log was
+            restored from a backup.
     """
     for table in staged:
         if table.current is None or table.intent.starts_empty or table.resource is None:
@@ -96,6 +103,16 @@ def require_own_tables(view: LogView, staged: Sequence[StagedTable]) -> None:
             msg = (
                 f"Table `{table.name}` was published from another log ({log}) than its dataset's "
                 f"({view.uuid}), so its rows could be loaded twice. Load it with `refresh`, or set "
-                "its property `dlt.log-uuid` to the dataset's log to keep its current rows."
+                f"its property `{LOG_UUID}` to the dataset's log to keep its current rows."
             )
             raise ForeignLog(msg)
+        published = watermark_of(table.current, view.uuid)
+        # Another load may have been committed since this view was read.
+        if published > view.last_seq and published > dataset.log.read_or_create(view).last_seq:
+            msg = (
+                f"Table `{table.name}` is published through load {published}, and the newest load "
+                f"in the log of `{dataset.name}` is {view.last_seq}: the log is older than its "
+                "tables. Loading now could load rows twice. Restore the newest log, or load the "
+                "sources with `refresh`."
+            )
+            raise LogBehindTables(msg)

@@ -184,7 +184,9 @@ class _AssertedTransaction(Transaction):
         """
         from pyiceberg.table.update import AddSnapshotUpdate
 
-        newest = self.table_metadata.last_updated_ms
+        # An earlier update of this transaction may have the time of a clock that is behind.
+        read = table_of(self).metadata
+        newest = max(read.last_updated_ms, self.table_metadata.last_updated_ms)
         if not isinstance(update, AddSnapshotUpdate) or update.snapshot.timestamp_ms >= newest:
             return update
         snapshot = update.snapshot.model_copy(update={"timestamp_ms": newest})

@@ -37,16 +37,19 @@ class Dataset:
 
     @cached_property
     def log(self) -> LoadLog:
-        """The dataset's write-ahead log, `_dlt_loads`."""
-        return LoadLog(self.catalog, self.identifier(LOADS_TABLE))
+        """The dataset's write-ahead log, `_dlt_loads`, or `dlt_loads`: see `identifier`."""
+        names = (LOADS_TABLE, LOADS_TABLE.lstrip("_"))
+        if not admits_leading_underscores(self.catalog, self.namespace):
+            names = names[::-1]
+        return LoadLog(self.catalog, *((*self.namespace, name) for name in names))
 
     def identifier(self, table: str) -> tuple[str, ...]:
         """Return the Iceberg identifier of a table.
 
         Amazon S3 Tables and some others require a letter or a digit first: there `_dlt_loads` is
-        `dlt_loads`.
+        `dlt_loads`. A dataset keeps the names that its log began with.
         """
-        if table.startswith("_") and not admits_leading_underscores(self.catalog, self.namespace):
+        if table.startswith("_") and not self.log.locate()[-1].startswith("_"):
             table = table.lstrip("_")
         return (*self.namespace, table)
 

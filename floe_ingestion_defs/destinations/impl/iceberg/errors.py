@@ -57,6 +57,10 @@ class DatasetRefused(DestinationTerminalException):
     """A branch deployment requested a dataset that is not its own. Nothing was changed."""
 
 
+class UnsupportedCatalog(DestinationTerminalException):
+    """pyiceberg cannot commit to tables of this type of catalog."""
+
+
 class LocationInUse(DestinationTerminalException):
     """A catalog requires a location for a new table that has files of another table."""
 
@@ -87,14 +91,16 @@ class UnknownLogFormat(DestinationTransientException):
         release: The release that wrote the row.
     """
 
-    def __init__(self, log: str, version: int, release: str, known: int) -> None:
+    def __init__(self, log: str, version: int | None, release: str | None, known: int) -> None:
         self.log = log
         self.version = version
         self.release = release
+        found = "without a format" if version is None else f"in format {version}"
         super().__init__(
-            f"`{log}` has a row in format {version}, which {release} wrote; this release reads "
-            f"formats up to {known}. Upgrade this process to {release} or newer. Nothing was "
-            "changed."
+            f"`{log}` has a row {found} that this release cannot read; it reads formats up to "
+            f"{known}. {release or 'Another program'} wrote the row. "
+            + (f"Upgrade this process to {release} or newer. " if release else "Delete the row. ")
+            + "Nothing was changed."
         )
 
 

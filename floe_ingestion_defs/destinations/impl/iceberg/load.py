@@ -40,7 +40,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.publish import (
     ensure_fits,
     publish,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.recover import RELEASE_COMMAND, record
+from floe_ingestion_defs.destinations.impl.iceberg.recover import record, remedy
 from floe_ingestion_defs.destinations.impl.iceberg.stage import stage
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def run_load(
         require_unblocked(dataset, plans, view)
         with around_phase("stage"):
             staged = stage(dataset, package, plans, view)
-            require_own_tables(view, staged)
+            require_own_tables(dataset, view, staged)
         with around_phase("audit"):
             audit(dataset, staged, audits)
         with around_phase("commit"):
@@ -198,18 +198,17 @@ def publish_own(dataset: Dataset, load: Load, view: LogView) -> None:
         TableBlocked: A table was changed incompatibly after the audit; the others are published.
         Exception: What kept a table from being published, where a retry may succeed.
     """
-    loads = [other for other in view.pending() if other.seq <= load.seq]
     trees = {intent.tree for intent in load.intent.tables}
-    failed = publish(dataset, view.uuid, loads, trees)
+    failed = publish(dataset, view.uuid, view.pending(trees), dict.fromkeys(trees, load.seq))
     known, view = view, dataset.log.read_or_create(view)
     require_same_log(dataset, view, known.uuid)
     if failed:
-        record(dataset, view, failed)
+        record(dataset, view, failed, own=load)
         _raise(dataset, load, failed)
     # Of overlapping loads, the last one records for all, so that they do not contend for the log
     # once more each; where loads always overlap, one in every few loads does.
     freed = view.blocked.keys() & trees
-    record(dataset, view, {}, freed, published={load.seq}, at_least=RECORD_SETTLED_AFTER)
+    record(dataset, view, {}, freed, own=load, at_least=RECORD_SETTLED_AFTER)
     dataset.log.compact_if_due(view)
     if any(intent.table == STATE_TABLE for intent in load.intent.tables):
         compact_states(dataset.catalog, dataset.identifier(STATE_TABLE))
@@ -222,5 +221,5 @@ def _raise(dataset: Dataset, load: Load, failed: Mapping[str, Exception]) -> Non
     raise TableBlocked(
         f"Load {load.load_id} is committed and cannot be published to "
         + "; ".join(f"`{dataset.qualified(tree)}`: {error}" for tree, error in failed.items())
-        + f". {RELEASE_COMMAND}"
+        + f". {remedy(failed)}"
     )

@@ -67,8 +67,33 @@ class TablePlan:
         return self.intent.table
 
 
+# With and without the underscore, which some catalogs do not accept.
+_LOG_AND_VERSIONS = frozenset({"_dlt_loads", "_dlt_version", "dlt_loads", "dlt_version"})
+_STATES = "dlt_pipeline_state"
+
+
+def _require_free_names(package: Package) -> None:
+    """Check that no table of a source has the name of a table that dlt's bookkeeping is kept in.
+
+    Raises:
+        InvalidHint: One has.
+    """
+    taken = sorted(package.jobs.keys() & {*_LOG_AND_VERSIONS, _STATES})
+    states = package.jobs.get(f"_{_STATES}", ())
+    if len(states) > (0 if package.state is None else 1):
+        taken.append(f"_{_STATES}")
+    if taken:
+        names = ", ".join(f"`{name}`" for name in taken)
+        msg = (
+            f"A resource loads into {names}: these names are reserved for the tables in which "
+            "loads, schemas and pipeline states are recorded. Give it another `table_name`."
+        )
+        raise InvalidHint(msg)
+
+
 def plan_load(package: Package) -> list[TablePlan]:
     """Return the plans of all tables that the package changes, with or without rows for them."""
+    _require_free_names(package)
     tables = package.schema.tables
     # A root that loses rows includes its nested tables, also those without rows.
     touched = {*package.jobs, *_tables_with_windows(package)}

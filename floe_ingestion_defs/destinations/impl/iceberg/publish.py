@@ -54,7 +54,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import log_of, watermark_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable, Mapping
 
     from pyiceberg.table import CreateTableTransaction, Table, Transaction
 
@@ -99,7 +99,7 @@ def publish(
     dataset: Dataset,
     log_uuid: str,
     loads: Iterable[Load],
-    trees: Collection[str] | None = None,
+    through: Mapping[str, int] | None = None,
 ) -> dict[str, Exception]:
     """Publish loads in their order.
 
@@ -107,7 +107,8 @@ def publish(
         dataset: The dataset.
         log_uuid: The log that the loads are in.
         loads: Committed loads, oldest first, without a gap from the oldest that may be pending.
-        trees: Only the trees of tables with these roots; None for all.
+        through: Only the trees of tables with these roots, each through a load; None for all. The
+            later loads count too, as they may release one of the earlier.
 
     Returns:
         For each tree that could not be published, by its root, the error. Later loads skip such a
@@ -118,9 +119,10 @@ def publish(
     failed: dict[str, Exception] = {}
     for load in loads:
         for intent in load.intent.in_publishing_order():
-            if intent.tree in failed or (trees is not None and intent.tree not in trees):
+            last = load.seq if through is None else through.get(intent.tree, 0)
+            if intent.tree in failed or last < load.seq:
                 continue
-            if (load.seq, intent.table) in released or _is_superseded(loads, load, intent):
+            if (load.seq, intent.table) in released or _is_superseded(loads, load, intent, last):
                 continue
             try:
                 publish_table(dataset, log_uuid, load, intent)
@@ -139,10 +141,10 @@ def publish(
     return failed
 
 
-def _is_superseded(loads: Iterable[Load], load: Load, intent: TableIntent) -> bool:
-    """Return whether a later load replaces everything that this one does to the table."""
+def _is_superseded(loads: Iterable[Load], load: Load, intent: TableIntent, last: int) -> bool:
+    """Return whether a later load, of those to publish, replaces all that this one does."""
     return any(
-        later.seq > load.seq and other.table == intent.table and other.starts_empty
+        load.seq < later.seq <= last and other.table == intent.table and other.starts_empty
         for later in loads
         for other in later.intent.tables
     )
@@ -188,25 +190,25 @@ def _is_due(
         UnpublishableRows: Another writer created the table after the load was staged.
     """
     name = dataset.qualified(intent.table)
-    if table is not None:
-        if intent.table_uuid in (None, str(table.metadata.table_uuid)):
-            return True
-        if log_of(table) == log_uuid:
-            return True  # An earlier load created it, and the catalog chose its uuid.
-    elif not intent.creates:
-        return False
+    is_same = table is not None and intent.table_uuid in (None, str(table.metadata.table_uuid))
+    if table is None:
+        if not intent.creates:
+            return False
+    elif (log := log_of(table)) == log_uuid or (is_same and log is None):
+        # Where the uuid differs, an earlier load created the table and the catalog chose its uuid.
+        return True
     view = dataset.log.read()
     is_pending = (
         view is not None and view.uuid == log_uuid and view.is_pending(load.seq, intent.tree)
     )
-    if is_pending and table is None:
+    if is_pending and (table is None or is_same):
         return True
     if is_pending:
         msg = f"`{name}` was created by another writer after the load was staged"
         raise UnpublishableRows(msg)
-    # The dataset or the table was dropped after this publisher had read the log.
+    # The dataset, its log or the table was dropped after this publisher had read the log.
     logger.warning(
-        "Load %s is not published to %s, which was dropped in the meantime: %s rows",
+        "Load %s is not published to %s, which was dropped or reloaded in the meantime: %s rows",
         load.load_id,
         name,
         intent.rows,

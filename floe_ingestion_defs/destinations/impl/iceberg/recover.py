@@ -11,25 +11,54 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from pyiceberg.exceptions import ForbiddenError
+
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
 from floe_ingestion_defs.destinations.impl.iceberg.publish import DETERMINISTIC_ERRORS, publish
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+    from floe_ingestion_defs.destinations.impl.iceberg.intent import TableIntent
     from floe_ingestion_defs.destinations.impl.iceberg.log.format import Load
     from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 
 logger = logging.getLogger(__name__)
 
-RELEASE_COMMAND = (
-    "Change the table back so that the rows fit, or move them to a quarantine table with "
-    "`release_blocked`."
-)
-
 # A load of another pipeline is left to the process that committed it for this long.
 OTHERS_AFTER = timedelta(minutes=5)
+# What fails for another reason than the rows, such as a missing right, blocks a table after this
+# long: until then, another process may succeed.
+BLOCKED_AFTER = timedelta(hours=1)
+_RECORD_ATTEMPTS = 3
+
+
+def remedy(trees: Iterable[str]) -> str:
+    """Return what the operator can do about blocked trees of tables, as a sentence."""
+    commands = " and ".join(f"`release_blocked(dataset, '{tree}')`" for tree in sorted(trees))
+    return (
+        "Change the table back so that the rows fit and run the pipeline again, or move the rows "
+        f"to a quarantine table with {commands}."
+    )
+
+
+def blocked_tables(dataset: Dataset) -> dict[str, str]:
+    """Return why each blocked table of a dataset is blocked, with the remedy, by its name.
+
+    Reading the log is all that it costs, however many loads are blocked.
+
+    Args:
+        dataset: The dataset.
+    """
+    view = dataset.log.read()
+    if view is None:
+        return {}
+    return {
+        tree: f"Load {seq} of the log cannot be published to {dataset.qualified(tree)} "
+        f"({view.reason_of(tree)}). {remedy([tree])}"
+        for tree, seq in sorted(view.blocked.items())
+    }
 
 
 def open_dataset(dataset: Dataset, pipeline_name: str | None = None) -> LogView | None:
@@ -53,37 +82,45 @@ def open_dataset(dataset: Dataset, pipeline_name: str | None = None) -> LogView 
             "Load %s of the log cannot be published to %s. %s",
             seq,
             dataset.qualified(tree),
-            RELEASE_COMMAND,
+            remedy([tree]),
         )
     latest = datetime.now(UTC) - OTHERS_AFTER
-    unsettled = view.unsettled()
-    due = [x for x in unsettled if x.pipeline_name == pipeline_name or x.committed_at < latest]
-    if due:
-        trees = {intent.tree for load in due for intent in load.intent.tables}
-        recover(dataset, view, trees)
+    through = {
+        intent.tree: load.seq
+        for load in view.unsettled()
+        if load.pipeline_name == pipeline_name or load.committed_at < latest
+        for intent in load.intent.tables
+    }
+    if through:
+        _publish_through(dataset, view, through)
     return view
 
 
-def recover(
-    dataset: Dataset, view: LogView, trees: Collection[str] | None = None
-) -> dict[str, Exception]:
-    """Publish loads that are committed and not yet published; skip blocked trees of tables.
+def recover(dataset: Dataset, view: LogView) -> dict[str, Exception]:
+    """Publish all that is committed and not yet published; blocked tables are left alone.
 
     Args:
         dataset: The dataset.
         view: The log.
-        trees: Only the trees of tables with these roots; None for all.
 
     Returns:
         For each tree that could not be published, by its root, the error.
     """
+    loads = view.unsettled()
+    return _publish_through(
+        dataset, view, {intent.tree: x.seq for x in loads for intent in x.intent.tables}
+    )
+
+
+def _publish_through(
+    dataset: Dataset, view: LogView, through: Mapping[str, int]
+) -> dict[str, Exception]:
+    """Publish trees of tables, by their roots, through a load each, and record it."""
     unsettled = view.unsettled()
-    if not unsettled:
-        return {}
-    if trees is None:
-        trees = {intent.tree for load in unsettled for intent in load.intent.tables}
-    failed = publish(dataset, view.uuid, unsettled, set(trees) - view.blocked.keys())
-    record(dataset, view, failed)
+    free = {tree: seq for tree, seq in through.items() if tree not in view.blocked}
+    failed = publish(dataset, view.uuid, unsettled, free)
+    if unsettled:
+        record(dataset, view, failed)
     return failed
 
 
@@ -92,7 +129,7 @@ def record(
     view: LogView,
     failed: Mapping[str, Exception],
     freed: Collection[str] = (),
-    published: Collection[int] = (),
+    own: Load | None = None,
     at_least: int = 1,
 ) -> None:
     """Record which loads are settled, and which trees of tables cannot be published.
@@ -102,20 +139,40 @@ def record(
         view: The log.
         failed: The trees that the caller could not publish, each with its error.
         freed: The trees that were blocked and are published now.
-        published: Loads that the caller has just published completely, whose tables need no check.
+        own: The caller's own load, whose tables need no check unless they have failed.
         at_least: Do not record fewer newly settled loads than this, unless they are the last.
     """
-    loads = view.unsettled()
-    changes: dict[str, str | None] = dict.fromkeys(freed)
-    for tree, error in failed.items():
-        if tree not in view.blocked and isinstance(error, DETERMINISTIC_ERRORS):
-            first = min(x.seq for x in loads if any(i.tree == tree for i in x.intent.tables))
-            changes[tree] = f"{first} {type(error).__name__}"
-    blocked = {*view.blocked, *changes} - set(freed)
-    settled = settled_through(dataset, view, loads, blocked, published)
-    gained = settled - view.settled_seq
-    if changes or (gained and (settled == view.last_seq or gained >= at_least)):
-        dataset.log.record(view, settled, changes)
+    was_blocked = view.blocked
+    for _ in range(_RECORD_ATTEMPTS):
+        loads = view.unsettled()
+        # A tree that another writer has blocked meanwhile is blocked by a later load.
+        now_free = {t for t in freed if view.blocked.get(t) == was_blocked.get(t)}
+        changes: dict[str, str | None] = dict.fromkeys(now_free)
+        for tree, error in failed.items():
+            first = next((x for x in loads if x.touches(tree)), None)
+            if first and tree not in view.blocked and _blocks(error, first, own):
+                changes[tree] = f"{first.seq} {type(error).__name__}"
+        blocked = {*view.blocked, *changes} - now_free
+        published = {own.seq} if own and not failed else set()
+        settled = settled_through(dataset, view, loads, blocked, published)
+        gained = settled - view.settled_seq
+        if not changes and (not gained or (settled < view.last_seq and gained < at_least)):
+            return
+        if dataset.log.record(view, settled, changes):
+            return
+        moved = dataset.log.read()
+        if moved is None or moved.uuid != view.uuid:
+            return
+        view = moved
+
+
+def _blocks(error: Exception, load: Load, own: Load | None) -> bool:
+    """Return whether an error blocks the table, so that its loads hold up no others any more."""
+    if isinstance(error, DETERMINISTIC_ERRORS):
+        return True
+    is_old = load.committed_at < datetime.now(UTC) - BLOCKED_AFTER
+    # The process that loads into a table is the one that should have the right to.
+    return is_old or (own is not None and isinstance(error, ForbiddenError))
 
 
 def settled_through(
@@ -125,7 +182,7 @@ def settled_through(
     blocked: Collection[str],
     published: Collection[int] = (),
 ) -> int:
-    """Return the seq up to which every load is published, or recorded as blocked.
+    """Return the seq up to which every load is known to be published, or blocks its table.
 
     Args:
         dataset: The dataset.
@@ -142,11 +199,18 @@ def settled_through(
             if intent.tree in blocked or (load.seq, intent.table) in released:
                 continue
             if intent.table not in watermarks:
-                table = dataset.load_table(intent.table)
-                # Nothing is pending for a table that was dropped and that the load does not create.
-                gone = table is None and not intent.creates
-                watermarks[intent.table] = load.seq if gone else watermark_of(table, view.uuid)
+                watermarks[intent.table] = _published_through(dataset, view, load, intent)
             if watermarks[intent.table] < load.seq:
                 return settled
         settled = load.seq
     return settled
+
+
+def _published_through(dataset: Dataset, view: LogView, load: Load, intent: TableIntent) -> int:
+    try:
+        table = dataset.load_table(intent.table)
+    except Exception:
+        # A boundary: whatever keeps a table from being loaded, this process cannot tell of it.
+        return 0
+    # A table that is gone, and that the load does not create, has nothing to wait for.
+    return load.seq if table is None and not intent.creates else watermark_of(table, view.uuid)

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.confinement import confine
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.supported import require_supported
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.timestamps import keep_in_order
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -89,8 +91,11 @@ def open_catalog(
     Returns:
         A catalog of whichever type the configuration names. In a branch deployment it rejects
         every change outside of the branch's own namespaces.
+
+    Raises:
+        UnsupportedCatalog: pyiceberg cannot commit to tables of this type of catalog.
     """
-    return confine(_open_catalog(name, overrides))
+    return confine(keep_in_order(require_supported(_open_catalog(name, overrides))))
 
 
 def open_destination_catalog(

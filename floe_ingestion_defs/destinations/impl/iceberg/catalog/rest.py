@@ -16,16 +16,27 @@ from urllib3.util import Retry
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session
+    from urllib3 import BaseHTTPResponse
 
 CONNECT_SECONDS = 10.0
 # A commit may take a catalog long; one that timed out is looked for before it is made again.
 ANSWER_SECONDS = 120.0
 
 
-# A server that is overloaded or limits its callers responds so before it does anything;
-# `Retry-After` is honoured. A commit that was applied all the same is found when it conflicts with
-# itself.
-_RETRY_LATER = Retry(
+LONGEST_WAIT_SECONDS = 30
+
+
+class _RetryLater(Retry):
+    """Waits as long as the server asks in `Retry-After`, but not for hours."""
+
+    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+        asked = super().get_retry_after(response)
+        return None if asked is None else min(asked, LONGEST_WAIT_SECONDS)
+
+
+# A server that is overloaded or limits its callers responds so before it does anything. A commit
+# that was applied all the same is found when it conflicts with itself.
+_RETRY_LATER = _RetryLater(
     total=4,
     connect=0,
     read=0,
@@ -33,7 +44,7 @@ _RETRY_LATER = Retry(
     status_forcelist=(429, 503),
     allowed_methods=None,
     backoff_factor=0.5,
-    backoff_max=30,
+    backoff_max=LONGEST_WAIT_SECONDS,
     raise_on_status=False,
 )
 

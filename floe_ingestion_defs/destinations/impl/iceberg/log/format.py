@@ -1,6 +1,17 @@
 """The log's format: every persisted name, the log's columns, and the row of a load.
 
-`docs/internals/load-protocol.md` describes the format and the rule for changing it.
+The format is fixed: logs outlive releases, and releases meet on one log while an upgrade is rolled
+out. The rule for changing it, of which `tests/destinations/iceberg/log/golden` holds a row of every
+kind as each format wrote it:
+
+1. A new field, of a row or of an intent, has a default that means what rows without it meant, and
+   `FORMAT_VERSION` goes up by one. An older release would publish a row as if the field were not
+   there, so it must not publish it: it meets the newer version, or a field that it does not know,
+   and raises `UnknownLogFormat` before it changes anything.
+2. A field is not renamed, and does not change its meaning or type. A new field takes its place, and
+   the old one is read for as long as logs may hold it, which is for ever.
+3. `format_version` and `written_by` are in each row of every format.
+4. The golden rows of the older formats stay as they are, and those of the new format are added.
 """
 
 from __future__ import annotations
@@ -12,6 +23,7 @@ from importlib import metadata
 from typing import Any
 
 import pyarrow as pa
+from pydantic import ValidationError
 
 from floe_ingestion_defs.destinations.impl.iceberg.errors import UnknownLogFormat
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
@@ -96,6 +108,10 @@ class Load:
     settled_seq: int = 0
     committed_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
+    def touches(self, tree: str) -> bool:
+        """Return whether the load does something to the tree of tables with that root."""
+        return any(intent.tree == tree for intent in self.intent.tables)
+
     def as_row(self) -> pa.Table:
         """Return the row that is appended to the log."""
         row = {
@@ -117,16 +133,31 @@ class Load:
         return pa.Table.from_pylist([row], schema=LOG_SCHEMA)
 
 
-def load_from_row(row: dict[str, Any]) -> Load:
-    """Return the load of a row; a heavy column that was not read is empty."""
-    intent = row.get("intent")
+def load_from_row(log: str, row: dict[str, Any]) -> Load:
+    """Return the load of a row.
+
+    Args:
+        log: The log's name, for the error.
+        row: The row; a heavy column that was not read is empty in the load.
+
+    Raises:
+        UnknownLogFormat: The intent has a field or a value that this release does not know.
+    """
+    encoded = row.get("intent")
+    try:
+        intent = LoadIntent.model_validate_json(encoded) if encoded else LoadIntent()
+    except ValidationError:
+        # Without its cause, which would quote what the row holds.
+        raise UnknownLogFormat(
+            log, row["format_version"], row["written_by"], FORMAT_VERSION
+        ) from None
     return Load(
         load_id=row["load_id"],
         load_uid=row["load_uid"],
         schema_name=row["schema_name"],
         schema_version_hash=row["schema_version_hash"],
         pipeline_name=row["pipeline_name"],
-        intent=LoadIntent.model_validate_json(intent) if intent else LoadIntent(),
+        intent=intent,
         state=row.get("state"),
         state_version=row["state_version"],
         seq=row["seq"],
@@ -143,11 +174,11 @@ def require_known_format(log: str, rows: pa.Table) -> None:
         rows: Rows with the columns `format_version` and `written_by`.
 
     Raises:
-        UnknownLogFormat: A newer release wrote one of them.
+        UnknownLogFormat: A newer release wrote one of them, or another program did.
     """
     versions, releases = rows["format_version"].to_pylist(), rows["written_by"].to_pylist()
     for version, release in zip(versions, releases, strict=True):
-        if version > FORMAT_VERSION:
+        if version is None or version > FORMAT_VERSION:
             raise UnknownLogFormat(log, version, release, FORMAT_VERSION)
 
 

@@ -7,10 +7,18 @@ be brought up to date from the log.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyiceberg.exceptions import BadRequestError
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
 
 from floe_ingestion_defs.destinations.impl.iceberg.commits import (
     CommitOutcomeUnknown,
@@ -40,6 +48,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+    from pyiceberg.typedef import Identifier
 
 LOG_PROPERTIES = {
     "write.metadata.delete-after-commit.enabled": "true",
@@ -57,21 +67,26 @@ LOG_PROPERTIES = {
 
 _READ_ATTEMPTS = 5
 _CREATION_SECONDS = 10.0
-_RECORD_ATTEMPTS = 3
 
 
 class LoadLog:
     """The log of one dataset.
 
+    A catalog can begin to accept leading underscores, and a second log beside the first would load
+    everything twice, so a log is found under either name. The other one is asked for only where
+    there is no log under the expected one.
+
     Args:
         catalog: The catalog that holds the dataset.
-        identifier: The log's identifier.
+        identifiers: The identifiers that the log can have, the one for a new log first.
     """
 
-    def __init__(self, catalog: Catalog, identifier: tuple[str, ...]) -> None:
+    def __init__(self, catalog: Catalog, *identifiers: Identifier) -> None:
         self.catalog = catalog
-        self.identifier = identifier
-        self._namespace = identifier[:-1]
+        self.identifier = identifiers[0]
+        self._identifiers = identifiers
+        self._is_located = False
+        self._namespace = self.identifier[:-1]
 
     def read(self, known: LogView | None = None) -> LogView | None:
         """Return the log as it is now, None for a dataset that nothing was ever loaded into.
@@ -79,20 +94,38 @@ class LoadLog:
         Args:
             known: The log as read before, which is returned if the log has not changed since.
         """
-        for attempt in range(_READ_ATTEMPTS):
-            table = load_table(self.catalog, self.identifier)
-            if table is None:
-                return None
-            if known is not None and known.is_of(table):
-                return known
-            try:
-                return LogView(table)
-            except FileNotFoundError:
-                # The log was compacted while it was read, and its old files were deleted.
-                if attempt == _READ_ATTEMPTS - 1:
-                    raise
-        msg = "unreachable"
-        raise AssertionError(msg)
+
+        def attempt() -> LogView | None:
+            table = self._load_table()
+            if table is None or (known is not None and known.is_of(table)):
+                return known if table is not None else None
+            return LogView(table)
+
+        # Commits replace the metadata file that a slow reader was told of.
+        retrying = Retrying(
+            retry=retry_if_exception_type(FileNotFoundError),
+            stop=stop_after_attempt(_READ_ATTEMPTS),
+            wait=wait_random_exponential(multiplier=0.02, max=1),
+            reraise=True,
+        )
+        return retrying(attempt)
+
+    def locate(self) -> Identifier:
+        """Return the identifier that the log has; the expected one where there is no log."""
+        if not self._is_located:
+            self._load_table()
+        return self.identifier
+
+    def _load_table(self) -> Table | None:
+        table = load_table(self.catalog, self.identifier)
+        for other in self._identifiers if table is None else ():
+            # A catalog that does not accept the name has no table under it.
+            with suppress(BadRequestError):
+                if other != self.identifier and (table := load_table(self.catalog, other)):
+                    self.identifier = other
+                    break
+        self._is_located = self._is_located or table is not None
+        return table
 
     def read_or_create(self, known: LogView | None = None) -> LogView:
         """Return the log as it is now, created together with its namespace on first use."""
@@ -145,44 +178,42 @@ class LoadLog:
 
     def record(
         self, view: LogView, settled_seq: int, blocked: Mapping[str, str | None] | None = None
-    ) -> None:
+    ) -> bool:
         """Record what is settled and what is blocked, unless another writer is committing.
 
-        With it, later openers need not check the tables again; a writer that commits first instead
-        records what it finds.
+        It saves later openers from looking at the tables again.
 
         Args:
-            view: The log as it was read.
+            view: The log as it was read, and all that the other arguments were computed from.
             settled_seq: Every load up to this one is published, blocked or released.
             blocked: For the root of each tree of tables, the seq of the first load that cannot be
-                published to it and the name of the error's class; None for a tree that is no longer
-                blocked.
+                published to it and the name of the error's class; None for a tree that is free.
+
+        Returns:
+            Whether it is recorded. Where it is not, it must be computed again from the log as it
+            is now: another writer may have freed a tree whose loads were counted as settled.
         """
-        for attempt in range(_RECORD_ATTEMPTS):
-            known = view.table.properties
-            wanted = {BLOCKED_PREFIX + table: value for table, value in (blocked or {}).items()}
-            freed = [name for name, value in wanted.items() if value is None and name in known]
-            changed = {
-                name: value
-                for name, value in wanted.items()
-                if value is not None and known.get(name) != value
-            }
-            if view.settled_seq < settled_seq:
-                changed[SETTLED_SEQ] = str(settled_seq)
-            if not changed and not freed:
-                return
-            try:
-                with view.table.transaction() as transaction:
-                    if changed:
-                        transaction.set_properties(changed)
-                    if freed:
-                        transaction.remove_properties(*freed)
-                return
-            except (CommitConflict, CommitOutcomeUnknown):
-                moved = None if attempt == _RECORD_ATTEMPTS - 1 else self.read()
-                if moved is None:
-                    return
-                view = moved
+        known = view.table.properties
+        wanted = {BLOCKED_PREFIX + table: value for table, value in (blocked or {}).items()}
+        freed = [name for name, value in wanted.items() if value is None and name in known]
+        changed = {
+            name: value
+            for name, value in wanted.items()
+            if value is not None and known.get(name) != value
+        }
+        if view.settled_seq < settled_seq:
+            changed[SETTLED_SEQ] = str(settled_seq)
+        if not changed and not freed:
+            return True
+        try:
+            with view.table.transaction() as transaction:
+                if changed:
+                    transaction.set_properties(changed)
+                if freed:
+                    transaction.remove_properties(*freed)
+        except (CommitConflict, CommitOutcomeUnknown):
+            return False
+        return True
 
     def compact_if_due(self, view: LogView) -> bool:
         """Rewrite the log into one file once it has many.

@@ -6,8 +6,8 @@ neither a data file nor a manifest ever changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from pyiceberg.manifest import ManifestFile
     from pyiceberg.table import Table
@@ -86,6 +86,8 @@ def _read_file(table: Table, path: str, columns: Sequence[str]) -> pa.Table:
     """Read a file of the log directly: all have the same schema, so no projection is needed."""
     with table.io.new_input(path).open() as stream:
         rows = pq.ParquetFile(stream).read(list(columns), use_threads=False)
+    # First, since a newer format may lack a column.
+    require_known_format(".".join(table.name()), rows)
     return rows.cast(pa.schema([LOG_SCHEMA.field(name) for name in columns]))
 
 
@@ -110,7 +112,6 @@ class LogView:
         self._files = _files(table) if files is None else list(files)
         empty = LOG_SCHEMA.empty_table().select(LIGHT_COLUMNS)
         self._rows = pa.concat_tables([empty, *(f.rows.select(LIGHT_COLUMNS) for f in self._files)])
-        require_known_format(".".join(table.name()), self._rows)
 
     def with_appended(self, path: str, row: pa.Table) -> LogView:
         """Return the log after a row was appended in this state; the table has it already."""
@@ -127,10 +128,17 @@ class LogView:
         """The seq of the newest load that was ever committed, 0 where there is none."""
         return max(self._newest_row, int(self.table.properties.get(LAST_SEQ, 0)))
 
-    @property
-    def lost_seqs(self) -> range:
-        """The seqs of committed loads past the newest row, whose rows a rollback has removed."""
-        return range(self._newest_row + 1, self.last_seq + 1)
+    @cached_property
+    def lost_seqs(self) -> list[int]:
+        """The seqs of committed loads whose rows a rollback or a deletion has removed.
+
+        Each load's seq is the last one's plus one and compaction keeps every row, so a gap is a
+        loss.
+        """
+        last = self.last_seq
+        if len(self._rows) == last:
+            return []
+        return sorted(set(range(1, last + 1)).difference(self._rows["seq"].to_pylist()))
 
     @property
     def _newest_row(self) -> int:
@@ -151,13 +159,22 @@ class LogView:
             if name.startswith(BLOCKED_PREFIX)
         }
 
+    def reason_of(self, tree: str) -> str:
+        """The name of the error's class that blocks a tree of tables."""
+        return str(self.table.properties[BLOCKED_PREFIX + tree]).partition(" ")[2]
+
     def unsettled(self) -> list[Load]:
         """Return the loads that may not be published yet, with their intents, oldest first."""
         return self.after(self.settled_seq)
 
-    def pending(self) -> list[Load]:
-        """Return the unsettled loads, and the settled ones from the first that blocks a table."""
-        return self.after(min([self.settled_seq, *(seq - 1 for seq in self.blocked.values())]))
+    def pending(self, trees: Collection[str] | None = None) -> list[Load]:
+        """Return the unsettled loads, and the settled ones from the first that blocks a table.
+
+        Args:
+            trees: Only the blocks of trees of tables with these roots; None for all.
+        """
+        blocked = (seq - 1 for tree, seq in self.blocked.items() if trees is None or tree in trees)
+        return self.after(min([self.settled_seq, *blocked]))
 
     def after(self, seq: int) -> list[Load]:
         """Return the loads past a seq, oldest first; a settled one may no longer have an intent."""
@@ -210,4 +227,5 @@ class LogView:
                 columns = (*LIGHT_COLUMNS, *heavy)
                 rows = _read_file(self.table, file.path, columns) if is_light else file.rows
                 found += rows.filter(mask).to_pylist()
-        return sorted(map(load_from_row, found), key=lambda load: load.seq)
+        log = ".".join(self.table.name())
+        return sorted((load_from_row(log, row) for row in found), key=lambda load: load.seq)

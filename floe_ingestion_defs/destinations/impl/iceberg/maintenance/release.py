@@ -52,7 +52,7 @@ def release_blocked(dataset: Dataset, table: str) -> int:
     while view is not None:
         loads = view.pending()
         trees = {i.tree for x in loads for i in x.intent.tables if table in (i.table, i.tree)}
-        failed = publish(dataset, view.uuid, loads, trees)
+        failed = publish(dataset, view.uuid, loads, dict.fromkeys(trees, view.last_seq))
         if not failed:
             record(dataset, view, {}, freed=trees)
             return moved
