@@ -11,14 +11,14 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-
 from destinations.iceberg.log.golden.kinds import KINDS
+
 from floe_ingestion_defs.destinations.impl.iceberg.commits import add_snapshot
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import UnknownLogFormat
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
+    data_file_from_footer,
     data_path,
-    describe,
     write_data_file,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
@@ -43,7 +43,7 @@ def write_log(dataset: Dataset, rows: list[dict[str, Any]]) -> None:
     batches = pa.Table.from_pylist(times, schema=LOG_SCHEMA).to_batches()
     write_data_file(view.table.io, view.table.metadata, path, batches)
     with view.table.transaction() as transaction:
-        add_snapshot(transaction, [describe(view.table.metadata, view.table.io, path)])
+        add_snapshot(transaction, [data_file_from_footer(view.table.metadata, view.table.io, path)])
 
 
 def read(dataset: Dataset) -> LogView:

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import dlt
-
 from destinations.iceberg.log.golden.kinds import KINDS
+
 from floe_ingestion_defs.destinations import iceberg
 from floe_ingestion_defs.destinations.impl.iceberg import load as load_step
 from floe_ingestion_defs.destinations.impl.iceberg.branch import clone
@@ -56,10 +56,10 @@ def committed_rows(kind: str, folder: Path) -> list[dict[str, Any]]:
     if kind == "release":
         (load,) = view.unsettled()
         (intent,) = (table for table in load.intent.tables if table.table == "users")
-        release._give_up(dataset, view, load, intent)  # noqa: SLF001
+        release._give_up(dataset, view, load, intent)
     rows = dataset.catalog.load_table(dataset.log.identifier).scan().to_arrow().sort_by("seq")
     if kind == "branch":
-        rows = clone._moved(rows, "branch_of_lake")  # noqa: SLF001
+        rows = clone._moved(rows, "branch_of_lake")
     # Nothing is settled for the process that reads them.
     return [{**row, "settled_seq": 0} for row in rows.to_pylist()]
 
