@@ -64,7 +64,10 @@ class Run:
 
     def _tables(self, dataset: str) -> dict[str, list[Row]]:
         if self.destination == "iceberg":
-            tables = Dataset(open_catalog(), dataset).tables()
+            catalog = open_catalog()
+            if not catalog.namespace_exists(dataset):
+                return {}
+            tables = Dataset(catalog, dataset).tables()
             return {
                 name: table.scan().to_arrow().to_pylist()
                 for name, table in tables.items()

@@ -23,15 +23,15 @@ from dlt.common.destination.client import (
     StorageSchemaInfo,
     WithStateSync,
 )
-from dlt.common.destination.exceptions import DestinationUndefinedEntity
+from dlt.common.destination.exceptions import DestinationException, DestinationUndefinedEntity
 from dlt.common.exceptions import MissingDependencyException
+from dlt.common.schema.exceptions import SchemaException
 from dlt.common.storages.load_package import (
     LoadPackageStateInjectableContext,
     ParsedLoadJobFileName,
     destination_state,
 )
 from dlt.destinations.sql_client import WithSqlClient
-from dlt.load.exceptions import LoadPackageAborted
 
 from floe_ingestion_defs.branch import current_branch
 from floe_ingestion_defs.destinations.impl.iceberg.audit import ReplaceGuard
@@ -44,17 +44,16 @@ from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     FailedJobs,
     LoadRefused,
-    StateConflict,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.load import run_load
 from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import newest_document
 from floe_ingestion_defs.destinations.impl.iceberg.package import Package
 from floe_ingestion_defs.destinations.impl.iceberg.recover import open_dataset
+from floe_ingestion_defs.destinations.impl.iceberg.verify import verify_hints
 from floe_ingestion_defs.destinations.impl.iceberg.window import declared_windows
 from floe_ingestion_defs.destinations.impl.iceberg.working_directory import (
-    abort,
     extracted_state,
-    rewind,
+    reject,
 )
 
 if TYPE_CHECKING:
@@ -64,7 +63,6 @@ if TYPE_CHECKING:
     from dlt.common.destination.typing import PreparedTableSchema
     from dlt.common.schema.typing import TSchemaTables, TTableSchema
     from dlt.common.storages import PackageStorage
-    from dlt.load.exceptions import LoadClientJobFailed
 
     from floe_ingestion_defs.destinations.impl.iceberg.configuration import (
         IcebergClientConfiguration,
@@ -168,6 +166,27 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
             cast("Iterable[str]", only_tables), cast("TSchemaTables", expected_update)
         )
 
+    def verify_schema(
+        self,
+        only_tables: Iterable[str] | None = None,
+        new_jobs: Iterable[ParsedLoadJobFileName] | None = None,
+    ) -> list[PreparedTableSchema]:
+        """Verify a load's tables and hints as dlt's SQL destinations do, before anything is staged.
+
+        Raises:
+            LoadPackageAborted: A table or hint is not valid; carries dlt's error.
+        """
+        try:
+            tables = super().verify_schema(
+                cast("Iterable[str]", only_tables),
+                cast("Iterable[ParsedLoadJobFileName]", new_jobs),
+            )
+            verify_hints(self.schema, tables, self.capabilities, self.config.replace_strategy)
+        except (SchemaException, DestinationException) as invalid:
+            package = Container()[LoadPackageStateInjectableContext]
+            reject(package.storage, package.load_id, invalid)
+        return tables
+
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
     ) -> LoadJob:
@@ -191,11 +210,8 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
             raise FailedJobs(msg)
         try:
             self._run_load(packages, load_id)
-        except LoadRefused as refused:
-            rewind(packages, load_id, is_overtaken=isinstance(refused, StateConflict))
-            abort(packages, load_id)
-            # dlt restores the state that the extraction began with, and raises the wrapped error.
-            raise LoadPackageAborted(load_id, cast("LoadClientJobFailed", refused)) from refused
+        except LoadRefused as rejected:
+            reject(packages, load_id, rejected)
 
     def _run_load(self, packages: PackageStorage, load_id: str) -> None:
         audits = list(self.config.audits)

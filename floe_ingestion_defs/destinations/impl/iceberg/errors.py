@@ -198,3 +198,7 @@ class FailedJobs(DestinationTerminalException):
 
 class InvalidHint(DestinationTerminalException, LoadRefused):
     """A resource's hint asks for something that its rows, or Iceberg, do not support."""
+
+
+class InvalidRows(DestinationTerminalException, LoadRefused):
+    """A row has a value that does not fit the type of its column; nothing was loaded."""

@@ -291,7 +291,8 @@ def creation(
         intent: The intent, or the draft of one.
         schema: The table's schema, if the intent does not contain it yet.
     """
-    schema = schema or Schema.model_validate_json(intent.iceberg_schema)
+    if schema is None:  # A schema without columns is false.
+        schema = Schema.model_validate_json(intent.iceberg_schema)
     name = dataset.qualified(intent.table)
     return create_table_transaction(
         dataset.catalog,

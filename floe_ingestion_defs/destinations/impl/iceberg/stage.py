@@ -10,7 +10,7 @@ from dlt.common.json import json
 
 from floe_ingestion_defs.destinations.impl.iceberg.audit import StagedTable
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
-from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitConflict
+from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitConflict, InvalidRows
 from floe_ingestion_defs.destinations.impl.iceberg.files.schema import evolve, reset, staged_schema
 from floe_ingestion_defs.destinations.impl.iceberg.files.sorting import default_sort_order
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import (
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.package import Package
 
 
+# Arrow's errors among them; a store's are of other types.
+_INVALID_VALUES = (ValueError, TypeError, NotImplementedError)
+
+
 def stage(
     dataset: Dataset, package: Package, plans: Sequence[TablePlan], view: LogView
 ) -> list[StagedTable]:
@@ -43,6 +47,7 @@ def stage(
 
     Raises:
         IncompatibleSchema: A column cannot be widened to the type of the rows.
+        InvalidRows: A value does not fit the type of its column.
     """
     staged = []
     for plan in plans:
@@ -50,10 +55,31 @@ def stage(
         # A table without rows counts although it does not exist: an earlier load may be about to
         # create it, with rows that this load deletes.
         if current is not None or plan.jobs or plan.columns:
-            staged.append(_stage_table(dataset, package, plan, view.uuid, current))
+            staged.append(_stage_valid(dataset, package, plan, view.uuid, current))
     if not view.knows_schema(package.schema.stored_version_hash):
         staged.append(_stage_version(dataset, package, view.uuid))
     return staged
+
+
+def _stage_valid(
+    dataset: Dataset, package: Package, plan: TablePlan, log_uuid: str, current: Table | None
+) -> StagedTable:
+    """Stage a table, and reject rows that cannot be written in the types of their columns.
+
+    The next run extracts such rows again: the source or the column's type has to change first, and
+    a package that stayed pending would fail every run.
+    """
+    try:
+        return _stage_table(dataset, package, plan, log_uuid, current)
+    except _INVALID_VALUES as invalid:
+        name = dataset.qualified(plan.table)
+        msg = (
+            f"Rows for `{name}` do not fit the types of its columns ({type(invalid).__name__}), "
+            "such as a decimal of more than 38 digits or an integer of more than 63 bits. Change "
+            "the values, or the column's `data_type`, in the source."
+        )
+        # Arrow's own message contains the value.
+        raise InvalidRows(msg) from None
 
 
 def _stage_table(

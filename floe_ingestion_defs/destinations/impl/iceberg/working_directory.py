@@ -7,18 +7,21 @@ only. Each package is a load of its own here, so each commits the cursors of its
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import dlt
 from dlt.common.storages import LoadStorage, LoadStorageConfiguration
 from dlt.common.storages.load_package import PackageStorage
 from dlt.common.versioned_state import json_decode_state, json_encode_state
+from dlt.load.exceptions import LoadPackageAborted
 
+from floe_ingestion_defs.destinations.impl.iceberg.errors import StateConflict
 from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import ExtractedState
 
 if TYPE_CHECKING:
     from dlt.common.pipeline import TPipelineState
     from dlt.common.storages.load_package import TPipelineStateDoc
+    from dlt.load.exceptions import LoadClientJobFailed
 
 
 def extracted_state(packages: PackageStorage, load_id: str) -> ExtractedState | None:
@@ -70,6 +73,24 @@ def _snapshot(packages: PackageStorage, load_id: str) -> dict[str, Any]:
     return json_decode_state(blob) if blob else {}
 
 
+def reject(packages: PackageStorage, load_id: str, error: Exception) -> NoReturn:
+    """Abort a package, so that the next run extracts its rows again.
+
+    Args:
+        packages: The pending packages of the working directory.
+        load_id: The package.
+        error: Why it is rejected.
+
+    Raises:
+        LoadPackageAborted: Always; carries the error, which dlt raises once it has restored the
+            state and the schemas that the extraction began with.
+    """
+    rewind(packages, load_id, is_overtaken=isinstance(error, StateConflict))
+    # Left pending, it would fail every run to come.
+    _load_storage(packages).complete_load_package(load_id, aborted=True)
+    raise LoadPackageAborted(load_id, cast("LoadClientJobFailed", error)) from error
+
+
 def rewind(packages: PackageStorage, load_id: str, *, is_overtaken: bool) -> None:
     """Reset the working directory's cursors to those that a package's extraction began with.
 
@@ -102,11 +123,6 @@ def rewind(packages: PackageStorage, load_id: str, *, is_overtaken: bool) -> Non
     # has one, use it.
     state = cast("TPipelineState", {**pipeline._get_state(), **rewound})  # noqa: SLF001
     pipeline._save_state(state)  # noqa: SLF001
-
-
-def abort(packages: PackageStorage, load_id: str) -> None:
-    """Move a package to the aborted ones; left pending, it would fail every later run."""
-    _load_storage(packages).complete_load_package(load_id, aborted=True)
 
 
 def _load_storage(packages: PackageStorage) -> LoadStorage:
