@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+from dlt.common.schema.utils import has_table_seen_data
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -121,6 +122,8 @@ class OpenWorld(RuleBasedStateMachine):
             run.sync_destination()
             while run.has_pending_data:
                 self._load_package(run)
+            tables = run.default_schema.tables if run.default_schema_name else {}
+            operation.knows_table = has_table_seen_data(tables.get(operation.table, {}))
             info = run.extract(operation.resource(), refresh=operation.refresh)
             operation.load_id = info.loads_ids[-1]
             self.oracle.operations[operation.load_id] = operation

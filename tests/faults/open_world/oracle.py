@@ -153,7 +153,7 @@ class Oracle:
             if operation is None or operation.table != "events":
                 continue
             ids = by_pipeline[operation.pipeline]
-            if operation.starts_empty:
+            if operation.resets_cursor:
                 ids.clear()
             if ids:
                 first = operation.rows[0]

@@ -33,6 +33,7 @@ class Operation:
     Attributes:
         rows: The ids of the rows, known once they are extracted.
         load_id: dlt's id of the load, known once it is extracted.
+        knows_table: Whether the pipeline has loaded the table before; dlt drops no others.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Operation:
     ids: tuple[int, ...]
     rows: list[int] = field(default_factory=list)
     load_id: str = ""
+    knows_table: bool = False
 
     @property
     def table(self) -> str:
@@ -50,7 +52,12 @@ class Operation:
     @property
     def starts_empty(self) -> bool:
         """Whether nothing of what the table held remains."""
-        return self.kind in ("replace", "refresh", "drop_data")
+        return self.kind == "replace" or (self.resets_cursor and self.knows_table)
+
+    @property
+    def resets_cursor(self) -> bool:
+        """Whether the extraction begins at the beginning."""
+        return self.kind in ("refresh", "drop_data")
 
     @property
     def refresh(self) -> Any:
