@@ -74,6 +74,7 @@ class OpenWorld(RuleBasedStateMachine):
         self.spoilt: set[str] = set()
         self.log_before: int | None = None
         self.log_damaged: int | None = None
+        self.log_was_damaged = False
         self.surroundings.forbidden.clear()
         self.surroundings.clock = 0.0
 
@@ -170,7 +171,9 @@ class OpenWorld(RuleBasedStateMachine):
         kind = type(cause).__name__
         if self.log_before is not None and kind == "LogBehindTables":
             return
-        if self.newest_directory[operation.pipeline] and kind == "StateConflict":
+        if kind == "StateConflict" and (
+            self.newest_directory[operation.pipeline] or self.log_was_damaged
+        ):
             return
         if self._troubled(operation):
             return
@@ -319,6 +322,7 @@ class OpenWorld(RuleBasedStateMachine):
             action(log)
             if (after := head_of(log.refresh())) != before:
                 self.log_before, self.log_damaged = before, after
+                self.log_was_damaged = True
 
     @precondition(lambda self: self.log_before is not None)
     @rule()
