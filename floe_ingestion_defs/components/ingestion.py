@@ -55,15 +55,15 @@ class IngestionComponent(dg.Component):
     def load(
         cls, attributes: BaseModel | None, context: dg.ComponentLoadContext
     ) -> "IngestionComponent":
-        """Make the component of a `defs.yaml`.
+        """Create the component of a `defs.yaml`.
 
         Args:
-            attributes: What stands below `attributes:`.
-            context: Where it stands, and what its templates may refer to.
+            attributes: The content of `attributes:`.
+            context: Position in the file, and the variables of its templates.
 
         Raises:
-            PipelineConfigurationError: Something is wrong; says file, line, source, field, value
-                and what would be right.
+            PipelineConfigurationError: The file is not valid; names file, line, source, field,
+                value and the fix.
         """
         given = attributes.model_dump(exclude_unset=True) if attributes else {}
         resolution = context.resolution_context.at_path("attributes")
@@ -87,11 +87,11 @@ class IngestionComponent(dg.Component):
     def get_code_references_for_yaml(
         cls, yaml_path: Path, source_position: SourcePosition, context: dg.ComponentLoadContext
     ) -> Sequence[CodeReference]:
-        """Add none: every asset refers to the line of its own source already."""
+        """Return none: every asset already refers to the line of its own source."""
         return []
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """Build what belongs to the sources, and the tables that are observed."""
+        """Build the definitions of the sources and of the observed tables."""
         plugin = DltIngestionPlugin(self.config)
         loaded = build_ingestion_definitions(
             plugin, translator_class=self.translator_class, code_references=self.code_references
@@ -115,7 +115,7 @@ def _validate_settings(config: DltIngestionConfig, tree: SourcePositionTree | No
 
 
 def _locate(error: ValidationError, tree: SourcePositionTree | None) -> PipelineConfigurationError:
-    """Put before each sentence of a validation the file and line that it is about."""
+    """Return the errors of a validation, each prefixed with its file and line."""
     model = _Observed if error.title == _Observed.__name__ else DltIngestionConfig
     sentences = explain(error, model).split("\n")
     located = [

@@ -1,8 +1,8 @@
-"""The schema of the component's attributes, from which editors complete a `defs.yaml`.
+"""The schema of the component's attributes, which editors use to complete a `defs.yaml`.
 
-Where the file stands, and what its templates yield, is known only when it is loaded; so pydantic
-takes any list here, and the JSON schema says what belongs into it: the plugin's own model of a
-source, with Dagster's settings in the place of `orchestration`.
+The location of the file and the values of its templates are known only when it is loaded, so
+pydantic accepts any list here. The JSON schema describes its items: the plugin's model of a source,
+with Dagster's settings as `orchestration`.
 """
 
 from typing import Annotated, Any
@@ -27,7 +27,7 @@ _ANNOTATIONS = ("title", "description", "default")
 
 
 class _DescribedBy:
-    """Gives a field the JSON schema of a model, while any value passes its validation."""
+    """Gives a field the JSON schema of a model, while its validation accepts any value."""
 
     def __init__(self, model: type[BaseModel]) -> None:
         self._model = model
@@ -44,21 +44,21 @@ class SourceAttributes(IngestionSourceConfig):
 
     orchestration: OrchestrationSettings = Field(  # type: ignore[assignment]
         default=OrchestrationSettings(),
-        description="How Dagster runs the source and shows its assets.",
+        description="Dagster-specific settings: how to run the source and show its assets.",
     )
 
 
 class IngestionAttributes(BaseModel):
-    """What a `defs.yaml` says about ingestion."""
+    """Sources to load into Iceberg tables, and how."""
 
     model_config = ConfigDict(extra="forbid")
 
     sources: list[Annotated[dict[str, Any], _DescribedBy(SourceAttributes)]] = Field(
-        default_factory=list, description="The sources to load, each with a name of its own."
+        default_factory=list, description="Sources to load; their names are unique."
     )
     observed_tables: list[Annotated[dict[str, Any], _DescribedBy(ObservedTable)]] = Field(
         default_factory=list,
-        description="Tables of the catalog that others write, to be observed as assets.",
+        description="Tables of the catalog that other systems write, to observe as assets.",
     )
     catalog_config: dict[str, Any] = Field(
         default_factory=dict,
@@ -68,12 +68,12 @@ class IngestionAttributes(BaseModel):
         default="clone", description=DltIngestionConfig.model_fields["branch_tables"].description
     )
     retry_config: Annotated[dict[str, Any], _DescribedBy(RetryConfig)] = Field(
-        default_factory=dict, description="How failed loads are tried again by the plugin."
+        default_factory=dict, description="How the plugin retries failed loads."
     )
 
 
 def _inline(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """Put every referenced definition where it is referred to; the models are not recursive."""
+    """Return a schema with every reference replaced by its definition; models do not recurse."""
 
     def inline(value: Any) -> Any:
         if isinstance(value, list):
@@ -90,11 +90,11 @@ def _inline(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, An
 
 
 def _admit_short_forms(schema: dict[str, Any]) -> dict[str, Any]:
-    """Describe a schema and what the models take in its place.
+    """Return a schema that also accepts the short forms that the models accept.
 
-    A template may stand for every value, nothing for what is left out, one text for a list of
-    texts, a type's name for a column, `true` or `false` for a check. It is said by `if`, not by
-    `anyOf`: of an `anyOf` that fails, people learn only that nothing fits.
+    These are a template for any value, null for an omitted one, a string for a list of strings, a
+    data type for a column, `true` or `false` for a check. The schema uses `if` rather than `anyOf`:
+    the error of a failed `anyOf` says only that no option matches.
     """
     outside = {key: schema[key] for key in _ANNOTATIONS if key in schema}
     inside = {key: value for key, value in schema.items() if key not in _ANNOTATIONS}
@@ -117,7 +117,7 @@ def _admit_short_forms(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_short(option: dict[str, Any], *, of_a_mapping: bool) -> bool:
-    """Whether an option stands for another: nothing, or `true` and `false` for a mapping."""
+    """Return whether an option is a short form: null, or `true` and `false` for a mapping."""
     return option == _NULL or (of_a_mapping and option.get("type") == "boolean")
 
 

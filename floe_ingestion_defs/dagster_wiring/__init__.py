@@ -1,4 +1,4 @@
-"""Dagster over the ingestion plugin: assets, resource, jobs and schedules from configuration."""
+"""Dagster definitions for the ingestion plugin: assets, resource, jobs, schedules and sensors."""
 
 from floe_ingestion_defs.dagster_wiring.assets import create_ingestion_assets
 from floe_ingestion_defs.dagster_wiring.code_links import link_code_to_git

@@ -21,17 +21,17 @@ def create_ingestion_assets(
     translator_class: type[FloeDltTranslator] = FloeDltTranslator,
     code_references: Mapping[str, Sequence[CodeReference]] | None = None,
 ) -> list[dg.AssetsDefinition]:
-    """Make the assets of all sources that a plugin is configured with.
+    """Create the assets of all sources of a plugin's configuration.
 
-    Nothing but the configuration is read: no network, no database, no catalog, no folder.
+    Only the configuration is read: no network, database, catalog or folder is accessed.
 
     Args:
-        plugin: The plugin that will load them.
-        translator_class: What describes the assets; a subclass of `FloeDltTranslator`.
+        plugin: The plugin that loads them.
+        translator_class: Class that describes the assets; a subclass of `FloeDltTranslator`.
         code_references: Where each source is configured, by source name.
 
     Raises:
-        PipelineConfigurationError: A source's settings for Dagster are wrong.
+        PipelineConfigurationError: A source's Dagster settings are not valid.
     """
     confine_to_branch()
     references = code_references or {}
@@ -54,8 +54,8 @@ def _create_source_assets(translator: FloeDltTranslator) -> dg.AssetsDefinition:
 
     @dlt_assets(
         dlt_source=configured.plugin.declare_source(source),
-        # The plugin makes a pipeline for each run; one made here would leave folders behind, and
-        # a hundred of them take longer to make than everything else in the location.
+        # The plugin creates a pipeline per run; one created here would leave folders behind, and
+        # creating a hundred takes longer than everything else in the location.
         dlt_pipeline=None,  # type: ignore[arg-type]
         name=load_op_name(source),
         dagster_dlt_translator=translator,
@@ -66,7 +66,7 @@ def _create_source_assets(translator: FloeDltTranslator) -> dg.AssetsDefinition:
     )
     def load(
         context: dg.AssetExecutionContext,
-        # Makes the form in the Launchpad; the resource reads it from the context.
+        # Defines the config schema of the Launchpad; the resource reads it from the context.
         config: LoadOptions,
         dlt: FloeDltResource,
     ) -> Iterator[DltEventType]:

@@ -1,6 +1,7 @@
-"""Parts of Dagster that are in beta and used here knowingly, so that no log warns of them.
+"""Suppresses warnings about beta features of Dagster that are used here deliberately.
 
-Each is named where it is used. Whatever else is in beta goes on warning, a person's own code too.
+Each feature is named where it is used. Any other beta feature still causes a warning, in a user's
+own code too.
 """
 
 import re
@@ -13,10 +14,10 @@ import dagster as dg
 
 @contextmanager
 def allow_beta(*names: str) -> Iterator[None]:
-    """Keep Dagster from warning that something is in beta or preview, for a block or a function.
+    """Suppress Dagster's warning that a feature is in beta or preview, in a block or a function.
 
     Args:
-        names: What is used, as Dagster's warning writes it between backticks.
+        names: Features that are used, as Dagster's warning names them between backticks.
     """
     with warnings.catch_warnings():
         for name in names:
@@ -25,10 +26,10 @@ def allow_beta(*names: str) -> Iterator[None]:
 
 
 def expect_converted_checks() -> None:
-    """Keep Dagster from warning, for the rest of the process, of what it does by itself.
+    """Suppress, for the rest of the process, a warning that Dagster causes itself.
 
-    It copies the checks of every component with a parameter of its own that is in beta, when it
-    makes the repository of a location that has been loaded.
+    When it creates the repository of a loaded location, it copies the checks of every component
+    with one of its own parameters that is in beta.
     """
     _ignore(
         "Parameter `execution_type` of function `AssetsDefinition.__init__`",

@@ -10,10 +10,10 @@ DROP_JOB = "drop_branch_tables"
 
 
 def create_drop_job(plugins: Iterable[DltIngestionPlugin]) -> dg.JobDefinition:
-    """Make the job that drops the tables of a branch, and refuses wherever there is none.
+    """Create the job that drops the tables of a branch, and fails in any other deployment.
 
     Args:
-        plugins: Those of all sources, whose configurations say which catalogs there are.
+        plugins: The plugins of all sources, whose configurations define the catalogs.
     """
     configs = []
     for plugin in plugins:
@@ -22,7 +22,7 @@ def create_drop_job(plugins: Iterable[DltIngestionPlugin]) -> dg.JobDefinition:
 
     @dg.op(name="drop_tables_of_this_branch")
     def drop(context: dg.OpExecutionContext) -> None:
-        # Arrow and pyiceberg take a second or two to import, which loading a location must not.
+        # Importing Arrow and pyiceberg takes one to two seconds, too long for loading a location.
         from floe_ingestion_defs.destinations import DatasetRefused, drop_branch
         from floe_ingestion_defs.dlt_plugin.config.destination import (
             destination_config,
@@ -34,12 +34,12 @@ def create_drop_job(plugins: Iterable[DltIngestionPlugin]) -> dg.JobDefinition:
                 dropped = drop_branch(open_configured_catalog(destination_config(config)))
             except DatasetRefused as refused:
                 raise dg.Failure(str(refused), allow_retries=False) from refused
-            context.log.info("dropped: %s", ", ".join(dropped) or "nothing, there was nothing")
+            context.log.info("dropped: %s", ", ".join(dropped) or "no tables, there were none")
 
     @dg.job(
         name=DROP_JOB,
-        description="Drop the tables of this branch deployment, once its pull request is closed; "
-        "refuses in every other deployment.",
+        description="Drop the tables of this branch deployment after its pull request is closed. "
+        "Fails in any other deployment.",
     )
     def drop_branch_tables() -> None:
         drop()

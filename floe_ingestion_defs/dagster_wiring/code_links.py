@@ -1,4 +1,4 @@
-"""Code references that open in a browser, where a deployment knows its repository."""
+"""Code references that open in a browser, for deployments that know their repository."""
 
 from pathlib import Path
 
@@ -22,14 +22,14 @@ _METADATA_KEY = "dagster/code_references"
 def link_code_to_git(
     definitions: dg.Definitions, root: Path, deployment: Deployment | None = None
 ) -> dg.Definitions:
-    """Point the assets' code references at the repository, where the deployment names one.
+    """Link the assets' code references to the repository, if the deployment names one.
 
-    On a laptop they stay local files, which the UI opens in an editor.
+    In local development they remain local files, which the UI opens in an editor.
 
     Args:
         definitions: The definitions of the location.
-        root: Directory that is the root of the repository.
-        deployment: Deployment to link for; the process's own by default.
+        root: Root directory of the repository.
+        deployment: Deployment to link for; that of the process by default.
     """
     tree = _tree_url(deployment or read_deployment())
     if tree is None:
@@ -49,9 +49,9 @@ def link_code_to_git(
 
 @allow_beta("LocalFileCodeReference")
 def reference_factory(source: IngestionSourceConfig) -> tuple[CodeReference, ...]:
-    """Refer to the Python file that a source of type `python` is written in; else to nothing.
+    """Return a reference to the Python file of a source of type `python`; none for other types.
 
-    The file is looked for and not imported: what people write may be slow to import.
+    The file is located and not imported: users' code may be slow to import.
 
     Args:
         source: The source, as configured.
@@ -64,7 +64,7 @@ def reference_factory(source: IngestionSourceConfig) -> tuple[CodeReference, ...
 
 
 def _tree_url(deployment: Deployment) -> str | None:
-    """Return the address of the repository's files at what is deployed, for hosts that we know."""
+    """Return the URL of the repository's files at the deployed revision, for known hosts."""
     url, revision = deployment.git_url, deployment.git_revision
     if url is None or revision is None:
         return None
@@ -80,7 +80,7 @@ def _link(reference: CodeReference, tree: str, root: Path) -> CodeReference:
         return reference
     path = Path(reference.file_path).resolve()
     if not path.is_relative_to(root.resolve()):
-        # Installed code, which stands in another repository.
+        # Installed code, which is in another repository.
         return reference
     line = f"#L{reference.line_number}" if reference.line_number else ""
     return dg.UrlCodeReference(

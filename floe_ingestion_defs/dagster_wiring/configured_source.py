@@ -1,4 +1,4 @@
-"""`ConfiguredSource`: everything that the wiring knows of one source when the location loads."""
+"""`ConfiguredSource`: all that the wiring knows about a source when the location loads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ CodeReference = dg.LocalFileCodeReference | dg.UrlCodeReference
 
 @dataclass(frozen=True)
 class ConfiguredSource:
-    """One source with the plugin that loads it, as far as the configuration describes them.
+    """One source and the plugin that loads it, as described by the configuration.
 
     Attributes:
         plugin: The plugin that loads the source.
         source: The source, as configured.
-        resources: What the plugin knows of each resource from configuration alone, by name.
-        settings: The source's validated `orchestration:`.
-        code_references: Where people find what they would edit, such as the source's YAML.
+        resources: Specification of each resource, from the configuration alone, by name.
+        settings: The source's validated `orchestration:` block.
+        code_references: The files that define the source, such as its YAML.
     """
 
     plugin: DltIngestionPlugin
@@ -47,10 +47,10 @@ class ConfiguredSource:
         Args:
             plugin: The plugin that loads the source.
             source: The source, as configured.
-            code_references: Where people find what they would edit.
+            code_references: The files that define the source.
 
         Raises:
-            PipelineConfigurationError: The source's settings for Dagster are wrong.
+            PipelineConfigurationError: The source's Dagster settings are not valid.
         """
         resources = plugin.list_resources(source)
         settings = read_settings(source, resources)
@@ -64,7 +64,7 @@ class ConfiguredSource:
 
     @property
     def loader(self) -> DltIngestionPlugin:
-        """The plugin as Dagster runs it: where Dagster retries, the plugin does not as well."""
+        """The plugin as Dagster runs it: without retries if Dagster retries the step."""
         if self.settings.retries is None:
             return self.plugin
         once = self.plugin.config.retry_config.model_copy(update={"max_retries": 0})

@@ -1,6 +1,6 @@
-"""Whether a schedule or a sensor runs as soon as the location is deployed.
+"""Default status of schedules and sensors: whether they run as soon as the location is deployed.
 
-In a pull request's deployment none does: a branch loads only when a user asks it to.
+In a branch deployment none does: a branch loads only when a user launches a run.
 """
 
 import dagster as dg

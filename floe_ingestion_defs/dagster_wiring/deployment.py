@@ -1,6 +1,6 @@
-"""Which deployment this process serves: a laptop, production, or a pull request's branch.
+"""The deployment that this process serves: local, production, or the branch of a pull request.
 
-The one reader of `DAGSTER_CLOUD_*`; whoever behaves differently in a branch asks here.
+Only this module reads `DAGSTER_CLOUD_*`; all code that behaves differently in a branch uses it.
 """
 
 import os
@@ -20,14 +20,14 @@ class Deployment:
     """The deployment that a code location runs in.
 
     Attributes:
-        kind: `local` wherever Dagster+ has said nothing, which holds for self-hosting too; `branch`
-            also where `FLOE_BRANCH` is set.
+        kind: `local` if Dagster+ has set no variables, which includes self-hosting; `branch` also
+            if `FLOE_BRANCH` is set.
         name: Name of the deployment; `local` for the local one.
         pull_request_id: Number of the pull request of a branch deployment, if it has one.
-        git_branch: Branch that was deployed.
-        git_sha: Commit that was deployed.
-        git_repository: Name of the repository, as the deployment names it.
-        git_url: Address of the repository on the web, to link code to.
+        git_branch: Deployed branch.
+        git_sha: Deployed commit.
+        git_repository: Name of the repository in the deployment's variables.
+        git_url: Web URL of the repository, to link code to.
     """
 
     kind: DeploymentKind
@@ -40,15 +40,15 @@ class Deployment:
 
     @property
     def is_branch(self) -> bool:
-        """Whether this is a pull request's deployment, which leaves production's tables alone."""
+        """Whether this is a branch deployment, which does not change production's tables."""
         return self.kind == "branch"
 
     @property
     def branch(self) -> str | None:
-        """What `FLOE_BRANCH` says of this deployment, None where it is none of a branch.
+        """The value of `FLOE_BRANCH` for this deployment; None if it is not a branch deployment.
 
-        It is the pull request's number where there is one, such as `pr_123@acme/ingestion`; other
-        names are cut, and told apart by a hash.
+        It has the number of the pull request if there is one, such as `pr_123@acme/ingestion`;
+        other names are truncated, and a hash makes them unique.
         """
         if not self.is_branch:
             return None
@@ -64,18 +64,18 @@ class Deployment:
 
     @property
     def git_revision(self) -> str | None:
-        """What a link to the code should point at: the commit where known, else the branch."""
+        """The revision that links to the code point to: the commit if known, else the branch."""
         return self.git_sha or self.git_branch
 
 
 def read_deployment(environment: Mapping[str, str] | None = None) -> Deployment:
-    """Say which deployment the environment describes.
+    """Return the deployment that the environment describes.
 
     Args:
         environment: Variables to read; the process's own by default.
 
     Returns:
-        The deployment; an empty variable counts as one that is not set.
+        The deployment; an empty variable is treated as not set.
     """
     variables = os.environ if environment is None else environment
 
@@ -100,11 +100,11 @@ def read_deployment(environment: Mapping[str, str] | None = None) -> Deployment:
 
 
 def confine_to_branch() -> None:
-    """Keep this process, and those that it starts, to the tables of its branch, if it has one.
+    """Confine this process, and those that it starts, to the tables of its branch, if any.
 
-    The destination knows nothing of Dagster+, so it is told in the environment, which reaches
-    every pipeline of the location, also one that somebody wrote by hand. What `FLOE_BRANCH` says
-    already stays.
+    The destination does not know Dagster+, so the branch is passed in the environment, which
+    reaches every pipeline of the location, including hand-written ones. `FLOE_BRANCH` is not
+    changed if it is set already.
     """
     branch = read_deployment().branch
     if branch and not os.environ.get(BRANCH_VARIABLE):

@@ -1,4 +1,4 @@
-"""From a plugin's configuration to a code location; YAML, artifacts and Python all come here."""
+"""Builds a code location from a plugin's configuration, whether in YAML, artifacts or Python."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -44,16 +44,16 @@ def build_ingestion_definitions(
     translator_class: type[FloeDltTranslator] = FloeDltTranslator,
     code_references: Mapping[str, Sequence[CodeReference]] | None = None,
 ) -> dg.Definitions:
-    """Build everything that belongs to the sources of one plugin.
+    """Build the definitions of the sources of one plugin.
 
     Args:
-        plugin: The plugin, configured.
-        translator_class: What describes the assets; a subclass of `FloeDltTranslator`.
+        plugin: The configured plugin.
+        translator_class: Class that describes the assets; a subclass of `FloeDltTranslator`.
         code_references: Where each source is configured, by source name.
 
     Returns:
-        The assets and their checks, a job a source, schedule and sensor where they are configured,
-        and the resource.
+        The assets and their checks, a job per source, the configured schedules and sensors, and the
+        resource.
     """
     assets = create_ingestion_assets(
         plugin, translator_class=translator_class, code_references=code_references
@@ -86,8 +86,8 @@ def create_definitions(artifacts: CompiledArtifacts) -> dg.Definitions:
         artifacts: The platform file.
 
     Returns:
-        The location; an empty one where no ingestion plugin is configured, which the log says.
-        Every other failure is raised.
+        The location; an empty one, with a warning in the log, if no ingestion plugin is
+        configured. Every other failure is raised.
     """
     ref = artifacts.plugins.ingestion if artifacts.plugins else None
     if ref is None:
@@ -102,14 +102,14 @@ def load_location(package: Path) -> dg.Definitions:
     """Build the code location of a project: its `defs/`, and what all sources share.
 
     Args:
-        package: Folder of the project's package, in which `defs/` is; the project's folder, with
-            its `pyproject.toml` and its git repository, is the one around it.
+        package: Folder of the project's package, which contains `defs/`; its parent folder is that
+            of the project, with its `pyproject.toml` and its git repository.
 
     Returns:
-        The location, its code linked to git where the deployment knows a repository.
+        The location, with its code linked to git if the deployment knows the repository.
 
     Raises:
-        PipelineConfigurationError: Two sources get in each other's way.
+        PipelineConfigurationError: Two sources conflict with each other.
     """
     confine_to_branch()
     expect_converted_checks()
@@ -120,11 +120,11 @@ def load_location(package: Path) -> dg.Definitions:
 
 
 def require_distinct_sources(definitions: dg.Definitions) -> None:
-    """Refuse sources that get in each other's way, also where different files declare them.
+    """Verify that no two sources conflict, even if they are declared in different files.
 
     Raises:
-        PipelineConfigurationError: Two sources have one name, or write one table in ways that do
-            not go together; says which, and where each is declared.
+        PipelineConfigurationError: Two sources have the same name, or write to the same table in
+            incompatible ways; names both, and where each is declared.
     """
     sources = _configured_sources(definitions)
     try:
@@ -142,15 +142,14 @@ def require_distinct_sources(definitions: dg.Definitions) -> None:
 
 
 def create_shared_definitions(loaded: dg.Definitions) -> dg.Definitions:
-    """Build what all sources of a code location share.
+    """Build the definitions that all sources of a code location share.
 
     Args:
         loaded: The definitions of the sources.
 
     Returns:
-        The resource, the job `ingestion` over all sources, the one that drops a branch's tables,
-        the sensor that reports failed runs, and the schedule of the freshness checks where there
-        are any.
+        The resource, the job `ingestion` of all sources, the job that drops a branch's tables, the
+        sensor that reports failed runs, and the schedule of the freshness checks if there are any.
     """
     sources = _configured_sources(loaded)
     fresh = [

@@ -1,7 +1,7 @@
-"""Iceberg tables that others write, as assets that Dagster observes.
+"""Iceberg tables that other systems write, as assets that Dagster observes.
 
-What is built on such a table can then run when the table has a new snapshot, and the lineage
-shows where the data come from.
+Downstream assets of such a table can then run when it has a new snapshot, and the lineage shows
+where the data comes from.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,12 +28,12 @@ _DATA_VERSION_TAG = "dagster/data_version"
 
 
 class ObservedTable(Settings):
-    """A table of the catalog that is not loaded here."""
+    """A table of the catalog that another system writes."""
 
-    table: str = Field(description="The table, namespace.table.")
+    table: str = Field(description="Table to observe, as namespace.table.")
     key: AssetKeyText | None = Field(
         default=None,
-        description="Key of the asset, parts separated by '/'. Default: namespace/table.",
+        description="Key of the asset, with parts separated by '/'. Default: namespace/table.",
     )
     every: Duration = Field(
         default="1m",
@@ -42,18 +42,21 @@ class ObservedTable(Settings):
     )
     default_status: Literal["stopped", "running"] = Field(
         default="stopped",
-        description="Whether the sensor runs as soon as the location is deployed.",
+        description="Whether the sensor is running as soon as the location is deployed.",
     )
-    description: str | None = Field(default=None, description="What the table holds, for people.")
+    description: str | None = Field(
+        default=None, description="Description of the table, shown in Dagster."
+    )
     group_name: Group | None = Field(default=None, description="Asset group in the UI.")
     owners: OneOrMore[Owner] = Field(
         default=(),
-        description="Who answers for the data: e-mail addresses, or teams as 'team:data'.",
+        description="Owners of the asset: e-mail addresses, or teams such as 'team:data'.",
     )
     tags: dict[str, str] = Field(default_factory=dict, description="Tags of the asset.")
     deps: OneOrMore[AssetKeyText] = Field(
         default=(),
-        description="Keys of the assets that the table is made of, parts separated by '/'.",
+        description="Keys of upstream assets, from which the table is built, with parts separated "
+        "by '/'. Default: none.",
     )
 
     @field_validator("table")
@@ -68,17 +71,17 @@ class ObservedTable(Settings):
 
     @property
     def identifier(self) -> str:
-        """The table as part of a name."""
+        """The table's identifier in a form that can be part of a name."""
         return self.table.replace(".", "__")
 
 
 def create_observed_definitions(
     plugin: DltIngestionPlugin, tables: Sequence[ObservedTable]
 ) -> dg.Definitions:
-    """Make an observable asset, and the sensor that observes it, of each table.
+    """Create an observable asset for each table, and the sensor that observes it.
 
     Args:
-        plugin: The plugin, whose configuration says which catalog it is.
+        plugin: The plugin, whose configuration defines the catalog.
         tables: The tables.
     """
     return dg.Definitions(
@@ -122,7 +125,7 @@ def _create_sensor(plugin: DltIngestionPlugin, table: ObservedTable) -> dg.Senso
         target=None,
         minimum_interval_seconds=int(table.every.total_seconds()),
         default_status=sensor_status(running=table.default_status == "running"),
-        description=f"Observe every new snapshot of {table.table}.",
+        description=f"Observe every new snapshot of `{table.table}`.",
     )
     def look_for_snapshot(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         snapshot = _read_snapshot(plugin, table)
@@ -140,7 +143,7 @@ def _create_sensor(plugin: DltIngestionPlugin, table: ObservedTable) -> dg.Senso
 
 
 def _read_snapshot(plugin: DltIngestionPlugin, table: ObservedTable) -> dict[str, Any] | None:
-    """Return what there is to say of a table's current snapshot; None where it has none."""
+    """Return the metadata of a table's current snapshot; None if it has none."""
     from floe_ingestion_defs.dagster_wiring.tables import load_tables
     from floe_ingestion_defs.destinations import summary_count
 
@@ -151,7 +154,7 @@ def _read_snapshot(plugin: DltIngestionPlugin, table: ObservedTable) -> dict[str
     rows = summary_count(snapshot, "total-records")
     return {
         "dagster/uri": found.location(),
-        # A text, for a plot of identifiers over time means nothing.
+        # A string, because a plot of identifiers over time is meaningless.
         "snapshot_id": str(snapshot.snapshot_id),
         "committed_at": dg.MetadataValue.timestamp(snapshot.timestamp_ms / 1000),
         **({} if rows is None else {"dagster/row_count": rows}),

@@ -1,6 +1,6 @@
-"""What the code of a source of type `python` says of itself.
+"""Locates the code of a source of type `python` and reads its docstrings.
 
-It is read and not imported, for what people write may be slow to import.
+The code is parsed and not imported, because users' code may be slow to import.
 """
 
 import ast
@@ -15,19 +15,19 @@ _DECORATORS = ("resource", "transformer")
 
 
 def find_factory(source: IngestionSourceConfig) -> tuple[Path, str] | None:
-    """Find the file that a source is written in, and the name of the function that makes it.
+    """Return the file of a source's code, and the name of the function that returns the source.
 
     Args:
         source: The source, as configured.
 
     Returns:
-        None for a source of another type, or where there is no such file; that the module is
-        absent is for the load to say, with what to do about it.
+        File and function; None for a source of another type, or if there is no such file. The load
+        reports a missing module, and how to fix it.
     """
     module, separator, function = str(source.source_config.get("factory", "")).partition(":")
     if source.source_type != "python" or not separator:
         return None
-    # Of a whole dotted name, find_spec would import the packages around the module.
+    # For a dotted name, find_spec would import the parent packages of the module.
     package, *inner = module.split(".")
     found = find_spec(package)
     folders = (found.submodule_search_locations or ()) if found else ()
@@ -40,10 +40,10 @@ def find_factory(source: IngestionSourceConfig) -> tuple[Path, str] | None:
 
 
 def describe_resources(source: IngestionSourceConfig) -> dict[str, str]:
-    """Return what docstrings say of a source's resources: the first paragraph, by name.
+    """Return the first paragraph of the docstrings of a source's resources, by resource name.
 
     Args:
-        source: The source, as configured; of another type than `python` there is none.
+        source: The source, as configured; empty for a source of another type than `python`.
     """
     found = find_factory(source)
     if found is None:
@@ -51,7 +51,7 @@ def describe_resources(source: IngestionSourceConfig) -> dict[str, str]:
     try:
         tree = ast.parse(found[0].read_bytes())
     except (SyntaxError, ValueError):
-        # That the file cannot be read is for the load to say, too.
+        # The load also reports that the file cannot be read.
         return {}
     return {
         name: " ".join(inspect.cleandoc(docstring).partition("\n\n")[0].split())
@@ -63,7 +63,7 @@ def describe_resources(source: IngestionSourceConfig) -> dict[str, str]:
 
 
 def _names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
-    """Yield the name of the resource that a decorated function is; none of any other function."""
+    """Yield the name of the resource that a decorated function defines, if it defines one."""
     for decorator in function.decorator_list:
         called = decorator.func if isinstance(decorator, ast.Call) else decorator
         if (ast.unparse(called).rpartition(".")[2]) not in _DECORATORS:

@@ -1,4 +1,4 @@
-"""The Dagster resource `dlt`, through which every load of an asset takes the plugin's path."""
+"""The Dagster resource `dlt`, which loads assets through the ingestion plugin."""
 
 from collections.abc import Iterator
 from typing import Any, Optional
@@ -25,22 +25,22 @@ RESOURCE_KEY = "dlt"
 
 
 class FloeEventIterator(DltEventIterator[DltEventType]):
-    """The events of a load; `fetch_row_count()` is known from dagster-dlt and already done."""
+    """The events of a load; they already have what dagster-dlt's `fetch_row_count()` adds."""
 
     def __init__(self, events: Iterator[DltEventType], context: dg.AssetExecutionContext) -> None:
-        # The base class asks its pipeline for row counts only, which these events bring along.
+        # The base class uses its pipeline only for row counts, which these events already have.
         super().__init__(events, context, dlt_pipeline=None)  # type: ignore[arg-type]
 
     def fetch_row_count(self) -> "FloeEventIterator":
-        """Return the events as they are: each one has its table's row count, from Iceberg."""
+        """Return the events unchanged: each already has its table's row count, from Iceberg."""
         return self
 
 
 class FloeDltResource(DagsterDltResource):
     """Loads the selected assets of a source through the ingestion plugin.
 
-    It has no state: the configured source comes with the assets, so one resource serves every
-    source of a code location.
+    It has no state: the assets carry their configured source, so one resource serves all sources
+    of a code location.
 
         def assets(context: dg.AssetExecutionContext, dlt: FloeDltResource):
             yield from dlt.run(context=context)
@@ -49,28 +49,28 @@ class FloeDltResource(DagsterDltResource):
     def run(
         self,
         context: dg.OpExecutionContext | dg.AssetExecutionContext,
-        # Optional, because dlt's metaclasses do not know the operator |.
+        # Optional, because dlt's metaclasses do not support the operator |.
         dlt_source: Optional[DltSource] = None,  # noqa: UP045
         dlt_pipeline: Optional[Pipeline] = None,  # noqa: UP045
         dagster_dlt_translator: DagsterDltTranslator | None = None,
         **kwargs: Any,
     ) -> DltEventIterator[DltEventType]:
-        """Load what is selected, with a fresh source and a working directory of its own.
+        """Load the selected assets, with a new source and a separate working directory.
 
-        Assets that are not translated by `FloeDltTranslator` are run as dagster-dlt runs them.
+        Assets that are not translated by `FloeDltTranslator` are run by dagster-dlt.
 
         Args:
             context: The execution context of the assets.
             dlt_source: Only for dagster-dlt's own assets.
             dlt_pipeline: Only for dagster-dlt's own assets.
-            dagster_dlt_translator: Overrides the translator that the assets were made with.
+            dagster_dlt_translator: Overrides the translator of the assets.
             **kwargs: Fields of the plugin's `LoadRequest`.
 
         Returns:
             One `MaterializeResult` per selected asset, after the load has been published.
 
         Raises:
-            dagster.Failure: The load failed; says its category, its table and what to do.
+            dagster.Failure: The load failed; has its category, its table and what to do.
         """
         configured = None
         if isinstance(dagster_dlt_translator, FloeDltTranslator):
@@ -81,37 +81,37 @@ class FloeDltResource(DagsterDltResource):
             return super().run(context, dlt_source, dlt_pipeline, dagster_dlt_translator, **kwargs)
         if dlt_source is not None or dlt_pipeline is not None:
             msg = (
-                f"The plugin makes source and pipeline of {configured.name!r} for every run; "
-                "call run(context=context) without dlt_source and dlt_pipeline."
+                f"The plugin creates the dlt source and pipeline of {configured.name!r} for every "
+                "run; call run(context=context) without dlt_source and dlt_pipeline."
             )
             raise dg.DagsterInvariantViolationError(msg)
         if not isinstance(context, dg.AssetExecutionContext):
-            msg = f"Source {configured.name!r} is loaded as assets, not in an op."
+            msg = f"Source {configured.name!r} can only be loaded as assets, not in an op."
             raise dg.DagsterInvariantViolationError(msg)
         return FloeEventIterator(SourceRun(context, configured, kwargs).events(), context)
 
 
-# Definitions.merge takes one resource under one key only if it is one object, and everything in
-# this package needs no more than one.
+# Definitions.merge accepts a resource key that occurs twice only if both are the same object, and
+# this package needs only one.
 DLT_RESOURCE = FloeDltResource()
 
 
 def start_plugin(ref: PluginRef) -> DltIngestionPlugin:
-    """Load the ingestion plugin that a platform file names, configure it and start it.
+    """Load, configure and start the ingestion plugin that a platform file names.
 
     Args:
         ref: Type, version and configuration of the plugin.
 
     Raises:
-        PluginError: There is no such plugin, there are two, or it refuses the configuration.
-        ImportError: The plugin lacks an extra; says which to install.
+        PluginError: There is no such plugin, there are two, or it rejects the configuration.
+        ImportError: A package that the plugin requires is missing; says how to install it.
     """
     confine_to_branch()
     plugin = PluginRegistry().create(PluginType.INGESTION, ref)
     if not isinstance(plugin, DltIngestionPlugin):
         msg = (
-            f"ingestion plugin {ref.type!r} does not load with dlt, while this wiring makes "
-            "assets of dlt's resources; use a code location that was written for it"
+            f"ingestion plugin {ref.type!r} does not use dlt, but these definitions create assets "
+            "from dlt resources; use a code location that supports the plugin"
         )
         raise PluginIncompatibleError(msg)
     plugin.startup()
@@ -119,7 +119,7 @@ def start_plugin(ref: PluginRef) -> DltIngestionPlugin:
 
 
 def create_ingestion_resources(ref: PluginRef) -> dict[str, Any]:
-    """Make the resources that the assets of an ingestion plugin need.
+    """Create the resources that the assets of an ingestion plugin require.
 
     Args:
         ref: Type, version and configuration of the plugin.
@@ -132,9 +132,9 @@ def create_ingestion_resources(ref: PluginRef) -> dict[str, Any]:
 
 
 def try_create_ingestion_resources(plugins: ResolvedPlugins | None) -> dict[str, Any]:
-    """Make the same resources where an ingestion plugin is configured, else none.
+    """Create the same resources if an ingestion plugin is configured, else none.
 
-    Only the absence of a configured plugin is passed over; whatever else fails is raised.
+    Only a missing plugin configuration is ignored; every other failure is raised.
 
     Args:
         plugins: The plugins that a platform file resolved to.

@@ -1,4 +1,4 @@
-"""One job a source, and a schedule for it where a cron is configured."""
+"""Jobs and schedules: one job per source, with a schedule if a cron is configured."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 
 def create_ingestion_job() -> "UnresolvedAssetJobDefinition":
-    """Make the job `ingestion`, which loads every source that has no partitions."""
+    """Create the job `ingestion`, which loads every source that has no partitions."""
     return dg.define_asset_job(
         "ingestion",
-        # A job has one kind of partitions; a source with partitions has a job of its own.
+        # A job has at most one partitions definition; a partitioned source has only its own job.
         selection=dg.AssetSelection.kind("dlt") - dg.AssetSelection.tag(PARTITIONED_TAG, "true"),
-        description="Load all sources but those with partitions.",
+        description="Load all sources except partitioned ones.",
     )
 
 
 def create_source_job(
     configured: ConfiguredSource, keys: Sequence[dg.AssetKey]
 ) -> "UnresolvedAssetJobDefinition":
-    """Make the job that loads all resources of a source.
+    """Create the job that loads all resources of a source.
 
     Args:
         configured: The source, with its settings.
@@ -43,7 +43,7 @@ def create_source_job(
     return dg.define_asset_job(
         f"ingestion__{name}",
         selection=dg.AssetSelection.assets(*keys),
-        description=f"Load all resources of source {name}.",
+        description=f"Load all resources of source `{name}`.",
         tags={**configured.settings.run_tags, SOURCE_TAG: name},
     )
 
@@ -51,9 +51,9 @@ def create_source_job(
 def create_source_schedule(
     configured: ConfiguredSource, job: "UnresolvedAssetJobDefinition"
 ) -> dg.ScheduleDefinition:
-    """Make the schedule of a source that has a cron.
+    """Create the schedule of a source that has a cron.
 
-    It is off by default, and always in a pull request's deployment.
+    It is stopped by default, and always in a branch deployment.
 
     Args:
         configured: The source, with its settings.
@@ -75,7 +75,7 @@ def create_source_schedule(
         cron_schedule=settings.cron or "",
         execution_timezone=settings.cron_timezone,
         default_status=schedule_status(running=settings.default_status == "running"),
-        description=f"Load source {name} by its cron.",
+        description=f"Load source `{name}` at its cron.",
         execution_fn=request_load,
     )
 
@@ -83,25 +83,25 @@ def create_source_schedule(
 def create_freshness_schedule(
     checks: Sequence[dg.AssetCheckKey], *, running: bool, cron: str = "*/15 * * * *"
 ) -> dg.ScheduleDefinition:
-    """Make the schedule that asks whether tables are fresh, loads or no loads.
+    """Create the schedule that checks the freshness of tables, independently of loads.
 
-    A check that runs with loads alone never finds a source that silently stopped.
+    A check that runs only with loads never detects a source that silently stopped.
 
     Args:
         checks: The freshness checks of the location.
-        running: Whether it runs as soon as the location is deployed.
-        cron: How often it asks.
+        running: Whether it is running as soon as the location is deployed.
+        cron: When it runs.
     """
     job = dg.define_asset_job(
         "ingestion_freshness",
         selection=dg.AssetSelection.checks(*checks),
-        description="Ask of every table whether it is fresh; load nothing.",
+        description="Check the freshness of all tables without loading anything.",
     )
     return dg.ScheduleDefinition(
         name="ingestion_freshness_schedule",
         job=job,
         cron_schedule=cron,
         default_status=schedule_status(running=running),
-        description="Find tables that are not fresh any more, also where nothing was loaded.",
+        description="Detect tables that are no longer fresh, even if nothing was loaded.",
         tags={CAUSE_TAG: "freshness"},
     )

@@ -1,4 +1,4 @@
-"""What Dagster looks out for: files that arrive, and runs that fail."""
+"""Sensors: for new files of a source, and for failed runs."""
 
 import hashlib
 import json
@@ -32,24 +32,24 @@ _MINUTE = timedelta(minutes=1)
 def create_new_files_sensor(
     configured: ConfiguredSource, job: "UnresolvedAssetJobDefinition"
 ) -> dg.SensorDefinition:
-    """Make the sensor that loads a source of files when the listing of its folder changes.
+    """Create the sensor that loads a filesystem source when the listing of its folder changes.
 
-    It waits until two looks show the same, so that a burst of files is one run and no file is
-    read while it is still written. The cursor is what was last loaded: after an outage the
-    listing differs from it, and nothing is lost.
+    It waits until two consecutive ticks find the same listing, so that a burst of files causes one
+    run and no file is read while it is still being written. The cursor is the listing that was
+    last loaded: after an outage the current listing differs from it, and no file is missed.
 
     Args:
         configured: The source, with its settings.
         job: The source's job.
 
     Raises:
-        PipelineConfigurationError: The source is not one of files.
+        PipelineConfigurationError: The source is not a filesystem source.
     """
     source, settings = configured.source, configured.settings
     if source.source_type != "filesystem":
         msg = (
-            f"source {source.name!r}: orchestration.new_files_every is for filesystem sources, "
-            f"and this one is {source.source_type!r}; use a cron"
+            f"source {source.name!r}: orchestration.new_files_every requires a source of type "
+            f"'filesystem', and this one is {source.source_type!r}; use a cron"
         )
         raise PipelineConfigurationError(
             msg,
@@ -61,16 +61,16 @@ def create_new_files_sensor(
         job=job,
         minimum_interval_seconds=int((settings.new_files_every or _MINUTE).total_seconds()),
         default_status=sensor_status(running=settings.default_status == "running"),
-        description=f"Load source {source.name} when its files changed.",
+        description=f"Load source `{source.name}` when its files have changed.",
     )
     def look_for_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         listed = _digest_listing(configured)
         seen, loaded = json.loads(context.cursor or '["", ""]')
         if listed == loaded:
-            return dg.SkipReason("No file is new.")
+            return dg.SkipReason("No new or changed files.")
         if listed != seen:
             return dg.SensorResult(
-                skip_reason="Files are arriving; they are loaded when no more come.",
+                skip_reason="Files are still arriving; waiting for the listing to stabilize.",
                 cursor=json.dumps([listed, loaded]),
             )
         request = dg.RunRequest(
@@ -83,7 +83,7 @@ def create_new_files_sensor(
 
 
 def _digest_listing(configured: ConfiguredSource) -> str:
-    """Return what changes whenever a file of a source comes, changes or goes."""
+    """Return a digest that changes when a file of a source is added, changed or removed."""
     from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
     from floe_ingestion_defs.dlt_plugin.preparation import resolve_source
     from floe_ingestion_defs.dlt_plugin.sources.files.filesystem import open_filesystem
@@ -91,7 +91,7 @@ def _digest_listing(configured: ConfiguredSource) -> str:
 
     source, options = resolve_source(configured.source)
     if not isinstance(options, FilesystemOptions):
-        msg = f"{source.name} is no source of files"
+        msg = f"source {source.name!r} is not a filesystem source"
         raise dg.DagsterInvariantViolationError(msg)
     files = list_files(open_filesystem(source, options), options.bucket_url, options.file_glob)
     return hashlib.blake2b(
@@ -100,10 +100,10 @@ def _digest_listing(configured: ConfiguredSource) -> str:
 
 
 def create_failure_sensor(sources: Iterable[ConfiguredSource]) -> dg.SensorDefinition:
-    """Make the sensor that tells a webhook of every run of the location that failed.
+    """Create the sensor that reports every failed run of the location to a webhook.
 
-    Where it sends to is in the environment, for such an address is a secret itself. It is on
-    where the variable is set when the location loads.
+    The webhook's URL is in the environment, because it is a secret itself. The sensor is running
+    by default if the variable is set when the location loads.
 
     Args:
         sources: All sources of the location, whose secrets are redacted from what is sent.
@@ -121,7 +121,7 @@ def create_failure_sensor(sources: Iterable[ConfiguredSource]) -> dg.SensorDefin
         default_status=sensor_status(running=bool(os.environ.get(WEBHOOK_VARIABLE))),
         description=f"Send every failed run as JSON to the webhook in {WEBHOOK_VARIABLE}.",
     )
-    def tell_webhook(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
+    def notify_webhook(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
         url = os.environ.get(WEBHOOK_VARIABLE)
         if not url:
             return dg.SkipReason(f"{WEBHOOK_VARIABLE} is not set.")
@@ -132,11 +132,11 @@ def create_failure_sensor(sources: Iterable[ConfiguredSource]) -> dg.SensorDefin
         _post(url, redactor.clean(text))
         return None
 
-    return tell_webhook
+    return notify_webhook
 
 
 def describe_failed_run(context: dg.RunFailureSensorContext) -> dict[str, Any]:
-    """Return what a person on call needs to know of a run that failed.
+    """Return what an operator needs to know about a failed run.
 
     Args:
         context: The context of the failure sensor.
@@ -145,7 +145,7 @@ def describe_failed_run(context: dg.RunFailureSensorContext) -> dict[str, Any]:
     steps = []
     for event in context.get_step_failure_events():
         failure = event.step_failure_data.user_failure_data
-        said = {} if failure is None else failure.metadata
+        metadata = {} if failure is None else failure.metadata
         error = event.step_failure_data.error
         while error is not None and error.cause is not None:
             error = error.cause
@@ -154,7 +154,7 @@ def describe_failed_run(context: dg.RunFailureSensorContext) -> dict[str, Any]:
                 "step": event.step_key,
                 "message": (failure.description if failure else None)
                 or (error.message.strip() if error else ""),
-                **{name: str(value.value) for name, value in said.items()},
+                **{name: str(value.value) for name, value in metadata.items()},
             }
         )
     return {
@@ -171,13 +171,14 @@ def _post(url: str, text: str) -> None:
     """Send JSON to a webhook.
 
     Raises:
-        ValueError: The address is no web address.
-        urllib.error.URLError: The webhook cannot be reached or refuses; the tick shows it.
+        ValueError: The URL is not an HTTP URL.
+        urllib.error.URLError: The webhook cannot be reached or rejects the request; the sensor's
+            tick shows the error.
     """
     if not url.startswith(("http://", "https://")):
-        msg = f"{WEBHOOK_VARIABLE} must begin with https:// or http://"
+        msg = f"{WEBHOOK_VARIABLE} must start with https:// or http://"
         raise ValueError(msg)
-    request = Request(  # noqa: S310 - the scheme was looked at
+    request = Request(  # noqa: S310 - the scheme is checked above
         url, text.encode(), {"Content-Type": "application/json"}, method="POST"
     )
     with urlopen(request, timeout=_WEBHOOK_TIMEOUT_SECONDS):  # noqa: S310

@@ -1,4 +1,4 @@
-"""Opening the tables that a plugin loads, through the catalog that it loads them into."""
+"""Opens the tables that a plugin loads, through the catalog that it loads them into."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def load_tables(plugin: DltIngestionPlugin, names: Iterable[str]) -> "dict[str, Table | None]":
-    """Return tables as they are now, by name; None where there is none.
+    """Return the current state of tables, by name; None for a table that does not exist.
 
     Args:
-        plugin: The plugin, whose configuration says which catalog it is.
+        plugin: The plugin, whose configuration defines the catalog.
         names: `namespace.table` of each.
     """
     from pyiceberg.exceptions import NoSuchTableError

@@ -1,4 +1,4 @@
-"""How a configured resource becomes an asset: the one place that makes an `AssetSpec`."""
+"""Translates a configured resource into an asset: only this module creates its `AssetSpec`."""
 
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ RESOURCE_METADATA = "floe/resource"
 
 
 def asset_key(source_name: str, resource_name: str) -> dg.AssetKey:
-    """Return the key of the asset that one resource of a source becomes: one part."""
+    """Return the key, with a single part, of the asset of one resource of a source."""
     return dg.AssetKey(f"ingestion__{source_name}__{resource_name}")
 
 
@@ -26,7 +26,7 @@ def asset_key(source_name: str, resource_name: str) -> dg.AssetKey:
 class FloeDltTranslator(DagsterDltTranslator):
     """Translates the resources of one source.
 
-    Subclass it and override `get_asset_spec` to change what an asset looks like:
+    Subclass it and override `get_asset_spec` to change how an asset looks:
 
         class OurTranslator(FloeDltTranslator):
             def get_asset_spec(self, data):
@@ -34,7 +34,7 @@ class FloeDltTranslator(DagsterDltTranslator):
 
     Attributes:
         configured: The source, with its plugin and its settings.
-        docstrings: What the code of a source of type `python` says of its resources, by name.
+        docstrings: Docstrings of the resources of a source of type `python`, by name.
     """
 
     configured: ConfiguredSource
@@ -45,11 +45,11 @@ class FloeDltTranslator(DagsterDltTranslator):
 
     @allow_beta("CodeReferencesMetadataValue")
     def get_asset_spec(self, data: DltResourceTranslatorData) -> dg.AssetSpec:
-        """Describe the asset of one resource, from the configuration alone.
+        """Return the spec of the asset of one resource, from the configuration alone.
 
-        `deps` are those configured: dagster-dlt's default, an external asset upstream, would keep
-        `AutomationCondition.on_cron` from ever firing. Table name and storage kind are set here
-        because dagster-dlt derives them from the destination's name.
+        `deps` are the configured ones: dagster-dlt's default, an external upstream asset, would
+        prevent `AutomationCondition.on_cron` from ever firing. Table name and storage kind are set
+        here because dagster-dlt derives them from the destination's name.
         """
         source, orchestration = self.configured.source, self.configured.settings
         resource = self.configured.resources[data.resource.name]
@@ -82,21 +82,21 @@ class FloeDltTranslator(DagsterDltTranslator):
         )
 
     def _describe(self, resource: ResourceSpec) -> str | None:
-        """Return what is said of one resource, rather than of the whole source."""
+        """Return the description of one resource, else that of the whole source."""
         own = self.configured.source.resources.get(resource.name)
         if own is not None and own.description:
             return own.description
         return self.docstrings.get(resource.name) or resource.description
 
     def asset_key(self, resource_name: str) -> dg.AssetKey:
-        """Return the key of the asset that one resource of this source becomes."""
+        """Return the key of the asset of one resource of this source."""
         return asset_key(self.configured.name, resource_name)
 
 
 def configured_source_of(assets_def: dg.AssetsDefinition) -> ConfiguredSource | None:
-    """Return the source that ingestion assets load; None of other assets.
+    """Return the source that ingestion assets load; None for other assets.
 
-    dagster-dlt keeps the translator in the metadata of the assets.
+    dagster-dlt stores the translator in the metadata of the assets.
     """
     for metadata in assets_def.metadata_by_key.values():
         translator = metadata.get(META_KEY_TRANSLATOR)
@@ -113,7 +113,7 @@ def require_configured_source(assets_def: dg.AssetsDefinition) -> ConfiguredSour
     configured = configured_source_of(assets_def)
     if configured is None:
         msg = (
-            f"{sorted(key.to_user_string() for key in assets_def.keys)} were not made by "
+            f"{sorted(key.to_user_string() for key in assets_def.keys)} were not created by "
             "create_ingestion_assets"
         )
         raise dg.DagsterInvariantViolationError(msg)
@@ -121,7 +121,7 @@ def require_configured_source(assets_def: dg.AssetsDefinition) -> ConfiguredSour
 
 
 def resources_by_key(assets_def: dg.AssetsDefinition) -> dict[dg.AssetKey, str]:
-    """Name the resource behind each asset of a source, whatever its key was changed to."""
+    """Return the resource of each asset of a source, even if a subclass changed its key."""
     return {
         key: str(metadata[RESOURCE_METADATA])
         for key, metadata in assets_def.metadata_by_key.items()

@@ -1,6 +1,6 @@
-"""The dlt ingestion plugin: sources from configuration into Iceberg tables, without Dagster.
+"""The dlt ingestion plugin: loads configured sources into Iceberg tables, without Dagster.
 
-Importing it loads neither dlt nor a driver; what a method needs, it imports.
+Importing it imports neither dlt nor a driver; each method imports what it needs.
 """
 
 from floe_ingestion_defs.dlt_plugin.config.columns import ColumnConfig

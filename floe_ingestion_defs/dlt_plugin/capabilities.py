@@ -1,4 +1,4 @@
-"""What the plugin can do, for platforms that check a configuration before they deploy it."""
+"""What the plugin supports, for platforms that validate a configuration before deployment."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from floe_ingestion_defs.dlt_plugin.config.models import (
 
 @dataclass(frozen=True)
 class Capabilities:
-    """The choices that a source's configuration has.
+    """The choices in a source's configuration.
 
-    Args:
-        source_types: Kinds of source.
-        write_modes: How rows come into a table.
-        merge_strategies: How a merge treats rows of one key.
-        schema_contracts: What happens to columns and types that nobody agreed on.
+    Attributes:
+        source_types: Types of sources.
+        write_modes: How rows are written to a table.
+        merge_strategies: How a merge handles rows with the same key.
+        schema_contracts: How new columns and type changes are handled.
     """
 
     source_types: tuple[str, ...] = get_args(SourceTypeName)

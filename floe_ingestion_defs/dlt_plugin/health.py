@@ -1,4 +1,4 @@
-"""Whether the plugin can load: it was started, its variables are set, its catalog answers."""
+"""The health check: the plugin is started, its variables are set, and its catalog responds."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 
 def check_health(config: DltIngestionConfig, started: bool, timeout: float) -> HealthStatus:
-    """Look at everything that a load would need, within a bounded time.
+    """Check all that a load requires, within a limited time.
 
-    DEGRADED means that some sources can be loaded and others cannot, because variables that
-    they refer to are not set.
+    DEGRADED means that some sources can be loaded and others cannot, because environment variables
+    that they refer to are not set.
 
     Args:
         config: The plugin's configuration.
         started: Whether `startup` was called.
-        timeout: Seconds that the catalog has to answer.
+        timeout: Seconds within which the catalog must respond.
     """
     began = time.perf_counter()
     if started:
@@ -47,14 +47,14 @@ def check_health(config: DltIngestionConfig, started: bool, timeout: float) -> H
 
 
 def _import_catalog() -> None:
-    # A second or two, the first time: that is no sign of a slow catalog.
+    # The first import takes one to two seconds, which must not count as a slow catalog.
     import pyiceberg.catalog.sql
     import pyiceberg.io.pyarrow  # noqa: F401
 
 
 def _verdict(config: DltIngestionConfig, started: bool, timeout: float) -> tuple[HealthState, str]:
     if not started:
-        return HealthState.UNHEALTHY, "the plugin was not started; call startup()"
+        return HealthState.UNHEALTHY, "the plugin is not started; call startup()"
     trouble = _catalog_trouble(config.catalog_config, timeout)
     if trouble:
         return HealthState.UNHEALTHY, trouble
@@ -64,13 +64,13 @@ def _verdict(config: DltIngestionConfig, started: bool, timeout: float) -> tuple
     }
     lacking = {name: missing for name, missing in unready.items() if missing}
     if not lacking:
-        return HealthState.HEALTHY, "the catalog answers, and every variable is set"
+        return HealthState.HEALTHY, "the catalog responds, and all environment variables are set"
     text = "; ".join(
-        f"source {name!r} refers to {', '.join(missing)}" for name, missing in lacking.items()
+        f"{', '.join(missing)} (referenced by source {name!r})" for name, missing in lacking.items()
     )
     all_lack = len(lacking) == len(config.sources)
     state = HealthState.UNHEALTHY if all_lack else HealthState.DEGRADED
-    return state, f"{text}, which the environment does not set"
+    return state, f"environment variables are not set: {text}"
 
 
 def _catalog_trouble(catalog_config: Mapping[str, Any], timeout: float) -> str | None:
@@ -83,6 +83,7 @@ def _catalog_trouble(catalog_config: Mapping[str, Any], timeout: float) -> str |
         call_within(timeout, ask, subject="the catalog")
     except (NoAnswer, PipelineConfigurationError) as error:
         return redactor.clean(str(error))
-    except Exception as error:  # a health check reports whatever keeps the catalog away
-        return f"the catalog does not answer: {type(error).__name__}: {redactor.clean(str(error))}"
+    except Exception as error:  # a health check reports every failure of the catalog
+        reason = f"{type(error).__name__}: {redactor.clean(str(error))}"
+        return f"the catalog does not respond: {reason}"
     return None

@@ -1,4 +1,4 @@
-"""Puts what a `ResourceSpec` says onto a dlt resource, in the same way for every source type."""
+"""Applies a `ResourceSpec` to a dlt resource as hints, in the same way for every source type."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 _TRANSFORM = re.compile(r"(?P<transform>\w+)\(\s*(?:(?P<param>\d+)\s*,\s*)?(?P<column>\w+)\s*\)")
 
 
-# Kinds of source whose resources say themselves how they are loaded, where the configuration
-# does not.
-_SPEAK_FOR_THEMSELVES = frozenset({"rest_api", "python"})
+# Source types whose resources can have settings of their own, which apply where the configuration
+# has none.
+_HAVE_OWN_SETTINGS = frozenset({"rest_api", "python"})
 
 
 def apply_spec(resource: DltResource, spec: ResourceSpec, source_type: str = "") -> None:
@@ -30,9 +30,9 @@ def apply_spec(resource: DltResource, spec: ResourceSpec, source_type: str = "")
     Args:
         resource: The resource.
         spec: How it is loaded.
-        source_type: Kind of source that it is from; some have defaults of their own.
+        source_type: Type of its source; in some types, resources have settings of their own.
     """
-    own = source_type in _SPEAK_FOR_THEMSELVES
+    own = source_type in _HAVE_OWN_SETTINGS
     disposition_given = not own or not spec.given.isdisjoint({"write_mode", "merge_strategy"})
     contract_given = not own or "schema_contract" in spec.given
     resource.apply_hints(
@@ -47,7 +47,7 @@ def apply_spec(resource: DltResource, spec: ResourceSpec, source_type: str = "")
 
 
 def column_hints(spec: ResourceSpec) -> dict[str, TColumnSchema]:
-    """Give the declared columns as dlt takes them."""
+    """Return the declared columns in dlt's format."""
     return {
         name: cast("TColumnSchema", column.hints(name)) for name, column in spec.columns.items()
     }
@@ -86,13 +86,13 @@ def assemble_source(
     resources: Iterable[DltResource],
     specs: Iterable[ResourceSpec] = (),
 ) -> DltSource:
-    """Make one dlt source of resources; its schema and its state bear the source's name.
+    """Return one dlt source with resources; its schema and its state have the source's name.
 
     Args:
         source: The source.
         resources: Its resources.
-        specs: Those of them whose declared columns are a contract from the first load on: dlt
-            lets a table that it does not know yet take over any column once.
+        specs: The resources whose declared columns apply as a contract from the first load on:
+            dlt itself accepts any column in the first load of a table.
     """
     from dlt.common.schema import Schema
     from dlt.common.schema.utils import new_table
@@ -106,7 +106,7 @@ def assemble_source(
 
 
 def _complete_columns(spec: ResourceSpec) -> list[TColumnSchema]:
-    """Give the declared columns with all that dlt compares under a contract."""
+    """Return the declared columns with all properties that dlt compares under a contract."""
     columns = list(column_hints(spec).values())
     for column in columns:
         column.setdefault("nullable", column["name"] not in spec.primary_key)
@@ -114,7 +114,7 @@ def _complete_columns(spec: ResourceSpec) -> list[TColumnSchema]:
 
 
 def declare_resources(specs: Sequence[ResourceSpec]) -> list[DltResource]:
-    """Make resources with the right names and hints, and no data."""
+    """Return resources with their names and hints, but without data."""
     import dlt
 
     resources = []

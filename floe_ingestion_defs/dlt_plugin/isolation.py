@@ -1,4 +1,4 @@
-"""Loads an isolated source: one load per resource, so that a failing one keeps no other back."""
+"""Loads an isolated source: one load per resource, so that a failing one does not block others."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoadOutcome:
-    """What one of a pipeline's loads ended with.
+    """The outcome of one of a pipeline's loads.
 
     Attributes:
         resources: The resources that it was to load.
-        result: What was loaded, or the error after all retries.
+        result: The result, or the error after all retries.
     """
 
     resources: tuple[ResourceSpec, ...]
@@ -43,7 +43,7 @@ class LoadOutcome:
 
 
 def load_each(pipeline: IngestionPipeline, retry_config: RetryConfig) -> Iterator[LoadOutcome]:
-    """Run the loads of a pipeline one after the other, and yield the outcome of each.
+    """Run the loads of a pipeline one after another, and yield the outcome of each.
 
     Args:
         pipeline: The pipeline.
@@ -60,14 +60,15 @@ def load_each(pipeline: IngestionPipeline, retry_config: RetryConfig) -> Iterato
 
 
 def load(pipeline: IngestionPipeline, retry_config: RetryConfig) -> LoadResult:
-    """Load what a pipeline's source has to give: in one load, or in one per resource.
+    """Load a pipeline's source: in one load, or in one per resource if it is isolated.
 
     Args:
         pipeline: The pipeline.
         retry_config: How failed loads are retried.
 
     Raises:
-        ResourceLoadsFailed: Resources of an isolated source were not loaded; carries what was.
+        ResourceLoadsFailed: Resources of an isolated source were not loaded; has the result of
+            the others.
         IngestionError: The load failed; no data was published.
     """
     loads = pipeline.loads()
@@ -92,9 +93,9 @@ def _failure(
     pipeline: IngestionPipeline, result: LoadResult, failed: dict[str, IngestionError]
 ) -> ResourceLoadsFailed:
     reasons = "; ".join(f"{name}: {error.message}" for name, error in failed.items())
-    loaded = f"{', '.join(result.resources)} loaded" if result.resources else "none was loaded"
+    loaded = f"loaded: {', '.join(result.resources) or 'none'}"
     error = ResourceLoadsFailed(
-        f"{len(failed)} of {len(pipeline.resources)} resources failed, {loaded}. {reasons}",
+        f"{len(failed)} of {len(pipeline.resources)} resources failed ({loaded}). {reasons}",
         failed=failed,
         result=result,
         source_name=pipeline.name,

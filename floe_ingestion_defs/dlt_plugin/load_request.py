@@ -1,4 +1,4 @@
-"""What is requested of one load beyond what is configured: a refresh, a window, or a limit."""
+"""The request of one load, in addition to the configuration: a refresh, a window, or a limit."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ class LoadRequest:
     """One load's refresh, window and limit.
 
     Attributes:
-        start: First value of the cursor to load. With `end`, the load is a backfill: the stored
-            cursor stays as it is, and a table that is appended to gets exactly the window's rows
-            in the place of those that it has in the window.
-        end: First value of the cursor that is no longer loaded.
+        start: Start of the window of the cursor to load, inclusive. With `end`, the load is a
+            backfill: the stored cursor is not changed, and in an append table the window's rows
+            replace those that the table has in the window.
+        end: End of the window, exclusive.
         limit: Approximate maximum number of rows to load per resource, for testing a source.
-            Files are read whole, and a database in the cursor's order, so that the next load goes
-            on where this one stopped; an API that does not go by the cursor may leave rows behind.
+            Files are read completely, and a database in the order of the cursor, so that the next
+            load continues where this one stopped; an API that does not sort by the cursor may
+            leave rows behind.
         refresh: dlt's refresh mode.
     """
 
@@ -41,31 +42,31 @@ class LoadRequest:
         return self.start is not None or self.end is not None
 
     def check(self, specs: Iterable[ResourceSpec]) -> None:
-        """Verify that the chosen resources allow what is requested.
+        """Verify that the selected resources support the request.
 
         Raises:
-            PipelineConfigurationError: They do not; says why, and what would be right.
+            PipelineConfigurationError: They do not; says why, and how to fix it.
         """
         if self.limit is not None and self.limit < 1:
-            msg = f"limit is {self.limit}; give a number of rows of 1 or more, or leave it out"
+            msg = f"limit is {self.limit}, but must be at least 1 row; correct or remove it"
             raise PipelineConfigurationError(msg)
         if not self.is_window:
             return
         if self.start is None or self.end is None:
             given, lacking = ("start", "end") if self.end is None else ("end", "start")
-            msg = f"a window has a start and an end, and {lacking} is missing beside {given}"
+            msg = f"a window requires both start and end; {given} is set, but {lacking} is missing"
             raise PipelineConfigurationError(msg)
         for spec in specs:
             if spec.cursor_field is None:
                 msg = (
-                    f"a window was asked for, but resource {spec.name!r} has no cursor_field that "
-                    "it could be a range of; configure one, or load without start and end"
+                    f"a window was requested, but resource {spec.name!r} has no cursor_field; "
+                    "configure one, or load without start and end"
                 )
                 raise PipelineConfigurationError(msg)
             if spec.write_mode == "replace":
                 msg = (
-                    f"a window was asked for, but resource {spec.name!r} has write_mode 'replace', "
-                    "which would drop all rows outside of it; load without start and end"
+                    f"a window was requested, but resource {spec.name!r} has write_mode 'replace', "
+                    "which would delete all rows outside the window; load without start and end"
                 )
                 raise PipelineConfigurationError(msg)
 

@@ -1,9 +1,9 @@
-"""Runs one load: extract, normalize, load, once or until it succeeds.
+"""Runs one load: extract, normalize and load, with retries.
 
-An attempt that fails before the load leaves nothing behind: the next one starts afresh, from the
-state in Iceberg. One that fails while it loads goes on with the same package, which the
-destination's log commits at most once; only where another run moved the cursor meanwhile are the
-rows extracted again.
+An attempt that fails before the load step leaves nothing behind: the next one starts from the state
+in Iceberg. After a failure in the load step, the next attempt continues with the same package,
+which the destination's log commits at most once. The rows are extracted again only if another run
+has moved the cursor in the meantime.
 """
 
 from __future__ import annotations
@@ -42,12 +42,16 @@ _EXTRACT_AGAIN = frozenset({"StateConflict", "LoadExpired"})
 
 @dataclass
 class _Load:
-    """One load on its way through dlt's steps.
+    """The progress of one load through dlt's steps.
 
     Attributes:
-        described: What is to be loaded.
-        phases: Measures the phases, all attempts together.
-        workspace: What the current attempt works with; None before the first.
+        described: Description of the load.
+        phases: Measures the phases of all attempts together.
+        workspace: Workspace of the current attempt; None before the first.
+        normalized: Result of the normalize step; None before it.
+        loaded: Result of the load step; None before it.
+        known_before: Columns and data types by table, before the load.
+        cursors_before: Stored cursors by resource, before the load.
     """
 
     described: IngestionPipeline
@@ -59,7 +63,7 @@ class _Load:
     cursors_before: dict[str, Any] = field(default_factory=dict)
 
     def attempt(self) -> Workspace:
-        """Go on where the last attempt ended, or start afresh where that is not possible."""
+        """Continue where the last attempt ended, or start again if that is not possible."""
         described = self.described
         try:
             if self.workspace is None or self.normalized is None:
@@ -69,7 +73,7 @@ class _Load:
             with traced("ingestion.load", redactor=described.redactor):
                 self.loaded = self.workspace.pipeline.load()
             return self.workspace
-        except Exception as error:  # whatever a source, a driver or the catalog raises
+        except Exception as error:  # any error of a source, a driver or the catalog
             if any(type(inner).__name__ in _EXTRACT_AGAIN for inner in error_chain(error)):
                 self.normalized = None
             raise_as_ingestion_error(error, described.config, described.redactor)
@@ -90,7 +94,7 @@ class _Load:
         return read_cursors(workspace.pipeline, self.described.name, self.described.resources)
 
     def close(self) -> None:
-        """Remove what the current attempt works with."""
+        """Remove the workspace of the current attempt."""
         if self.workspace is not None:
             self.workspace.remove()
 
@@ -109,7 +113,7 @@ def describe_pipeline(pipeline: IngestionPipeline) -> dict[str, str]:
 
 
 def describe_result(span: Span, result: LoadResult) -> None:
-    """Set what was loaded on the span around a load."""
+    """Set the result of a load as attributes of the span around it."""
     span.set_attribute("ingestion.rows_loaded", result.rows_loaded)
     span.set_attribute("ingestion.bytes_written", result.bytes_written)
     span.set_attribute("ingestion.duration_seconds", result.duration_seconds)
@@ -117,7 +121,7 @@ def describe_result(span: Span, result: LoadResult) -> None:
 
 
 def load_together(pipeline: IngestionPipeline, retry_config: RetryConfig) -> LoadResult:
-    """Load the resources of a pipeline in one load: all of them or none.
+    """Load the resources of a pipeline in one load: either all of them or none.
 
     Args:
         pipeline: The pipeline.
@@ -203,16 +207,16 @@ def _result(load: _Load, workspace: Workspace) -> LoadResult:
 
 
 def _table_states(pipeline: IngestionPipeline, load_ids: list[str]) -> dict[str, TableState]:
-    """Read where the tables stand; a load that is committed does not fail for want of that."""
+    """Return the state of the tables; a failure to read it does not fail a committed load."""
     try:
         catalog = open_configured_catalog(pipeline.destination)
         return {
             spec.table: read_table_state(catalog, spec.table, load_ids)
             for spec in pipeline.resources
         }
-    except Exception as error:  # whatever the catalog raises: the load itself is done
+    except Exception as error:  # any error of the catalog: the load itself has succeeded
         _LOG.warning(
-            "the load is done, and its tables could not be looked at",
+            "load succeeded, but the state of its tables could not be read",
             source=pipeline.name,
             error=f"{type(error).__name__}: {pipeline.redactor.clean(str(error))}",
         )
@@ -227,7 +231,7 @@ def _rows_by_table(normalized: NormalizeInfo | None) -> dict[str, int]:
 
 
 def _data_types(pipeline: Pipeline) -> dict[str, dict[str, str]]:
-    """Give the columns of all data tables that a pipeline knows, with dlt's types."""
+    """Return the columns of all data tables that a pipeline knows, with dlt's data types."""
     schema = pipeline.schemas.get(pipeline.default_schema_name or "")
     tables = {} if schema is None else schema.tables
     return {

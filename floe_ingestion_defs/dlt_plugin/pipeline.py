@@ -1,4 +1,4 @@
-"""What `DltIngestionPlugin.create_pipeline` returns: the description of a load."""
+"""`IngestionPipeline`, which `DltIngestionPlugin.create_pipeline` returns: describes a load."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class IngestionPipeline:
-    """A source that was reached, the resources of it to load, and the request.
+    """A source that can be reached, its resources to load, and the request.
 
-    It holds no connection and no file, so it can be loaded any number of times; each load makes a
-    source and a working directory of its own.
+    It has no open connection or file, so it can be loaded any number of times; each load creates
+    its own source and working directory.
 
     Attributes:
-        config: The source as it was configured, placeholders unresolved.
+        config: The source as configured, with unresolved placeholders.
         resolved: The source with its placeholders resolved.
         options: The options of the resolved source.
-        resources: The chosen resources.
+        resources: The selected resources.
         request: Refresh, window and limit of the load.
-        audits: What must hold of the staged rows before they are published.
-        destination: Arguments of the destination, by which its catalog is opened.
-        redactor: Strikes the configuration's secrets out of texts.
+        audits: Conditions that the staged rows must meet before they are published.
+        destination: Arguments of the destination, with which its catalog is opened.
+        redactor: Redacts the configuration's secrets from text.
     """
 
     config: IngestionSourceConfig
@@ -45,25 +45,25 @@ class IngestionPipeline:
 
     @property
     def name(self) -> str:
-        """Name of dlt's pipeline, which is the source's."""
+        """Name of dlt's pipeline, which is also the name of the source."""
         return self.config.name
 
     def requesting(self, **changes: Any) -> Self:
-        """Return the same pipeline with fields of its request changed.
+        """Return the same pipeline with some fields of its request changed.
 
         Raises:
-            PipelineConfigurationError: The resources do not allow what is requested.
+            PipelineConfigurationError: The resources do not support the request.
         """
         request = replace(self.request, **changes)
         request.check(self.resources)
         return replace(self, request=request)
 
     def loads(self) -> tuple[Self, ...]:
-        """Return the loads that it consists of: one, or one per resource of an isolated source."""
+        """Return the loads of the pipeline: one, or one per resource of an isolated source."""
         if self.config.isolation == "source":
             return (self,)
         request = self.request
         if request.refresh == "drop_sources":
-            # It would drop what the other resources have loaded, or are loading.
+            # It would drop the rows that the other resources have loaded, or are loading.
             request = replace(request, refresh="drop_resources")
         return tuple(replace(self, resources=(spec,), request=request) for spec in self.resources)

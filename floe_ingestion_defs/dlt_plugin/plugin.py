@@ -1,6 +1,6 @@
-"""`DltIngestionPlugin`: what a platform, an orchestrator or a script calls.
+"""`DltIngestionPlugin`: the interface for platforms, orchestrators and scripts.
 
-Each method is short; what it does lies in the module that it names.
+Each method is short and calls the module that implements it.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ class DltIngestionPlugin(IngestionPlugin):
     """Loads sources into Iceberg tables with dlt.
 
     Args:
-        config: Sources, catalog and retries; a mapping is validated. Without one, every
-            configuration comes with `create_pipeline` and the catalog from the environment.
+        config: Sources, catalog and retries; a mapping is validated. Without one, each source is
+            passed to `create_pipeline` and the catalog is that of the environment.
 
     Raises:
-        PipelineConfigurationError: The configuration is wrong; says where, and what is right. Or
-            the environment asks for a format of logs that there is not.
+        PipelineConfigurationError: The configuration is not valid; says where, and how to fix it.
+            Or the environment requests an unknown log format.
 
     Example:
         >>> plugin = DltIngestionPlugin()
@@ -102,12 +102,12 @@ class DltIngestionPlugin(IngestionPlugin):
 
     @property
     def floe_api_version(self) -> str:
-        """Version of the contract that the plugin was written for."""
+        """Version of the contract that the plugin implements."""
         return "1.0"
 
     @property
     def description(self) -> str:
-        """What the plugin does."""
+        """Description of the plugin."""
         return "Loads files, databases, APIs and Python sources into Iceberg tables with dlt."
 
     @property
@@ -117,7 +117,7 @@ class DltIngestionPlugin(IngestionPlugin):
 
     @property
     def config(self) -> DltIngestionConfig:
-        """The configuration, validated."""
+        """The validated configuration."""
         return self._config
 
     def get_config_schema(self) -> type[BaseModel]:
@@ -125,23 +125,23 @@ class DltIngestionPlugin(IngestionPlugin):
         return DltIngestionConfig
 
     def configure(self, config: DltIngestionConfig | Mapping[str, Any] | None) -> None:
-        """Take over a configuration.
+        """Replace the configuration.
 
         Raises:
-            PipelineConfigurationError: The configuration is wrong.
+            PipelineConfigurationError: The configuration is not valid.
         """
         self._config = _validated(config)
 
     @property
     def capabilities(self) -> Capabilities:
-        """The source types, write modes, merge strategies and schema contracts there are."""
+        """The supported source types, write modes, merge strategies and schema contracts."""
         return Capabilities()
 
     def startup(self) -> None:
-        """Make ready for use.
+        """Prepare the plugin for use.
 
         Raises:
-            ImportError: A source needs a package that is not installed; says how to install it.
+            ImportError: A source requires a package that is not installed; says how to install it.
         """
         check_extras(self._config.sources)
         super().startup()
@@ -150,26 +150,26 @@ class DltIngestionPlugin(IngestionPlugin):
         """Return a configured source.
 
         Raises:
-            PipelineConfigurationError: There is none of this name; names those there are.
+            PipelineConfigurationError: There is no source of this name; lists the existing ones.
         """
         for source in self._config.sources:
             if source.name == name:
                 return source
         known = ", ".join(source.name for source in self._config.sources) or "none"
-        msg = f"there is no source {name!r}; configured are: {known}"
+        msg = f"source {name!r} not found; configured sources: {known}"
         raise PipelineConfigurationError(msg, source_name=name)
 
     def list_resources(self, source: IngestionSourceConfig) -> tuple[ResourceSpec, ...]:
-        """List a source's resources from its configuration alone.
+        """Return a source's resources, from its configuration alone.
 
-        No network is used, no file read and no driver imported.
+        No network is used, no file is read and no driver is imported.
         """
         return source.specs
 
     def declare_source(self, source: IngestionSourceConfig) -> DltSource:
-        """Make a dlt source with the right resources and hints and without data.
+        """Return a dlt source with its resources and hints, but without data.
 
-        For orchestrators that need a source when they define their assets.
+        For orchestrators that require a source when they define their assets.
         """
         from floe_ingestion_defs.dlt_plugin.hints import assemble_source, declare_resources
 
@@ -183,20 +183,20 @@ class DltIngestionPlugin(IngestionPlugin):
         audits: Sequence[Audit] = (),
         request: LoadRequest = WHOLE,
     ) -> IngestionPipeline:
-        """Reach a source, and return the description of its load.
+        """Connect to a source, and return the description of its load.
 
         Args:
-            config: One source; what `IngestionConfig` has no field for is part of its
+            config: One source; settings for which `IngestionConfig` has no field are part of its
                 `source_config`.
             resources: Names of the resources to load; all of them by default.
-            audits: What must hold of the staged rows before they are published; each is called
-                with a staged table and yields findings, of which one ends the load.
-            request: A refresh, a window of the cursor to load again without moving the stored
-                cursor, or a limit.
+            audits: Conditions that the staged rows must meet before they are published; each is
+                called with a staged table and yields findings, and any finding fails the load.
+            request: A refresh, a window of the cursor to reload without moving the stored cursor,
+                or a limit.
 
         Raises:
-            PipelineConfigurationError: The configuration is wrong, a `${NAME}` is not set, or the
-                resources do not allow what is requested.
+            PipelineConfigurationError: The configuration is not valid, a `${NAME}` is not set, or
+                the resources do not support the request.
             SourceConnectionError: The source cannot be reached.
         """
         source = as_source_config(config)
@@ -222,11 +222,11 @@ class DltIngestionPlugin(IngestionPlugin):
         )
 
     def run(self, pipeline: IngestionPipeline, **kwargs: Any) -> IngestionResult:
-        """Load what the source has to give; a load that fails ends in a result that says so.
+        """Load the source; a failed load returns a result with its errors.
 
         Args:
             pipeline: The pipeline that `create_pipeline` returned.
-            **kwargs: Passed on to `load`.
+            **kwargs: Arguments of `load`.
         """
         started = time.monotonic()
         try:
@@ -242,15 +242,15 @@ class DltIngestionPlugin(IngestionPlugin):
             )
 
     def load(self, pipeline: IngestionPipeline, **kwargs: Any) -> LoadResult:
-        """Load what the source has to give.
+        """Load the source.
 
         Args:
             pipeline: The pipeline that `create_pipeline` returned.
             **kwargs: Fields of `LoadRequest` that replace those of the pipeline's request.
 
         Raises:
-            ResourceLoadsFailed: Resources of an isolated source were not loaded; carries the
-                result of those that were.
+            ResourceLoadsFailed: Resources of an isolated source were not loaded; has the result
+                of the others.
             IngestionError: The load failed; no data was published.
         """
         from floe_ingestion_defs.dlt_plugin import isolation
@@ -271,8 +271,8 @@ class DltIngestionPlugin(IngestionPlugin):
         """Return the arguments with which `iceberg(**…)` opens the catalog.
 
         Args:
-            catalog_config: pyiceberg catalog properties over those of the environment; `${NAME}`
-                is resolved, and `s3_endpoint` and its like become pyiceberg's `s3.endpoint`.
+            catalog_config: pyiceberg catalog properties, which override those of the environment;
+                `${NAME}` is resolved, and names such as `s3_endpoint` become `s3.endpoint`.
 
         Raises:
             PipelineConfigurationError: A `${NAME}` is not set.
@@ -281,13 +281,13 @@ class DltIngestionPlugin(IngestionPlugin):
             return destination_config(catalog_config)
 
     def health_check(self, timeout: float | None = None) -> HealthStatus:
-        """Say whether the plugin can load: it was started, and the catalog answers.
+        """Return whether the plugin can load: it is started, and the catalog responds.
 
         Args:
-            timeout: Seconds that the catalog has to answer, one by default.
+            timeout: Seconds within which the catalog must respond; one by default.
 
         Raises:
-            ValueError: The timeout lies outside of 0.1 to 10 seconds.
+            ValueError: The timeout is not between 0.1 and 10 seconds.
         """
         seconds = checked_health_timeout(timeout)
         return check_health(self._config, self._started, seconds)
@@ -300,5 +300,5 @@ def _validated(config: DltIngestionConfig | Mapping[str, Any] | None) -> DltInge
         return DltIngestionConfig.model_validate(dict(config or {}))
     except ValidationError as wrong:
         text = explain(wrong, DltIngestionConfig)
-    # Raised out here: the original would be kept as the context, with the whole input in it.
+    # Raised outside the handler, so that the original, which has the whole input, is not attached.
     raise PipelineConfigurationError(text)

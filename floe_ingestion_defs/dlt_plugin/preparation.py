@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 _RESOLVED = ("source_config", "credentials", "initial_value")
-# These are names in a source's own configuration, too: dlt's arguments.
+# These are also names of dlt's arguments in `source_config`.
 _SOURCE_CONFIG_ONLY = frozenset({"credentials", "resources"})
 
 
 def as_source_config(config: IngestionConfig | IngestionSourceConfig) -> IngestionSourceConfig:
-    """Give the contract's configuration as ours.
+    """Return the contract's configuration of a source as the plugin's.
 
-    What the contract's has no field for stands in its `source_config`. The name, under which the
-    state is kept, is made from the table unless `source_config` gives one.
+    Settings for which the contract has no field are part of its `source_config`. The name, under
+    which the state is stored, is derived from the table unless `source_config` has one.
 
     Raises:
-        ValidationError: The configuration is wrong.
+        ValidationError: The configuration is not valid.
     """
     if isinstance(config, IngestionSourceConfig):
         return config
@@ -60,16 +60,17 @@ def as_source_config(config: IngestionConfig | IngestionSourceConfig) -> Ingesti
 
 
 def resolve_source(source: IngestionSourceConfig) -> tuple[IngestionSourceConfig, SourceOptions]:
-    """Fill in the placeholders of a source, and validate its options as they then are.
+    """Return a source with its placeholders resolved, and its validated options.
 
     Raises:
-        PipelineConfigurationError: A variable is not set, or its value does not fit.
+        PipelineConfigurationError: A variable is not set, or its value is not valid.
     """
     values = {name: getattr(source, name) for name in _RESOLVED}
     missing = missing_names(values)
     if missing:
-        are = "is" if len(missing) == 1 else "are"
-        msg = f"{', '.join(missing)} {are} not set in the environment; the source refers to it"
+        names = ", ".join(missing)
+        variables = f"variable {names} is" if len(missing) == 1 else f"variables {names} are"
+        msg = f"environment {variables} not set (referenced by source {source.name!r})"
         raise PipelineConfigurationError(msg, **_about(source))
     resolved = {name: resolve_placeholders(value) for name, value in values.items()}
     resolved["credentials"] = _as_secret(resolved["credentials"])
@@ -102,10 +103,10 @@ def _about(source: IngestionSourceConfig) -> dict[str, str]:
 def choose_resources(
     source: IngestionSourceConfig, names: Sequence[str] | None
 ) -> tuple[ResourceSpec, ...]:
-    """Pick resources of a source by name; all of them where no names are given.
+    """Return resources of a source by name, or all of them if no names are given.
 
     Raises:
-        PipelineConfigurationError: The source has no such resource.
+        PipelineConfigurationError: The source has no resource of that name.
     """
     specs = source.specs
     if names is None:
@@ -113,7 +114,7 @@ def choose_resources(
     known = {spec.name: spec for spec in specs}
     unknown = [name for name in names if name not in known]
     if unknown:
-        msg = f"there is no resource {unknown[0]!r}; the source has {', '.join(known)}"
+        msg = f"resource {unknown[0]!r} not found; available: {', '.join(known)}"
         raise PipelineConfigurationError(msg, **_about(source))
     return tuple(spec for spec in specs if spec.name in set(names))
 
@@ -124,23 +125,23 @@ def reach_source(
     redactor: Redactor,
     timeout: float | None = None,
 ) -> None:
-    """Reach the source once, whatever its driver thinks of timeouts.
+    """Connect to the source once, within a time limit that does not depend on its driver.
 
     Args:
-        source: The source, resolved.
+        source: The resolved source.
         options: Its options.
-        redactor: Strikes secrets out of the error.
-        timeout: Seconds after which the source counts as unreachable; ten by default.
+        redactor: Redacts secrets from the error.
+        timeout: Seconds after which the source is considered unreachable; ten by default.
 
     Raises:
-        SourceConnectionError: It cannot be reached.
-        PipelineConfigurationError: What is needed to reach it is not installed or not given.
+        SourceConnectionError: The source cannot be reached.
+        PipelineConfigurationError: A package or a setting that is required to reach it is missing.
     """
     timeout = CONNECT_TIMEOUT_SECONDS if timeout is None else timeout
     kind = SOURCE_TYPES[source.source_type]
     try:
         call_within(timeout, lambda: kind.check(source, options, timeout), subject="the source")
-    except Exception as error:  # whatever a driver or a file system raises
+    except Exception as error:  # any error of a driver or a file system
         failed = as_ingestion_error(error, source, redactor, "extract")
     else:
         return
@@ -149,5 +150,5 @@ def reach_source(
     msg = f"the source cannot be reached: {failed.message}"
     unreachable = SourceConnectionError(msg, **_about(source))
     unreachable.category = failed.category
-    # Raised out here: the original may hold secrets, and would be kept as the context.
+    # Raised outside the handler, so that the original, which may have secrets, is not attached.
     raise unreachable

@@ -1,4 +1,4 @@
-"""What a load did: totals in the shape of the contract, and one entry for each resource."""
+"""The result of a load: totals as defined by the contract, and one entry per resource."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 
 @dataclass(frozen=True)
 class ResourceResult:
-    """What a load did to one resource's table.
+    """The result of a load for one resource's table.
 
-    Args:
+    Attributes:
         resource: Name of the dlt resource.
         table: Full name of its table, `namespace.table`.
-        rows_loaded: Rows of the table itself that this load extracted; rows of nested tables
-            are not among them.
-        total_rows: Rows of the table after the load, as its snapshot summary says; None where it
-            says nothing, or the catalog went away after the commit.
-        snapshot_id: Snapshot that the load made, or the current one where it made none; None
-            where the table has none.
-        previous_snapshot_id: Snapshot before the load; equal to `snapshot_id` where nothing
-            changed.
-        rejected: What was kept out, by the schema contract or because a file cannot be read.
-        cursor_before: Stored cursor that the load went on from; None where there was none.
-        cursor_after: Stored cursor that the next load goes on from; the same one where the load
-            found nothing newer, or was of a window.
+        rows_loaded: Rows of the table itself that this load extracted, without those of nested
+            tables.
+        total_rows: Rows of the table after the load, from its snapshot summary; None if the
+            summary has no count, or the catalog became unavailable after the commit.
+        snapshot_id: Snapshot that the load created, or the current one if it created none; None
+            if the table has no snapshot.
+        previous_snapshot_id: Snapshot before the load; equal to `snapshot_id` if nothing changed.
+        rejected: Rows and values that the schema contract rejected, and quarantined files.
+        cursor_before: Stored cursor from which the load continued; None if there was none.
+        cursor_after: Stored cursor from which the next load continues; the same one if the load
+            found nothing newer, or loaded a window.
     """
 
     resource: str
@@ -43,17 +42,15 @@ class ResourceResult:
 
 @dataclass
 class LoadResult(IngestionResult):
-    """A load with its details.
+    """The result of a load, with its details.
 
-    Args:
-        load_ids: dlt's ids of the load packages; empty where there was nothing new.
-        resources: What happened to each resource, by its name.
-        table_rows: Rows that were loaded, by table, nested tables and tables of refused rows
-            included.
+    Attributes:
+        load_ids: dlt's ids of the load packages; empty if there was nothing new.
+        resources: Result of each resource, by name.
+        table_rows: Loaded rows by table, including nested tables and tables of rejected rows.
         schema_changes: Columns that this load added or changed, with dlt's data types, by table.
-        phase_seconds: Seconds of each phase that happened, all tries together: `extract`,
-            `normalize`, and, where there was anything to load, `stage`, `audit`, `commit` and
-            `publish`.
+        phase_seconds: Seconds of each phase, for all attempts together: `extract`, `normalize`,
+            and, if there was anything to load, `stage`, `audit`, `commit` and `publish`.
         failed: Names of the resources of an isolated source that were not loaded.
     """
 
@@ -65,7 +62,7 @@ class LoadResult(IngestionResult):
     failed: list[str] = field(default_factory=list)
 
     def include(self, other: LoadResult) -> None:
-        """Add what another load of the same source did."""
+        """Add the result of another load of the same source."""
         self.rows_loaded += other.rows_loaded
         self.bytes_written += other.bytes_written
         self.duration_seconds += other.duration_seconds

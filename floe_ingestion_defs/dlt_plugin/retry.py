@@ -1,4 +1,4 @@
-"""Tries a load again where that can help, and only there."""
+"""Retries a load after transient failures, and only then."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONGEST_WAIT_SECONDS = 300.0
 
 
 class _WaitAsAsked(wait_base):
-    """Wait as long as the server asked for; else exponentially, with jitter."""
+    """Waits as long as the server requests; otherwise exponentially, with jitter."""
 
     def __init__(self, initial_seconds: float) -> None:
         self._exponential = wait_exponential_jitter(
@@ -35,16 +35,16 @@ class _WaitAsAsked(wait_base):
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same load can succeed if it is tried again."""
+    """Return whether the same load can succeed if it is retried."""
     return isinstance(error, Exception) and categorize_error(error) is ErrorCategory.TRANSIENT
 
 
 def retrying(config: RetryConfig, source_name: str) -> Retrying:
-    """Make what runs a load until it succeeds or its error does not pass.
+    """Return the attempts of a load, which end when it succeeds or its error is not transient.
 
     Args:
-        config: How often and how soon.
-        source_name: The source, for the log.
+        config: Number of retries, and the delay between them.
+        source_name: Name of the source, for the log.
     """
 
     def log_retry(state: RetryCallState) -> None:

@@ -1,7 +1,8 @@
-"""Versions of rows that come as Arrow tables, by which scd2 tells whether a row has changed.
+"""Row versions of Arrow tables, with which scd2 detects whether a row has changed.
 
-dlt hashes rows that are dicts into `_dlt_id`, and leaves Arrow tables without one; its normalizer
-then misses a column that may not be null. Here they get the same column, by the same digest.
+dlt hashes rows that are dicts into `_dlt_id`, but adds no such column to Arrow tables; its
+normalizer then fails for lack of a required column. Here they get the same column, with the same
+digest.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _OF_A_NAME, _OF_A_COLUMN = "\x1f", "\x1e"
 
 
 class RowVersions(ItemTransform[Any]):
-    """Adds a version to each row of an Arrow table; lets everything else through."""
+    """Adds a version to each row of an Arrow table; returns any other item unchanged."""
 
     # After the contract, which does not know the column, and may drop values.
     placement_affinity: ClassVar[float] = 3
@@ -33,7 +34,7 @@ class RowVersions(ItemTransform[Any]):
         super().__init__(lambda item: item)
 
     def __call__(self, item: Any, meta: Any = None) -> Any:
-        """Return the item with versions."""
+        """Return the item, with row versions."""
         if isinstance(item, list):
             return [self(each) for each in item]
         if isinstance(item, pa.RecordBatch):
@@ -45,10 +46,10 @@ class RowVersions(ItemTransform[Any]):
 
 
 def row_versions(table: pa.Table) -> pa.Array:
-    """Give a digest of each row's values.
+    """Return a digest of each row's values.
 
-    It does not depend on the order of the columns, and a column that is null leaves it as it is, so
-    that one which is added to the source changes no row that has nothing in it.
+    It does not depend on the order of the columns or on columns that are null, so a column that is
+    added to the source does not change the version of rows that have no value in it.
     """
     names = sorted(name for name in table.column_names if not name.startswith("_dlt_"))
     if not names or not table.num_rows:
@@ -66,7 +67,7 @@ def _as_text(column: pa.Array) -> pa.Array:
         try:
             return column.cast(pa.string())
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            pass  # Python's text is as good, and slower.
+            pass  # Python's string works as well, but is slower.
     texts = [
         None if value is None else json.dumps(value, default=repr, sort_keys=True)
         for value in column.to_pylist()
@@ -75,6 +76,6 @@ def _as_text(column: pa.Array) -> pa.Array:
 
 
 def version_rows(resource: DltResource, spec: ResourceSpec) -> None:
-    """Let a resource that is loaded by scd2 have versions of its rows, however they come."""
+    """Add row versions to a resource that is loaded with scd2, whatever the type of its rows."""
     if spec.write_mode == "merge" and spec.merge_strategy == "scd2":
         resource.add_step(RowVersions())

@@ -1,4 +1,4 @@
-"""What a table holds after a load, read from its snapshots' summaries: no data are scanned."""
+"""The state of a table after a load, read from its snapshot summaries without scanning data."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ LOAD_ID_PROPERTY = "dlt.load-id"
 
 @dataclass(frozen=True)
 class TableState:
-    """Where a table stands.
+    """The state of a table after a load.
 
-    Args:
-        total_rows: Rows of the snapshot; None where its writer did not say.
-        snapshot_id: Snapshot of the load in question, else the current one; None for no snapshot.
-        previous_snapshot_id: Snapshot before the load; the same one where it made none.
+    Attributes:
+        total_rows: Rows of the snapshot; None if its writer did not record the count.
+        snapshot_id: Snapshot of the load, else the current one; None if there is no snapshot.
+        previous_snapshot_id: Snapshot before the load; the same one if the load created none.
     """
 
     total_rows: int | None
@@ -30,7 +30,7 @@ class TableState:
 
 
 def read_table_state(catalog: Catalog, table: str, load_ids: Collection[str]) -> TableState:
-    """Find the snapshot that a load made in a table, or the current one where it made none.
+    """Return the state of a table in the snapshot of a load, or in the current one if it has none.
 
     Args:
         catalog: The catalog.
@@ -50,7 +50,7 @@ def read_table_state(catalog: Catalog, table: str, load_ids: Collection[str]) ->
         return TableState(0, None, None)
     snapshot: Snapshot | None = current
     while snapshot is not None and _load_id(snapshot) not in load_ids:
-        # Others may have written since, so the load's own snapshot need not be the last.
+        # Other writers may have committed since, so the load's snapshot may not be the last one.
         parent = snapshot.parent_snapshot_id
         snapshot = None if parent is None else metadata.snapshot_by_id(parent)
     if snapshot is None:

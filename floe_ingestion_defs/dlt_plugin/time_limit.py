@@ -1,4 +1,4 @@
-"""Calls into drivers, which do not all heed a time-out: they are given up after a time limit."""
+"""Calls with a time limit, for drivers that do not support timeouts."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ T = TypeVar("T")
 
 
 class NoAnswer(TimeoutError):
-    """What was asked did not answer within its time limit."""
+    """A call did not return within its time limit."""
 
 
 def call_within(seconds: float, call: Callable[[], T], *, subject: str) -> T:
-    """Return what a call returns, or raise what it raises, unless it takes too long.
+    """Return the result of a call, or raise its error, within a time limit.
 
     Args:
         seconds: The time limit.
-        call: The call. One that hangs goes on in a thread of its own, which does not keep the
-            process from ending.
-        subject: What is asked, for the error.
+        call: The call. A call that hangs continues in a separate thread, which does not prevent
+            the process from ending.
+        subject: What is called, for the error.
 
     Raises:
-        NoAnswer: The time limit passed.
+        NoAnswer: The time limit was exceeded.
     """
     outcome: Future[T] = Future()
 
     def work() -> None:
         try:
             outcome.set_result(call())
-        except Exception as error:  # handed over to the thread that waits, whatever it is
+        except Exception as error:  # any error is passed to the waiting thread
             outcome.set_exception(error)
 
     threading.Thread(target=work, name=f"floe-{subject}", daemon=True).start()
     if not wait([outcome], seconds).done:
-        msg = f"{subject} did not answer within {seconds:g} seconds"
+        msg = f"{subject} did not respond within {seconds:g} seconds"
         raise NoAnswer(msg)
     return outcome.result()

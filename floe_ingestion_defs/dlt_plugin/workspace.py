@@ -1,4 +1,4 @@
-"""What one attempt at a load works with: dlt's pipeline and source, in a directory of their own."""
+"""The workspace of one attempt of a load: dlt's pipeline and source, in a separate directory."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Workspace:
-    """dlt's side of a load until it ends or starts afresh.
+    """dlt's pipeline and source of a load, until it ends or starts again.
 
     Attributes:
         directory: The working directory; no other load shares it, because of dlt's issue 1102.
         pipeline: dlt's pipeline, named after the source.
-        source: dlt's source with the chosen resources.
-        rejections: What is kept out of the tables, by resource.
+        source: dlt's source with the selected resources.
+        rejections: Rejected rows, values and files, by resource.
     """
 
     directory: Path
@@ -40,19 +40,19 @@ class Workspace:
     rejections: Mapping[str, Rejections]
 
     def remove(self) -> None:
-        """Remove the working directory: no state is kept outside of Iceberg."""
+        """Remove the working directory: no state is stored outside Iceberg."""
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
 def make_workspace(described: IngestionPipeline, phases: PhaseClock) -> Workspace:
-    """Build dlt's pipeline and source.
+    """Create dlt's pipeline and source.
 
     Args:
-        described: What is to be loaded.
+        described: Description of the load.
         phases: Measures the phases of the load.
 
     Raises:
-        PipelineConfigurationError: The source cannot give what is requested.
+        PipelineConfigurationError: The source does not support the request.
     """
     rejections = {spec.name: Rejections() for spec in described.resources}
     source = _build_source(described, rejections)

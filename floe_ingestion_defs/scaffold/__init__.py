@@ -1,4 +1,4 @@
-"""Writes what a person begins with: a new project, or a new source in a project.
+"""Scaffolds a new project, or a new source in a project.
 
-Imports nothing heavy, so that the commands answer at once.
+Imports nothing heavy, so that the commands start quickly.
 """

@@ -1,4 +1,4 @@
-"""What the commands that write files share: names that can be used, and no file overwritten."""
+"""Shared by the scaffold commands: validates names, and writes files without overwriting any."""
 
 import keyword
 import re
@@ -9,33 +9,33 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
 def require_name(name: str, what: str) -> None:
-    """Refuse a name that cannot be that of a package and a part of table names.
+    """Reject a name that cannot be used for a package and in table names.
 
     Args:
         name: The name.
-        what: What it is to name, for the error: `source` or `project`.
+        what: What it names, for the error: `source` or `project`.
 
     Raises:
-        ValueError: It is not lower-case words joined by single underscores; says one that is.
+        ValueError: It is not lower-case words joined by single underscores; suggests a valid name.
     """
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         suggestion = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "shop"
-        msg = f"{name!r} is not a name for a {what}; {suggestion!r} is"
+        msg = f"{name!r} is not a valid name for a {what}; use one such as {suggestion!r}"
         raise ValueError(msg)
 
 
 def write_new_files(files: Mapping[Path, str]) -> list[Path]:
-    """Write files that are not there yet, all of them or none.
+    """Write new files, all of them or none.
 
     Args:
-        files: Their texts, by their paths.
+        files: Their contents, by path.
 
     Raises:
-        FileExistsError: One is there already; nothing was written.
+        FileExistsError: One of the files already exists; nothing was written.
     """
     for path in files:
         if path.exists():
-            msg = f"{path} exists already"
+            msg = f"{path} already exists"
             raise FileExistsError(msg)
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""Makes a project: `python -m floe_ingestion_defs.scaffold.new_project NAME DIR`.
+"""Creates a project: `python -m floe_ingestion_defs.scaffold.new_project NAME DIR`.
 
-The project is a code location of its own that depends on the engine as a package, so that fixes
-arrive by upgrading it. What is made loads as it stands, and has no source yet.
+The project is a separate code location that depends on the engine as a package, so fixes arrive by
+upgrading the package. The new code location loads without changes, and has no source yet.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ def make_project(name: str, root: Path) -> list[Path]:
 
     Args:
         name: Name of the package and of the code location: lower-case words joined by underscores.
-        root: Folder to write them to; made where it is absent.
+        root: Folder to write them to; created if it does not exist.
 
     Returns:
-        The files that were made.
+        The files that were created.
 
     Raises:
-        ValueError: The name cannot be used, or would hide a package that the project needs.
-        FileExistsError: One of the files is there already; nothing is overwritten.
+        ValueError: The name is not valid, or would shadow a package that the project requires.
+        FileExistsError: One of the files already exists; nothing is overwritten.
     """
     require_name(name, "project")
     if name in ("dlt_sources", "floe_ingestion_defs", "tests"):
-        msg = f"{name!r} is the name of something else in a project; 'acme_ingestion' is free"
+        msg = f"{name!r} is reserved for another package; use a name such as 'acme_ingestion'"
         raise ValueError(msg)
     values = {
         "name": name,
@@ -48,22 +48,24 @@ def make_project(name: str, root: Path) -> list[Path]:
 
 
 def compatible_versions(current: str) -> str:
-    """Return the versions that a project made today can take without being changed.
+    """Return the versions of the engine that a new project works with unchanged.
 
     Args:
-        current: The engine's version; by semantic versioning, a 0.x may break with its minor.
+        current: The engine's version; in semantic versioning, a minor release of 0.x may break.
     """
     major, minor = (int(part) for part in current.split(".")[:2])
     return f">={current},<{major + 1}" if major else f">={current},<0.{minor + 1}"
 
 
 def main() -> int:
-    """Make a project named on the command line."""
+    """Create the project that is named on the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m floe_ingestion_defs.scaffold.new_project", description=__doc__
     )
-    parser.add_argument("name", help="such as acme_ingestion; lower-case words, underscores")
-    parser.add_argument("folder", type=Path, help="where to write it, such as ../acme-ingestion")
+    parser.add_argument(
+        "name", help="lower-case words joined by underscores, such as acme_ingestion"
+    )
+    parser.add_argument("folder", type=Path, help="folder to create, such as ../acme-ingestion")
     options = parser.parse_args()
     try:
         made = make_project(options.name, options.folder)
@@ -72,7 +74,7 @@ def main() -> int:
         return 1
     for path in made:
         print(path)
-    print(f"\nNext: {options.folder / 'README.md'} says how to install it and to add a source")
+    print(f"\nNext: install it and add a source, as described in {options.folder / 'README.md'}")
     return 0
 
 

@@ -1,6 +1,6 @@
-"""Makes a source: `python -m floe_ingestion_defs.scaffold.new_source NAME`, in a project's folder.
+"""Creates a source: `python -m floe_ingestion_defs.scaffold.new_source NAME` in a project's folder.
 
-What is made can be tested and loaded as it stands: the source, its README, its test, and the YAML
+The new source can be tested and loaded without changes. It has its code, README, test, and the YAML
 that declares it to the code location.
 """
 
@@ -13,9 +13,9 @@ from pathlib import Path
 
 from floe_ingestion_defs.scaffold.files import require_name, write_new_files
 
-_SOURCE = '''"""{title}: replace what `items` yields with what your system has.
+_SOURCE = '''"""A dlt source for {title}: let `items` yield the rows of your system.
 
-dlt's documentation says what a resource can be: https://dlthub.com/docs/general-usage/resource
+dlt's documentation describes resources: https://dlthub.com/docs/general-usage/resource
 """
 
 from collections.abc import Iterator
@@ -29,10 +29,10 @@ from dlt_sources.{name}.settings import FIRST_ID
 
 @dlt.source
 def source(last_id: int = 3) -> DltResource:
-    """Everything that is loaded from {title}.
+    """Return the resources to load from {title}.
 
     Args:
-        last_id: Stands for whatever your system has to be told; `arguments` in defs.yaml.
+        last_id: Example of a parameter of your system, which `arguments` in `defs.yaml` sets.
     """
 
     @dlt.resource(primary_key="id", write_disposition="merge")
@@ -41,25 +41,25 @@ def source(last_id: int = 3) -> DltResource:
             "id", initial_value=FIRST_ID
         ),
     ) -> Iterator[dict[str, Any]]:
-        """Things, by their ids; only those that are new since the last load."""
+        """Items with an id greater than the last one loaded."""
         for number in range(cursor.last_value, last_id + 1):
             yield {{"id": number, "name": f"item {{number}}"}}
 
     return items
 '''
-_SETTINGS = '''"""What is fixed about {title}."""
+_SETTINGS = '''"""Constants of the source {title}."""
 
 FIRST_ID = 1
 '''
 _README = """# {title}
 
-| resource | table | how |
+| resource | table | load |
 |---|---|---|
-| `items` | `bronze.{name}_items` | merged on `id`; only ids past the last one loaded |
+| `items` | `bronze.{name}_items` | merge on `id`; only ids greater than the last one loaded |
 
-Declared in `{package}/defs/{name}/defs.yaml`, tested in `tests/sources/{name}/`.
+The source is declared in `{package}/defs/{name}/defs.yaml` and tested in `tests/sources/{name}/`.
 """
-_TEST = '''"""The source `{name}`, loaded into an Iceberg catalog of the test's own."""
+_TEST = '''"""Loads the source `{name}` into a temporary Iceberg catalog."""
 
 SOURCE = {{
     "source_type": "python",
@@ -76,7 +76,7 @@ _DEFS = """type: floe_ingestion_defs.components.IngestionComponent
 attributes:
   sources:
     - name: {name}
-      description: What {title} has.
+      description: Items of {title}.
       source_type: python
       source_config:
         factory: dlt_sources.{name}:source
@@ -91,14 +91,14 @@ def make_source(name: str, root: Path) -> list[Path]:
 
     Args:
         name: Name of the source: lower-case words joined by single underscores.
-        root: Folder of the project; its `pyproject.toml` names the package that `defs/` is in.
+        root: Folder of the project; its `pyproject.toml` names the package that contains `defs/`.
 
     Returns:
-        The files that were made.
+        The files that were created.
 
     Raises:
-        ValueError: The name cannot be used, or the folder is not that of a project.
-        FileExistsError: There is such a source already; nothing is overwritten.
+        ValueError: The name is not valid, or the folder is not that of a project.
+        FileExistsError: The source already exists; nothing is overwritten.
     """
     require_name(name, "source")
     package = find_package(root)
@@ -119,29 +119,32 @@ def make_source(name: str, root: Path) -> list[Path]:
 
 
 def find_package(root: Path) -> str:
-    """Read which package of a project holds `definitions.py` and `defs/`.
+    """Return the package of a project that contains `definitions.py` and `defs/`.
 
     Args:
         root: Folder of the project.
 
     Raises:
-        ValueError: It has no `pyproject.toml` that says so.
+        ValueError: It has no `pyproject.toml` that names the package.
     """
     path = root / "pyproject.toml"
     try:
         package = tomllib.loads(path.read_text(encoding="utf-8"))["tool"]["dg"]["project"]
         return str(package["root_module"])
     except (FileNotFoundError, KeyError) as error:
-        msg = f"{path} names no root_module in [tool.dg.project]: run this in a project's folder"
+        msg = (
+            f"{path} does not define root_module in [tool.dg.project]; run this command in the "
+            "folder of a project"
+        )
         raise ValueError(msg) from error
 
 
 def main() -> int:
-    """Make a source named on the command line in the working directory."""
+    """Create the source that is named on the command line, in the working directory."""
     parser = argparse.ArgumentParser(
         prog="python -m floe_ingestion_defs.scaffold.new_source", description=__doc__
     )
-    parser.add_argument("name", help="such as shop; lower-case words joined by underscores")
+    parser.add_argument("name", help="lower-case words joined by underscores, such as shop")
     name = parser.parse_args().name
     try:
         made = make_source(name, Path.cwd())

@@ -1,4 +1,4 @@
-"""The files of a new project, as templates by their paths; `new_project` fills them in."""
+"""The templates of the files of a new project, by path; `new_project` fills them in."""
 
 _PYPROJECT = """\
 [build-system]
@@ -8,10 +8,10 @@ build-backend = "hatchling.build"
 [project]
 name = "{distribution}"
 version = "0.1.0"
-description = "What {title} loads into Apache Iceberg."
+description = "{title}: a Dagster code location that loads into Apache Iceberg."
 requires-python = ">=3.11"
 dependencies = [
-  # Loads, tables, assets and checks are the engine's; a fix arrives with its next version.
+  # The engine, which implements loads, tables, assets and checks.
   "floe-ingestion-defs{engine}",
 ]
 
@@ -49,10 +49,10 @@ from floe_ingestion_defs.dagster_wiring import load_location
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Load `defs/`, add what all sources share, and link the code to git."""
+    """Load `defs/`, add the definitions that all sources share, and link the code to git."""
     return load_location(Path(__file__).parent)
 '''
-_TEST = '''"""The code location as a whole."""
+_TEST = '''"""Tests of the whole code location."""
 
 import dagster as dg
 
@@ -60,12 +60,12 @@ from {name}.definitions import defs
 
 
 def test_the_location_loads() -> None:
-    """Every defs.yaml is right, and no two sources get in each other's way."""
+    """Every defs.yaml is valid, and no two sources conflict."""
     dg.Definitions.validate_loadable(defs())
 '''
 _WORKSPACE = """\
-# What `dagster dev`, the webserver and the daemon load. The name is the code location's name
-# everywhere: here, in pyproject.toml and in dagster_cloud.yaml.
+# The code location that `dagster dev`, the webserver and the daemon load. Its name must be the same
+# here, in pyproject.toml and in dagster_cloud.yaml.
 load_from:
   - python_module:
       module_name: {name}.definitions
@@ -95,22 +95,22 @@ _README = """\
 # {title}
 
 A Dagster code location that loads into Apache Iceberg. The engine is the package
-`floe-ingestion-defs`; here is only what is this project's own:
+`floe-ingestion-defs`; this project contains only its own sources:
 
-| | |
+| folder | content |
 |---|---|
-| `{name}/defs/` | a folder for each component, with its `defs.yaml`: what is loaded, and when |
+| `{name}/defs/` | a folder per component, with a `defs.yaml` that defines what is loaded and when |
 | `dlt_sources/` | sources written in Python, one package each |
-| `tests/` | their tests |
+| `tests/` | tests of the sources |
 
 ## Install
 
     python -m venv .venv
     .venv/bin/pip install floe_ingestion_defs-*.whl -e '.[dev]'
 
-The wheel comes from wherever you keep it; with an index of your own, leave it out of the command.
-`.venv/bin/pip freeze --exclude-editable > constraints.txt` records what was installed, and
-`pip install -c constraints.txt` repeats it.
+The wheel is the engine's; omit it if your package index provides the engine.
+`.venv/bin/pip freeze --exclude-editable > constraints.txt` records the installed versions, and
+`pip install -c constraints.txt` installs the same ones.
 
 ## Add a source
 
@@ -120,7 +120,7 @@ The wheel comes from wherever you keep it; with an index of your own, leave it o
     .venv/bin/dg check defs
     .venv/bin/dg launch --assets ingestion__shop__items
 
-Without a catalog in the environment, the tables land below `.floe/`.
+Without a catalog in the environment, tables are stored below `.floe/`.
 
 ## Upgrade
 
@@ -135,7 +135,7 @@ PROJECT_FILES = {
     ".gitignore": _GITIGNORE,
     "{name}/__init__.py": '"""The code location {name}."""\n',
     "{name}/definitions.py": _DEFINITIONS,
-    "{name}/defs/__init__.py": '"""A folder for each component, with its `defs.yaml`."""\n',
-    "dlt_sources/__init__.py": '"""Sources that this project wrote itself, one package each."""\n',
+    "{name}/defs/__init__.py": '"""Components, each in a folder with its `defs.yaml`."""\n',
+    "dlt_sources/__init__.py": '"""Sources of this project, one package each."""\n',
     "tests/test_definitions.py": _TEST,
 }

@@ -85,7 +85,7 @@ def test_an_asset_refers_to_the_line_of_its_source(load_location: LoadLocation) 
     [
         ("sql_database", "sql_databse", 6, ["source_type", "'sql_databse'", "sql_database"]),
         ("      primary_key: id\n", "", 5, ["write_mode", "'merge'", "primary_key: id"]),
-        ("write_mode: merge", "write_mod: merge", 11, ["write_mod", "did you mean write_mode"]),
+        ("write_mode: merge", "write_mod: merge", 11, ["write_mod", "did you mean 'write_mode'"]),
         ("write_mode: merge", "write_mode: mrege", 11, ["write_mode", "'mrege'", "merge"]),
         (
             "bronze.shop_{resource}",
@@ -93,8 +93,8 @@ def test_an_asset_refers_to_the_line_of_its_source(load_location: LoadLocation) 
             10,
             ["destination_table", "has no namespace", "bronze.shop_{resource}"],
         ),
-        ("table_names", "table_nams", 8, ["table_nams", "did you mean table_names"]),
-        ("cron: 15 6 * * *", "corn: 15 6 * * *", 14, ["orchestration.corn", "did you mean cron"]),
+        ("table_names", "table_nams", 8, ["table_nams", "did you mean 'table_names'"]),
+        ("cron: 15 6 * * *", "corn: 15 6 * * *", 14, ["orchestration.corn", "did you mean 'cron'"]),
         ("cron: 15 6 * * *", "cron: daily", 14, ["orchestration.cron", "'daily'", "15 6 * * *"]),
     ],
 )
@@ -118,7 +118,7 @@ def test_two_sources_with_the_same_name_stop_the_location(load_location: LoadLoc
     message = failure_of(load_location, shop=twice)
 
     assert "source 'shop'" in message
-    assert "is taken by another source" in message
+    assert "another source is also named" in message
 
 
 def test_two_sources_with_the_same_name_in_different_files_stop_the_location(
@@ -186,7 +186,7 @@ def test_an_invalid_table_to_observe_stops_the_location_with_its_line(
     message = failure_of(load_location, prices=OBSERVED.replace("description", "descripton"))
 
     assert "defs/prices/defs.yaml:6: " in message
-    assert "did you mean description" in message
+    assert "did you mean 'description'" in message
 
 
 def test_a_template_reads_the_environment_when_the_location_loads(

@@ -97,7 +97,10 @@ def test_a_table_can_be_observed_by_hand(prices: Table, observed: dg.Definitions
 
 @pytest.mark.parametrize(
     ("settings", "said"),
-    [({"table": "prices"}, "no namespace"), ({"table": "a.b", "every": "x"}, "no duration")],
+    [
+        ({"table": "prices"}, "no namespace"),
+        ({"table": "a.b", "every": "x"}, "not a valid duration"),
+    ],
 )
 def test_an_invalid_setting_is_rejected(settings: dict[str, str], said: str) -> None:
     """As everywhere, the message says what would be right."""

@@ -227,10 +227,10 @@ def test_a_source_with_partitions_has_a_job_of_its_own(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"cursor_field": None}, "needs a cursor_field"),
+        ({"cursor_field": None}, "requires a cursor_field"),
         ({"write_mode": "replace"}, "write_mode append or merge"),
-        ({"orchestration": {"partitions": {"kind": "daily"}}}, "have a start"),
-        ({"orchestration": {"partitions": {"kind": "static"}}}, "have windows"),
+        ({"orchestration": {"partitions": {"kind": "daily"}}}, "require a start"),
+        ({"orchestration": {"partitions": {"kind": "static"}}}, "take only windows"),
         (
             {
                 "orchestration": {
@@ -241,7 +241,7 @@ def test_a_source_with_partitions_has_a_job_of_its_own(
                     },
                 }
             },
-            "static ones have no last one",
+            "static partitions have none",
         ),
     ],
 )

@@ -118,15 +118,15 @@ def test_one_override_changes_every_asset(make_plugin: MakePlugin) -> None:
 @pytest.mark.parametrize(
     ("orchestration", "said"),
     [
-        ({"cronn": "5 * * * *"}, ["orchestration.cronn", "did you mean cron"]),
+        ({"cronn": "5 * * * *"}, ["orchestration.cronn", "did you mean 'cron'"]),
         ({"cron": "sometimes"}, ["orchestration.cron", "'sometimes'", "15 6 * * *"]),
         ({"cron_timezone": "Berlin"}, ["cron_timezone", "'Berlin'", "Europe/Berlin"]),
         ({"default_status": "on"}, ["default_status", "'on'", "stopped", "running"]),
-        ({"default_status": "running"}, ["default_status", "needs a cron"]),
+        ({"default_status": "running"}, ["default_status", "set cron"]),
         ({"owners": ["sales"]}, ["owners", "'sales'", "team:data"]),
         ({"group_name": "our sales"}, ["group_name", "'our sales'"]),
         ({"deps": ["raw//shop"]}, ["deps", "'raw//shop'"]),
-        ({"resources": {"order": {}}}, ["resources.order", "did you mean orders"]),
+        ({"resources": {"order": {}}}, ["resources.order", "did you mean 'orders'"]),
     ],
 )
 def test_an_invalid_setting_is_reported_with_source_field_value_and_remedy(

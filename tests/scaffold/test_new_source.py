@@ -72,13 +72,13 @@ def test_existing_files_are_not_overwritten(project: Path) -> None:
 @pytest.mark.parametrize("name", ["My-Shop", "my__shop", "class", ""])
 def test_a_name_that_cannot_be_used_is_rejected(name: str, tmp_path: Path) -> None:
     """The name becomes a package, a source and a part of table names."""
-    with pytest.raises(ValueError, match="is not a name"):
+    with pytest.raises(ValueError, match="is not a valid name"):
         make_source(name, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_without_a_project_is_rejected(tmp_path: Path) -> None:
     """A source is written where its YAML is read, or not at all."""
-    with pytest.raises(ValueError, match="run this in a project's folder"):
+    with pytest.raises(ValueError, match="run this command in the folder of a project"):
         make_source("shop", tmp_path)
     assert list(tmp_path.iterdir()) == []

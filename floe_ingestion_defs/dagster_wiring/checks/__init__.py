@@ -1,1 +1,1 @@
-"""Asset checks: each module of a check evaluates one question about an Iceberg table."""
+"""Asset checks of Iceberg tables: one module per check."""

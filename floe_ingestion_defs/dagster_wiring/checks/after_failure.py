@@ -1,7 +1,8 @@
-"""What the checks say after a load that failed: of the tables as they are.
+"""Evaluates the checks after a failed load, against the unchanged tables.
 
-They stand downstream of the load, which will not let them run, and Dagster shows a check that was
-planned and did not run as failed. All of them would be red, and nobody would see which one is.
+The checks are downstream of the load, so they do not run after it fails, and Dagster shows a check
+that was planned and did not run as failed. All of them would be red, which would hide the one that
+was violated.
 """
 
 from collections.abc import Iterator, Set
@@ -19,20 +20,20 @@ from floe_ingestion_defs.dagster_wiring.translator import resources_by_key
 def describe_unaffected(
     context: dg.AssetExecutionContext, configured: ConfiguredSource, reported: Set[dg.AssetCheckKey]
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    """Yield what the checks find that were planned for this run and can say nothing of the load.
+    """Yield an evaluation for each planned check that the load itself did not report.
 
     Args:
-        context: The context of the failing load.
+        context: The context of the failed load.
         configured: The source, with its settings.
-        reported: The checks that the load itself was found to break.
+        reported: The checks that the load was found to violate.
     """
     resources = resources_by_key(context.assets_def)
     checks = configured_checks(configured, resources)
     keys = [key for key in _list_planned(context) if key in checks and key not in reported]
     try:
         found = list(evaluate_checks(configured, resources, keys, context.instance))
-    except Exception as error:  # Whatever it is: why the load failed is what counts.
-        context.log.warning("the tables could not be looked at after the load failed: %s", error)
+    except Exception as error:  # any error: it must not hide why the load failed
+        context.log.warning("the tables could not be checked after the failed load: %s", error)
         return
     for key, check, result in found:
         shown = result.as_asset_check_result(key, check.severity)
@@ -41,7 +42,7 @@ def describe_unaffected(
             check_name=key.name,
             passed=shown.passed,
             severity=shown.severity,
-            description=f"{result.summary} Looked at after a load that failed.",
+            description=f"{result.summary} Evaluated after a failed load.",
             metadata=shown.metadata,
             blocking=check.blocking,
         )

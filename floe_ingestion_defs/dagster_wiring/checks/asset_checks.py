@@ -1,7 +1,7 @@
-"""Asset checks of a source: what is configured becomes one `@multi_asset_check`.
+"""Asset checks of a source: its configured checks become one `@multi_asset_check`.
 
-A check runs after its asset in every load, and alone when somebody asks. It reads Iceberg, so it
-finds out what a table is like whoever wrote it.
+A check runs after its asset in every load, and on its own when a user runs it. It reads Iceberg, so
+it detects problems no matter which process wrote the table.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,14 +25,14 @@ FRESHNESS = "freshness"
 def create_source_checks(
     configured: ConfiguredSource, resource_by_key: Mapping[dg.AssetKey, str]
 ) -> dg.AssetChecksDefinition | None:
-    """Make the checks of a source's assets, or none where none are configured.
+    """Create the checks of a source's assets, or return None if none are configured.
 
     Args:
         configured: The source, with its settings.
         resource_by_key: The source's assets, with the resource behind each.
 
     Raises:
-        PipelineConfigurationError: A check does not fit its resource.
+        PipelineConfigurationError: A check does not apply to its resource.
     """
     specs = [
         _create_spec(configured, key.asset_key, resource_by_key[key.asset_key], key.name, check)
@@ -60,7 +60,7 @@ def create_source_checks(
 def configured_checks(
     configured: ConfiguredSource, resource_by_key: Mapping[dg.AssetKey, str]
 ) -> dict[dg.AssetCheckKey, Check]:
-    """Return the checks of a source's assets, as configured.
+    """Return the configured checks of a source's assets.
 
     Args:
         configured: The source, with its settings.
@@ -79,15 +79,15 @@ def evaluate_checks(
     keys: Iterable[dg.AssetCheckKey],
     instance: dg.DagsterInstance,
 ) -> "Iterator[tuple[dg.AssetCheckKey, Check, CheckResult]]":
-    """Look at the tables of a source as they are now.
+    """Evaluate checks against the tables of a source as they are now.
 
     Args:
         configured: The source, with its settings.
         resource_by_key: The source's assets, with the resource behind each.
-        keys: The checks that are asked for.
-        instance: Dagster's instance, which knows when a load with nothing new was.
+        keys: The checks to evaluate.
+        instance: Dagster's instance, which also records loads with nothing new.
     """
-    # Arrow and pyiceberg take a second or two to import, which loading a location must not.
+    # Importing Arrow and pyiceberg takes one to two seconds, too long for loading a location.
     from floe_ingestion_defs.dagster_wiring.checks.evaluation import evaluate
     from floe_ingestion_defs.dagster_wiring.tables import load_tables
 
@@ -117,9 +117,9 @@ def _create_spec(
 
 
 def last_materialization(instance: dg.DagsterInstance, key: dg.AssetKey) -> datetime | None:
-    """Return when an asset was last loaded successfully, also where there was nothing new.
+    """Return when an asset was last loaded successfully, even with nothing new.
 
-    Iceberg cannot say: a load with nothing new writes nothing.
+    Iceberg does not record this: a load with nothing new writes nothing.
     """
     event = instance.get_latest_materialization_event(key)
     return None if event is None else datetime.fromtimestamp(event.timestamp, UTC)
@@ -130,15 +130,15 @@ def describe_violation(
     specs: Mapping[dg.AssetKey, ResourceSpec],
     error: SchemaContractViolation,
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    """Yield what shows a violated contract as a failed check, although nothing was published.
+    """Yield the failed check of a violated contract, although nothing was published.
 
-    The load itself has to yield it: the check stands downstream of the load, which fails, and
-    would stay planned for ever.
+    The load itself has to yield it: the check is downstream of the load, which fails, so the check
+    would remain planned forever.
 
     Args:
         configured: The source, with its settings.
         specs: The selected assets, with the resource behind each.
-        error: What the plugin found.
+        error: The plugin's error.
     """
     for key, resource in specs.items():
         check = configured.settings.for_resource(resource.name).checks.schema_contract
@@ -161,6 +161,6 @@ def describe_violation(
 
 
 def _is_about(table: str, resource: ResourceSpec) -> bool:
-    """Whether a table is a resource's, or is nested in it, with or without its namespace."""
+    """Return whether a table, with or without its namespace, is a resource's or nested in it."""
     name = table.removeprefix(f"{resource.namespace}.")
     return name == resource.table_name or name.startswith(f"{resource.table_name}__")

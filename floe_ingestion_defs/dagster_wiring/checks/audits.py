@@ -1,6 +1,6 @@
-"""Blocking checks hold before anyone can see the rows: each is an audit of the load, too.
+"""Blocking checks are evaluated before rows become visible: each is also an audit of the load.
 
-Where one fails, nothing of the load is published, and the run shows the check as failed.
+If one fails, nothing of the load is published, and the run shows the check as failed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 @dataclass
 class BlockingChecks:
-    """The blocking checks of the assets that one load is about; an audit of the destination.
+    """The blocking checks of the assets of one load, as an audit of the destination.
 
     Attributes:
         configured: The source, with its settings.
         resources: The assets, with the resource behind each.
-        refused: What the checks found against the load.
+        failed: Results of the checks that failed.
     """
 
     configured: ConfiguredSource
     resources: Mapping[dg.AssetKey, ResourceSpec]
-    refused: "dict[dg.AssetCheckKey, CheckResult]" = field(default_factory=dict)
+    failed: "dict[dg.AssetCheckKey, CheckResult]" = field(default_factory=dict)
 
     def __call__(self, staged: "StagedTable") -> "Iterator[Finding]":
-        """Yield what keeps a staged table from being published."""
+        """Yield the findings that prevent a staged table from being published."""
         from floe_ingestion_defs.dagster_wiring.checks.evaluation import evaluate_staged
         from floe_ingestion_defs.destinations import Finding
 
@@ -44,22 +44,23 @@ class BlockingChecks:
             for name, check in self._blocking(resource):
                 result = evaluate_staged(check, staged, resource)
                 if not result.passed:
-                    self.refused[dg.AssetCheckKey(key, name)] = result
+                    self.failed[dg.AssetCheckKey(key, name)] = result
                     yield Finding(name, staged.name, result.summary)
 
     def _blocking(self, resource: ResourceSpec) -> Iterator[tuple[str, Check]]:
         checks = self.configured.settings.for_resource(resource.name).checks
         for name, check in checks.configured():
-            # Whether a table is fresh is no question about the rows of a load.
+            # Freshness is not a property of the rows of a load.
             if check.blocking and not isinstance(check, FreshnessCheck):
                 yield name, check
 
-    def describe_refused(self) -> Iterator[dg.AssetCheckEvaluation]:
-        """Yield what shows the checks as failed, which stand downstream of the load that failed.
+    def describe_failed(self) -> Iterator[dg.AssetCheckEvaluation]:
+        """Yield an evaluation for each failed check.
 
-        The load itself has to yield it, or they would stay planned for ever.
+        The checks are downstream of the load, which fails, so they do not run. If the load itself
+        did not yield their evaluations, they would remain planned forever.
         """
-        for key, result in self.refused.items():
+        for key, result in self.failed.items():
             yield dg.AssetCheckEvaluation(
                 asset_key=key.asset_key,
                 check_name=key.name,

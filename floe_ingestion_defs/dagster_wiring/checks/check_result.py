@@ -1,4 +1,4 @@
-"""What a check found out about a table."""
+"""The result of a check of a table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ class CheckResult:
     """The outcome of one check of one table.
 
     Attributes:
-        passed: Whether the table is as it should be.
-        summary: One sentence that a person reads beside the check.
-        metadata: Figures and details; numbers stay numbers, so that the UI plots them.
-        severity: How bad it is, where the check itself decides; else the configured severity.
+        passed: Whether the table meets the check.
+        summary: One sentence, which the UI shows next to the check.
+        metadata: Figures and details; numbers are kept as numbers, so that the UI plots them.
+        severity: Severity, where the check itself decides it; else the configured one is used.
     """
 
     passed: bool
@@ -46,17 +46,17 @@ class CheckResult:
 
 
 def missing_columns(schema: "Schema", columns: Sequence[str]) -> CheckResult | None:
-    """Return the result that columns to be looked at are not there; None where all of them are."""
+    """Return the failed result for columns that do not exist; None if all of them exist."""
     present = {field.name for field in schema.fields}
     absent = [name for name in columns if name not in present]
     if not absent:
         return None
-    said = f"The table has no column {', '.join(absent)}."
-    return CheckResult(False, said, {"columns_absent": ", ".join(absent)})
+    names = ", ".join(absent)
+    return CheckResult(False, f"The table has no column `{names}`.", {"missing_columns": names})
 
 
 def table_of(records: Sequence[Mapping[str, str]], columns: Sequence[str]) -> dg.MetadataValue[Any]:
-    """Return records as a table for the UI, which keeps its columns when there are no rows."""
+    """Return records as a table for the UI, which has its columns even without rows."""
     return dg.MetadataValue.table(
         records=[dg.TableRecord(dict(record)) for record in records],
         schema=dg.TableSchema([dg.TableColumn(name, "string") for name in columns]),

@@ -1,4 +1,4 @@
-"""Which question is behind the name of a check."""
+"""Dispatches a configured check to the module that evaluates it."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -44,14 +44,14 @@ def evaluate(
     last_load: datetime | None,
     now: datetime,
 ) -> CheckResult:
-    """Find out how a table is.
+    """Evaluate a check against a published table.
 
     Args:
-        check: What to look for.
-        table: The table; None where there is none yet.
+        check: The check.
+        table: The table; None if it does not exist yet.
         resource: The resource that is loaded into it.
-        last_load: When it was last loaded, also with nothing new; None for never.
-        now: The present.
+        last_load: When it was last loaded, even with nothing new; None for never.
+        now: The current time.
     """
     match check:
         case FreshnessCheck():
@@ -68,10 +68,10 @@ def evaluate(
 
 
 def evaluate_staged(check: Check, staged: "StagedTable", resource: ResourceSpec) -> CheckResult:
-    """Find out how a load would leave a table, before anyone can see it.
+    """Evaluate a check against a table as a load would leave it, before the load is published.
 
     Args:
-        check: What to look for; none of freshness, which is no question about a load.
+        check: The check; not a freshness check, which is not about a load.
         staged: The table with the load's rows.
         resource: The resource that is loaded.
     """

@@ -1,4 +1,4 @@
-"""Whether a table is recent enough, by the clock that was chosen."""
+"""The check `freshness`: a table is recent enough, by the configured clock."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
 from floe_ingestion_defs.dagster_wiring.settings.checks import FreshnessCheck
+from floe_ingestion_defs.dagster_wiring.settings.types import format_duration
 from floe_ingestion_defs.destinations import column_bounds, live_files, read_columns
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 _MICROSECONDS = 1_000_000
-# A deadline comes round within that, the 29th of February included.
+
+# Every valid deadline is due within this time, even the 29th of February.
 _LONGEST_CYCLE = timedelta(days=8 * 366)
 
 
@@ -27,32 +29,42 @@ def check_freshness(
     last_load: datetime | None,
     now: datetime,
 ) -> CheckResult:
-    """Compare the clock that was chosen with the windows.
+    """Compare the configured clock with the windows.
 
     Args:
-        table: The table; None where there is none yet.
+        table: The table; None if it does not exist yet.
         spec: The resource.
         check: The configured clock and windows.
-        last_load: When the table was last loaded, also with nothing new; None for never.
-        now: The present.
+        last_load: When the table was last loaded, even with nothing new; None for never.
+        now: The current time.
     """
     at = _read_clock(table, spec, check, last_load)
-    what = check.what[0].lower() + check.what[1:]
+    subject = check.subject[0].lower() + check.subject[1:]
     if at is None:
-        return CheckResult(False, f"{spec.table}: there is no such thing as {what} yet.")
+        empty = table is not None and check.clock == "cursor"
+        lacking = "no rows with a value of the cursor" if empty else "not been loaded yet"
+        return CheckResult(False, f"`{spec.table}` has {lacking}.")
     age = now - at
     metadata = {
         "clock": check.clock,
         "at": dg.MetadataValue.timestamp(at),
         "age_seconds": round(age.total_seconds(), 1),
     }
-    said = f"{spec.table}: {what} was {_format_age(age)} ago"
+    found = f"{spec.table}: {subject} is {_format_age(age)} old"
     due = _earliest_allowed(check, now)
     if at < due:
-        return CheckResult(False, f"{said}, which is too long.", metadata, severity=None)
+        return CheckResult(False, f"{found} ({_limit(check)}).", metadata, severity=None)
     if check.warn_after is not None and age > check.warn_after:
-        return CheckResult(False, f"{said}, which is becoming long.", metadata, severity="warn")
-    return CheckResult(True, f"{said}.", metadata)
+        limit = f"warning limit {format_duration(check.warn_after)}"
+        return CheckResult(False, f"{found} ({limit}).", metadata, severity="warn")
+    return CheckResult(True, f"{found}.", metadata)
+
+
+def _limit(check: FreshnessCheck) -> str:
+    if check.deadline is not None:
+        before = format_duration(check.before_deadline)
+        return f"limit {before} before the deadline '{check.deadline}'"
+    return f"limit {format_duration(check.fail_after or timedelta())}"
 
 
 def _earliest_allowed(check: FreshnessCheck, now: datetime) -> datetime:
@@ -68,7 +80,7 @@ def last_tick(cron: str, time_zone: str, now: datetime) -> datetime:
     )
     with dg.partition_loading_context(effective_dt=now):
         window = ticks.get_last_partition_window()
-    # A cron that never comes round, such as the 31st of February, is never missed.
+    # A cron expression that is never due, such as the 31st of February, is never missed.
     return window.end if window is not None else datetime.fromtimestamp(0, UTC)
 
 
@@ -89,7 +101,7 @@ def _last_change(table: "Table | None") -> datetime | None:
 
 
 def _newest_row(table: "Table", spec: ResourceSpec) -> datetime | None:
-    """Return the cursor's maximum: from the files' statistics, reading only files without them."""
+    """Return the cursor's maximum from the files' statistics; only files without them are read."""
     field = table.schema().find_field(str(spec.cursor_field))
     newest: list[datetime] = []
     unknown = []
@@ -106,7 +118,7 @@ def _newest_row(table: "Table", spec: ResourceSpec) -> datetime | None:
 
 
 def _as_time(value: Any, iceberg_type: str) -> datetime:
-    """Return a cursor's value as a time: without a zone it is UTC, a date begins at midnight."""
+    """Return a cursor's value as a timestamp; UTC without a time zone, midnight for a date."""
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=UTC)
     if isinstance(value, date):
@@ -115,7 +127,10 @@ def _as_time(value: Any, iceberg_type: str) -> datetime:
         return datetime.fromtimestamp(value / _MICROSECONDS, UTC)
     if iceberg_type == "date":
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=value)
-    msg = f"clock 'cursor' needs a cursor of times, not of {iceberg_type}; use clock 'load'"
+    msg = (
+        f"clock 'cursor' requires a cursor of timestamps or dates, not of {iceberg_type}; use "
+        "clock 'load'"
+    )
     raise PipelineConfigurationError(msg)
 
 
@@ -123,5 +138,5 @@ def _format_age(age: timedelta) -> str:
     seconds = max(round(age.total_seconds()), 0)
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
+            return f"{seconds // size:,} {unit}"
     return f"{seconds} seconds"

@@ -1,4 +1,4 @@
-"""Whether columns that must have a value have one in every row."""
+"""The check `not_null`: required columns have a value in every row."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def check_not_null(table: "Table | None", columns: Sequence[str]) -> CheckResult:
-    """Count the missing values of columns: from statistics, reading only files without them.
+    """Count the nulls of columns from the files' statistics; only files without them are read.
 
     Args:
-        table: The table; None where there is none yet.
+        table: The table; None if it does not exist yet.
         columns: Columns that must have a value.
     """
     if table is None:
@@ -44,7 +44,7 @@ def check_not_null(table: "Table | None", columns: Sequence[str]) -> CheckResult
 
 
 def audit_not_null(outcome: "Outcome", columns: Sequence[str]) -> CheckResult:
-    """Count the missing values of the rows that a load would bring.
+    """Count the nulls in the rows that a load would add.
 
     Args:
         outcome: What the load does to the table.
@@ -64,6 +64,6 @@ def _judge(missing: Mapping[str, int]) -> CheckResult:
     if wrong := {name: count for name, count in missing.items() if count}:
         counts = [{"column": name, "missing": str(count)} for name, count in wrong.items()]
         metadata["columns"] = table_of(counts, ("column", "missing"))
-        said = ", ".join(f"{name} in {count} rows" for name, count in wrong.items())
-        return CheckResult(False, f"There is no value of {said}.", metadata)
-    return CheckResult(True, f"Every row has a value in {', '.join(missing)}.", metadata)
+        found = ", ".join(f"`{name}` in {count:,} rows" for name, count in wrong.items())
+        return CheckResult(False, f"Missing values: {found}.", metadata)
+    return CheckResult(True, f"Every row has a value in `{', '.join(missing)}`.", metadata)

@@ -1,4 +1,4 @@
-"""Whether a load changes the number of rows by no more than is plausible."""
+"""The check `row_count_change`: a load changes the number of rows by no more than a limit."""
 
 from typing import TYPE_CHECKING
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 
 def check_row_count_change(table: "Table | None", check: RowCountChangeCheck) -> CheckResult:
-    """Compare the rows of the current snapshot with those of the one before it.
+    """Compare the row count of the current snapshot with that of the previous one.
 
     Args:
-        table: The table; None where there is none yet.
+        table: The table; None if it does not exist yet.
         check: The configured shares.
     """
     snapshot = table.current_snapshot() if table is not None else None
     if table is None or snapshot is None or snapshot.parent_snapshot_id is None:
-        return CheckResult(True, "There is no earlier snapshot to compare with.")
+        return CheckResult(True, "There is no previous snapshot to compare with.")
     before = _last_rows(table, table.snapshot_by_id(snapshot.parent_snapshot_id))
     return _compare(before, summary_count(snapshot, "total-records"), check)
 
 
 def audit_row_count_change(outcome: "Outcome", check: RowCountChangeCheck) -> CheckResult:
-    """Compare the rows that a table has with those that a load will leave it.
+    """Compare the row count of a table with the row count after a load.
 
     Args:
         outcome: What the load does to the table.
@@ -37,7 +37,7 @@ def audit_row_count_change(outcome: "Outcome", check: RowCountChangeCheck) -> Ch
     table = outcome.staged.current
     snapshot = table.current_snapshot() if table is not None else None
     if table is None or snapshot is None:
-        return CheckResult(True, "There is no earlier snapshot to compare with.")
+        return CheckResult(True, "There is no previous snapshot to compare with.")
     before = _last_rows(table, snapshot)
     may_lose = check.max_decrease is not None and outcome.may_shrink
     most = None if before is None else before * (1 + (check.max_increase or 0))
@@ -45,26 +45,26 @@ def audit_row_count_change(outcome: "Outcome", check: RowCountChangeCheck) -> Ch
         most is None or outcome.staged.current_rows + outcome.staged.rows > most
     )
     if not may_lose and not may_gain:
-        # How many rows of a merge are new is known only when keys have been read.
-        return CheckResult(True, "The load brings too few rows to change the table by too much.")
+        # How many rows of a merge are new is known only after the keys have been read.
+        return CheckResult(True, "The load has too few rows to exceed the limit.")
     return _compare(before, outcome.rows_after, check)
 
 
 def _compare(before: int | None, now: int | None, check: RowCountChangeCheck) -> CheckResult:
     if now is None or before is None:
-        return CheckResult(True, "The snapshots do not say how many rows they have.")
+        return CheckResult(True, "The snapshots do not record their row counts.")
     metadata = {"rows": now, "rows_before": before, "rows_changed": now - before}
     if before == 0:
-        return CheckResult(True, f"The table was empty and has {now} rows.", metadata)
+        return CheckResult(True, f"The table was empty and now has {now:,} rows.", metadata)
     share = (now - before) / before
-    said = f"{before} rows became {now}, a change by {share:+.1%}."
+    found = f"The row count changed from {before:,} to {now:,} ({share:+.1%})."
     too_few = check.max_decrease is not None and share < -check.max_decrease
     too_many = check.max_increase is not None and share > check.max_increase
-    return CheckResult(not (too_few or too_many), said, {**metadata, "share_changed": share})
+    return CheckResult(not (too_few or too_many), found, {**metadata, "share_changed": share})
 
 
 def _last_rows(table: "Table", snapshot: "Snapshot | None") -> int | None:
-    """Return the rows of a snapshot, or of the last one before it that had any.
+    """Return the row count of a snapshot, or of the last one before it that was not empty.
 
     Tools that overwrite a table in two commits leave an empty snapshot in between.
     """

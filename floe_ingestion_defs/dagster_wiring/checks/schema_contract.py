@@ -1,7 +1,7 @@
-"""Whether a table has the columns that were agreed on.
+"""The check `schema_contract`: a table's columns and types match the schema contract.
 
-The plugin holds a load against its contract before it publishes; this check looks at the table as
-it is, whoever wrote it.
+The plugin verifies a load against its contract before it is published; this check looks at the
+table as it is, no matter which process wrote it.
 """
 
 from collections import Counter
@@ -27,22 +27,22 @@ _DIFFERENCES = ("column", "change", "declared", "table")
 def check_schema_contract(table: "Table | None", spec: ResourceSpec) -> CheckResult:
     """Compare a table's columns with the declared ones.
 
-    A declared column that the table lacks, or has in another type, fails under every contract.
-    Any other column fails unless the contract is `evolve`; those that the table was made with were
-    agreed on by making it.
+    A declared column that is missing from the table, or has another type, fails under every
+    contract. Any other column fails unless the contract is `evolve`, except those that the table
+    was created with: the first load defines the schema.
 
     Args:
-        table: The table; None where there is none yet, which is no violation.
+        table: The table; None if it does not exist yet, which is not a violation.
         spec: The resource, with its declared columns and its contract.
     """
     if table is None:
-        said = f"Table {spec.table} does not exist yet."
-        return CheckResult(True, said, {"contract": spec.schema_contract})
+        summary = f"Table `{spec.table}` does not exist yet."
+        return CheckResult(True, summary, {"contract": spec.schema_contract})
     return _judge(table.metadata, spec)
 
 
 def audit_schema_contract(outcome: "Outcome", spec: ResourceSpec) -> CheckResult:
-    """Compare the columns that a load would leave a table with the declared ones.
+    """Compare the columns that a table would have after a load with the declared ones.
 
     Args:
         outcome: What the load does to the table.
@@ -70,18 +70,18 @@ def _judge(table: "TableMetadata", spec: ResourceSpec) -> CheckResult:
 
 def _summarize(spec: ResourceSpec, differences: list[dict[str, str]], passed: bool) -> str:
     if not differences:
-        return f"{spec.table} has the columns that were agreed on."
-    said = [
+        return f"The columns and types of `{spec.table}` match the schema contract."
+    found = [
         {
-            "added": "{column} ({table}) was added",
-            "missing": "{column} ({declared}) is missing",
-            "changed": "{column} is {table}, declared is {declared}",
+            "added": "column `{column}` ({table}) was added",
+            "missing": "column `{column}` ({declared}) is missing",
+            "changed": "column `{column}` is {table}, but declared as {declared}",
         }[item["change"]].format(**item)
         for item in differences
     ]
-    contract = repr(spec.schema_contract)
-    verdict = f"as {contract} allows" if passed else f"against the contract {contract}"
-    return f"{spec.table}: {'; '.join(said)}, {verdict}."
+    verdict = "allowed by" if passed else "violates"
+    contract = spec.schema_contract
+    return f"{spec.table}: {'; '.join(found)}; {verdict} the schema contract `{contract}`."
 
 
 def _differences(table: "TableMetadata", spec: ResourceSpec) -> Iterator[dict[str, str]]:
@@ -111,7 +111,7 @@ def _declared_type(column: ColumnConfig) -> str:
 
 
 def _is_of_type(found: "IcebergType", column: ColumnConfig) -> bool:
-    """Whether a column holds what was declared; what was left open fits either way."""
+    """Return whether a column has the declared type; what is not declared matches any type."""
     from pyiceberg.types import (
         DecimalType,
         DoubleType,

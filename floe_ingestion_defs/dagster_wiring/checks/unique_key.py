@@ -1,4 +1,4 @@
-"""Whether every key is in a table once, found out from the rows that one load brings."""
+"""The check `unique_key`: no two rows have the same key, verified for the rows of one load."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from floe_ingestion_defs.destinations import Outcome
 
-# Keys held at a time; more are looked at in several passes, each over one range of the keys.
+# Keys held in memory at a time; more are checked in several passes, each over a range of the keys.
 KEYS_A_PASS = 4_000_000
 _SAMPLE = 100_000
 
 
 @dataclass(frozen=True)
 class _IncomingKeys:
-    """The key columns of the rows that a load brings, which are read once for each pass."""
+    """The key columns of the rows that a load adds, which are read once per pass."""
 
     rows: int
     read: Callable[[], Iterable[pa.RecordBatch]]
@@ -32,7 +32,7 @@ class _IncomingKeys:
 
 @dataclass(frozen=True)
 class _ExistingFiles:
-    """The data files that were there before, of which only those are read that may hold a key."""
+    """The data files from before the load; only those that may contain a key are read."""
 
     tasks: "Sequence[FileScanTask]"
     metadata: "TableMetadata"
@@ -45,14 +45,14 @@ def check_unique_key(
     appended: bool,
     keys_a_pass: int = KEYS_A_PASS,
 ) -> CheckResult:
-    """Look for keys that the last load brought twice, or that were there before it.
+    """Look for keys that the last load added twice, or that existed before it.
 
     Args:
-        table: The table; None where there is none yet.
+        table: The table; None if it does not exist yet.
         columns: Columns of the key.
-        appended: Whether loads append, so that a key may also be in an earlier file; only files
-            whose statistics leave room for one are read.
-        keys_a_pass: How many keys are held in memory.
+        appended: Whether loads append, so that a key may also be in an earlier file; files whose
+            statistics exclude all keys are not read.
+        keys_a_pass: Number of keys held in memory.
     """
     if table is None:
         return CheckResult(True, "The table does not exist yet.")
@@ -74,19 +74,19 @@ def check_unique_key(
 def audit_unique_key(
     outcome: "Outcome", columns: Sequence[str], keys_a_pass: int = KEYS_A_PASS
 ) -> CheckResult:
-    """Look for keys that a load would bring twice, or that would stay beside those it brings.
+    """Look for keys that a load would add twice, or that existing rows would still have.
 
     Args:
         outcome: What the load does to the table.
         columns: Columns of the key.
-        keys_a_pass: How many keys are held in memory.
+        keys_a_pass: Number of keys held in memory.
     """
     if absent := missing_columns(outcome.state.metadata.schema(), columns):
         return absent
     intent, names = outcome.staged.intent, tuple(columns)
     primary_key = set(intent.keys.primary_key)
     if primary_key and primary_key <= set(names) and intent.validity is None:
-        return CheckResult(True, f"The merge leaves one row of each {', '.join(names)}.")
+        return CheckResult(True, f"The merge keeps one row per key `{', '.join(names)}`.")
     incoming = _IncomingKeys(outcome.staged.rows, lambda: outcome.coming(names))
     existing = _ExistingFiles(
         outcome.state.tasks, outcome.state.metadata, lambda tasks: outcome.staying(names, tasks)
@@ -110,20 +110,23 @@ def _look_for_repeats(
             for batch in existing.read(candidates):
                 known += pc.sum(key_set.contains(batch)).as_py() or 0
     metadata = {
-        "rows_looked_at": incoming.rows,
-        "keys_repeated": repeated,
-        "keys_already_there": known,
+        "rows_checked": incoming.rows,
+        "keys_duplicated": repeated,
+        "keys_existing_before": known,
         "earlier_files_read": read,
     }
     key = ", ".join(names)
     if repeated or known:
-        said = f"Of {key}, {repeated} keys came more than once and {known} were there already."
-        return CheckResult(False, said, metadata)
-    return CheckResult(True, f"Every key of {key} is there once.", metadata)
+        summary = (
+            f"Duplicate values in key `{key}`: {repeated:,} keys are in the load more than once, "
+            f"and {known:,} existed before it."
+        )
+        return CheckResult(False, summary, metadata)
+    return CheckResult(True, f"No duplicate values in key `{key}`.", metadata)
 
 
 def _passes(incoming: _IncomingKeys, columns: tuple[str, ...], at_once: int) -> Iterator[pa.Table]:
-    """Yield the keys of the rows that came, all of them or one range after another."""
+    """Yield the keys of the incoming rows, all at once or one range after another."""
     schema = None
     for predicate in _ranges(incoming, columns, at_once):
         batches = []
@@ -132,12 +135,12 @@ def _passes(incoming: _IncomingKeys, columns: tuple[str, ...], at_once: int) -> 
             batches.append(batch if predicate is None else batch.filter(predicate))
         if schema is not None:
             keys = pa.Table.from_batches([batch.cast(schema) for batch in batches], schema)
-            # As in SQL, nothing is no key; `not_null` is the check that finds it.
+            # As in SQL, null is not a key; the check `not_null` finds nulls.
             yield keys.drop_null()
 
 
 def _ranges(incoming: _IncomingKeys, columns: tuple[str, ...], at_once: int) -> list[Any]:
-    """Cut the keys into ranges of about equal size, by the column that has the most values."""
+    """Return ranges that split the keys about evenly, by the column with the most values."""
     if incoming.rows <= at_once:
         return [None]
     step = max(incoming.rows // _SAMPLE, 1)

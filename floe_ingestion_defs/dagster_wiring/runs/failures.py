@@ -1,4 +1,4 @@
-"""A load that failed, as a person meets it in the UI: what, where, and what to do."""
+"""A failed load as the UI shows it: what failed, where, and what to do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,18 +10,17 @@ from floe_ingestion_defs.dlt_plugin import ErrorCategory, IngestionError, catego
 from floe_ingestion_defs.dlt_plugin.errors.categories import category_of_failures
 
 REMEDIES = {
-    ErrorCategory.TRANSIENT: (
-        "The same load can succeed later and nothing of it is visible yet: run it again."
-    ),
+    ErrorCategory.TRANSIENT: ("The failure is transient and no data was published; retry the run."),
     ErrorCategory.PERMANENT: (
-        "It fails again until the data or the permissions change; nothing of it was published."
+        "Retrying will not help until the data or permissions change. Nothing was published."
     ),
     ErrorCategory.PARTIAL: (
-        "What is shown as materialized was loaded; look at the errors of the other resources "
-        "and run those again."
+        "The resources shown as materialized were loaded; check the errors of the others and "
+        "run those again."
     ),
     ErrorCategory.CONFIGURATION: (
-        "Correct the source's configuration, or install what is missing, and reload the location."
+        "Correct the source's configuration or install the missing package, and reload the code "
+        "location."
     ),
 }
 
@@ -31,7 +30,7 @@ class FailedLoad:
     """A load that failed.
 
     Attributes:
-        error: What it ended with, after the plugin's own retries.
+        error: The error after the plugin's own retries.
         tables: The tables that it was to load.
     """
 
@@ -40,18 +39,18 @@ class FailedLoad:
 
 
 def describe_failure(failed: Sequence[FailedLoad], *, partial: bool) -> dg.Failure:
-    """Turn the plugin's errors into the failure that Dagster shows.
+    """Return the plugin's errors as the failure that Dagster shows.
 
     Args:
         failed: The loads that failed, at least one.
-        partial: Whether others of the same run were loaded.
+        partial: Whether other loads of the same run succeeded.
     """
     errors = [load.error for load in failed]
     category = category_of_failures(errors, partial=partial)
     remedy = REMEDIES[category]
-    said = " ".join(f"{type(error).__name__}: {error}" for error in errors)
+    text = " ".join(f"{type(error).__name__}: {error}" for error in errors)
     return dg.Failure(
-        description=f"{category.value} {said} {remedy}",
+        description=f"{category.value} {text} {remedy}",
         metadata={
             "category": category.value,
             "error": ", ".join(dict.fromkeys(type(error).__name__ for error in errors)),
@@ -59,7 +58,7 @@ def describe_failure(failed: Sequence[FailedLoad], *, partial: bool) -> dg.Failu
             "table": ", ".join(table for load in failed for table in load.tables),
             "what_to_do": remedy,
         },
-        # The plugin has retried what can be retried; a retry of the op would multiply that.
+        # The plugin has already retried transient failures; op retries would multiply them.
         allow_retries=False,
     )
 
@@ -69,20 +68,20 @@ def raise_for_retry(
     retries: RetrySettings | None,
     errors: Sequence[IngestionError],
 ) -> None:
-    """Ask Dagster to run the step again, where it is to and the reason may pass.
+    """Request a retry of the step from Dagster, if configured and if the failure is transient.
 
     Args:
-        context: The context of the failing load.
-        retries: How often; None where the plugin retries by itself.
-        errors: What the loads that failed ended with; another try helps if all of them pass.
+        context: The context of the failed load.
+        retries: The configured retries; None if the plugin retries by itself.
+        errors: Errors of the failed loads; a retry helps only if all of them are transient.
 
     Raises:
-        dagster.RetryRequested: The step is to be run again.
+        dagster.RetryRequested: The step is to be retried.
     """
-    passing = all(categorize_error(error) is ErrorCategory.TRANSIENT for error in errors)
-    if retries is None or not passing:
+    transient = all(categorize_error(error) is ErrorCategory.TRANSIENT for error in errors)
+    if retries is None or not transient:
         return
-    # After the last one, the failure that says what to do is worth more than a further request.
+    # After the last retry, the failure that says what to do is more useful than another request.
     if context.retry_number < retries.max_retries:
         raise dg.RetryRequested(
             max_retries=retries.max_retries, seconds_to_wait=retries.delay_seconds

@@ -1,4 +1,4 @@
-"""One run of a source: from what is selected to what is shown of it."""
+"""One run of a source: from the selected assets to their materializations."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ class SourceRun:
     Attributes:
         context: The context of the step.
         configured: The source, with its plugin and its settings.
-        arguments: Fields of the plugin's `LoadRequest`, over those of the Launchpad.
+        arguments: Fields of the plugin's `LoadRequest`, which override those of the Launchpad.
     """
 
     context: dg.AssetExecutionContext
@@ -50,8 +50,8 @@ class SourceRun:
         """Load, and yield a materialization for every asset whose load is published.
 
         Raises:
-            dagster.Failure: A load failed; what others loaded was yielded before.
-            dagster.RetryRequested: The step is to be run again.
+            dagster.Failure: A load failed; the materializations of the others were yielded before.
+            dagster.RetryRequested: The step is to be retried.
         """
         selected = self._selected()
         blocking = BlockingChecks(self.configured, selected)
@@ -78,7 +78,7 @@ class SourceRun:
     def _describe_broken(
         self, resources: Resources, blocking: BlockingChecks, error: IngestionError
     ) -> Iterator[dg.AssetCheckEvaluation]:
-        yield from blocking.describe_refused()
+        yield from blocking.describe_failed()
         if isinstance(error, SchemaContractViolation):
             yield from describe_violation(self.configured, resources, error)
 
@@ -135,10 +135,10 @@ class SourceRun:
 
     @cached_property
     def _request(self) -> LoadRequest:
-        """What is requested of the load: the partition's window, else the Launchpad's options.
+        """The load request: the window of the partition, else the options of the Launchpad.
 
         Raises:
-            PipelineConfigurationError: They do not go together.
+            PipelineConfigurationError: They cannot be combined.
         """
         asked = {**read_options(self.context).as_arguments(), **self.arguments}
         partitions = self.configured.settings.partitions
@@ -147,8 +147,8 @@ class SourceRun:
             return LoadRequest(**asked)
         if asked:
             msg = (
-                f"a partition is loaded whole, so it goes without {', '.join(sorted(asked))}; "
-                "leave that out, or launch the run without a partition"
+                f"a run of a partition loads it completely and cannot be combined with "
+                f"{', '.join(sorted(asked))}; remove that, or launch the run without a partition"
             )
             raise PipelineConfigurationError(
                 msg,

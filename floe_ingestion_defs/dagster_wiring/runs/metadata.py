@@ -1,6 +1,6 @@
-"""What a materialization says about its load, read from Iceberg and so right for empty loads too.
+"""Metadata of a materialization, read from Iceberg and so also correct for loads without rows.
 
-Numbers are numbers, so that the UI plots them over time.
+Numbers are kept as numbers, so that the UI plots them over time.
 """
 
 from collections.abc import Iterator
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 _REJECTED = ("reason or column", "what", "number")
 _QUARANTINED = ("file", "reason")
 _LONGEST_TABLE = 100
-# What a load with nothing new leaves out takes no time, and is plotted as that.
+# A phase that a load with nothing new skips takes no time, and is plotted as zero.
 _PHASES = ("extract", "normalize", "stage", "audit", "commit", "publish")
 _CHANGES = ("column", "change", "before", "after")
 
 
 @dataclass(frozen=True)
 class LoadedTable:
-    """A table after a load, as far as its materialization speaks of it.
+    """A table after a load, as described by its materialization.
 
     Attributes:
         spec: The resource that was loaded.
-        result: The load.
-        request: What was requested of it.
-        table: The table; None where the load had nothing to make one of.
-        preview_rows: Rows to show; none unless somebody configured it, for rows may be personal
-            data and Dagster keeps its event log.
-        partitions: How many partitions the load was of.
+        result: Result of the load.
+        request: Request of the load.
+        table: The table; None if the load had no rows to create one from.
+        preview_rows: Number of rows to show; none unless configured, because rows may be personal
+            data and Dagster stores its event log.
+        partitions: Number of partitions that the load was for.
     """
 
     spec: ResourceSpec
@@ -51,8 +51,8 @@ class LoadedTable:
     def describe(self) -> dict[str, Any]:
         """Return the metadata of the materialization.
 
-        `snapshot_id` is the snapshot that the load made, or the one that the table stands at where
-        the load had nothing to add; only a table without any snapshot has none.
+        `snapshot_id` is the snapshot that the load created, or the table's current one if the load
+        had nothing to add; only a table without any snapshot has none.
         """
         loaded, seconds = self.result.resources[self.spec.name], self.result.phase_seconds
         rows = {
@@ -64,7 +64,7 @@ class LoadedTable:
             "snapshot_id": loaded.snapshot_id,
             "previous_snapshot_id": loaded.previous_snapshot_id,
         }
-        # In the order in which people look at it: the UI keeps it.
+        # The UI shows metadata in this order: most important first.
         return {
             **{name: number for name, number in rows.items() if number is not None},
             **self._describe_rejected(),
@@ -72,7 +72,7 @@ class LoadedTable:
             **self._describe_cursor(),
             "duration_seconds": round(float(self.result.duration_seconds), 3),
             **{f"{phase}_seconds": round(seconds.get(phase, 0.0), 3) for phase in _PHASES},
-            # Texts, for a plot of identifiers over time means nothing.
+            # Strings, because a plot of identifiers over time is meaningless.
             **{name: str(number) for name, number in snapshots.items() if number is not None},
             **({"load_id": ", ".join(self.result.load_ids)} if self.result.load_ids else {}),
             **self._describe_table(),
@@ -81,27 +81,27 @@ class LoadedTable:
         }
 
     def _name_of_window_rows(self) -> str:
-        # Dagster shows what a run of several partitions says on each of them.
+        # Dagster shows the metadata of a run of several partitions on each of them.
         return "rows_in_range" if self.partitions > 1 else "dagster/partition_row_count"
 
     def _rows_of_window(self) -> int | None:
-        """Return how many rows the table has in the window of the load."""
+        """Return the number of rows that the table has in the window of the load."""
         if not self.request.is_window:
             return None
         if self.spec.write_mode == "append" or self.table is None:
-            # What was loaded took the place of everything that was there.
+            # The loaded rows replaced everything that was in the window.
             return self.result.resources[self.spec.name].rows_loaded
         cursor = str(self.spec.cursor_field)
         return count_partition_rows(self.table, cursor, self.request.start, self.request.end)
 
     def _describe_cursor(self) -> dict[str, Any]:
-        """Return where the cursor stood before the load, and where the next one goes on."""
+        """Return the cursor before the load, and the one at which the next load continues."""
         loaded = self.result.resources[self.spec.name]
-        stood = {"cursor_before": loaded.cursor_before, "cursor_after": loaded.cursor_after}
-        return {name: _cursor(value) for name, value in stood.items() if value is not None}
+        cursors = {"cursor_before": loaded.cursor_before, "cursor_after": loaded.cursor_after}
+        return {name: _cursor(value) for name, value in cursors.items() if value is not None}
 
     def _describe_rejected(self) -> dict[str, Any]:
-        """Return what was kept out, which must not go unseen."""
+        """Return the rejected rows and values and the quarantined files, which must be visible."""
         rejected = self.result.resources[self.spec.name].rejected
         described: dict[str, Any] = {"rows_rejected": rejected.rows}
         if rejected.files:
@@ -124,7 +124,7 @@ class LoadedTable:
         return described
 
     def _describe_written(self) -> dict[str, Any]:
-        """Return what the load's snapshot brought; nothing where there is no table yet."""
+        """Return what the load's snapshot added; nothing if there is no table yet."""
         from floe_ingestion_defs.destinations import summary_count
 
         loaded = self.result.resources[self.spec.name]
@@ -146,7 +146,7 @@ class LoadedTable:
         return described
 
     def _describe_table(self) -> dict[str, Any]:
-        """Return where the table is, its columns, and rows of it where somebody asked for them."""
+        """Return the table's location and columns, and a preview of its rows if configured."""
         if self.table is None:
             return {}
         preview = {"preview": _preview(self.table, self.preview_rows)} if self.preview_rows else {}
@@ -158,7 +158,7 @@ class LoadedTable:
 
 
 def _cursor(value: Any) -> Any:
-    """Return a cursor's value: times are shown in the reader's zone, numbers are plotted."""
+    """Return a cursor's value: timestamps are shown in the user's time zone, numbers plotted."""
     if isinstance(value, datetime):
         return dg.MetadataValue.timestamp(value if value.tzinfo else value.replace(tzinfo=UTC))
     return value if isinstance(value, int | float) else str(value)
@@ -190,7 +190,7 @@ def _column_schema(table: "Table", spec: ResourceSpec) -> dg.TableSchema:
 def _schema_changes(
     table: "Table", snapshot: "Snapshot | None"
 ) -> Iterator[tuple[str, str, str, str]]:
-    """Yield the columns by which a snapshot's schema differs from that of the one before it."""
+    """Yield the columns in which a snapshot's schema differs from that of the previous one."""
     if snapshot is None or snapshot.parent_snapshot_id is None:
         return
     before = _types(table, table.snapshot_by_id(snapshot.parent_snapshot_id))

@@ -1,4 +1,4 @@
-"""What a person can set for one run in the Launchpad, without editing the source."""
+"""Run configuration of a load: what a user can set in the Launchpad for one run."""
 
 from typing import Any
 
@@ -13,28 +13,29 @@ class LoadOptions(dg.Config):
 
     refresh: bool = Field(
         default=False,
-        description="Load the source from its beginning: rows and cursors of the selected assets "
-        "are forgotten, tables and their columns stay.",
+        description="Full refresh: reset the cursors and replace all rows of the selected assets; "
+        "tables and columns are kept.",
     )
 
     start: str | None = Field(
         default=None,
-        description="Load a window of the cursor instead of going on at it, and overwrite that "
-        "window in the tables: its first value, such as '2026-03-01' or '2026-03-01T12:00:00Z'.",
+        description="Start of a window of the cursor, inclusive, such as '2026-03-01' or "
+        "'2026-03-01T12:00:00Z'. Load this window instead of new rows, and overwrite it in the "
+        "tables.",
     )
     end: str | None = Field(
-        default=None, description="The first value after the window that `start` begins."
+        default=None, description="End of the window that begins at `start`, exclusive."
     )
     limit: int | None = Field(
         default=None,
-        description="Load about so many rows of each asset, to try a source out.",
+        description="Approximate maximum number of rows to load per asset, for testing a source.",
     )
 
     def as_arguments(self) -> dict[str, Any]:
-        """Return what was set as fields of the plugin's `LoadRequest`.
+        """Return the options that are set, as fields of the plugin's `LoadRequest`.
 
         Raises:
-            PipelineConfigurationError: Two options do not go together.
+            PipelineConfigurationError: Two options cannot be combined.
         """
         given = self.model_dump(exclude_none=True)
         # dlt's mode that empties the tables and resets the cursors in the same commit as the load.
@@ -42,13 +43,13 @@ class LoadOptions(dg.Config):
             given["refresh"] = "drop_data"
         if given.keys() & {"start", "end"} and given.keys() & {"refresh", "limit"}:
             msg = (
-                "a window overwrites its rows with all that the source has there, so it goes with "
-                "neither refresh nor limit; leave out the one or the other"
+                "start and end replace everything in the window and cannot be combined with "
+                "refresh or limit; remove one or the other"
             )
             raise PipelineConfigurationError(msg)
         return given
 
 
 def read_options(context: dg.AssetExecutionContext) -> LoadOptions:
-    """Return the options that a run was launched with; assets that declare none have none."""
+    """Return the options that a run was launched with; none for assets without a config schema."""
     return LoadOptions(**(context.op_execution_context.op_config or {}))

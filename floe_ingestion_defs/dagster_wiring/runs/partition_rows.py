@@ -1,4 +1,4 @@
-"""How many rows of a table lie in the window of a partition."""
+"""Counts the rows of a table in the window of a partition."""
 
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -8,16 +8,16 @@ if TYPE_CHECKING:
 
 
 def count_partition_rows(table: "Table", column: str, start: Any, end: Any) -> int | None:
-    """Count the rows with `start <= column < end`, reading only files that may hold one.
+    """Count the rows with `start <= column < end`, reading only files that may contain one.
 
     Args:
         table: The table.
-        column: The cursor, by the name that the configuration gives it.
-        start: First value of the window: a timestamp, a date, or a string that is one.
-        end: First value after it.
+        column: The cursor, by its name in the configuration.
+        start: Start of the window, inclusive: a timestamp, a date, or a string of one.
+        end: End of the window, exclusive.
 
     Returns:
-        The number; None where the column is a string, whose order need not be that of time.
+        The number; None if the column is a string, which may not sort by time.
     """
     from dlt.common.normalizers.naming.snake_case import NamingConvention
     from pyiceberg.types import DateType, StringType

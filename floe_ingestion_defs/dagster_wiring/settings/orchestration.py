@@ -1,6 +1,7 @@
-"""What a source's `orchestration:` may say: everything that concerns Dagster and not the load.
+"""The `orchestration:` block of a source: all Dagster-specific settings.
 
-The plugin passes the block on unread, so it is validated here, when the code location loads.
+The plugin passes the block on without reading it, so it is validated here, when the code location
+loads.
 """
 
 from collections.abc import Sequence
@@ -31,42 +32,45 @@ from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurati
 
 
 class AssetSettings(Settings):
-    """How an asset shows in Dagster; on a source for all of its resources, or on one resource."""
+    """Asset settings, of a source for all of its resources or of one resource."""
 
     group_name: Group | None = Field(
         default=None, description="Asset group in the UI. Default: the source's name."
     )
     owners: OneOrMore[Owner] = Field(
         default=(),
-        description="Who answers for the data: e-mail addresses, or teams as 'team:data'.",
+        description="Owners of the assets: e-mail addresses, or teams such as 'team:data'.",
     )
     tags: dict[str, str] = Field(
         default_factory=dict, description="Tags of the assets, for filtering and selection."
     )
     deps: OneOrMore[AssetKeyText] = Field(
         default=(),
-        description="Keys of the assets upstream, parts separated by '/'. Default: none.",
+        description="Keys of upstream assets, with parts separated by '/'. Default: none.",
     )
     checks: CheckSettings = Field(
-        default=CheckSettings(), description="Checks of the assets, after every load."
+        default=CheckSettings(), description="Asset checks, which run after every load."
     )
     preview_rows: int = Field(
         default=0,
         ge=0,
         le=100,
-        description="Rows of the table to show with every load, where `show_values` of the source "
-        "allows it. Default: none, for rows may be personal, and Dagster keeps what it shows.",
+        description="Number of rows of the table to show with every load; requires the source's "
+        "`show_values`. Default: none, because rows may be personal data, and Dagster stores what "
+        "it shows.",
     )
 
 
 class RetrySettings(Settings):
-    """How Dagster runs the step of a load again."""
+    """How Dagster retries the step of a load."""
 
     max_retries: int = Field(
-        default=3, ge=1, le=20, description="Further tries after the first one."
+        default=3, ge=1, le=20, description="Maximum number of retries after the first attempt."
     )
     delay_seconds: float = Field(
-        default=60.0, ge=0, description="Seconds between two tries; the step waits in its run."
+        default=60.0,
+        ge=0,
+        description="Seconds between two attempts; the step waits within its run.",
     )
 
 
@@ -75,19 +79,19 @@ class OrchestrationSettings(AssetSettings):
 
     cron: Cron | None = Field(
         default=None,
-        description="When the source is loaded, as a cron expression. Default: no schedule.",
+        description="When to load the source, as a cron expression. Default: no schedule.",
     )
-    cron_timezone: TimeZone = Field(
-        default="UTC", description="IANA time zone in which `cron` is read."
-    )
+    cron_timezone: TimeZone = Field(default="UTC", description="IANA time zone of `cron`.")
     default_status: Literal["stopped", "running"] = Field(
         default="stopped",
-        description="Whether schedule and sensor run as soon as the location is deployed.",
+        description="Whether the source's schedule and sensor are running as soon as the location "
+        "is deployed.",
     )
     automation_condition: Literal["eager", "on_cron", "on_missing"] | None = Field(
         default=None,
-        description="Let Dagster's automation load the assets instead of a schedule: when assets "
-        "upstream changed, at `cron` once those are up to date, or while they were never loaded.",
+        description="Automation condition that loads the assets, instead of a schedule: eager "
+        "when upstream assets are updated, on_cron at `cron` once upstream assets are up to date, "
+        "on_missing until the assets have been loaded once.",
     )
     new_files_every: Duration | None = Field(
         default=None,
@@ -96,20 +100,20 @@ class OrchestrationSettings(AssetSettings):
     )
     partitions: PartitionSettings | None = Field(
         default=None,
-        description="Partitions by the cursor, each of which can be loaded again by itself. "
+        description="Partitions by the cursor, each of which can be reloaded on its own. "
         "Default: none.",
     )
     retries: RetrySettings | None = Field(
         default=None,
-        description="Retries of the whole step by Dagster where a load failed for a passing "
-        "reason, instead of the plugin's own.",
+        description="Retries of the whole step by Dagster after a transient failure, instead of "
+        "the plugin's own retries.",
     )
     pool: str | None = Field(
         default=None,
         min_length=1,
-        description="Concurrency pool that the source's loads take a slot of; several sources "
-        "may share one. Default: the source's own, 'ingestion__{name}'. A pool limits nothing "
-        "until the Dagster instance sets its limit.",
+        description="Concurrency pool in which each load of the source occupies a slot; several "
+        "sources may share one. Default: a pool per source, 'ingestion__{name}'. A pool limits "
+        "nothing until a limit is set for it in the Dagster instance.",
     )
     op_tags: dict[str, Any] = Field(
         default_factory=dict,
@@ -122,32 +126,36 @@ class OrchestrationSettings(AssetSettings):
     )
     resources: dict[str, AssetSettings] = Field(
         default_factory=dict,
-        description="Settings of single resources, by resource name; they win over the source's.",
+        description="Settings of individual resources, by resource name; they override the "
+        "source's.",
     )
 
     @model_validator(mode="after")
     def _require_something_to_run(self) -> "OrchestrationSettings":
         if self.default_status == "running" and self.cron is None and self.new_files_every is None:
             msg = (
-                "default_status 'running' starts what loads the source by itself, so it needs a "
-                "cron or new_files_every"
+                "default_status is 'running', but there is no schedule or sensor to run; set cron "
+                "or new_files_every"
             )
             raise ValueError(msg)
         if self.partitions and self.partitions.kind == "static" and self.cron:
-            msg = "a cron loads the last partition, and static ones have no last one"
+            msg = (
+                "cron cannot be combined with static partitions: a schedule loads the last "
+                "partition, and static partitions have none"
+            )
             raise ValueError(msg)
         if self.automation_condition == "on_cron" and self.cron is None:
-            msg = "automation_condition 'on_cron' needs a cron"
+            msg = "automation_condition 'on_cron' requires a cron"
             raise ValueError(msg)
         return self
 
     @property
     def has_schedule(self) -> bool:
-        """Whether the cron is a schedule's, and not an automation condition's."""
+        """Whether `cron` is used by a schedule, and not by an automation condition."""
         return self.cron is not None and self.automation_condition != "on_cron"
 
     def condition(self) -> dg.AutomationCondition[Any] | None:
-        """Return the condition under which Dagster loads the assets by itself."""
+        """Return the condition under which Dagster loads the assets automatically."""
         if self.automation_condition == "eager":
             return dg.AutomationCondition.eager()
         if self.automation_condition == "on_missing":
@@ -157,7 +165,7 @@ class OrchestrationSettings(AssetSettings):
         return None
 
     def for_resource(self, name: str) -> AssetSettings:
-        """Return what holds for one resource: the source's settings under its own.
+        """Return the settings of one resource: the source's, overridden by the resource's own.
 
         Tags and checks are merged; everything else that a resource sets replaces the source's
         value.
@@ -173,10 +181,10 @@ class OrchestrationSettings(AssetSettings):
 
 
 def _never_loaded() -> dg.AutomationCondition[Any]:
-    """Return the condition that holds while an asset, or a partition of it, was never loaded.
+    """Return the condition that is true until an asset, or a partition of it, is first loaded.
 
-    Dagster's own `on_missing` asks only for partitions that are added after it was deployed, so a
-    new source would wait for ever. A load that failed waits for a person.
+    Dagster's own `on_missing` requests only partitions that are added after it was deployed, so a
+    new source would never be loaded. A load that failed is not requested again: a user must act.
     """
     condition = dg.AutomationCondition
     return (
@@ -188,7 +196,7 @@ def _never_loaded() -> dg.AutomationCondition[Any]:
 
 
 class _SourceBlock(Settings):
-    """Stands around the settings so that errors name the field by its whole path."""
+    """Wraps the settings so that errors name the field by its full path."""
 
     orchestration: OrchestrationSettings
 
@@ -203,7 +211,8 @@ def read_settings(
         resources: Its resources, which `resources:` may refer to.
 
     Raises:
-        PipelineConfigurationError: Names the source, the field, the value and what would be right.
+        PipelineConfigurationError: A setting is not valid; names the source, the field, the value
+            and the fix.
     """
     try:
         block = _SourceBlock.model_validate({"orchestration": source.orchestration})
@@ -216,10 +225,11 @@ def read_settings(
     for name in block.orchestration.resources:
         if name not in resource_names:
             close = get_close_matches(name, resource_names, n=1)
-            right = f"did you mean {close[0]}?" if close else f"it has {', '.join(resource_names)}"
+            available = f"available: {', '.join(resource_names)}"
+            fix = f"did you mean {close[0]!r}?" if close else available
             msg = (
-                f"source {source.name!r}: orchestration.resources.{name} is about a resource that "
-                f"the source does not have; {right}"
+                f"source {source.name!r}: orchestration.resources.{name} refers to a resource that "
+                f"does not exist; {fix}"
             )
             raise PipelineConfigurationError(
                 msg,
@@ -230,8 +240,8 @@ def read_settings(
         if rows and not resource.show_values:
             msg = (
                 f"source {source.name!r}: preview_rows of resource {resource.name!r} is {rows}, "
-                "and its values may not be shown; set show_values: true on the source or in its "
-                "resources, outside of orchestration, or leave preview_rows out"
+                "but its values must not be shown; set show_values: true on the source or in its "
+                "resources, outside orchestration, or remove preview_rows"
             )
             raise PipelineConfigurationError(
                 msg,

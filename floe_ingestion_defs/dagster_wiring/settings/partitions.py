@@ -1,8 +1,8 @@
-"""Partitions of a source, and the window of time that each one is.
+"""Partitions of a source, and the time window of each.
 
-A run of a partition loads exactly its window. A table that is appended to gets the window's rows in
-the place of those that it has there, so a partition can be run again and again; a merge goes by
-key. The cursor of the incremental runs stays as it was.
+A run of a partition loads exactly its window. In an append table the window's rows replace those
+that the table has in the window, so a partition can be run any number of times; a merge updates
+rows by key. The cursor of the incremental runs is not changed.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,63 +21,72 @@ PARTITIONED_TAG = "floe/partitioned"
 
 
 class Window(Settings):
-    """A range of the cursor, from `start` up to, and not including, `end`."""
+    """A range of the cursor; the start is inclusive, the end exclusive."""
 
-    start: datetime = Field(description="First moment of the window; UTC unless it has a zone.")
-    end: datetime = Field(description="First moment after the window; UTC unless it has a zone.")
+    start: datetime = Field(
+        description="Start of the window, inclusive. Without a UTC offset it is read in the time "
+        "zone of the partitions."
+    )
+    end: datetime = Field(
+        description="End of the window, exclusive. Without a UTC offset it is read in the time "
+        "zone of the partitions."
+    )
 
     @model_validator(mode="after")
     def _ends_after_its_start(self) -> "Window":
         if not self.in_zone("UTC").start < self.in_zone("UTC").end:
-            msg = "a window must end after its start"
+            msg = "the end of a window must be after its start"
             raise ValueError(msg)
         return self
 
     def in_zone(self, time_zone: str) -> "Window":
-        """Return the window with moments that have no zone read in this one."""
+        """Return the window, with timestamps that have no UTC offset read in a time zone."""
         start, end = (
-            moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(time_zone))
-            for moment in (self.start, self.end)
+            bound if bound.tzinfo else bound.replace(tzinfo=ZoneInfo(time_zone))
+            for bound in (self.start, self.end)
         )
         return self.model_copy(update={"start": start, "end": end})
 
 
 class PartitionSettings(Settings):
-    """How a source is cut into partitions by its cursor."""
+    """How a source is partitioned by its cursor."""
 
     kind: Literal["hourly", "daily", "weekly", "monthly", "static"] = Field(
-        description="Length of a partition; static for windows that have names."
+        description="Length of a partition; static for named windows."
     )
     start: datetime | None = Field(
         default=None, description="Start of the first partition, such as '2013-01-01'."
     )
     end: datetime | None = Field(
-        default=None, description="End of the last partition. Default: there is always a next one."
+        default=None, description="End of the last partition. Default: partitions do not end."
     )
     timezone: TimeZone = Field(
-        default="UTC", description="IANA time zone in which partitions begin and end."
+        default="UTC", description="IANA time zone in which partitions start and end."
     )
     windows: dict[str, Window] = Field(
-        default_factory=dict, description="The windows of static partitions, by partition key."
+        default_factory=dict, description="Windows of static partitions, by partition key."
     )
     backfill: Literal["partition", "range"] = Field(
         default="partition",
-        description="What a run of a backfill is: one partition, or the whole range at once.",
+        description="What each run of a backfill loads: one partition, or the whole range.",
     )
 
     @model_validator(mode="after")
     def _windows_are_known(self) -> "PartitionSettings":
         if self.kind == "static":
             if not self.windows or self.start or self.end or self.backfill == "range":
-                msg = "static partitions have windows, each with start and end, and nothing else"
+                msg = (
+                    "static partitions take only windows, each with start and end, and no start, "
+                    "end or backfill 'range' of their own"
+                )
                 raise ValueError(msg)
         elif self.start is None or self.windows:
-            msg = f"{self.kind} partitions have a start, such as '2013-01-01', and no windows"
+            msg = f"{self.kind} partitions require a start, such as '2013-01-01', and no windows"
             raise ValueError(msg)
         return self
 
     def definition(self) -> dg.PartitionsDefinition[str]:
-        """Return the partitions as Dagster knows them."""
+        """Return Dagster's definition of the partitions."""
         if self.kind == "static" or self.start is None:
             return dg.StaticPartitionsDefinition(list(self.windows))
         classes: dict[str, Callable[..., dg.PartitionsDefinition[str]]] = {
@@ -89,13 +98,13 @@ class PartitionSettings(Settings):
         return classes[self.kind](start_date=self.start, end_date=self.end, timezone=self.timezone)
 
     def backfill_policy(self) -> dg.BackfillPolicy:
-        """Return how many partitions a run of a backfill takes."""
+        """Return the policy of how many partitions each run of a backfill loads."""
         if self.backfill == "range":
             return dg.BackfillPolicy.single_run()
         return dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
 
     def window_of(self, context: dg.AssetExecutionContext) -> Window | None:
-        """Return the window that a run is for; None where it is for no partition."""
+        """Return the window of a run's partitions; None for a run without partitions."""
         if not context.has_partition_key and not context.has_partition_key_range:
             return None
         if self.kind == "static":
@@ -107,7 +116,7 @@ class PartitionSettings(Settings):
         """Return the key of the last partition that is complete.
 
         Args:
-            now: The present.
+            now: The current time.
         """
         with dg.partition_loading_context(effective_dt=now):
             key = self.definition().get_last_partition_key()
@@ -118,19 +127,21 @@ class PartitionSettings(Settings):
 
 
 def require_windows(source: IngestionSourceConfig, resources: Sequence[ResourceSpec]) -> None:
-    """Refuse partitions of tables that cannot be loaded by windows of time.
+    """Reject partitions of tables that cannot be loaded by time windows.
 
     Raises:
-        PipelineConfigurationError: Says which resource lacks what.
+        PipelineConfigurationError: A resource cannot be partitioned; says which, and why.
     """
     wrong = None
     for resource in resources:
         if resource.cursor_field is None:
-            wrong = f"a cursor_field of times, which resource {resource.name!r} does not have"
+            wrong = (
+                f"a cursor_field of timestamps or dates, and resource {resource.name!r} has none"
+            )
         elif resource.write_mode == "replace":
             wrong = f"write_mode append or merge, and resource {resource.name!r} has 'replace'"
     if wrong is not None:
-        msg = f"source {source.name!r}: orchestration.partitions needs {wrong}"
+        msg = f"source {source.name!r}: orchestration.partitions requires {wrong}"
         raise PipelineConfigurationError(
             msg,
             source_name=source.name,

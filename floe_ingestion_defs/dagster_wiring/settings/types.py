@@ -1,4 +1,4 @@
-"""The kinds of values that settings are made of, each saying what would be right."""
+"""Types of the values of settings; their errors say how to fix a value."""
 
 import re
 from datetime import timedelta
@@ -17,7 +17,7 @@ from pydantic import (
 
 
 class Settings(BaseModel):
-    """What all blocks below `orchestration:` share: a misspelt field is an error."""
+    """Base of all blocks below `orchestration:`; an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -26,7 +26,7 @@ def _require_cron(value: str) -> str:
     try:
         dg.ScheduleDefinition(name="validated", job_name="validated", cron_schedule=value)
     except dg.DagsterInvalidDefinitionError:
-        msg = f"{value!r} is no cron expression of five fields, such as '15 6 * * *'"
+        msg = f"{value!r} is not a valid five-field cron expression (example: '15 6 * * *')"
         raise ValueError(msg) from None
     return value
 
@@ -35,28 +35,28 @@ def _require_time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError):
-        msg = f"{value!r} is no IANA time zone, such as 'Europe/Berlin' or 'UTC'"
+        msg = f"{value!r} is not a valid IANA time zone; use one such as 'Europe/Berlin' or 'UTC'"
         raise ValueError(msg) from None
     return value
 
 
 def _require_group(value: str) -> str:
     if not re.fullmatch(r"\w+(/\w+)*", value, re.ASCII):
-        msg = f"{value!r} is no group; give letters, digits and underscores"
+        msg = f"{value!r} is not a valid asset group; use letters, digits and underscores"
         raise ValueError(msg)
     return value
 
 
 def _require_owner(value: str) -> str:
     if not re.fullmatch(r"team:\S+|[^\s@:]+@[^\s@:]+\.[^\s@:]+", value):
-        msg = f"{value!r} is no owner; give an e-mail address, or a team such as 'team:data'"
+        msg = f"{value!r} is not a valid owner; use an e-mail address or a team such as 'team:data'"
         raise ValueError(msg)
     return value
 
 
 def _require_key(value: str) -> str:
     if not re.fullmatch(r"[^\s/]+(/[^\s/]+)*", value):
-        msg = f"{value!r} is no asset key; give its parts, separated by '/'"
+        msg = f"{value!r} is not a valid asset key; use its parts, separated by '/'"
         raise ValueError(msg)
     return value
 
@@ -69,7 +69,7 @@ AssetKeyText = Annotated[str, AfterValidator(_require_key)]
 
 
 T = TypeVar("T")
-# One text may be written without brackets, as everywhere else in a source's configuration.
+# A single string may be written without brackets, as elsewhere in a source's configuration.
 OneOrMore = Annotated[
     tuple[T, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
 ]
@@ -81,7 +81,10 @@ def _parse_duration(value: Any) -> Any:
     if isinstance(value, str):
         found = re.fullmatch(r"\s*(\d+)\s*([mhdw])\s*", value)
         if not found:
-            msg = f"{value!r} is no duration; give a number and m, h, d or w, such as '26h'"
+            msg = (
+                f"{value!r} is not a valid duration; use a number followed by m, h, d or w, such "
+                "as '26h'"
+            )
             raise ValueError(msg)
         return timedelta(**{_UNITS[found[2]]: int(found[1])})
     return value
@@ -89,13 +92,13 @@ def _parse_duration(value: Any) -> Any:
 
 def _require_minutes(value: timedelta) -> timedelta:
     if value < timedelta(minutes=1):
-        msg = "a duration is a minute at least, for no more often is it looked at"
+        msg = "duration must be at least one minute"
         raise ValueError(msg)
     return value
 
 
 def format_duration(value: timedelta) -> str:
-    """Write a duration the way it is configured: `26h`, `90m`, `2d`."""
+    """Return a duration in the format of the configuration: `26h`, `90m`, `2d`."""
     minutes = round(value.total_seconds() / 60)
     for unit, size in (("d", 24 * 60), ("h", 60)):
         if minutes % size == 0:

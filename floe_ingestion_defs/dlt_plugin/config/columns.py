@@ -1,4 +1,4 @@
-"""Declared columns: names and types that win over whatever a source's data look like."""
+"""Declared columns: names and types that take precedence over those found in a source's data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DataType = Literal[
     "time",
 ]
 
-# Precision and scale of a decimal of which neither is declared: dlt's own.
+# Precision and scale of a decimal for which neither is declared: dlt's own.
 DEFAULT_DECIMAL = (38, 9)
 
 
@@ -30,24 +30,32 @@ class ColumnConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     data_type: DataType | None = Field(
-        default=None, description="dlt's data type; left out, it is taken from the data."
+        default=None, description="dlt's data type. Default: inferred from the data."
     )
     nullable: bool | None = Field(
-        default=None, description="Whether values may be missing; they may by default."
+        default=None, description="Whether values may be missing. Default: true."
     )
     precision: int | None = Field(
-        default=None, ge=0, description="Digits of a decimal, bits of a bigint, or of seconds."
+        default=None,
+        ge=0,
+        description="Digits of a decimal, bits of a bigint, or fractional digits of seconds.",
     )
-    scale: int | None = Field(default=None, ge=0, description="Digits after a decimal's point.")
+    scale: int | None = Field(
+        default=None, ge=0, description="Digits after the decimal point of a decimal."
+    )
     timezone: bool | None = Field(
-        default=None, description="Whether a timestamp has a time zone; it has by default."
+        default=None, description="Whether a timestamp has a time zone. Default: true."
     )
-    description: str | None = Field(default=None, description="What the column holds.")
+    description: str | None = Field(default=None, description="Description of the column.")
     hard_delete: bool | None = Field(
-        default=None, description="Whether a true or non-missing value deletes the row in a merge."
+        default=None,
+        description="Whether a merge deletes the row if this column is true, or has a value if it "
+        "is not a boolean.",
     )
     dedup_sort: Literal["asc", "desc"] | None = Field(
-        default=None, description="Which of several rows of one key wins: the last in this order."
+        default=None,
+        description="Sort order that decides among several rows with the same key: the last one "
+        "wins.",
     )
 
     @model_validator(mode="before")
@@ -63,7 +71,7 @@ class ColumnConfig(BaseModel):
         return self
 
     def hints(self, name: str) -> dict[str, Any]:
-        """Give the column as dlt takes it.
+        """Return the column as dlt expects it.
 
         Args:
             name: Name of the column.
@@ -72,7 +80,7 @@ class ColumnConfig(BaseModel):
         if self.data_type == "wei":
             hints |= {"precision": DEFAULT_DECIMAL[0], "scale": 0}
         if self.data_type == "decimal":
-            # Said outright, so that it compares equal with what Arrow says of the values.
+            # Stated explicitly, so that it compares equal to the type that Arrow reports.
             precision, scale = DEFAULT_DECIMAL if self.precision is None else (self.precision, 0)
             hints = {**hints, "precision": precision, "scale": hints.get("scale", scale)}
         return hints

@@ -1,4 +1,4 @@
-"""From the plugin's catalog configuration to the arguments of the destination `iceberg`."""
+"""Converts the plugin's catalog configuration to the arguments of the destination `iceberg`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 DEFAULT_CATALOG = "floe"
-# `s3_access_key_id` and its like, as people know them from dbt, Trino and MinIO, are pyiceberg's
+# Names such as `s3_access_key_id`, which users know from dbt, Trino and MinIO, are pyiceberg's
 # `s3.access-key-id`: https://py.iceberg.apache.org/configuration/
 _STORAGE_KEY = re.compile(r"(?P<service>s3|gcs|adls|hdfs|glue|dynamodb|client)_(?P<rest>\w+)")
 _NAMED = {
@@ -25,7 +25,7 @@ _NAMED = {
 
 
 class DestinationConfig(dict[str, Any]):
-    """Arguments of the destination; their values do not show in `repr`, for some are secrets."""
+    """Arguments of the destination; `repr` omits their values, because some are secrets."""
 
     def __repr__(self) -> str:
         shown = {
@@ -39,18 +39,20 @@ class DestinationConfig(dict[str, Any]):
 
 
 def destination_config(catalog_config: Mapping[str, Any]) -> DestinationConfig:
-    """Give the arguments with which `iceberg(**…)` opens the configured catalog.
+    """Return the arguments with which `iceberg(**…)` opens the configured catalog.
 
     Args:
-        catalog_config: pyiceberg catalog properties over those of the environment; placeholders
-            are resolved.
+        catalog_config: pyiceberg catalog properties, which override those of the environment;
+            placeholders are resolved.
 
     Raises:
         PipelineConfigurationError: A placeholder's variable is not set.
     """
     missing = missing_names(catalog_config)
     if missing:
-        msg = f"catalog_config refers to {', '.join(missing)}, which the environment does not set"
+        names = ", ".join(missing)
+        variables = f"variable {names} is" if len(missing) == 1 else f"variables {names} are"
+        msg = f"environment {variables} not set (referenced by catalog_config)"
         raise PipelineConfigurationError(msg)
     properties = {
         key: value
@@ -80,7 +82,7 @@ def _property_value(value: Any) -> Any:
 
 
 def environment_of(catalog_config: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the properties that the catalog has from its environment, some of which are secrets."""
+    """Return the catalog's properties from the environment, some of which are secrets."""
     from floe_ingestion_defs.destinations import catalog_properties
 
     name = next((catalog_config[n] for n in _NAMED["catalog_name"] if n in catalog_config), None)

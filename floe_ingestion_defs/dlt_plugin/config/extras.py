@@ -1,4 +1,4 @@
-"""Which packages a source needs that are not installed with this one, and how to get them."""
+"""Optional packages that a source requires, and how to install them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from floe_ingestion_defs.dlt_plugin.config.models import IngestionSourceConfig
 
-# What to install for a module, by what is configured. Where one of several modules is enough,
-# the requirement is for the first of them.
+# Required modules, by what is configured. Where one of several modules is sufficient, the
+# requirement is that of the first.
 _FILE_SYSTEMS = {
     "s3": ("s3fs",),
     "s3a": ("s3fs",),
@@ -55,7 +55,7 @@ _REQUIREMENTS = {
     "duckdb_engine": "duckdb-engine",
     "sqlalchemy_bigquery": "sqlalchemy-bigquery",
 }
-# What the catalog and its storage need, where that differs from what a source needs.
+# Requirements of the catalog and its storage, where they differ from those of a source.
 _CATALOG_REQUIREMENTS = {
     "psycopg2": "floe-ingestion-defs[sql-postgres]",
     "s3fs": "floe-ingestion-defs[s3fs]",
@@ -67,11 +67,11 @@ _CATALOG_REQUIREMENTS = {
 
 
 def install_command(module: str, *, for_catalog: bool = False) -> str:
-    """Give the command that installs the package of a module.
+    """Return the command that installs the package of a module.
 
     Args:
-        module: The module that is absent.
-        for_catalog: Whether the catalog needs it, and not a source.
+        module: The module that is missing.
+        for_catalog: Whether the catalog requires it, rather than a source.
     """
     requirement = _REQUIREMENTS.get(module, module)
     if for_catalog:
@@ -80,18 +80,19 @@ def install_command(module: str, *, for_catalog: bool = False) -> str:
 
 
 def check_extras(sources: Iterable[IngestionSourceConfig]) -> None:
-    """See whether everything is installed that the sources need, as far as is known by now.
+    """Verify that the packages which the sources require are installed.
 
-    A URL that stands in a variable which is not set says nothing; the run will.
+    A URL in an environment variable that is not set is not checked; the run checks it.
 
     Raises:
-        ImportError: A package is absent; says which source needs it, and the command to install.
+        ImportError: A package is not installed; names the source that requires it, and the command
+            that installs it.
     """
     for source in sources:
         for modules in _needed(source):
             if not any(find_spec(module) for module in modules):
                 msg = (
-                    f"source {source.name!r} needs the package of module {modules[0]!r}, which is "
+                    f"source {source.name!r} requires the Python package {modules[0]}, which is "
                     f"not installed: {install_command(modules[0])}"
                 )
                 raise ImportError(msg, name=modules[0])

@@ -1,7 +1,6 @@
-"""Turns pydantic's errors into sentences: which source, which field, what would be right.
+"""Rewrites pydantic's errors as sentences that name the source, the field and the fix.
 
-A value is repeated only where it is a choice or a name; anything else could be a secret that
-stands in the wrong place.
+A value is included only if it is a choice or a name; any other value could be a misplaced secret.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _SHOWN_TYPES = frozenset({"literal_error", "enum"})
 def name_the_source(
     wrong: ValidationError, model: type[BaseModel], data: object
 ) -> ValidationError:
-    """Rewrite the errors of one source so that each names it; their locations are kept."""
+    """Return the errors of one source, rewritten so that each names it; locations are kept."""
     raw = data if isinstance(data, Mapping) else {}
     name = raw.get("name", getattr(data, "name", None))
     subject = f"source {name!r}" if isinstance(name, str) else "a source without a name"
@@ -38,7 +37,7 @@ def name_the_source(
 
 
 def explain(wrong: ValidationError, model: type[BaseModel]) -> str:
-    """Give one line of text for each error of a whole configuration.
+    """Return one line for each error of a whole configuration.
 
     Args:
         wrong: The errors.
@@ -62,11 +61,11 @@ def _sentence(error: ErrorDetails, model: type[BaseModel], raw: Mapping[str, Any
     if error["type"] == "extra_forbidden":
         known = sorted(_field_names(_model_at(model, location[:-1], raw)))
         close = difflib.get_close_matches(str(location[-1]), known, n=1)
-        right = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
-        return f"there is no field {field}; {right}"
+        fix = f"did you mean {close[0]!r}?" if close else f"known fields: {', '.join(known)}"
+        return f"unknown field {field!r}; {fix}"
     if error["type"] == "missing":
         description = _description(_model_at(model, location[:-1], raw), str(location[-1]))
-        return f"{field} is missing. {description}".rstrip()
+        return f"{field} is required. {description}".rstrip()
     text = error["msg"].removeprefix("Value error, ")
     text = text.removeprefix("Input should be ")
     if not field:

@@ -1,7 +1,7 @@
 """The plugin's configuration: sources, catalog, retries.
 
-It is validated as a whole before anything runs and without anything that it names: no network,
-no file, no driver. Errors name the source, the field, the value and what would be right.
+It is validated as a whole before anything runs, without access to anything that it names: no
+network, no file, no driver. Errors name the source, the field, the value and the fix.
 """
 
 from __future__ import annotations
@@ -39,79 +39,94 @@ MergeStrategy = Literal["delete-insert", "upsert", "insert-only", "scd2"]
 SchemaContract = Literal["evolve", "freeze", "discard_row", "discard_value"]
 KeyColumns = tuple[str, ...]
 
-# Inputs stay out of error texts: a misplaced password must not reach a log.
+# Inputs are left out of error messages: a misplaced password must not reach a log.
 _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class RetryConfig(BaseModel):
-    """How a load that failed for a passing reason is tried again."""
+    """How a load is retried after a transient failure."""
 
     model_config = _STRICT
 
     max_retries: int = Field(
-        default=3, ge=0, le=20, description="Further tries after the first; 0 for none."
+        default=3,
+        ge=0,
+        le=20,
+        description="Maximum number of retries after the first attempt; 0 disables retries.",
     )
     initial_delay_seconds: float = Field(
-        default=1.0, gt=0, le=300, description="Seconds before the second try; doubles each time."
+        default=1.0,
+        gt=0,
+        le=300,
+        description="Seconds before the first retry; doubles with each further one.",
     )
 
 
 class ResourceConfig(BaseModel):
-    """How one resource is loaded; what is left out is taken from its source."""
+    """How one resource is loaded; omitted fields are inherited from its source."""
 
     model_config = _STRICT
 
     destination_table: str | None = Field(
-        default=None, description="Table to load, namespace.table; may contain {resource}."
+        default=None, description="Table to load, as namespace.table; may contain {resource}."
     )
     write_mode: WriteMode | None = Field(
-        default=None, description="append adds rows, replace swaps all of them, merge goes by key."
+        default=None,
+        description="append adds rows, replace replaces all rows, merge updates rows by key.",
     )
     merge_strategy: MergeStrategy | None = Field(
-        default=None, description="How merge treats rows of one key; upsert by default."
+        default=None,
+        description="How write_mode merge handles rows with the same key. Default: upsert.",
     )
     schema_contract: SchemaContract | None = Field(
         default=None,
-        description="What happens to new columns and types: evolve takes them over, freeze fails, "
-        "discard_row and discard_value drop the row or the value.",
+        description="How new columns and type changes are handled: evolve accepts them, freeze "
+        "fails the load, discard_row and discard_value drop the row or the value.",
     )
     primary_key: KeyColumns | None = Field(
-        default=None, description="Column or columns that identify a row."
+        default=None, description="Column or columns that uniquely identify a row."
     )
     merge_key: KeyColumns | None = Field(
-        default=None, description="Column or columns whose values merge replaces as a group."
+        default=None,
+        description="Column or columns that identify a group of rows, which a merge replaces as "
+        "a whole.",
     )
     cursor_field: str | None = Field(
-        default=None, description="Column that grows with time; only rows past its maximum load."
+        default=None,
+        description="Monotonically increasing column; only rows beyond the last loaded value are "
+        "loaded.",
     )
     initial_value: Any = Field(
-        default=None, description="Value of cursor_field that the first load starts from."
+        default=None, description="Value of cursor_field at which the first load starts."
     )
     lag: float | None = Field(
         default=None,
         ge=0,
-        description="How far before the stored maximum to read again for late rows: seconds for "
-        "timestamps, days for dates, else in the cursor's own unit.",
+        description="How far before the last loaded value to read again, for late-arriving rows: "
+        "in seconds for timestamps, in days for dates, otherwise in the cursor's own unit.",
     )
     partition_by: tuple[str, ...] | None = Field(
         default=None,
-        description="Partitions of the table: columns or transforms such as month(time_hour), "
-        "bucket(16, id).",
+        description="Partitioning of the table: columns, or transforms such as month(time_hour) "
+        "and bucket(16, id).",
     )
     columns: dict[str, ColumnConfig] | None = Field(
-        default=None, description="Declared columns by name; a type's name alone will do."
+        default=None,
+        description="Declared columns by name; a data type alone is a short form.",
     )
     quarantine: bool | None = Field(
         default=None,
-        description="Whether rows that discard_row refuses are kept, with the reason, in the table "
-        "{table}__rejected.",
+        description="Whether to store the rows that discard_row rejects, with the reason, in the "
+        "table {table}__rejected.",
     )
     show_values: bool | None = Field(
         default=None,
-        description="Whether values of the data may be shown, in errors and in previews; they may "
-        "be personal, and logs and Dagster's database keep them. They are not by default.",
+        description="Whether errors and previews may contain values of the data. Default: false, "
+        "because values may be personal data, and logs and Dagster's database store them.",
     )
-    description: str | None = Field(default=None, description="What the table holds, for people.")
+    description: str | None = Field(
+        default=None, description="Description of the table, shown in Dagster."
+    )
 
     @field_validator("primary_key", "merge_key", "partition_by", mode="before")
     @classmethod
@@ -135,47 +150,48 @@ class ResourceConfig(BaseModel):
 
 
 class IngestionSourceConfig(ResourceConfig):
-    """One source: where it is, and where and how its resources are loaded."""
+    """One source: how to reach it, and where and how its resources are loaded."""
 
     name: str = Field(
         description="Name of the source: lower-case words joined by single underscores. It is "
-        "also dlt's pipeline name, under which the state is kept."
+        "also the name of dlt's pipeline, under which the state is stored."
     )
-    source_type: SourceTypeName = Field(description="Kind of source.")
+    source_type: SourceTypeName = Field(description="Type of the source.")
     source_config: dict[str, Any] = Field(
         default_factory=dict,
         repr=False,
-        description="What the source type needs, under dlt's own argument names.",
+        description="Options of the source type, with dlt's argument names.",
     )
     destination_table: str = Field(
-        description="Table to load, namespace.table; a source of several resources has {resource} "
-        "in it, such as bronze.shop_{resource}."
+        description="Table to load, as namespace.table; with {resource} in it if the source has "
+        "several resources, such as bronze.shop_{resource}."
     )
     write_mode: WriteMode = Field(
         default="append",
-        description="append adds rows, replace swaps all of them, merge goes by key.",
+        description="append adds rows, replace replaces all rows, merge updates rows by key.",
     )
     schema_contract: SchemaContract = Field(
         default="evolve",
-        description="What happens to new columns and types: evolve takes them over, freeze fails, "
-        "discard_row and discard_value drop the row or the value.",
+        description="How new columns and type changes are handled: evolve accepts them, freeze "
+        "fails the load, discard_row and discard_value drop the row or the value.",
     )
     credentials: SecretStr | dict[str, SecretStr] | None = Field(
         default=None,
-        description="Credentials of the source, best given as ${NAME}; left out, dlt's own "
-        "providers are asked.",
+        description="Credentials of the source, preferably as ${NAME}. Default: taken from dlt's "
+        "configuration providers.",
     )
     isolation: Literal["source", "resource"] = Field(
         default="source",
-        description="What is one load: the whole source, all of it or none; or each resource, so "
-        "that one that fails does not keep the others back.",
+        description="Unit of a load: the whole source, loaded completely or not at all; or each "
+        "resource, so that a failing one does not block the others.",
     )
     resources: dict[str, ResourceConfig] = Field(
-        default_factory=dict, description="What differs for single resources, by their names."
+        default_factory=dict, description="Overrides for individual resources, by resource name."
     )
     orchestration: dict[str, Any] = Field(
         default_factory=dict,
-        description="Settings for the orchestrator that runs this source; passed on unread.",
+        description="Settings for the orchestrator that runs this source; the plugin passes them "
+        "on without reading them.",
     )
 
     @model_validator(mode="wrap")
@@ -190,9 +206,9 @@ class IngestionSourceConfig(ResourceConfig):
 
     @property
     def specs(self) -> tuple[ResourceSpec, ...]:
-        """The source's resources, from its configuration alone."""
+        """The source's resources, derived from its configuration alone."""
         # Whether this process is confined to a branch may be decided after the configuration is
-        # read, so only what does not depend on it is kept.
+        # read, so only what does not depend on it is cached.
         return tuple(map(confined, self._derived_specs))
 
     @cached_property
@@ -200,9 +216,9 @@ class IngestionSourceConfig(ResourceConfig):
         return derive_specs(self)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy, with fields changed; see pydantic's method of this name."""
+        """Return a copy with some fields changed; see pydantic's method of the same name."""
         copied = super().model_copy(update=update, deep=deep)
-        # pydantic copies what a cached property keeps along with the fields.
+        # pydantic copies the value of a cached property along with the fields.
         copied.__dict__.pop("_derived_specs", None)
         return copied
 
@@ -213,26 +229,26 @@ class IngestionSourceConfig(ResourceConfig):
 
 
 class DltIngestionConfig(BaseModel):
-    """Everything that `DltIngestionPlugin` is configured with."""
+    """The complete configuration of `DltIngestionPlugin`."""
 
     model_config = _STRICT
 
     sources: tuple[IngestionSourceConfig, ...] = Field(
-        default=(), description="The sources, each with a name of its own."
+        default=(), description="Sources to load; their names are unique."
     )
     catalog_config: dict[str, Any] = Field(
         default_factory=dict,
         repr=False,
-        description="pyiceberg catalog properties over those of the environment: type, uri, "
-        "warehouse, s3_endpoint, s3_access_key_id, …",
+        description="pyiceberg catalog properties, which override those of the environment: type, "
+        "uri, warehouse, s3_endpoint, s3_access_key_id, …",
     )
     retry_config: RetryConfig = Field(
-        default_factory=RetryConfig, description="How failed loads are tried again."
+        default_factory=RetryConfig, description="How failed loads are retried."
     )
     branch_tables: BranchTables = Field(
         default="clone",
-        description="What a branch deployment begins with: clone, production's tables and cursors "
-        "without a copy of their data, where the catalog can; or empty, none.",
+        description="What a branch deployment starts with: clone for production's tables and "
+        "cursors, without copying their data, where the catalog supports it; empty for no tables.",
     )
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
-"""`${NAME}` in a configuration stands for a variable of the environment.
+"""`${NAME}` in a configuration is a placeholder for an environment variable.
 
-It is resolved when a pipeline is made, so a code location loads, and shows what it would do,
-on a machine that has none of the secrets.
+It is resolved when a pipeline is created, so a code location can be loaded and inspected on a
+machine that has none of the secrets.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def has_placeholder(value: object) -> bool:
-    """Whether a value is text that is not known before it is resolved."""
+    """Return whether a value is a string that contains a placeholder."""
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
     return isinstance(value, str) and _PLACEHOLDER.search(value) is not None
@@ -38,7 +38,7 @@ def placeholder_names(value: Any) -> Iterator[str]:
 
 
 def missing_names(value: Any, environment: Mapping[str, str] | None = None) -> list[str]:
-    """List the variables that a nested value refers to and the environment does not set."""
+    """Return the variables that a nested value refers to and the environment does not set."""
     present = os.environ if environment is None else environment
     return sorted({name for name in placeholder_names(value) if name not in present})
 
@@ -47,11 +47,11 @@ def resolve_placeholders(value: Any, environment: Mapping[str, str] | None = Non
     """Return a copy of a nested value with every placeholder filled in and no `SecretStr` left.
 
     Args:
-        value: Text, mapping or sequence, nested as deep as it likes; anything else is kept.
+        value: String, mapping or sequence, nested to any depth; anything else is kept.
         environment: Where the variables are looked up; the process's own by default.
 
     Raises:
-        KeyError: A variable is not set; ask `missing_names` first to name them all at once.
+        KeyError: A variable is not set; call `missing_names` first to report all of them at once.
     """
     present = os.environ if environment is None else environment
     if isinstance(value, SecretStr):

@@ -1,6 +1,6 @@
-"""The resources of a source with everything that says how each is loaded.
+"""The resources of a source, with all settings of how each is loaded.
 
-Made from configuration alone, so that a code location can list them at definition time.
+They are derived from configuration alone, so that a code location can list them at definition time.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ _PLAIN_NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 class ResourceSpec:
     """One resource: its name, its table, and how it is loaded.
 
-    Args:
+    Attributes:
         name: Name of the dlt resource.
         table: Full name of its table, `namespace.table`; in a branch deployment, the branch's.
         write_mode: `append`, `replace` or `merge`.
-        merge_strategy: How a merge treats rows of one key; None where it is no merge.
-        primary_key: Columns that identify a row.
-        merge_key: Columns whose values a merge replaces as a group.
-        cursor_field: Column that grows with time.
-        initial_value: Value of the cursor that the first load starts from.
-        lag: How far before the stored maximum the next load reads again.
-        schema_contract: What happens to new columns and types.
+        merge_strategy: How a merge handles rows with the same key; None for other write modes.
+        primary_key: Columns that uniquely identify a row.
+        merge_key: Columns that identify a group of rows, which a merge replaces as a whole.
+        cursor_field: Monotonically increasing column.
+        initial_value: Value of the cursor at which the first load starts.
+        lag: How far before the last loaded value the next load reads again.
+        schema_contract: How new columns and type changes are handled.
         partition_by: Columns, or transforms such as `month(time_hour)`.
         columns: Declared columns by name.
-        quarantine: Whether rows that the contract refuses are kept in a table of their own.
-        show_values: Whether errors and previews may show values of the data.
-        description: What the table holds.
-        given: Names of the settings that the configuration gives; the others are defaults, which
-            leave alone what a source says about itself.
+        quarantine: Whether rows that the contract rejects are stored in a separate table.
+        show_values: Whether errors and previews may contain values of the data.
+        description: Description of the table.
+        given: Names of the settings in the configuration; the others are defaults, which do not
+            override the settings that a source defines itself.
     """
 
     name: str
@@ -130,12 +130,12 @@ _SETTINGS = frozenset(
 
 
 def _default_strategy(settings: Mapping[str, Any]) -> str:
-    """Give the merge that the keys ask for: a merge key replaces groups of rows."""
+    """Return the merge strategy for the configured keys: a merge key replaces groups of rows."""
     return "delete-insert" if settings.get("merge_key") else "upsert"
 
 
 def _own_settings(source: IngestionSourceConfig, name: str) -> dict[str, Any]:
-    """Give what a declarative REST resource says about itself in dlt's own terms."""
+    """Return the settings that a declarative REST resource defines in dlt's own terms."""
     if source.source_type != "rest_api":
         return {}
     own = rest_resources(source.source_config)[name]
@@ -154,7 +154,7 @@ def _own_settings(source: IngestionSourceConfig, name: str) -> dict[str, Any]:
 
 
 def _as_identifier(name: str) -> str:
-    """Give the name that dlt makes of a table's name, asking dlt only where that is in doubt."""
+    """Return dlt's normalized name of a table, importing dlt only if the name may change."""
     if _PLAIN_NAME.fullmatch(name):
         return name
     from dlt.common.normalizers.naming.snake_case import NamingConvention

@@ -1,7 +1,7 @@
-"""What must hold between the fields of a configuration, beyond each field's own type.
+"""Rules of a configuration that involve several fields or go beyond a field's type.
 
-Every rule raises `ValueError` with the field, the value and what would be right; the name of
-the source is put before it by the model.
+Every rule raises `ValueError` with the field, the value and the fix; the model prepends the name
+of the source.
 """
 
 from __future__ import annotations
@@ -31,33 +31,33 @@ _PARTITION = re.compile(
     r"(?P<column>\w+)|(?:identity|year|month|day|hour)\(\s*\w+\s*\)"
     r"|(?:bucket|truncate)\(\s*[1-9]\d*\s*,\s*\w+\s*\)"
 )
-# dlt refuses longer schema names, and the schema is named after the source.
+# dlt rejects longer schema names, and the schema is named after the source.
 _LONGEST_NAME = 64
 
 
 def as_words(text: str) -> str:
-    """Make of any text a name that is allowed: lower-case words joined by underscores."""
+    """Return a valid name made from any string: lower-case words joined by underscores."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text)
     return re.sub(r"[^a-z0-9]+", "_", spaced.lower()).strip("_") or "name"
 
 
 def check_source_name(value: str) -> str:
-    """Refuse names that would come out changed as a pipeline, a schema or an asset key."""
+    """Reject names that would be changed as the name of a pipeline, schema or asset key."""
     if not _SOURCE_NAME.fullmatch(value) or len(value) > _LONGEST_NAME:
         msg = (
-            f"{value!r} is not a valid name: lower-case words joined by single underscores, at "
-            f"most {_LONGEST_NAME} characters, such as {as_words(value)[:_LONGEST_NAME]!r}"
+            f"{value!r} is not a valid name; use lower-case words joined by single underscores, "
+            f"at most {_LONGEST_NAME} characters, such as {as_words(value)[:_LONGEST_NAME]!r}"
         )
         raise ValueError(msg)
     return value
 
 
 def check_destination_table(value: str) -> str:
-    """Refuse a table path that is not `namespace.table`."""
+    """Reject a table identifier that is not `namespace.table`."""
     namespace, dot, table = value.partition(".")
     plain = table.replace("{resource}", "resource")
     if not dot and re.fullmatch(_WORDS, value.replace("{resource}", "resource")):
-        msg = f"{value!r} has no namespace; give namespace.table, such as 'bronze.{value}'"
+        msg = f"{value!r} has no namespace; use namespace.table, such as 'bronze.{value}'"
         raise ValueError(msg)
     if not re.fullmatch(_WORDS, namespace) or not re.fullmatch(_WORDS, plain):
         words = ".".join(
@@ -67,27 +67,27 @@ def check_destination_table(value: str) -> str:
             for part in ([namespace, table] if dot else ["bronze", value])
         )
         msg = (
-            f"{value!r} is not a table path: namespace.table in lower-case words joined by single "
-            f"underscores, such as {words!r}"
+            f"{value!r} is not a valid table identifier; use namespace.table, in lower-case words "
+            f"joined by single underscores, such as {words!r}"
         )
         raise ValueError(msg)
     return value
 
 
 def check_key(value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """Refuse keys that name nothing or one column twice."""
+    """Reject keys without columns, and keys with the same column twice."""
     if value is not None and (not value or not all(value) or len(set(value)) != len(value)):
-        msg = f"{list(value)!r} is not a key; name each of its columns once"
+        msg = f"{list(value)!r} is not a valid key; list each of its columns once"
         raise ValueError(msg)
     return value
 
 
 def check_partitions(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse what is neither a column nor one of Iceberg's transforms of one."""
+    """Reject a partition that is neither a column nor an Iceberg transform of one."""
     for partition in value:
         if not _PARTITION.fullmatch(partition.strip()):
             msg = (
-                f"{partition!r} is not a partition; give a column, year(c), month(c), day(c), "
+                f"{partition!r} is not a valid partition; use a column, year(c), month(c), day(c), "
                 "hour(c), bucket(16, c) or truncate(4, c)"
             )
             raise ValueError(msg)
@@ -95,10 +95,10 @@ def check_partitions(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def check_source(source: IngestionSourceConfig) -> None:
-    """Check one source whose fields are each valid.
+    """Validate one source, each of whose fields is valid.
 
     Raises:
-        ValidationError: With the location of each field that is wrong.
+        ValidationError: The source is not valid; has the location of each invalid field.
     """
     try:
         check_source_config(source.source_type, source.source_config)
@@ -111,7 +111,7 @@ def check_source(source: IngestionSourceConfig) -> None:
     try:
         _check_resources(source)
     except ValueError as wrong:
-        # Without a value: it would be the whole source, secrets included.
+        # Without a value: the value would be the whole source, including its secrets.
         problem = Problem("value_error", str(wrong))
         raise validation_error(type(source).__name__, [problem]) from None
 
@@ -131,25 +131,25 @@ def _check_resource_names(source: IngestionSourceConfig, names: Sequence[str]) -
         if not _RESOURCE_NAME.fullmatch(name):
             if source.source_type == "filesystem" and "{resource}" in name:
                 msg = (
-                    f"destination_table {source.destination_table!r} contains {{resource}}; a "
-                    "filesystem source has one resource: name it with source_config.resource_name, "
-                    "or leave {resource} out"
+                    f"destination_table {source.destination_table!r} contains {{resource}}, but a "
+                    "filesystem source has only one resource; name it with "
+                    "source_config.resource_name, or remove {resource}"
                 )
                 raise ValueError(msg)
             msg = (
-                f"resource name {name!r} is not valid: letters and digits in words joined by "
-                f"single underscores, such as {as_words(name)!r}"
+                f"{name!r} is not a valid resource name; use words of letters and digits joined "
+                f"by single underscores, such as {as_words(name)!r}"
             )
             raise ValueError(msg)
     if len(set(names)) != len(names):
         twice = sorted({name for name in names if list(names).count(name) > 1})
-        msg = f"resource {', '.join(twice)} is named twice in source_config; name each once"
+        msg = f"source_config lists resource {', '.join(twice)} more than once; list each once"
         raise ValueError(msg)
     unknown = sorted(set(source.resources) - set(names))
     if unknown:
         msg = (
-            f"resources.{unknown[0]} overrides a resource that the source does not have; "
-            f"it has {', '.join(names)}"
+            f"resources.{unknown[0]} overrides a resource that does not exist; available: "
+            f"{', '.join(names)}"
         )
         raise ValueError(msg)
     if len(names) > 1 and "{resource}" not in source.destination_table:
@@ -161,9 +161,9 @@ def _check_resource_names(source: IngestionSourceConfig, names: Sequence[str]) -
         if len(separate) > 1:
             namespace = source.destination_table.partition(".")[0]
             msg = (
-                f"destination_table {source.destination_table!r} is one table for {len(names)} "
-                f"resources ({', '.join(names)}); put {{resource}} in it, such as "
-                f"'{namespace}.{{resource}}'"
+                f"destination_table {source.destination_table!r} is a single table for "
+                f"{len(names)} resources ({', '.join(names)}); include {{resource}} in it, such "
+                f"as '{namespace}.{{resource}}'"
             )
             raise ValueError(msg)
 
@@ -174,28 +174,28 @@ def _check_resource(source: IngestionSourceConfig, spec: ResourceSpec) -> None:
         strategy = spec.merge_strategy
         if strategy != "scd2" and not spec.primary_key and not spec.merge_key:
             msg = (
-                f"write_mode{of} is 'merge' but there is no primary_key; give the column or "
-                "columns that identify a row, such as primary_key: id, or a merge_key"
+                f"write_mode{of} is 'merge', but primary_key is not set; set it to the column or "
+                "columns that identify a row, such as primary_key: id, or set a merge_key"
             )
             raise ValueError(msg)
         if strategy in ("upsert", "insert-only") and not spec.primary_key:
             msg = (
-                f"merge_strategy{of} is {strategy!r}, which goes by primary_key; give one, or "
+                f"merge_strategy{of} is {strategy!r}, which requires a primary_key; set one, or "
                 "use merge_strategy: delete-insert with the merge_key"
             )
             raise ValueError(msg)
     elif spec.merge_strategy is not None:
         msg = (
-            f"merge_strategy{of} is {spec.merge_strategy!r} but write_mode is "
-            f"{spec.write_mode!r}; set write_mode: merge, or leave merge_strategy out"
+            f"merge_strategy{of} is {spec.merge_strategy!r}, but write_mode is "
+            f"{spec.write_mode!r}; set write_mode: merge, or remove merge_strategy"
         )
         raise ValueError(msg)
     if spec.cursor_field is None:
         for field, value in (("initial_value", spec.initial_value), ("lag", spec.lag)):
             if value is not None:
                 msg = (
-                    f"{field}{of} is {value!r} but there is no cursor_field for it; give the "
-                    "column that grows with time, such as cursor_field: updated_at"
+                    f"{field}{of} is {value!r}, but cursor_field is not set; set it to a "
+                    "monotonically increasing column, such as cursor_field: updated_at"
                 )
                 raise ValueError(msg)
     if source.source_type == "rest_api":
@@ -207,7 +207,7 @@ def _check_resource(source: IngestionSourceConfig, spec: ResourceSpec) -> None:
     ):
         msg = (
             "write_mode is 'replace' and source_config.only_new_files is true, so each load would "
-            "leave only the newest files' rows; set only_new_files: false, or write_mode: append"
+            "keep only the rows of new files; set only_new_files: false, or write_mode: append"
         )
         raise ValueError(msg)
 
@@ -219,14 +219,14 @@ def _check_cursor_in_request(source: IngestionSourceConfig, spec: ResourceSpec) 
     own = endpoint.get("incremental")
     if spec.cursor_field is None and own is None:
         msg = (
-            f"the endpoint of resource {spec.name!r} has {{incremental.start_value}} in it but "
-            "there is no cursor_field to take it from; give one, such as cursor_field: updated_at"
+            f"the endpoint of resource {spec.name!r} contains {{incremental.start_value}}, but "
+            "cursor_field is not set; set one, such as cursor_field: updated_at"
         )
         raise ValueError(msg)
     if spec.initial_value is None and "initial_value" not in (own or {}):
         msg = (
-            f"the endpoint of resource {spec.name!r} has {{incremental.start_value}} in it but "
-            "there is no initial_value for the first load; give one, such as initial_value: "
+            f"the endpoint of resource {spec.name!r} contains {{incremental.start_value}}, but "
+            "there is no initial_value for the first load; set one, such as initial_value: "
             "'2024-01-01T00:00:00Z'"
         )
         raise ValueError(msg)
@@ -237,29 +237,29 @@ def _check_tables(source: IngestionSourceConfig, specs: Sequence[ResourceSpec]) 
     for spec in specs:
         if other := by_table.get(spec.table):
             msg = (
-                f"resources {other!r} and {spec.name!r} both land in {spec.table!r}; give each a "
-                "table of its own"
+                f"resources {other!r} and {spec.name!r} are both loaded into {spec.table!r}; use "
+                "a separate table for each"
             )
             raise ValueError(msg)
         by_table[spec.table] = spec.name
     namespaces = sorted({spec.namespace for spec in specs})
     if len(namespaces) > 1:
         msg = (
-            f"its resources land in the namespaces {', '.join(namespaces)}; a source has one, so "
-            "make a source of its own for each"
+            f"its resources are loaded into several namespaces: {', '.join(namespaces)}; use one "
+            "namespace per source, or a separate source for each"
         )
         raise ValueError(msg)
 
 
 def check_sources(sources: Sequence[IngestionSourceConfig]) -> None:
-    """Check that sources do not get in each other's way."""
+    """Verify that sources do not conflict with each other."""
     names: set[str] = set()
     tables: dict[str, tuple[str, ResourceSpec]] = {}
     for source in sources:
         if source.name in names:
             msg = (
-                f"source {source.name!r}: name {source.name!r} is taken by another source; names "
-                "are the pipelines' names and must differ"
+                f"source {source.name!r}: another source is also named {source.name!r}; names of "
+                "sources are also names of pipelines and must be unique"
             )
             raise ValueError(msg)
         names.add(source.name)
@@ -268,13 +268,13 @@ def check_sources(sources: Sequence[IngestionSourceConfig]) -> None:
             if known.write_mode != spec.write_mode:
                 msg = (
                     f"source {source.name!r}: write_mode {spec.write_mode!r} of resource "
-                    f"{spec.name!r} does not go with {known.write_mode!r} of source {other!r}, "
-                    f"which loads the same table {spec.table!r}; use one write_mode or two tables"
+                    f"{spec.name!r} conflicts with {known.write_mode!r} of source {other!r}, which "
+                    f"loads the same table {spec.table!r}; use the same write_mode, or two tables"
                 )
                 raise ValueError(msg)
             if spec.write_mode == "replace" and other != source.name:
                 msg = (
-                    f"source {source.name!r}: write_mode 'replace' of {spec.table!r} would undo "
-                    f"what source {other!r} loads into the same table; use two tables"
+                    f"source {source.name!r}: write_mode 'replace' of {spec.table!r} would delete "
+                    f"the rows that source {other!r} loads into the same table; use two tables"
                 )
                 raise ValueError(msg)

@@ -1,4 +1,4 @@
-"""Makes pydantic's `ValidationError` of texts that are written already."""
+"""Builds pydantic's `ValidationError` from messages that are already written."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 class Problem(NamedTuple):
-    """What is wrong in one place.
+    """One error at one location.
 
     Attributes:
-        kind: pydantic's name for the kind of error.
-        text: What is wrong, and what would be right.
+        kind: pydantic's name for the type of the error.
+        text: The error and how to fix it.
         location: Path of the field.
-        value: The value given; it is not part of the error's text.
+        value: The invalid value; it is not part of the error's message.
     """
 
     kind: str
@@ -28,7 +28,7 @@ class Problem(NamedTuple):
 
 
 def validation_error(title: str, problems: Iterable[Problem]) -> ValidationError:
-    """Return one error of several problems.
+    """Return one error that reports several problems.
 
     Args:
         title: Name of the model, as pydantic shows it.
@@ -36,7 +36,7 @@ def validation_error(title: str, problems: Iterable[Problem]) -> ValidationError
     """
     details: list[InitErrorDetails] = [
         {
-            # The text is a template to pydantic: braces in it must not be taken for fields.
+            # pydantic formats the message as a template: braces in it must not be read as fields.
             "type": PydanticCustomError(problem.kind, "{text}", {"text": problem.text}),
             "loc": problem.location,
             "input": problem.value,

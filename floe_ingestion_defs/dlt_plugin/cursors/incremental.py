@@ -1,4 +1,4 @@
-"""Cursors: dlt's `incremental` made from a resource's configuration."""
+"""Cursors: creates dlt's `incremental` from a resource's configuration."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def cursor_for(
     *,
     ordered: bool = False,
 ) -> Incremental[Any] | None:
-    """Make the cursor of a resource; None where it has none.
+    """Return the cursor of a resource; None if it has none.
 
-    Rows at the stored maximum are read again and told apart by their key, or by their content
-    where they have none, so that rows which tie on the cursor are neither lost nor doubled.
-    With an end, dlt neither reads nor writes the stored cursor.
+    Rows at the stored maximum are read again and deduplicated by their key, or by their content if
+    they have no key, so that rows with equal cursor values are neither lost nor duplicated. With an
+    end, dlt neither reads nor writes the stored cursor.
 
     Args:
         spec: The resource.
-        request: The window that is to be loaded, if one is.
-        typed: Makes of a configured value what the source compares its cursor with.
-        ordered: Whether the source is to give its rows in the cursor's order.
+        request: The window to load, if any.
+        typed: Converts a configured value to the type that the source compares its cursor with.
+        ordered: Whether the source must return its rows in the order of the cursor.
     """
     if spec.cursor_field is None:
         return None
@@ -44,15 +44,15 @@ def cursor_for(
         lag=None if request.is_window else spec.lag,
         primary_key=spec.primary_key or None,
         row_order="asc" if ordered else None,
-        # Orchestrators pass their windows to the plugin, never past it.
+        # Orchestrators pass their windows to the plugin, never directly to dlt.
         allow_external_schedulers=False,
     )
 
 
 def overwrite_window(resource: DltResource, spec: ResourceSpec, request: LoadRequest) -> None:
-    """Let a backfill of a table that is appended to take the place of the window's rows.
+    """Make a backfill of an append table replace the window's rows.
 
-    A merge needs none of that: it goes by key, and rows may have moved to another window.
+    A merge does not require this: it updates by key, and rows may have moved to another window.
     """
     if request.is_window and spec.write_mode == "append" and spec.cursor_field is not None:
         from floe_ingestion_defs.destinations import iceberg_window

@@ -1,4 +1,4 @@
-"""Where the cursors of a pipeline stand, as dlt keeps them in the pipeline's state."""
+"""Reads the stored cursors of a pipeline, which dlt keeps in the pipeline's state."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 def read_cursors(
     pipeline: Pipeline, source_name: str, specs: Iterable[ResourceSpec]
 ) -> dict[str, Any]:
-    """Give the stored cursor of each resource that has one and was loaded before.
+    """Return the stored cursor of each resource that has one and was loaded before.
 
     Args:
-        pipeline: dlt's pipeline, its state restored.
-        source_name: Name of the source, under which dlt keeps the resources' state.
+        pipeline: dlt's pipeline, with its state restored.
+        source_name: Name of the source, under which dlt stores the resources' state.
         specs: The resources.
     """
     sources: Mapping[str, Any] = pipeline.state.get("sources", {})
@@ -27,7 +27,7 @@ def read_cursors(
     found = {}
     for spec in specs:
         cursors = resources.get(spec.name, {}).get("incremental", {})
-        # A resource can bring a cursor of its own, which the configuration need not name.
+        # A resource can define its own cursor, which may not be in the configuration.
         cursor = cursors.get(spec.cursor_field) or (
             next(iter(cursors.values())) if len(cursors) == 1 else {}
         )

@@ -1,6 +1,6 @@
-"""Values of cursors as people write them, and as a source compares them.
+"""Converts values of cursors from configuration to the types that a source compares.
 
-YAML, JSON and the Launchpad hand over moments as text, which neither a driver nor Arrow compares
+YAML, JSON and the Launchpad pass timestamps as strings, which neither a driver nor Arrow compares
 with a timestamp.
 """
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
 
 
-def looks_like_a_moment(value: Any) -> bool:
-    """Whether a value is a date or a time, be it as text."""
+def is_date_or_timestamp(value: Any) -> bool:
+    """Return whether a value is a date or a timestamp, or a string of one."""
     return isinstance(value, date) or (isinstance(value, str) and _ISO.fullmatch(value) is not None)
 
 
-def as_moment(value: str | date, *, zoned: bool) -> datetime:
-    """Give a date or a time as a moment with a zone, or without one; UTC is what is meant."""
+def as_timestamp(value: str | date, *, zoned: bool) -> datetime:
+    """Return a date or timestamp as a timestamp in UTC, with or without a time zone."""
     if not isinstance(value, datetime):
         value = datetime.fromisoformat(str(value))
     if zoned:
@@ -34,39 +34,40 @@ def as_moment(value: str | date, *, zoned: bool) -> datetime:
 
 
 def as_date(value: str | date) -> date:
-    """Give the day of a date or a time."""
+    """Return the date of a date or timestamp."""
     return date.fromisoformat(str(value)[:10])
 
 
 def as_json_value(value: Any) -> Any:
-    """Give a value as it stands in JSON: APIs write moments as text, in UTC with a Z."""
+    """Return a value in its JSON form; timestamps are strings in UTC that end in Z."""
     if isinstance(value, datetime):
-        return as_moment(value, zoned=True).astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return as_timestamp(value, zoned=True).astimezone(UTC).isoformat().replace("+00:00", "Z")
     return value.isoformat() if isinstance(value, date) else value
 
 
 def as_declared(value: Any, column: ColumnConfig | None, name: str) -> Any:
-    """Give a value in the type that its column is declared to have.
+    """Return a value in the declared type of its column.
 
     Args:
-        value: The value as it was configured, or asked for.
+        value: The value as configured, or requested.
         column: The declared column, if it is declared.
         name: Name of the column.
 
     Raises:
-        PipelineConfigurationError: It is a moment, and nobody says what kind of column it is of.
+        PipelineConfigurationError: The value is a date or timestamp, and its column has no declared
+            type.
     """
     data_type = column.data_type if column is not None else None
     if data_type == "decimal" and isinstance(value, (int, float, str)):
         return Decimal(str(value))
-    if not looks_like_a_moment(value) or data_type == "text":
+    if not is_date_or_timestamp(value) or data_type == "text":
         return value
     if column is None or data_type is None:
         msg = (
-            f"the cursor {name!r} is compared with {value!r}, so its type has to be known; declare "
-            f"it, such as columns: {{{name}: timestamp}}"
+            f"the cursor {name!r} is compared with {value!r}, which requires its type; declare the "
+            f"column, such as columns: {{{name}: timestamp}}"
         )
         raise PipelineConfigurationError(msg)
     if data_type == "date":
         return as_date(value)
-    return as_moment(value, zoned=column.timezone is not False)
+    return as_timestamp(value, zoned=column.timezone is not False)

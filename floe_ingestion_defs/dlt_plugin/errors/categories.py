@@ -1,8 +1,8 @@
-"""Says of any error whether it is worth trying again, and who has to act on it.
+"""Categorizes any error: whether a retry can help, and who has to act on it.
 
 Errors arrive wrapped: dlt wraps the source's, SQLAlchemy the driver's, requests urllib3's. The
-innermost one that means something decides. Classes are recognised by name, so that nothing has
-to be imported that did not raise.
+innermost error with a known category decides. Classes are recognized by name, so that only the
+libraries that raised them are imported.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ _PERMANENT = frozenset(
         "pyiceberg.exceptions.OAuthError",
     }
 )
-# Raised only where a configuration, or an installation, lacks something; the errors below have
-# other causes in other places.
+# Raised only if something is missing in the configuration or the installation; the errors below
+# also have other causes in other places.
 SETUP_ERRORS = frozenset(
     {
         "builtins.ImportError",
@@ -85,7 +85,7 @@ _CONFIGURATION = SETUP_ERRORS | frozenset(
         "requests.exceptions.InvalidSchema",
     }
 )
-# What dlt itself thinks, where nothing below it means anything.
+# dlt's own category, used if no wrapped error has one.
 _DLT_TRANSIENT = "dlt.common.destination.exceptions.DestinationTransientException"
 # https://www.postgresql.org/docs/current/errcodes-appendix.html, by class.
 _SQLSTATE = {
@@ -109,7 +109,7 @@ _DRIVER_TEXTS = (
     ("access denied", ErrorCategory.PERMANENT),
     ("permission denied", ErrorCategory.PERMANENT),
 )
-# What libpq says in the middle of a stream of ADBC's, which hands on the text and no code.
+# Prefix of libpq's message in the middle of an ADBC stream, which has a message but no code.
 _STREAM = "[libpq]"
 _GONE_AWAY = (
     "terminating connection",
@@ -126,7 +126,7 @@ _CLIENT_ERROR, _SERVER_ERROR = 400, 500
 
 
 def error_chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and everything it wraps, outermost first, each once."""
+    """Yield an error and all errors that it wraps, outermost first, each once."""
     seen: set[int] = set()
     todo: list[BaseException] = [error]
     while todo:
@@ -147,15 +147,15 @@ def error_chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def categorize_error(error: BaseException) -> ErrorCategory:
-    """Say what is to be done about an error.
+    """Return the category of an error, which says what to do about it.
 
-    TRANSIENT: 408, 429, 5xx, timeouts, resets, a database gone away, a commit conflict.
-    PERMANENT: 401, 403, no permission, a violated contract, and whatever is not known.
-    CONFIGURATION: 400, 404, a wrong configuration, a missing package.
-    PARTIAL is not an error of one load; see `category_of_failures`.
+    TRANSIENT: 408, 429, 5xx, timeouts, resets, a lost database connection, a commit conflict.
+    PERMANENT: 401, 403, missing permissions, a violated contract, and any unknown error.
+    CONFIGURATION: 400, 404, an invalid configuration, a missing package.
+    PARTIAL is not a category of one load; see `category_of_failures`.
 
     Args:
-        error: Any exception; what it wraps is looked through.
+        error: Any exception; the errors that it wraps are examined too.
     """
     chain = list(error_chain(error))
     for known in chain:
@@ -165,7 +165,7 @@ def categorize_error(error: BaseException) -> ErrorCategory:
             return ErrorCategory.CONFIGURATION
         if isinstance(known, IngestionError) and known.category is not None:
             return known.category
-    # A catalog's status means what pyiceberg takes it for: a 400 to a login is a wrong login.
+    # pyiceberg's interpretation of a catalog's status wins: a 400 for a login is a failed login.
     for inner in (*filter(_is_catalogs, reversed(chain)), *reversed(chain)):
         category = _category(inner)
         if category is not None:
@@ -176,10 +176,10 @@ def categorize_error(error: BaseException) -> ErrorCategory:
 
 
 def category_of_failures(errors: Sequence[IngestionError], *, partial: bool) -> ErrorCategory:
-    """Return what is to be done about failed loads of one source.
+    """Return the category of several failed loads of one source.
 
     Args:
-        errors: What they ended with, at least one.
+        errors: Their errors, at least one.
         partial: Whether other loads of the source succeeded.
     """
     if partial:
@@ -191,7 +191,7 @@ def category_of_failures(errors: Sequence[IngestionError], *, partial: bool) -> 
 
 
 def retry_after_seconds(error: BaseException) -> float | None:
-    """Give the seconds that a server asked us to wait, if it did."""
+    """Return the number of seconds that a server requests to wait; None if it does not."""
     for inner in error_chain(error):
         headers: Any = getattr(getattr(inner, "response", None), "headers", None)
         value = None if headers is None else headers.get("Retry-After")
@@ -201,7 +201,7 @@ def retry_after_seconds(error: BaseException) -> float | None:
 
 
 def _seconds_until(value: str) -> float | None:
-    """Read a `Retry-After`, which is seconds or a date: RFC 9110, section 10.2.3."""
+    """Return the seconds of a `Retry-After`, which has seconds or a date (RFC 9110, 10.2.3)."""
     if value.isdigit():
         return float(value)
     try:
@@ -217,7 +217,7 @@ def _is_catalogs(error: BaseException) -> bool:
 
 
 def class_names(error: BaseException) -> set[str]:
-    """Return the full names of an error's class and of those that it derives from."""
+    """Return the full names of an error's class and of its base classes."""
     return {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
 
 
@@ -252,7 +252,7 @@ def _category(error: BaseException) -> ErrorCategory | None:
 
 
 def _of_status(status: int) -> ErrorCategory | None:
-    # 419 is a catalog's word for a token that expired.
+    # Catalogs return 419 for an expired token.
     if status in (408, 419, 425, 429) or status >= _SERVER_ERROR:
         return ErrorCategory.TRANSIENT
     if status in (401, 403):

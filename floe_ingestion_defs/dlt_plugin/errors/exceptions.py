@@ -1,7 +1,7 @@
-"""What can go wrong with an ingestion, in the words of the person who has to act on it.
+"""Errors of an ingestion, named for the user who has to act on them.
 
-Every error says which source it is about, of which type, for which table and in which pipeline,
-and what to do about it is decided by `categorize_error` in `categories`.
+Every error names its source, source type, table and pipeline. `categorize_error` in `categories`
+decides what to do about it.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 
 
 class ErrorCategory(StrEnum):
-    """What is to be done about an error."""
+    """What to do about an error."""
 
     TRANSIENT = "TRANSIENT"
-    """The same load can succeed later: try again."""
+    """The same load can succeed later: retry it."""
     PERMANENT = "PERMANENT"
-    """It fails again until data, permissions or the other side change."""
+    """The load fails until the data, the permissions or the source system change."""
     PARTIAL = "PARTIAL"
     """Some resources of an isolated source were loaded, others were not."""
     CONFIGURATION = "CONFIGURATION"
-    """It fails again until the configuration or the installation changes."""
+    """The load fails until the configuration or the installation changes."""
 
 
 class IngestionError(Exception):
-    """An ingestion that failed.
+    """Base class of the errors of an ingestion.
 
     Args:
-        message: What happened; holds no secret.
+        message: What happened, without secrets.
         source_name: Name of the configured source.
-        source_type: Kind of source, such as `rest_api`.
+        source_type: Type of the source, such as `rest_api`.
         destination_table: `namespace.table` that was to be loaded.
-        pipeline_name: Name of dlt's pipeline, under which the state is kept.
+        pipeline_name: Name of dlt's pipeline, under which the state is stored.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class IngestionError(Exception):
         self.destination_table = destination_table
         self.pipeline_name = pipeline_name
         self.category: ErrorCategory | None = None
-        """What was found out about the error when it happened, if anything was."""
+        """Category that was determined when the error occurred, if any."""
 
     def __str__(self) -> str:
         about = {
@@ -69,11 +69,11 @@ class IngestionError(Exception):
 
 
 class SourceConnectionError(IngestionError):
-    """The source could not be reached, or broke off while it was read."""
+    """The source could not be reached, or the connection broke while it was read."""
 
 
 class SourceReadError(IngestionError):
-    """The source was reached, but what it gave could not be read."""
+    """The source was reached, but its data could not be read."""
 
 
 class ResourceLoadsFailed(IngestionError):
@@ -81,9 +81,9 @@ class ResourceLoadsFailed(IngestionError):
 
     Args:
         message: What happened.
-        failed: What kept each resource from being loaded, by its name.
-        result: What was loaded all the same, and is visible.
-        **about: Source, table and pipeline, as every `IngestionError` takes them.
+        failed: Error of each failed resource, by name.
+        result: Result of the resources that were loaded, whose rows are visible.
+        **about: Source, table and pipeline, as in `IngestionError`.
     """
 
     def __init__(
@@ -108,17 +108,17 @@ class PipelineConfigurationError(IngestionError, ValueError):
 
 
 class SchemaContractViolation(IngestionError):
-    """The source's data do not fit the schema that was agreed; nothing was loaded.
+    """The source's data does not match the schema contract; nothing was loaded.
 
     Args:
         message: What happened.
         table: Table whose contract is violated.
-        column: Column that does not fit; empty where the table itself is new.
-        expected: Type that the contract names, where it names one.
-        found: Type that came.
-        value: The first value that does not fit, shortened; only where `show_values` allows it.
+        column: Column that does not match; empty if the table itself is new.
+        expected: Type that the contract requires, if any.
+        found: Type of the data.
+        value: The first value that does not match, truncated; only if `show_values` allows it.
         source_name: Name of the configured source.
-        source_type: Kind of source.
+        source_type: Type of the source.
         destination_table: `namespace.table` that was to be loaded.
         pipeline_name: Name of dlt's pipeline.
     """

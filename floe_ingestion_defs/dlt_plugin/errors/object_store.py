@@ -1,7 +1,7 @@
-"""What an object store's error means, whichever of pyiceberg's FileIOs raised it.
+"""Categorizes an object store's error, whichever of pyiceberg's FileIOs raised it.
 
-pyarrow raises an `OSError` that says what happened in its text only; s3fs raises what fits best
-from botocore's `ClientError`, which carries the store's own code.
+pyarrow raises an `OSError` with the details only in its message; s3fs raises the closest built-in
+error from botocore's `ClientError`, which has the store's own code.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PYARROW = re.compile(
     re.DOTALL,
 )
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, without its word breaks.
-# Credentials that a catalog vended expire; the next attempt is given new ones.
+# Credentials that a catalog vended expire; the next attempt gets new ones.
 _TRANSIENT = frozenset(
     {
         "EXPIREDTOKEN",
@@ -54,7 +54,7 @@ _CONFIGURATION = frozenset({"NOSUCHBUCKET", "RESOURCENOTFOUND"})
 
 
 def storage_category(error: BaseException) -> ErrorCategory | None:
-    """Say what is to be done about an object store's error; None if it is none, or unknown."""
+    """Return the category of an object store's error; None if it is another error, or unknown."""
     for code in _codes(error):
         word = code.replace("_", "").upper()
         if word in _TRANSIENT:
@@ -67,7 +67,7 @@ def storage_category(error: BaseException) -> ErrorCategory | None:
 
 
 def storage_status(error: BaseException) -> int | None:
-    """Give the HTTP status that pyarrow names in an error's text, if it does."""
+    """Return the HTTP status in the message of an error of pyarrow; None if it has none."""
     found = _PYARROW.search(str(error)) if isinstance(error, OSError) else None
     return int(found["status"]) if found and found["status"] else None
 

@@ -1,7 +1,7 @@
-"""Keeps secrets out of whatever leaves the plugin as text: errors, logs, spans, results.
+"""Redacts secrets from all text that leaves the plugin: errors, logs, spans, results.
 
-Drivers and HTTP libraries put URLs, and with them passwords and tokens, into their messages. What
-is secret is known from the configuration; what only looks like one is struck out by its shape.
+Drivers and HTTP libraries include URLs in their messages, and with them passwords and tokens. The
+secrets are known from the configuration; other text that looks like one is redacted by its pattern.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from floe_ingestion_defs.dlt_plugin.config.placeholders import (
     resolve_placeholders,
 )
 
-STRUCK_OUT = "***"
+REDACTED = "***"
 _SECRET_KEYS = re.compile(
     r"pass|pwd|secret|token|credential|api.?key|access.?key|private|auth|signature|sas|cookie",
     re.IGNORECASE,
 )
-# pyiceberg's property for a header, and those headers that say nothing secret.
+# pyiceberg's property for a header, and the headers that are not secret.
 _HEADER = "header."
 _ORDINARY_HEADER = re.compile(r"accept|content-|user-agent|x-iceberg-|x-client-", re.IGNORECASE)
-# user:password@ of a URL, and the query of one, which is where API keys are sent.
+# user:password@ of a URL, and its query, in which API keys are sent.
 _URL_USER = re.compile(r"(?P<scheme>[a-zA-Z][\w+.-]*://)[^\s/@'\"]*:[^\s/@'\"]*@")
 _URL_QUERY = re.compile(r"(?P<url>\b\w+://[^\s?'\"]+|\burl: /[^\s?'\"]*)\?[^\s'\")]+")
-# Shorter ones would strike out ordinary words.
+# Shorter secrets would redact ordinary words.
 _SHORTEST = 4
 
 
 class Redactor:
-    """Strikes the secrets of one configuration out of texts.
+    """Redacts the secrets of one configuration from text.
 
     Args:
-        secrets: The secrets themselves.
+        secrets: The secrets.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -51,23 +51,23 @@ class Redactor:
         return f"Redactor({len(self._secrets)} secrets)"
 
     def clean(self, text: str) -> str:
-        """Return a text without secrets."""
+        """Return a text with its secrets redacted."""
         for secret in self._secrets:
-            text = text.replace(secret, STRUCK_OUT)
-        text = _URL_USER.sub(rf"\g<scheme>{STRUCK_OUT}@", text)
-        return _URL_QUERY.sub(rf"\g<url>?{STRUCK_OUT}", text)
+            text = text.replace(secret, REDACTED)
+        text = _URL_USER.sub(rf"\g<scheme>{REDACTED}@", text)
+        return _URL_QUERY.sub(rf"\g<url>?{REDACTED}", text)
 
     def finds_secret(self, text: str) -> bool:
-        """Whether a text holds something that `clean` would strike out."""
+        """Return whether a text contains something that `clean` would redact."""
         return self.clean(text) != text
 
 
 def redactor_for(*configured: Any) -> Redactor:
-    """Make a redactor that knows the secrets of configured values, placeholders included."""
+    """Return a redactor of the secrets in configured values, including placeholders."""
     secrets: set[str] = set()
     for value in configured:
         secrets.update(_secrets_in(value, is_secret=False))
-        # Not every variable is a secret, but every one that is a secret is a variable.
+        # Not every variable is a secret, but every secret should be in a variable.
         names = set(placeholder_names(value))
         secrets.update(
             part for name in names if name in os.environ for part in _parts(os.environ[name], name)
@@ -76,7 +76,7 @@ def redactor_for(*configured: Any) -> Redactor:
 
 
 def _parts(value: str, name: str) -> Iterator[str]:
-    """Give what is secret in a variable: of a URL its password, else all if its name says so."""
+    """Yield the secrets in a variable: the password of a URL, or all of it by its name."""
     password = _password(value)
     if password is not None:
         yield password
@@ -119,12 +119,12 @@ def _secrets_in(value: Any, *, is_secret: bool) -> Iterator[str]:
 
 
 def _names_secret(key: str) -> bool:
-    """Whether a setting's name says that it is a secret; a header is one unless it is known."""
+    """Return whether a setting is a secret by its name; a header is one unless it is known."""
     if key.lower().startswith(_HEADER):
         return _ORDINARY_HEADER.match(key[len(_HEADER) :]) is None
     return _SECRET_KEYS.search(key) is not None
 
 
 def _forms(secret: str) -> tuple[str, ...]:
-    """Give a secret as it stands in messages: plain, and quoted for a URL."""
+    """Return the forms in which a secret occurs in messages: plain, and quoted for a URL."""
     return secret, quote(secret), quote(secret, safe=""), quote_plus(secret)

@@ -1,6 +1,6 @@
-"""From whatever dlt, a driver or the destination raised to an `IngestionError` that says it all.
+"""Translates errors of dlt, a driver or the destination into a complete `IngestionError`.
 
-The original stays attached as the cause unless its text holds a secret.
+The original error is attached as the cause unless its message contains a secret.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _DESTINATION_STEPS = frozenset({"load", "sync"})
 _LONGEST_MESSAGE = 2000
-# What says, of an error while a source is read, that the source could not be reached.
+# Errors during extraction which mean that the source could not be reached.
 _CONNECTION_ERRORS = frozenset(
     {
         "builtins.OSError",
@@ -49,25 +49,25 @@ _CONNECTION_ERRORS = frozenset(
 def raise_as_ingestion_error(
     error: BaseException, source: IngestionSourceConfig, redactor: Redactor, step: str = ""
 ) -> NoReturn:
-    """Raise what went wrong with a source as one of our errors.
+    """Raise an error of a source's load as an `IngestionError`.
 
     Args:
-        error: What was raised.
+        error: The original error.
         source: The source that was loaded.
-        redactor: Strikes secrets out of messages.
-        step: Step in which it happened; dlt's own errors name theirs.
+        redactor: Redacts secrets from messages.
+        step: Step in which the error occurred; dlt's own errors name theirs.
     """
     ours = as_ingestion_error(error, source, redactor, step)
     text = "".join(traceback.format_exception(error))
-    # What dlt says of a violated contract holds values of the row.
-    says_too_much = redactor.finds_secret(text) or isinstance(ours, SchemaContractViolation)
-    raise ours from (None if says_too_much or ours is error else error)
+    # dlt's message about a violated contract contains values of the row.
+    sensitive = redactor.finds_secret(text) or isinstance(ours, SchemaContractViolation)
+    raise ours from (None if sensitive or ours is error else error)
 
 
 def as_ingestion_error(
     error: BaseException, source: IngestionSourceConfig, redactor: Redactor, step: str = ""
 ) -> IngestionError:
-    """Make the `IngestionError` that fits an error; see `raise_as_ingestion_error`."""
+    """Return the `IngestionError` for an error; see `raise_as_ingestion_error`."""
     chain = list(error_chain(error))
     about = {
         "source_name": source.name,
@@ -93,7 +93,7 @@ def as_ingestion_error(
 
 
 def _table_in(chain: Sequence[BaseException], source: IngestionSourceConfig) -> str:
-    """Give the table of the resource that failed, or what the source says of its tables."""
+    """Return the table of the resource that failed, else the source's destination table."""
     failed = {getattr(error, "pipe_name", None) for error in chain}
     tables = [spec.table for spec in source.specs if spec.name in failed]
     return tables[0] if tables else source.destination_table
@@ -118,9 +118,9 @@ def _made_for(
         return DestinationWriteError(message, **about)
     if any(class_names(inner) & SETUP_ERRORS for inner in chain):
         return PipelineConfigurationError(message, **about)
-    # By name: requests takes simplejson's where that is installed.
+    # By name: requests uses simplejson's class if that is installed.
     if any(type(inner).__name__ == "JSONDecodeError" for inner in chain):
-        return SourceReadError(f"the source's answer is no JSON: {message}", **about)
+        return SourceReadError(f"the response is not valid JSON: {message}", **about)
     if category is ErrorCategory.TRANSIENT or any(
         class_names(inner) & _CONNECTION_ERRORS for inner in chain
     ):
@@ -142,7 +142,7 @@ def _contract_violation(
 
 
 def _shows_values(source: IngestionSourceConfig, table: str) -> bool:
-    """Whether values of a table, or of the one that it is nested in, may be shown."""
+    """Return whether values of a table, or of the one that it is nested in, may be shown."""
     return any(
         spec.show_values
         for spec in source.specs
@@ -162,7 +162,7 @@ def _incompatible(error: Any, about: dict[str, str]) -> SchemaContractViolation:
 
 
 def _message(chain: Sequence[BaseException], *, for_catalog: bool) -> str:
-    """Give the text of the innermost error that has one, without what only a debugger needs."""
+    """Return the message of the innermost error that has one, without debugging details."""
     inner = next((error for error in reversed(chain) if _text(error, for_catalog)), None)
     if inner is None:
         return type(chain[-1]).__name__
@@ -170,10 +170,10 @@ def _message(chain: Sequence[BaseException], *, for_catalog: bool) -> str:
     around = next((e for e in chain if inner in (e.__cause__, e.__context__)), None)
     module = "" if around is None else type(around).__module__.partition(".")[0]
     if module == "pyiceberg" and not isinstance(inner, ImportError):
-        # The catalog's own words, and which request it was.
+        # The catalog's own message, and the request that failed.
         message = f"{_text(around, for_catalog)} ({message})"
     elif module in ("urllib3", "aiohttp") and isinstance(inner, OSError):
-        # The system says what, and who called it says where.
+        # The operating system's message has no address; the caller's has both.
         message = _text(around, for_catalog)
     return message[:_LONGEST_MESSAGE]
 

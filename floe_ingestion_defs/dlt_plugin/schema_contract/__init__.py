@@ -1,1 +1,1 @@
-"""Schema contracts: what happens to columns and types that are not declared."""
+"""Schema contracts: how new columns and type changes are handled."""

@@ -1,4 +1,4 @@
-"""The contract over Arrow tables, as files and databases give them, a column at a time."""
+"""Applies the schema contract to Arrow tables, column by column."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 def admit_table(table: pa.Table, contract: Contract) -> tuple[pa.Table, list[tuple[str, Any]]]:
-    """Give the rows that are admitted, and, where they are kept, those refused with the reason.
+    """Return the accepted rows, and, if they are stored, the rejected ones with the reason.
 
     Args:
-        table: Rows as the source gave them.
-        contract: What holds for them.
+        table: Rows as read from the source.
+        contract: The contract of the table.
 
     Raises:
-        SchemaContractViolation: Something does not fit, and the mode is `freeze`.
+        SchemaContractViolation: A row violates the contract, and the mode is `freeze`.
     """
     known = contract.known
     fields, columns = [], []
-    # Reasons by row, the first found; most tables have none.
+    # The first reason found, by row; most tables have none.
     reasons: dict[int, str] = {}
     for field, column in zip(table.schema, table.columns, strict=True):
         key = known.key(field.name)
@@ -52,12 +52,12 @@ def admit_table(table: pa.Table, contract: Contract) -> tuple[pa.Table, list[tup
     if not reasons:
         return admitted, []
     for reason in reasons.values():
-        contract.rejections.refuse_rows(reason)
+        contract.rejections.reject_rows(reason)
     bad = sorted(reasons)
-    refused = table.take(bad).to_pylist() if contract.keep else []
+    rejected = table.take(bad).to_pylist() if contract.keep else []
     mask = pa.array([position not in reasons for position in range(table.num_rows)])
     return admitted.filter(mask), [
-        (reasons[position], row) for position, row in zip(bad, refused, strict=False)
+        (reasons[position], row) for position, row in zip(bad, rejected, strict=False)
     ]
 
 
@@ -75,7 +75,7 @@ def _judge_new_column(
         first = column.drop_null()[0].as_py()
         raise contract.violation(key, None, _data_type(field.type), first)
     if contract.mode == "discard_value":
-        contract.rejections.refuse_values(key, values)
+        contract.rejections.reject_values(key, values)
         return
     for position in pc.indices_nonzero(pc.is_valid(column)).to_pylist():
         reasons.setdefault(position, f"column {key} is new")
@@ -99,7 +99,7 @@ def _judge_type(
         raise contract.violation(key, expected, found, column[next(misfits_found)].as_py())
     bad = list(misfits_found)
     if contract.mode == "discard_value":
-        contract.rejections.refuse_values(key, len(bad))
+        contract.rejections.reject_values(key, len(bad))
     else:
         for position in bad:
             reasons.setdefault(position, f"column {key} is {expected}, not {found}")
@@ -111,7 +111,7 @@ def _judge_type(
 def _misfits(
     field: pa.Field, column: pa.ChunkedArray, wanted: pa.DataType, start: int
 ) -> Iterator[int]:
-    """Find the values that cannot be cast, by halving: few are expected among many."""
+    """Yield the positions of values that cannot be cast, by bisection: few are expected."""
     try:
         cast_column(field, column, wanted)
     except ColumnTypeMismatch:

@@ -1,7 +1,7 @@
-"""Schema contracts: what happens to columns and types that nobody agreed on.
+"""Schema contracts: how new columns and type changes are handled.
 
-dlt's own contract is set as well; a gate of ours stands before it (`contract_gate`), because dlt
-drops without counting, and compares Arrow's types by more than their names.
+dlt's own contract is set as well. The gate in `gate` comes before it, because dlt drops rows and
+values without counting them, and compares more of Arrow's types than their names.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 
     from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 
-# What the table of refused rows is called, after the table that refused them.
+# Suffix of the table that stores the rows rejected from another table.
 REJECTED_SUFFIX = "__rejected"
 _LONGEST_VALUE = 100
+_FROZEN = "the schema contract is `freeze`"
 StrictMode = Literal["freeze", "discard_row", "discard_value"]
 
 
 def contract_settings(mode: str) -> TSchemaContractDict:
-    """Give dlt's contract for one of our modes.
+    """Return dlt's contract for one of the plugin's modes.
 
-    Tables always evolve: which tables a source loads is said by its configuration, and a first
-    load has to be able to make them.
+    Tables always evolve: the configuration defines which tables a source loads, and a first load
+    must be able to create them.
 
     Args:
         mode: `evolve`, `freeze`, `discard_row` or `discard_value`.
@@ -46,28 +47,28 @@ def contract_violation(
     value: str | None = None,
     **about: str,
 ) -> SchemaContractViolation:
-    """Make the error that says what does not fit, and the ways out.
+    """Return the error that describes a violation, and how to resolve it.
 
     Args:
         table: Table whose contract is violated.
-        column: Column that does not fit; empty where the table itself is new.
-        expected: dlt's data type of the column; None where the column is new.
-        found: dlt's data type of what came, as far as known.
-        value: The value that came, where it may be shown.
-        **about: Source, table and pipeline, as every `IngestionError` takes them.
+        column: Column that does not match; empty if the table itself is new.
+        expected: dlt's data type of the column; None if the column is new.
+        found: dlt's data type of the data, if known.
+        value: The value that does not match, if it may be shown.
+        **about: Source, table and pipeline, as in `IngestionError`.
     """
-    came = f"{found or 'other values'} came"
-    if value is not None:
-        came += f", such as {value}"
+    example = "" if value is None else f", such as {value}"
     if column and expected is None:
-        of_type = f" ({came})" if found or value is not None else ""
-        what = f"column {column!r}{of_type} of table {table!r} is new, and its columns are frozen"
+        known = f"{found or 'of unknown type'}{example}"
+        of_type = f" ({known})" if found or value is not None else ""
+        problem = f"new column {column!r}{of_type} in table {table!r}, but {_FROZEN}"
     elif column:
-        what = f"column {column!r} of table {table!r} is {expected}, and {came}"
+        returned = f"the source returned {found or 'values of another type'}{example}"
+        problem = f"column {column!r} of table {table!r} is {expected}, but {returned}"
     else:
-        what = f"table {table!r} is new, and tables are frozen"
+        problem = f"new table {table!r}, but {_FROZEN}"
     msg = (
-        f"{what}; change the source, declare the column under `columns`, or set "
+        f"{problem}; correct the source, declare the column under `columns`, or set "
         "schema_contract: evolve. Nothing was loaded"
     )
     return SchemaContractViolation(
@@ -76,13 +77,13 @@ def contract_violation(
 
 
 def shown_value(value: Any) -> str:
-    """Give a value as an error shows it."""
+    """Return a value in the form that an error shows."""
     text = repr(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
 class KnownTable:
-    """What was agreed on for a table before a load: its columns, and the tables nested in it.
+    """The expected schema of a table before a load: its columns, and the tables nested in it.
 
     Args:
         schema: dlt's schema as it was at the start of the load.
@@ -105,14 +106,14 @@ class KnownTable:
         return bool(self.columns)
 
     def key(self, name: str) -> str:
-        """Give the name that a source's column has in the table."""
+        """Return the name that a source's column has in the table."""
         key = self._names.get(name)
         if key is None:
             key = self._names[name] = self._normalize(name)
         return key
 
     def has_inside(self, key: str) -> bool:
-        """Whether a dict's values are spread over further columns, or tables."""
+        """Return whether a dict's values are stored in further columns, or tables."""
         if key not in self._inside:
             tables = (name.removeprefix(f"{self.name}__") for name in self._schema.tables)
             self._inside[key] = any(
@@ -121,7 +122,7 @@ class KnownTable:
         return self._inside[key]
 
     def table_inside(self, key: str) -> KnownTable | None:
-        """Give the table of a list's items; None where there is none yet."""
+        """Return the table of a list's items; None if it does not exist yet."""
         if key not in self._tables:
             found = KnownTable(self._schema, f"{self.name}__{key}")
             self._tables[key] = found if found else None
@@ -130,14 +131,14 @@ class KnownTable:
 
 @dataclass(frozen=True)
 class Contract:
-    """What holds for the rows of one table during one load.
+    """The contract of the rows of one table during one load.
 
-    Args:
-        known: What was agreed on.
-        mode: What happens to the rest.
-        rejections: Where it is counted.
-        keep: Whether refused rows are kept.
-        show_values: Whether an error may hold the value that does not fit.
+    Attributes:
+        known: The expected schema.
+        mode: How rows and values that do not match are handled.
+        rejections: Counts the rejected rows and values.
+        keep: Whether rejected rows are stored.
+        show_values: Whether an error may contain the value that does not match.
         nested: Whether the rows are items of lists in the rows of another table.
     """
 
@@ -149,17 +150,17 @@ class Contract:
     nested: bool = False
 
     def inside(self, key: str) -> Contract | None:
-        """Give what holds for the items of a list; None where its table is not known yet."""
+        """Return the contract of the items of a list; None if its table is not known yet."""
         table = self.known.table_inside(key)
         return None if table is None else replace(self, known=table, nested=True)
 
     def name_of(self, key: str) -> str:
-        """Name a column, with its table where that is not the resource's own."""
+        """Return the name of a column, with its table if that is nested."""
         return f"{self.known.name}.{key}" if self.nested else key
 
     def violation(
         self, column: str, expected: str | None, found: str | None, value: Any
     ) -> SchemaContractViolation:
-        """Make the error about a value that does not fit; see `contract_violation`."""
+        """Return the error about a value that does not match; see `contract_violation`."""
         shown = shown_value(value) if self.show_values else None
         return contract_violation(self.known.name, column, expected, found, shown)

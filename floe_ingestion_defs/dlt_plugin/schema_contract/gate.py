@@ -1,7 +1,7 @@
-"""Lets through what was agreed on, and keeps out, counts and sets aside the rest.
+"""Accepts the rows that match the schema contract; rejects, counts and optionally stores the rest.
 
-The last step of every resource with a contract other than `evolve`. It means the same for dicts
-and for Arrow tables. Refused rows can be kept in a table of their own, `{table}__rejected`.
+This is the last step of every resource with a contract other than `evolve`. It treats dicts and
+Arrow tables in the same way. Rejected rows can be stored in a separate table, `{table}__rejected`.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 
 class ContractGate(ItemTransform[Any]):
-    """Holds the contract of one resource.
+    """Enforces the contract of one resource.
 
     Args:
         spec: The resource.
-        rejections: Where what is refused is counted.
+        rejections: Counts what is rejected.
     """
 
-    # After dlt's incremental, which would have the last rows of a load judged again by the next.
+    # After dlt's incremental; before it, the last rows of a load would be judged again by the next.
     placement_affinity: ClassVar[float] = 2
 
     def __init__(self, spec: ResourceSpec, rejections: Rejections) -> None:
@@ -49,27 +49,27 @@ class ContractGate(ItemTransform[Any]):
         self._contract: Contract | None = None
 
     def __call__(self, item: Any, meta: Any = None) -> Any:
-        """Return what is admitted of an item, which may be nothing."""
+        """Return the accepted part of an item; None if there is none."""
         if item is None or (isinstance(item, list) and not item) or _for_another_table(meta):
             return item
         if self._contract is None:
-            self._contract = self._agreed_before()
+            self._contract = self._initial_contract()
         if not self._contract.known:
-            # The first load of a table that nobody declared: it is what agrees on the columns.
+            # The first load of a table without declared columns defines its schema.
             return item
         items = item if isinstance(item, list) else [item]
         if isinstance(items[0], (pa.Table, pa.RecordBatch)):
-            admitted, refused = _admit_tables(items, self._contract)
+            admitted, rejected = _admit_tables(items, self._contract)
         elif isinstance(items[0], dict):
-            admitted, refused = admit_rows(items, self._contract)
+            admitted, rejected = admit_rows(items, self._contract)
         else:
             return item
-        if not (refused and self._spec.quarantine):
+        if not (rejected and self._spec.quarantine):
             return admitted or None
-        return self._with_refused(admitted, refused)
+        return self._with_rejected(admitted, rejected)
 
-    def _agreed_before(self) -> Contract:
-        """Give the contract; the schema changes while the load goes on, and it does not."""
+    def _initial_contract(self) -> Contract:
+        """Return the contract at the start of the load; the schema changes during the load."""
         return Contract(
             KnownTable(dlt.current.source_schema(), self._spec.table_name),
             cast("StrictMode", self._spec.schema_contract),
@@ -78,11 +78,11 @@ class ContractGate(ItemTransform[Any]):
             self._spec.show_values,
         )
 
-    def _with_refused(self, admitted: list[Any], refused: list[tuple[str, Any]]) -> Iterator[Any]:
+    def _with_rejected(self, admitted: list[Any], rejected: list[tuple[str, Any]]) -> Iterator[Any]:
         if admitted:
             yield admitted
         now = datetime.now(UTC)
-        rows = [{"rejected_at": now, "reason": reason, "row": row} for reason, row in refused]
+        rows = [{"rejected_at": now, "reason": reason, "row": row} for reason, row in rejected]
         yield dlt.mark.with_hints(
             rows,
             dlt.mark.make_hints(
@@ -99,24 +99,24 @@ class ContractGate(ItemTransform[Any]):
 
 
 def _admit_tables(items: Sequence[Any], contract: Contract) -> tuple[list[pa.Table], list[Any]]:
-    tables, refused = [], []
+    tables, rejected = [], []
     for item in items:
         table = item if isinstance(item, pa.Table) else pa.Table.from_batches([item])
         admitted, rows = admit_table(table, contract)
         if admitted.num_rows:
             tables.append(admitted)
-        refused += rows
-    return tables, refused
+        rejected += rows
+    return tables, rejected
 
 
 def _for_another_table(meta: Any) -> bool:
-    """Whether a resource sends an item to a table other than its own."""
+    """Return whether a resource sends an item to a table other than its own."""
     from dlt.extract.items import TableNameMeta
 
     return isinstance(meta, TableNameMeta)
 
 
 def guard_resource(resource: DltResource, spec: ResourceSpec, rejections: Rejections) -> None:
-    """Put the gate behind a resource whose contract is other than `evolve`."""
+    """Add the gate to a resource whose contract is not `evolve`."""
     if spec.schema_contract != "evolve":
         resource.add_step(ContractGate(spec, rejections))

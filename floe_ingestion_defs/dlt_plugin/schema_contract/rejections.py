@@ -1,4 +1,4 @@
-"""What was kept out of a table, counted while a source is extracted."""
+"""Counts of the rows, values and files that are rejected while a source is extracted."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Rejections:
-    """What of one resource was not loaded in one load, and why.
+    """What one load did not load of a resource, and why.
 
-    Args:
-        rows: Rows that were left out.
+    Attributes:
+        rows: Number of rejected rows.
         rows_by_reason: The same by reason; a row counts once, for the first reason found.
-        values_by_column: Values that were left out of rows that were loaded, by column.
-        files: Files that could not be read and were set aside, each with the reason; they are
-            tried again by every load.
+        values_by_column: Number of values that were removed from loaded rows, by column.
+        files: Files that could not be read and were quarantined, with the reason; every load
+            retries them.
     """
 
     rows: int = 0
@@ -26,11 +26,11 @@ class Rejections:
     def __bool__(self) -> bool:
         return bool(self.rows or self.values_by_column or self.files)
 
-    def refuse_rows(self, reason: str, rows: int = 1) -> None:
-        """Count rows that were left out."""
+    def reject_rows(self, reason: str, rows: int = 1) -> None:
+        """Count rejected rows."""
         self.rows += rows
         self.rows_by_reason[reason] += rows
 
-    def refuse_values(self, column: str, values: int = 1) -> None:
-        """Count values that were left out."""
+    def reject_values(self, column: str, values: int = 1) -> None:
+        """Count values that were removed."""
         self.values_by_column[column] += values

@@ -1,7 +1,7 @@
-"""The contract over rows that are dicts, as APIs and Python sources give them.
+"""Applies the schema contract to rows that are dicts, as APIs and Python sources return them.
 
-What is nested in a row is judged as what dlt makes of it: a dict as further columns of the same
-table, a list as rows of a table of its own.
+Nested values are treated as dlt stores them: a dict as further columns of the same table, a list as
+rows of a separate table.
 """
 
 from __future__ import annotations
@@ -16,56 +16,56 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.schema_contract.contract import Contract
 
 Row = dict[str, Any]
-Refused = list[tuple[str, Any]]
-# dlt's column for a list of values that are no dicts.
+Rejected = list[tuple[str, Any]]
+# dlt's column for a list of values other than dicts.
 _VALUE = "value"
 
 
-def admit_rows(rows: Sequence[Row], contract: Contract) -> tuple[list[Row], Refused]:
-    """Give the rows that are admitted, and those that are refused with the reason.
+def admit_rows(rows: Sequence[Row], contract: Contract) -> tuple[list[Row], Rejected]:
+    """Return the accepted rows, and the rejected ones with the reason.
 
     Args:
-        rows: Rows as the source gave them.
-        contract: What holds for them.
+        rows: Rows as read from the source.
+        contract: The contract of the table.
 
     Raises:
-        SchemaContractViolation: Something does not fit, and the mode is `freeze`.
+        SchemaContractViolation: A row violates the contract, and the mode is `freeze`.
     """
     admitted: list[Row] = []
-    refused: Refused = []
+    rejected: Rejected = []
     for row in rows:
-        judged = _JudgedRow(contract)
-        fits = judged.admit(row)
-        if judged.wrong and contract.mode == "discard_row":
-            reason = next(iter(judged.wrong.values()))
-            contract.rejections.refuse_rows(reason)
-            refused.append((reason, row))
+        verdict = _RowVerdict(contract)
+        fits = verdict.admit(row)
+        if verdict.wrong and contract.mode == "discard_row":
+            reason = next(iter(verdict.wrong.values()))
+            contract.rejections.reject_rows(reason)
+            rejected.append((reason, row))
             continue
-        for key in judged.wrong:
-            contract.rejections.refuse_values(contract.name_of(key))
-        for inside, name, values, of_list in judged.lists:
-            inside[name], refused_inside = _admit_list(values, of_list)
-            refused += refused_inside
+        for key in verdict.wrong:
+            contract.rejections.reject_values(contract.name_of(key))
+        for inside, name, values, of_list in verdict.lists:
+            inside[name], rejected_inside = _admit_list(values, of_list)
+            rejected += rejected_inside
         admitted.append(fits)
-    return admitted, refused
+    return admitted, rejected
 
 
-class _JudgedRow:
-    """What fits of a row, and what does not.
+class _RowVerdict:
+    """Which values of a row match the contract, and which do not.
 
     Args:
-        contract: What holds for it.
+        contract: The contract of the row.
     """
 
     def __init__(self, contract: Contract) -> None:
         self.wrong: dict[str, str] = {}
-        """Why values do not fit, by column."""
+        """Why values do not match, by column."""
         self.lists: list[tuple[Row, str, list[Any], Contract]] = []
-        """Lists whose items are rows of another table: where they are, and what holds for them."""
+        """Lists whose items are rows of another table, with their place and their contract."""
         self._contract = contract
 
     def admit(self, row: Row, prefix: str = "") -> Row:
-        """Give what fits of a row, or of a dict in it, whose columns begin with `prefix`."""
+        """Return the matching values of a row, or of a dict in it whose columns have a prefix."""
         known = self._contract.known
         fits: Row = {}
         for name, value in row.items():
@@ -90,20 +90,20 @@ class _JudgedRow:
         return fits
 
 
-def _admit_list(values: list[Any], contract: Contract) -> tuple[list[Any], Refused]:
-    """Judge the items of a list; a list in a list is left to dlt."""
+def _admit_list(values: list[Any], contract: Contract) -> tuple[list[Any], Rejected]:
+    """Return the accepted and the rejected items of a list; dlt handles a list in a list."""
     if any(isinstance(value, list) for value in values):
         return values, []
     rows = [value if isinstance(value, dict) else {_VALUE: value} for value in values]
     plain = not any(isinstance(value, dict) for value in values)
-    admitted, refused = admit_rows(rows, contract)
+    admitted, rejected = admit_rows(rows, contract)
     if plain:
-        return [row[_VALUE] for row in admitted if _VALUE in row], refused
-    return admitted, refused
+        return [row[_VALUE] for row in admitted if _VALUE in row], rejected
+    return admitted, rejected
 
 
 def _reason(key: str, value: Any, contract: Contract) -> str | None:
-    """Say why a value does not fit; None where it does."""
+    """Return why a value does not match the contract; None if it does."""
     if value is None or key.startswith("_dlt_"):
         return None
     column = contract.known.columns.get(key)

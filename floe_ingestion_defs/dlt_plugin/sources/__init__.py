@@ -1,4 +1,4 @@
-"""The kinds of source that can be loaded, each in a module of its own."""
+"""The supported source types, one module each."""
 
 from __future__ import annotations
 

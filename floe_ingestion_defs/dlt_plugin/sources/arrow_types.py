@@ -1,8 +1,8 @@
-"""Brings Arrow batches to the types that a table has, whatever a file calls them.
+"""Converts Arrow batches to the types of a table, whatever types a file has.
 
-Two files of one table may disagree about a column: integers in one, nothing in the other, 32 bits
-here and 64 there. Declared types win, then those that the table already has; the rest is brought
-to the one Arrow type that stands for each of dlt's.
+Two files of the same table may have different types for a column: integers in one and nulls in the
+other, or 32 bits in one and 64 in the other. Declared types take precedence, then those that the
+table already has; all others are converted to the single Arrow type for each of dlt's types.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Iceberg has microseconds, and 38 digits.
+# The limits of Iceberg: microseconds, and 38 digits.
 _TIMESTAMP_UNIT = "us"
 _LONGEST_DECIMAL = 38
 
 
 class ColumnTypeMismatch(ValueError):
-    """A column's values do not fit the type that its table has.
+    """A column's values cannot be converted to the type of the table's column.
 
     Args:
         column: Name of the column.
@@ -30,14 +30,14 @@ class ColumnTypeMismatch(ValueError):
     """
 
     def __init__(self, column: str, expected: pa.DataType, found: pa.DataType) -> None:
-        super().__init__(f"column {column!r} holds {found}, which does not fit {expected}")
+        super().__init__(f"column {column!r} has {found}, which cannot be converted to {expected}")
         self.column = column
         self.expected = expected
         self.found = found
 
 
 def arrow_type(column: Mapping[str, Any]) -> pa.DataType | None:
-    """Give the Arrow type of a dlt column; None where the column has no data type yet."""
+    """Return the Arrow type of a dlt column; None if the column has no data type yet."""
     match column.get("data_type"):
         case "text" | "json":
             return pa.string()
@@ -56,7 +56,7 @@ def arrow_type(column: Mapping[str, Any]) -> pa.DataType | None:
         case "timestamp":
             return pa.timestamp(_TIMESTAMP_UNIT, None if column.get("timezone") is False else "UTC")
         case "decimal":
-            # dlt's own default where nothing is said.
+            # dlt's default for a decimal without precision.
             if not (precision := column.get("precision")):
                 return pa.decimal128(_LONGEST_DECIMAL, 9)
             return pa.decimal128(precision, column.get("scale", 0))
@@ -69,16 +69,15 @@ def arrow_type(column: Mapping[str, Any]) -> pa.DataType | None:
 def conform(
     table: pa.Table, types: Mapping[str, pa.DataType], *, lenient: bool = False
 ) -> pa.Table:
-    """Return a table whose columns have the given types, and plain ones elsewhere.
+    """Return a table whose columns have the given types, and plain types elsewhere.
 
     Args:
-        table: Rows as they were read.
-        types: Wanted types of some or all columns, by name.
-        lenient: Leave columns that cannot be had in their type as they are, for the contract to
-            judge.
+        table: Rows as read.
+        types: Required types of some or all columns, by name.
+        lenient: Whether to keep columns that cannot be converted, for the contract to judge.
 
     Raises:
-        ColumnTypeMismatch: Values of a column cannot be had in the type wanted.
+        ColumnTypeMismatch: Values of a column cannot be converted to the required type.
     """
     columns = []
     fields = []
@@ -98,7 +97,7 @@ def conform(
 
 
 def plain_type(found: pa.DataType) -> pa.DataType:
-    """Give the one Arrow type that stands for all that mean the same to dlt and to Iceberg."""
+    """Return the single Arrow type for all types that are the same to dlt and to Iceberg."""
     kinds = pa.types
     if kinds.is_dictionary(found):
         return plain_type(found.value_type)
@@ -124,7 +123,7 @@ def plain_type(found: pa.DataType) -> pa.DataType:
 
 
 def cast_column(field: pa.Field, column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
-    """Cast one column without losing anything but a timestamp's nanoseconds.
+    """Cast one column without loss, except for the nanoseconds of timestamps.
 
     Args:
         field: The column's name and type.
@@ -132,7 +131,7 @@ def cast_column(field: pa.Field, column: pa.ChunkedArray, wanted: pa.DataType) -
         wanted: The type to cast to.
 
     Raises:
-        ColumnTypeMismatch: Some of the values cannot be had in the type wanted.
+        ColumnTypeMismatch: Some of the values cannot be converted to that type.
     """
     try:
         if pa.types.is_nested(field.type):
@@ -153,16 +152,17 @@ def cast_column(field: pa.Field, column: pa.ChunkedArray, wanted: pa.DataType) -
 
 
 def _as_timestamp(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
-    """Cast to a timestamp; what has no zone is taken as UTC, as dlt does with dicts."""
+    """Cast to a timestamp; values without a time zone are taken as UTC, as dlt does with dicts."""
     found = column.type
     if pa.types.is_string(found) and wanted.tz is not None:
-        # A text without an offset cannot be cast to a zoned type, one with an offset only to it.
+        # Arrow casts a string with an offset only to a type with a time zone, and a string without
+        # one only to a type without.
         try:
             return column.cast(wanted)
         except pa.ArrowInvalid:
             column = column.cast(pa.timestamp(_TIMESTAMP_UNIT))
             found = column.type
-    # Nanoseconds are cut off: Iceberg's second version has none.
+    # Nanoseconds are truncated: Iceberg's format version 2 has none.
     if pa.types.is_timestamp(found) and found.tz is None and wanted.tz is not None:
         naive = column.cast(pa.timestamp(_TIMESTAMP_UNIT), safe=False)
         return pc.assume_timezone(naive, wanted.tz)

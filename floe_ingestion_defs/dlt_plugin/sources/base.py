@@ -1,4 +1,4 @@
-"""What every source type does at run time: reach the source, and make its dlt resources."""
+"""The interface of a source type at run time: connects to sources, and builds dlt resources."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SourceType(Protocol):
-    """One kind of source; its options are validated against `source_options`."""
+    """One source type; its options are validated against `source_options`."""
 
     name: ClassVar[str]
 
@@ -28,19 +28,19 @@ class SourceType(Protocol):
         request: LoadRequest,
         rejections: Mapping[str, Rejections],
     ) -> list[DltResource]:
-        """Make the dlt resources that extract `specs`; common hints are applied by the caller.
+        """Return the dlt resources that extract `specs`; the caller applies common hints.
 
         Args:
-            source: The source, its placeholders resolved.
+            source: The source, with resolved placeholders.
             options: `source_config` as the model of this source type.
             specs: Resources to extract.
             request: The window and the limit of the load.
-            rejections: Where is noted what cannot be loaded, by resource.
+            rejections: Records what cannot be loaded, by resource.
         """
 
     def check(self, source: IngestionSourceConfig, options: Any, timeout: float) -> None:
-        """Reach the source once, within about `timeout` seconds.
+        """Connect to the source once, within about `timeout` seconds.
 
         Raises:
-            Exception: What the driver or the file system raises where it cannot.
+            Exception: The error of the driver or the file system if it cannot connect.
         """

@@ -1,4 +1,4 @@
-"""Sources that people write themselves: any dlt source or resource, made by a function."""
+"""Sources of type `python`: any dlt source or resource that a user's function returns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class PythonSource:
-    """What a factory gives: a dlt source, a resource, or several resources."""
+    """The result of a factory: a dlt source, a resource, or several resources."""
 
     name: ClassVar[str] = "python"
 
@@ -32,13 +32,13 @@ class PythonSource:
         request: LoadRequest,
         rejections: Mapping[str, Rejections],
     ) -> list[DltResource]:
-        """Call the factory, and pick the resources that the configuration names."""
+        """Call the factory, and return its resources; those in `specs` get cursor and limit."""
         found = {resource.name: resource for resource in _resources_of(_call(options))}
         for spec in specs:
             if spec.name not in found:
                 msg = (
-                    f"source_config.resource_names has {spec.name!r}, which {options.factory} "
-                    f"does not give; it gives {', '.join(sorted(found)) or 'none'}"
+                    f"resource {spec.name!r} of source_config.resource_names not found in "
+                    f"{options.factory}; available: {', '.join(sorted(found)) or 'none'}"
                 )
                 raise PipelineConfigurationError(msg)
             resource = found[spec.name]
@@ -50,7 +50,7 @@ class PythonSource:
         return list(found.values())
 
     def check(self, source: IngestionSourceConfig, options: PythonOptions, timeout: float) -> None:
-        """Import the factory; only it knows what it reaches for."""
+        """Import the factory; only the factory knows what it connects to."""
         _factory(options)
 
 
@@ -59,12 +59,12 @@ def _factory(options: PythonOptions) -> Any:
     try:
         return getattr(import_module(module_name), name)
     except AttributeError:
-        msg = f"source_config.factory: module {module_name} has no {name!r}"
+        msg = f"source_config.factory: module {module_name} has no function {name!r}"
         raise PipelineConfigurationError(msg) from None
     except ModuleNotFoundError as missing:
         if missing.name is None or not module_name.startswith(missing.name):
             raise
-        msg = f"source_config.factory: there is no module {module_name}"
+        msg = f"source_config.factory: module {module_name} not found"
         raise PipelineConfigurationError(msg) from None
 
 
@@ -72,7 +72,7 @@ def _call(options: PythonOptions) -> Any:
     try:
         return _factory(options)(**options.arguments)
     except TypeError as error:
-        msg = f"source_config.arguments do not fit {options.factory}: {error}"
+        msg = f"source_config.arguments are not valid for {options.factory}: {error}"
         raise PipelineConfigurationError(msg) from error
 
 
@@ -87,5 +87,8 @@ def _resources_of(made: Any) -> list[DltResource]:
         resources = list(made)
         if resources and all(isinstance(resource, DltResource) for resource in resources):
             return resources
-    msg = f"source_config.factory gave {type(made).__name__}; it must give dlt sources or resources"
+    msg = (
+        f"source_config.factory returned {type(made).__name__}; it must return a dlt source or "
+        "resources"
+    )
     raise PipelineConfigurationError(msg)

@@ -1,7 +1,7 @@
-"""What the logs look like: for people, or, with `FLOE_LOG_FORMAT=json`, a JSON object a line.
+"""Format of the logs: for a console, or, with `FLOE_LOG_FORMAT=json`, one JSON object per line.
 
-It is a setting of the process, so it stands in the environment. A process that has configured
-structlog itself, or has handlers of its own for Python's logging, keeps what it has.
+It is a setting of the process, so it is read from the environment. A process that has configured
+structlog itself, or has its own handlers for Python's logging, keeps its configuration.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurati
 
 LOG_FORMAT_VARIABLE = "FLOE_LOG_FORMAT"
 # The layers below log with Python's own logging, which needs no dependency.
-_BELOW = "floe_ingestion_defs"
+_ROOT_LOGGER = "floe_ingestion_defs"
 
 
 def configure_logs() -> None:
-    """Set the format of the logs, once in a process and only where nobody else has.
+    """Configure the format of the logs, once per process and only if it is not configured yet.
 
     Raises:
-        PipelineConfigurationError: The environment asks for a format that there is not.
+        PipelineConfigurationError: The environment requests an unknown format.
     """
     renderer = _renderer(os.environ.get(LOG_FORMAT_VARIABLE, "console"))
     if structlog.is_configured():
@@ -38,7 +38,7 @@ def configure_logs() -> None:
     ]
     structlog.configure(
         processors=[*common, renderer],
-        # Asked for each time: what standard error is can change, and does under test.
+        # Evaluated each time: standard error can be replaced, as it is in tests.
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
@@ -49,11 +49,11 @@ def configure_logs() -> None:
             foreign_pre_chain=common,
         )
     )
-    logging.getLogger(_BELOW).addHandler(handler)
+    logging.getLogger(_ROOT_LOGGER).addHandler(handler)
 
 
 class _LastResort(logging.Handler):
-    """Writes a record to standard error, as Python does where nobody has set up a handler."""
+    """Writes a record to standard error, as Python does if no handler is configured."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if not logging.getLogger().handlers:
@@ -67,5 +67,5 @@ def _renderer(log_format: str) -> Any:
         case "console":
             return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
         case _:
-            msg = f"{LOG_FORMAT_VARIABLE} is {log_format!r}; there are 'console' and 'json'"
+            msg = f"{LOG_FORMAT_VARIABLE} is {log_format!r}, but must be 'console' or 'json'"
             raise PipelineConfigurationError(msg)

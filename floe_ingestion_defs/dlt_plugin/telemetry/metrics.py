@@ -1,6 +1,6 @@
 """OpenTelemetry metrics of loads: rows, bytes, durations, failures, retries.
 
-Only the API is needed; without an SDK they cost nothing and go nowhere.
+Only the API is required; without an SDK the metrics cost nothing and are discarded.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _METER = metrics.get_meter("floe_ingestion_defs.dlt_plugin")
-_ROWS = _METER.create_counter("ingestion.rows_loaded", "{row}", "Rows that were loaded.")
-_BYTES = _METER.create_counter("ingestion.bytes_written", "By", "Bytes of files that were written.")
-_DURATION = _METER.create_histogram("ingestion.duration", "s", "Seconds that loads took.")
-_FAILURES = _METER.create_counter("ingestion.failures", "{load}", "Loads that failed.")
-_RETRIES = _METER.create_counter("ingestion.retries", "{try}", "Tries after the first of a load.")
+_ROWS = _METER.create_counter("ingestion.rows_loaded", "{row}", "Rows loaded.")
+_BYTES = _METER.create_counter("ingestion.bytes_written", "By", "Bytes of data files written.")
+_DURATION = _METER.create_histogram("ingestion.duration", "s", "Duration of loads in seconds.")
+_FAILURES = _METER.create_counter("ingestion.failures", "{load}", "Failed loads.")
+_RETRIES = _METER.create_counter("ingestion.retries", "{retry}", "Retries of loads.")
 
 
 def count_load(about: Mapping[str, str], rows: int, bytes_written: int, seconds: float) -> None:
@@ -25,9 +25,9 @@ def count_load(about: Mapping[str, str], rows: int, bytes_written: int, seconds:
 
     Args:
         about: Source name, source type and the like, as for spans.
-        rows: Rows that it loaded.
-        bytes_written: Bytes of data files.
-        seconds: How long it took.
+        rows: Rows loaded.
+        bytes_written: Bytes of data files written.
+        seconds: Duration of the load.
     """
     _ROWS.add(rows, about)
     _BYTES.add(bytes_written, about)
@@ -41,5 +41,5 @@ def count_failure(about: Mapping[str, str], category: str, seconds: float) -> No
 
 
 def count_retry(source_name: str) -> None:
-    """Count a further try of a load."""
+    """Count a retry of a load."""
     _RETRIES.add(1, {"ingestion.source_name": source_name})

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class PhaseClock:
-    """Measures the phases of one load, all of its tries together.
+    """Measures the phases of one load, for all of its attempts together.
 
-    Args:
-        redactor: Strikes secrets out of the error of a phase that fails.
-        seconds: Seconds by phase, in the order in which they first happened.
+    Attributes:
+        redactor: Redacts secrets from the error of a failed phase.
+        seconds: Seconds by phase, in the order in which the phases first started.
     """
 
     redactor: Redactor = field(repr=False)
@@ -33,7 +33,7 @@ class PhaseClock:
 
     @contextmanager
     def around(self, phase: str) -> Iterator[None]:
-        """Put a span around a phase and add the time that it takes."""
+        """Create a span around a phase, and add the duration of the phase."""
         started = time.monotonic()
         try:
             with traced(f"ingestion.{phase}", redactor=self.redactor):

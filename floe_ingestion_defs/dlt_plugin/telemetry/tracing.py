@@ -1,6 +1,6 @@
-"""OpenTelemetry spans around what the plugin does.
+"""OpenTelemetry spans around the plugin's operations.
 
-Only the API is needed: without an SDK the spans cost nothing and go nowhere.
+Only the API is required: without an SDK the spans cost nothing and are discarded.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _TRACER = trace.get_tracer("floe_ingestion_defs.dlt_plugin")
 def traced(
     name: str, attributes: Mapping[str, Any] | None = None, redactor: Redactor | None = None
 ) -> Iterator[Span]:
-    """Put a span around a block; an error that leaves it is set on it and goes on.
+    """Create a span around a block; an error is recorded on the span and raised again.
 
     Args:
         name: Name of the span.
-        attributes: Attributes known at the start; those that are None are left out.
-        redactor: Strikes secrets out of an error's message.
+        attributes: Attributes known at the start; those that are None are omitted.
+        redactor: Redacts secrets from an error's message.
     """
     known = {key: value for key, value in (attributes or {}).items() if value is not None}
-    # The library's own recording of an exception would export its traceback, secrets included.
+    # The library's own recording of an exception would export its traceback with its secrets.
     with _TRACER.start_as_current_span(
         name, attributes=known, record_exception=False, set_status_on_exception=False
     ) as span:

@@ -31,13 +31,13 @@ BROKEN: list[Any] = [
     pytest.param(
         {"unique_key": {"columns": "id", "blocking": True}},
         [(7, 1.0, "2026-01-07"), (7, 1.0, "2026-01-08"), (8, 1.0, "2026-01-09")],
-        {"keys_repeated": 1, "keys_already_there": 0},
+        {"keys_duplicated": 1, "keys_existing_before": 0},
         id="a key that comes twice",
     ),
     pytest.param(
         {"unique_key": {"columns": "id", "blocking": True}},
         [(2, 1.0, "2026-01-07"), (8, 1.0, "2026-01-09")],
-        {"keys_repeated": 0, "keys_already_there": 1},
+        {"keys_duplicated": 0, "keys_existing_before": 1},
         id="a key that is there",
     ),
     pytest.param(
@@ -130,7 +130,7 @@ def test_a_failed_blocking_check_keeps_assets_downstream_from_running(
     assert shown.status.value == "FAILED"
     assert data is not None
     assert data.metadata["category"].value == "PERMANENT"
-    assert "1 keys came more than once" in str(data.description)
+    assert "1 keys are in the load more than once" in str(data.description)
 
 
 def test_an_empty_answer_of_the_source_does_not_empty_the_table(
@@ -198,7 +198,7 @@ def test_a_column_that_another_writer_retyped_blocks_loads_where_the_contract_bl
 
     (failed,) = [each for each in result.get_asset_check_evaluations() if not each.passed]
     assert (failed.asset_key, failed.check_name) == (ORDERS, "schema_contract")
-    assert "id is long, declared is int" in str(failed.description)
+    assert "column `id` is long, but declared as int" in str(failed.description)
     assert ids() == [1, 2, 3]
 
 

@@ -69,11 +69,11 @@ def test_the_description_of_a_check_says_what_it_requires(
     described = {spec.name: spec.description for spec in checks.check_specs}
 
     assert described == {
-        "schema_contract": "The table has the columns that were agreed on in their types.",
-        "freshness": "The last successful load is not older than 26h.",
-        "unique_key": "No two rows have the same id.",
-        "not_null": "Every row has a value in id.",
-        "row_count_change": "The table loses no more than 20% of its rows in a load.",
+        "schema_contract": "The table has all declared columns, with their declared types.",
+        "freshness": "The last successful load is no more than 26h old.",
+        "unique_key": "No two rows have the same key `id`.",
+        "not_null": "Every row has a value in `id`.",
+        "row_count_change": "A load removes no more than 20% of the table's rows.",
     }
 
 
@@ -98,7 +98,7 @@ def test_a_check_that_does_not_fit_its_resource_stops_the_location(shop: dict[st
     del shop["cursor_field"]
     shop["orchestration"] = {"checks": {"freshness": {"clock": "cursor", "fail_after": "1d"}}}
 
-    with pytest.raises(ValueError, match="needs a cursor_field"):
+    with pytest.raises(ValueError, match="requires a cursor_field"):
         build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]}))
 
 

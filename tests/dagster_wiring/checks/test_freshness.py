@@ -129,7 +129,7 @@ def _utc(text: str) -> datetime:
         ({}, "fail_after"),
         ({"fail_after": "1d", "deadline": "0 8 * * *"}, "either"),
         ({"fail_after": "1d", "warn_after": "2d"}, "warn_after must be shorter"),
-        ({"fail_after": "soon"}, "'soon' is no duration"),
+        ({"fail_after": "soon"}, "'soon' is not a valid duration"),
         ({"deadline": "0 * * * *"}, "before_deadline '1d' is longer"),
     ],
 )

@@ -22,7 +22,7 @@ def test_a_key_that_is_twice_in_a_load_is_found(make_table: MakeTable) -> None:
     result = check_unique_key(make_table(ids(1, 2, 2, 3, 3, 3)), ["id"], appended=False)
 
     assert not result.passed
-    assert result.metadata["keys_repeated"] == 2
+    assert result.metadata["keys_duplicated"] == 2
 
 
 def test_a_key_that_was_there_before_is_found_where_loads_append(make_table: MakeTable) -> None:
@@ -32,7 +32,7 @@ def test_a_key_that_was_there_before_is_found_where_loads_append(make_table: Mak
     result = check_unique_key(table, ["id"], appended=True)
 
     assert not result.passed
-    assert result.metadata["keys_already_there"] == 1
+    assert result.metadata["keys_existing_before"] == 1
     assert result.metadata["earlier_files_read"] == 1
 
 
@@ -58,8 +58,8 @@ def test_more_keys_than_fit_into_memory_are_checked_in_passes(
 
     result = check_unique_key(table, ["id"], appended=True, keys_a_pass=keys_a_pass)
 
-    assert result.metadata["keys_already_there"] == 2
-    assert result.metadata["keys_repeated"] == 0
+    assert result.metadata["keys_existing_before"] == 2
+    assert result.metadata["keys_duplicated"] == 0
 
 
 def test_repetitions_are_counted_the_same_in_any_number_of_passes(make_table: MakeTable) -> None:
@@ -67,7 +67,9 @@ def test_repetitions_are_counted_the_same_in_any_number_of_passes(make_table: Ma
     table = make_table(ids(*[n // 2 for n in range(2000)]))
 
     counts = {
-        check_unique_key(table, ["id"], appended=False, keys_a_pass=size).metadata["keys_repeated"]
+        check_unique_key(table, ["id"], appended=False, keys_a_pass=size).metadata[
+            "keys_duplicated"
+        ]
         for size in (7, 100, 5000)
     }
 
@@ -89,7 +91,7 @@ def test_a_required_column_that_the_table_lacks_is_found(make_table: MakeTable) 
     result = check_not_null(make_table(ids(1)), ["id", "name"])
 
     assert not result.passed
-    assert result.summary == "The table has no column name."
+    assert result.summary == "The table has no column `name`."
 
 
 def test_complete_columns_pass(make_table: MakeTable) -> None:

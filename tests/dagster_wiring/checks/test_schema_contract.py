@@ -47,7 +47,7 @@ def test_a_declared_column_that_is_missing_fails_under_every_contract(
     assert not result.passed
     assert result.metadata["missing"] == 1
     assert differences(result) == [("currency", "missing", "text", "")]
-    assert "currency (text) is missing" in result.summary
+    assert "column `currency` (text) is missing" in result.summary
 
 
 @pytest.mark.parametrize("contract", ["evolve", "freeze"])
@@ -60,7 +60,7 @@ def test_a_column_of_another_type_fails_and_names_both_types(
     assert not result.passed
     assert result.metadata["changed"] == 1
     assert differences(result) == [("price", "changed", "decimal(38, 9)", "double")]
-    assert "price is double, declared is decimal(38, 9)" in result.summary
+    assert "column `price` is double, but declared as decimal(38, 9)" in result.summary
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_column_that_was_added_later_fails_unless_the_contract_evolves(
     assert result.passed is passed
     assert result.metadata["added"] == 1
     assert differences(result) == [("note", "added", "", "string")]
-    assert "note (string) was added" in result.summary
+    assert "column `note` (string) was added" in result.summary
 
 
 def test_the_contract_covers_the_columns_of_a_created_table(

@@ -48,7 +48,7 @@ def refusal(*sources: dict[str, Any], **config: Any) -> str:
     [
         (FILES, {"source_type": "ftp"}, ["source_type", "'ftp'", "'filesystem'", "'rest_api'"]),
         (FILES, {"write_mode": "upsert"}, ["write_mode", "'upsert'", "'merge'"]),
-        (FILES, {"write_mod": "append"}, ["write_mod", "did you mean write_mode?"]),
+        (FILES, {"write_mod": "append"}, ["write_mod", "did you mean 'write_mode'?"]),
         (FILES, {"write_mode": "merge"}, ["write_mode", "'merge'", "primary_key: id"]),
         (FILES, {"destination_table": "items"}, ["'items'", "'bronze.items'"]),
         (
@@ -76,7 +76,7 @@ def refusal(*sources: dict[str, Any], **config: Any) -> str:
         (
             FILES,
             {"source_config": {"format": "csv"}},
-            ["source_config.bucket_url", "missing", "s3://"],
+            ["source_config.bucket_url", "is required", "s3://"],
         ),
         (
             FILES,
@@ -86,7 +86,7 @@ def refusal(*sources: dict[str, Any], **config: Any) -> str:
         (
             FILES,
             {"source_config": {"bucket_url": "x", "format": "csv", "delimeter": ";"}},
-            ["source_config.delimeter", "did you mean delimiter?"],
+            ["source_config.delimeter", "did you mean 'delimiter'?"],
         ),
         (
             FILES,
@@ -103,7 +103,7 @@ def refusal(*sources: dict[str, Any], **config: Any) -> str:
         ),
         (SHOP, {"destination_table": "bronze.shop"}, ["'bronze.shop'", "{resource}"]),
         (SHOP, {"source_config": {"table_names": []}}, ["source_config.table_names"]),
-        (SHOP, {"source_config": {"table_names": ["a", "a"]}}, ["a", "twice"]),
+        (SHOP, {"source_config": {"table_names": ["a", "a"]}}, ["a", "more than once"]),
         (
             SHOP,
             {"source_config": {"table_names": ["order items"]}},
@@ -112,7 +112,7 @@ def refusal(*sources: dict[str, Any], **config: Any) -> str:
         (
             SHOP,
             {"resources": {"orders": {"primary_keys": "id"}}},
-            ["resources.orders.primary_keys", "did you mean primary_key?"],
+            ["resources.orders.primary_keys", "did you mean 'primary_key'?"],
         ),
         (
             SHOP,
@@ -137,7 +137,7 @@ def refusal(*sources: dict[str, Any], **config: Any) -> str:
                     "resources": ["a"],
                 }
             },
-            ["source_config.client.pagnator", "did you mean paginator?"],
+            ["source_config.client.pagnator", "did you mean 'paginator'?"],
         ),
         (
             API,
@@ -147,7 +147,7 @@ def refusal(*sources: dict[str, Any], **config: Any) -> str:
                     "resources": [{"name": "a", "endpoint": {"parms": {}}}],
                 }
             },
-            ["source_config.resources.0.endpoint.parms", "did you mean params?"],
+            ["source_config.resources.0.endpoint.parms", "did you mean 'params'?"],
         ),
         (
             API,

@@ -149,8 +149,12 @@ def test_freeze_names_the_incoming_type(agreed: Any, load: Load, rows: Rows) -> 
 @pytest.mark.parametrize(
     ("row", "value", "says"),
     [
-        ({"id": 4, "amount": "lots"}, "'lots'", "is bigint, and text came, such as 'lots';"),
-        ({"id": 4, "more": "x" * 200}, f"'{'x' * 99}…", "(text came, such as 'xx"),
+        (
+            {"id": 4, "amount": "lots"},
+            "'lots'",
+            "is bigint, but the source returned text, such as 'lots';",
+        ),
+        ({"id": 4, "more": "x" * 200}, f"'{'x' * 99}…", "(text, such as 'xx"),
     ],
 )
 def test_a_value_that_does_not_fit_is_shown_where_that_is_allowed(

@@ -93,4 +93,4 @@ def test_what_a_process_has_configured_itself_stays(
 
 def test_an_unknown_format_is_rejected_with_the_known_ones(tmp_path: Path) -> None:
     done = logs_of(LOADS, tmp_path, FLOE_LOG_FORMAT="xml")
-    assert "FLOE_LOG_FORMAT is 'xml'; there are 'console' and 'json'" in done.stderr
+    assert "FLOE_LOG_FORMAT is 'xml', but must be 'console' or 'json'" in done.stderr

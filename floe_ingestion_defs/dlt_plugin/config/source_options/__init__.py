@@ -49,10 +49,11 @@ __all__ = [
 def check_source_config(source_type: str, source_config: Mapping[str, Any]) -> None:
     """Validate an unresolved `source_config` against the model of its source type.
 
-    A placeholder stands for a value of any type, so what it breaks is left for the run to judge.
+    A placeholder represents a value of any type, so errors that it causes are ignored here; the
+    run validates the resolved value.
 
     Raises:
-        ValidationError: Something is missing, misspelt or out of range.
+        ValidationError: A field is missing, misspelled or out of range.
     """
     model = OPTIONS_MODELS[source_type]
     try:
@@ -70,9 +71,10 @@ def check_source_config(source_type: str, source_config: Mapping[str, Any]) -> N
 
 
 def rest_resources(source_config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """List the resources of a REST source by name, each with the source's defaults filled in.
+    """Return the resources of a REST source by name, each with the source's defaults filled in.
 
-    A resource that is only there for others to depend on (`selected: false`) is not listed.
+    A resource that is read only for the resources that depend on it (`selected: false`) is left
+    out.
     """
     defaults = _as_dict(source_config.get("resource_defaults"))
     found: dict[str, dict[str, Any]] = {}
@@ -93,11 +95,11 @@ def _as_dict(value: Any) -> dict[str, Any]:
 def source_resource_names(
     source_type: str, source_config: Mapping[str, Any], table: str
 ) -> tuple[str, ...]:
-    """List the names of a source's resources from its configuration alone.
+    """Return the names of a source's resources, from its configuration alone.
 
     Args:
-        source_type: Kind of source.
-        source_config: The `source_config`, already validated, its placeholders unresolved.
+        source_type: Type of the source.
+        source_config: The validated `source_config`, with unresolved placeholders.
         table: Table part of `destination_table`, with `{resource}` still in it.
     """
     match source_type:

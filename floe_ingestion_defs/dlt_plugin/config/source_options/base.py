@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class SourceOptions(BaseModel):
-    """What `source_config` may hold; dlt's own argument names wherever dlt has one."""
+    """Fields of `source_config`, under dlt's own argument names wherever dlt has one."""
 
-    # Inputs stay out of error texts: a misplaced password must not reach a log.
+    # Inputs are left out of error messages: a misplaced password must not reach a log.
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True
     )

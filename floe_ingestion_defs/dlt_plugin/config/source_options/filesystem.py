@@ -1,4 +1,4 @@
-"""Options of a source of files: where they lie and how they are read."""
+"""Options of a filesystem source: where its files are and how they are read."""
 
 from __future__ import annotations
 
@@ -16,67 +16,78 @@ class FilesystemOptions(SourceOptions):
     """CSV, JSONL or Parquet files in a folder or a bucket."""
 
     bucket_url: str = Field(
-        description="Folder or bucket with the files: a path, or a URL such as s3://bucket/path."
+        description="Folder or bucket that contains the files: a path, or a URL such as "
+        "s3://bucket/path."
     )
     file_glob: str = Field(
         default="*",
         min_length=1,
-        description="Which files below bucket_url are read, such as **/*.csv; ** crosses folders.",
+        description="Glob pattern of the files to read, relative to bucket_url, such as **/*.csv; "
+        "** matches any number of folders.",
     )
-    format: FileFormat = Field(description="What the files are: csv, jsonl or parquet.")
+    format: FileFormat = Field(description="Format of the files: csv, jsonl or parquet.")
     resource_name: str | None = Field(
-        default=None, description="Name of the one resource; left out, the table's name."
+        default=None,
+        description="Name of the source's only resource. Default: the name of the table.",
     )
     credentials: SecretStr | dict[str, SecretStr] | None = Field(
         default=None,
-        description="Credentials of the bucket under dlt's names, such as aws_access_key_id.",
+        description="Credentials of the bucket, with dlt's field names, such as aws_access_key_id.",
     )
     kwargs: dict[str, Any] | None = Field(
-        default=None, repr=False, description="Arguments for the fsspec file system's constructor."
+        default=None,
+        repr=False,
+        description="Arguments of the constructor of the fsspec file system.",
     )
     client_kwargs: dict[str, Any] | None = Field(
-        default=None, repr=False, description="Arguments for the client below the file system."
+        default=None,
+        repr=False,
+        description="Arguments of the client that the file system uses.",
     )
     only_new_files: bool | None = Field(
         default=None,
-        description="Read only files that are new or changed since the last load; left out, "
-        "that is so unless write_mode is replace.",
+        description="Whether to read only files that are new or changed since the last load. "
+        "Default: true, unless write_mode is replace.",
     )
     unreadable_files: Literal["fail", "quarantine"] = Field(
         default="fail",
-        description="What a file that cannot be read does: fail the load, or be set aside, listed "
-        "in the result and tried again by the next load.",
+        description="What to do with a file that cannot be read: fail the load, or quarantine the "
+        "file: report it in the result and retry it in the next load.",
     )
     compression: Literal["auto", "none", "gzip", "zstd"] = Field(
-        default="auto", description="Compression of csv and jsonl files; auto goes by the name."
+        default="auto",
+        description="Compression of csv and jsonl files; auto detects it by the file name.",
     )
     null_values: tuple[str, ...] = Field(
-        default=("",), description="Texts in csv files that mean a missing value, such as NA."
+        default=("",),
+        description="Strings in csv files that represent a missing value, such as NA.",
     )
     delimiter: str = Field(
-        default=",", min_length=1, max_length=1, description="Character between csv fields."
+        default=",", min_length=1, max_length=1, description="Delimiter of csv fields."
     )
     quote_char: str = Field(
-        default='"', min_length=1, max_length=1, description="Character around quoted csv fields."
+        default='"', min_length=1, max_length=1, description="Quote character of csv fields."
     )
     newlines_in_values: bool = Field(
-        default=False, description="Whether quoted csv fields may contain line ends; slower."
+        default=False,
+        description="Whether quoted csv fields may contain line breaks; reading is slower.",
     )
     column_names: tuple[str, ...] | None = Field(
-        default=None, description="Names of the csv columns where the files have no header line."
+        default=None, description="Names of the columns of csv files without a header line."
     )
     encoding: str = Field(default="utf-8", description="Character encoding of csv files.")
     block_size: int = Field(
         default=4 * 1024 * 1024,
         ge=64 * 1024,
         le=1024 * 1024 * 1024,
-        description="Bytes of csv or jsonl that are read at a time.",
+        description="Bytes of a csv or jsonl file to read at a time.",
     )
     batch_rows: int = Field(
-        default=65536, ge=1, description="Rows of a Parquet file that are read at a time."
+        default=65536, ge=1, description="Rows of a Parquet file to read at a time."
     )
     file_name_column: str | None = Field(
-        default=None, description="Column to add with the name of the file that a row came from."
+        default=None,
+        description="Name of a column to add, with the name of the file that each row comes from.",
     )
 
     @field_validator("encoding")
@@ -85,6 +96,9 @@ class FilesystemOptions(SourceOptions):
         try:
             codecs.lookup(value)
         except LookupError:
-            msg = f"encoding {value!r} is not known to Python; utf-8 and latin-1 are"
+            msg = (
+                f"{value!r} is not a valid encoding; use one that Python supports, such as "
+                "'utf-8' or 'latin-1'"
+            )
             raise ValueError(msg) from None
         return value

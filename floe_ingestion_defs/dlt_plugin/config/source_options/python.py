@@ -1,4 +1,4 @@
-"""Options of a source that people write themselves."""
+"""Options of a source that is written in Python."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from floe_ingestion_defs.dlt_plugin.config.source_options.base import SourceOpti
 
 
 class PythonOptions(SourceOptions):
-    """A dlt source or resource made by a function."""
+    """A dlt source or resource that a Python function returns."""
 
     factory: str = Field(
         pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",
-        description="Function that makes the source, such as dlt_sources.shop:source.",
+        description="Function that returns the source, as module:function, such as "
+        "dlt_sources.shop:source.",
     )
     arguments: dict[str, Any] = Field(
         default_factory=dict, repr=False, description="Keyword arguments of the function."
     )
     resource_names: tuple[str, ...] = Field(
         min_length=1,
-        description="Resources of the source to load, named here so that nothing of it runs "
-        "before a load.",
+        description="Resources of the source to load. They are listed here so that the factory is "
+        "not executed at definition time.",
     )

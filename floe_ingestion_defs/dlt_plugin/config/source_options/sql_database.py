@@ -1,4 +1,4 @@
-"""Options of a source of database tables, read through SQLAlchemy or a faster driver."""
+"""Options of a SQL database source, read through SQLAlchemy or a faster driver."""
 
 from __future__ import annotations
 
@@ -17,35 +17,37 @@ class SqlDatabaseOptions(SourceOptions):
     credentials: SecretStr | dict[str, SecretStr] | None = Field(
         default=None,
         description="SQLAlchemy URL such as postgresql://user:password@host/database, or its "
-        "parts by dlt's names; left out, dlt's own providers are asked.",
+        "parts with dlt's field names. Default: taken from dlt's configuration providers.",
     )
     schema_: str | None = Field(
-        default=None, alias="schema", description="Database schema that the tables are in."
+        default=None, alias="schema", description="Database schema that contains the tables."
     )
     table_names: tuple[str, ...] = Field(
-        min_length=1, description="Tables and views to load, each a resource of this name."
+        min_length=1,
+        description="Tables and views to load; each becomes a resource of the same name.",
     )
     chunk_size: int = Field(
-        default=50_000, ge=1, description="Rows that are read at a time; bounds the memory."
+        default=50_000, ge=1, description="Rows to read at a time; limits the memory used."
     )
     backend: SqlBackend = Field(
         default="auto",
-        description="How rows are read: auto takes adbc for PostgreSQL where its driver is "
-        "installed, else pyarrow; connectorx as dlt does it; sqlalchemy gives dicts, whose nested "
-        "values become tables of their own.",
+        description="How rows are read: auto uses adbc for PostgreSQL if its driver is installed, "
+        "otherwise pyarrow; connectorx is used as in dlt; sqlalchemy reads rows as dicts, whose "
+        "nested values become separate tables.",
     )
     backend_kwargs: dict[str, Any] | None = Field(
-        default=None, repr=False, description="Arguments for the backend, as dlt passes them on."
+        default=None, repr=False, description="Arguments of the backend, as in dlt."
     )
     engine_kwargs: dict[str, Any] | None = Field(
-        default=None, repr=False, description="Arguments for sqlalchemy.create_engine."
+        default=None, repr=False, description="Arguments of sqlalchemy.create_engine."
     )
     reflection_level: Literal["minimal", "full", "full_with_precision"] = Field(
-        default="full", description="How much of a column's type is taken from the database."
+        default="full",
+        description="How much of each column's type is read from the database schema.",
     )
     included_columns: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="Columns to load, by table; left out, all of them."
+        default_factory=dict, description="Columns to load, by table. Default: all columns."
     )
     excluded_columns: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="Columns not to load, by table."
+        default_factory=dict, description="Columns to exclude, by table."
     )

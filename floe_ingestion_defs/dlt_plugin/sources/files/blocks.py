@@ -1,7 +1,7 @@
-"""Opens files, uncompressed and as UTF-8, and cuts text files into blocks of whole lines.
+"""Opens files, decompressed and as UTF-8, and splits text files into blocks of whole lines.
 
-Each block is parsed for itself, so that memory is bounded by the block and a column that is empty
-at a file's start can have a type further down.
+Each block is parsed separately, so that the block limits the memory used, and a column that is
+empty at the start of a file can get its type further down.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _SUFFIXES = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 class Block:
     """Whole lines of a text file.
 
-    Args:
-        data: The lines, each with its end.
-        first_line: Number of the first of them in the file, counted from 1.
+    Attributes:
+        data: The lines, each with its line ending.
+        first_line: Number of the first line in the file, starting at 1.
     """
 
     data: bytes
@@ -39,7 +39,7 @@ class Block:
 
 @contextmanager
 def open_file(fs: AbstractFileSystem, file: ListedFile) -> Iterator[pa.NativeFile]:
-    """Open a file for reading as Arrow does, without copying where it is local."""
+    """Open a file for reading by Arrow, without copying if it is local."""
     if "file" in fs.protocol:
         opened = pa.OSFile(file.path, "rb")
     else:
@@ -72,15 +72,15 @@ def _compression(name: str, options: FilesystemOptions) -> str | None:
 
 
 def read_blocks(stream: pa.NativeFile, block_size: int) -> Iterator[Block]:
-    """Cut a stream into blocks of whole lines of about `block_size` bytes.
+    """Yield blocks of whole lines of about `block_size` bytes each.
 
-    The last block may lack its line end.
+    The last block may have no line ending.
     """
     first_line = 1
     data = _read_up_to(stream, block_size)
     while data:
         more = _read_up_to(stream, block_size)
-        # A last line without its end belongs to the block before it.
+        # A last line without a line ending belongs to the block before it.
         end = data.rfind(b"\n") + 1 if more else len(data)
         if end:
             yield Block(data[:end], first_line)
@@ -89,7 +89,7 @@ def read_blocks(stream: pa.NativeFile, block_size: int) -> Iterator[Block]:
 
 
 def _read_up_to(stream: pa.NativeFile, size: int) -> bytes:
-    """Read as many bytes as asked for, unless the stream ends: compressed ones give less."""
+    """Return the requested number of bytes, or fewer at the end; single reads can be shorter."""
     pieces = []
     while size > 0 and (piece := stream.read(size)):
         pieces.append(piece)
@@ -98,7 +98,7 @@ def _read_up_to(stream: pa.NativeFile, size: int) -> bytes:
 
 
 def line_of_row(block: Block, row: int) -> int:
-    """Give the number of the line that holds a row, counted from 1; empty lines hold none."""
+    """Return the line number of a row, which is counted from 1; empty lines are not rows."""
     seen = 0
     for offset, line in enumerate(block.data.split(b"\n")):
         seen += bool(line.strip(b"\r"))
@@ -108,12 +108,12 @@ def line_of_row(block: Block, row: int) -> int:
 
 
 def rows_in(block: Block) -> int:
-    """Count the lines of a block that are not empty, each of which holds a row."""
+    """Return the number of lines of a block that are not empty, each of which is a row."""
     return sum(bool(line.strip(b"\r")) for line in block.data.split(b"\n"))
 
 
 def line_with_open_quote(block: Block, quote: bytes) -> int:
-    """Give the number of the first line, counted from 1, that opens a quote without closing it."""
+    """Return the number of the first line that opens a quote without closing it."""
     for offset, line in enumerate(block.data.split(b"\n")):
         if line.count(quote) % 2:
             return block.first_line + offset

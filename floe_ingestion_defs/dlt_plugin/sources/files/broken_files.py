@@ -1,7 +1,7 @@
-"""What is wrong with a file, in words that name the line and the column.
+"""Errors of files that cannot be read, with line and column.
 
-Arrow's own texts hold the value that it could not read, which may be personal: it is shown only
-where that is allowed. They hold the row only where a block is parsed by one thread.
+Arrow's own messages contain the value that could not be read, which may be personal data: it is
+shown only if that is allowed. They contain the row only if a block is parsed by a single thread.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 _ROW = re.compile(r"Row #(\d+)|in row (\d+)")
 _COLUMN = re.compile(r"In CSV column #(\d+)|Column\(/([^)]*)\)")
 _OTHER_TYPE = ("conversion error", "changed from", "convert")
-_DECLARE = "; declare the column under `columns` if its type was guessed too narrow"
+_DECLARE = "; declare the column under `columns` if its inferred type is too narrow"
 _NOT_UTF8 = "text that is not UTF-8"
 _ENCODING = "; set source_config.encoding, such as latin-1"
-# Less is not worth the threads.
+# For less, threads are not worthwhile.
 _THREADED_BYTES = 256 * 1024
 
 
@@ -30,9 +30,9 @@ class BrokenFile(Exception):
     """A file, or a block of one, that cannot be read.
 
     Args:
-        problem: What is wrong, values included, in Arrow's words or in ours.
-        where: Line or row and column, as far as known.
-        advice: What can be done about it.
+        problem: The error, including values; Arrow's message or our own.
+        where: Line or row, and column, if known.
+        advice: How to fix it.
     """
 
     def __init__(self, problem: str, where: Sequence[str] = (), advice: str = "") -> None:
@@ -42,11 +42,11 @@ class BrokenFile(Exception):
         self._advice = advice
 
     def describe(self, name: str, *, show_values: bool) -> str:
-        """Say what is wrong.
+        """Return the error's message.
 
         Args:
             name: Name of the file.
-            show_values: Whether the text may hold what stands in the file.
+            show_values: Whether the message may contain values of the file.
         """
         text = self._problem if show_values else _without_values(self._problem)
         return f"{': '.join([name, *self._where, _without_place(text)])}{self._advice}"
@@ -57,10 +57,10 @@ def parse_block(
     block: Block,
     names: Sequence[str] = (),
 ) -> pa.Table:
-    """Parse a block; one that cannot be parsed is parsed again, for the number of the line.
+    """Parse a block; if that fails, parse it again to find the number of the line.
 
     Args:
-        parse: Parses a block, with threads or without.
+        parse: Parses a block, with or without threads.
         block: The block.
         names: Names of the columns of a csv file.
 
@@ -70,7 +70,7 @@ def parse_block(
     try:
         return parse(block, len(block.data) >= _THREADED_BYTES)
     except pa.ArrowInvalid:
-        # Only without threads does Arrow count the rows that it names in its error.
+        # Arrow's errors contain the row number only if it does not use threads.
         try:
             return parse(block, False)
         except pa.ArrowInvalid as error:
@@ -78,11 +78,11 @@ def parse_block(
 
 
 def broken_by(text: str, block: Block | None = None, names: Sequence[str] = ()) -> BrokenFile:
-    """Make the error of what Arrow says about a file.
+    """Return the error for a message of Arrow about a file.
 
     Args:
-        text: What Arrow says.
-        block: The block that it speaks of; without one, a row is counted and no line.
+        text: Arrow's message.
+        block: The block that it is about; without one, the error has a row instead of a line.
         names: Names of the columns of a csv file.
     """
     where = []
@@ -94,14 +94,14 @@ def broken_by(text: str, block: Block | None = None, names: Sequence[str] = ()) 
     if name is not None:
         where.append(f"column {name!r}")
     if "Column() changed from object" in text:
-        return BrokenFile("no JSON object", where)
+        return BrokenFile("not a JSON object", where)
     if "UTF8" in text:
         return BrokenFile(_NOT_UTF8, where, _ENCODING)
     return BrokenFile(text, where, _DECLARE if any(part in text for part in _OTHER_TYPE) else "")
 
 
 def column_of(text: str, names: Sequence[str] = ()) -> str | None:
-    """Give the name of the column that Arrow says something about."""
+    """Return the name of the column in a message of Arrow."""
     found = _COLUMN.search(text)
     if found is None:
         return None
@@ -111,7 +111,7 @@ def column_of(text: str, names: Sequence[str] = ()) -> str | None:
 
 
 def not_utf8(block: Block, column: str | None = None) -> BrokenFile:
-    """Make the error of a block that holds bytes which are no UTF-8, with the line of the first."""
+    """Return the error of a block with bytes that are not UTF-8, with the line of the first."""
     where = [] if column is None else [f"column {column!r}"]
     try:
         block.data.decode()

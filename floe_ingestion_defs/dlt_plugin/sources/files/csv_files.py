@@ -1,4 +1,4 @@
-"""Reads CSV as Arrow tables, a block of whole lines at a time."""
+"""Reads CSV files as Arrow tables, a block of whole lines at a time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def read_csv(
 
     Args:
         stream: The text, as UTF-8.
-        options: How it is written.
+        options: Options of the source.
         types: Types of the table's columns.
 
     Raises:
@@ -51,8 +51,8 @@ def read_csv(
             names, block = _split_header(block, options)
         if block.data.strip(b"\r\n"):
             table = _parse(block, names, options, types)
-            _refuse_other_encodings(table, types, block)
-            _refuse_open_quotes(table, block, options)
+            _reject_other_encodings(table, types, block)
+            _reject_open_quotes(table, block, options)
             yield table
 
 
@@ -72,7 +72,7 @@ def _parse(
         )
 
     while types.lenient:
-        # The contract judges the values of columns that do not fit, one by one, as text.
+        # The contract judges columns that do not match value by value, as strings.
         try:
             return parse(block, True)
         except pa.ArrowInvalid as error:
@@ -85,7 +85,7 @@ def _parse(
 
 
 def _parser_block(block: Block) -> int:
-    # A quarter each keeps both cores busy; a line must fit, so not too small.
+    # A quarter of the block keeps both cores busy; it must not be smaller than a line.
     return max(1 << 20, len(block.data) // 4)
 
 
@@ -100,8 +100,8 @@ def _parse_options(options: FilesystemOptions) -> pa_csv.ParseOptions:
 def _convert_options(
     names: list[str], options: FilesystemOptions, types: KnownTypes
 ) -> pa_csv.ConvertOptions:
-    # A zoned timestamp is parsed only from text with an offset, a naive one only from text
-    # without: so timestamps are inferred, and cast afterwards.
+    # Arrow parses a timestamp with a time zone only from a string with an offset, and one without
+    # only from a string without: so timestamps are inferred, and cast afterwards.
     wanted = {
         name: kind for name, kind in types.of(names).items() if not pa.types.is_timestamp(kind)
     }
@@ -113,7 +113,7 @@ def _convert_options(
 def _read_stream(
     stream: pa.NativeFile, options: FilesystemOptions, types: KnownTypes
 ) -> Iterator[pa.Table]:
-    """Read values that contain line ends: only the parser itself can tell where a row ends."""
+    """Yield the rows of files whose values contain line breaks: only the parser finds row ends."""
     names: list[str] = []
     try:
         reader = pa_csv.open_csv(
@@ -121,18 +121,18 @@ def _read_stream(
             read_options=pa_csv.ReadOptions(
                 column_names=list(options.column_names or ()),
                 block_size=options.block_size,
-                # Without threads Arrow counts the rows that it names in its errors.
+                # Arrow's errors contain the row number only if it does not use threads.
                 use_threads=False,
             ),
             parse_options=_parse_options(options),
-            # The names are not known yet; types of columns that the file lacks are ignored.
+            # The names are not known yet; types of columns that the file does not have are ignored.
             convert_options=_convert_options(types.names(), options, types),
         )
         names = reader.schema.names
         _check_header(names)
         for batch in reader:
             table = pa.Table.from_batches([batch])
-            _refuse_other_encodings(table, types)
+            _reject_other_encodings(table, types)
             yield table
     except pa.ArrowInvalid as error:
         if "Empty CSV file" in str(error):
@@ -149,11 +149,11 @@ def _split_header(block: Block, options: FilesystemOptions) -> tuple[list[str], 
             first_line += 1
             continue
         if b"\r" in line.rstrip(b"\r"):
-            msg = "lines that end in a carriage return alone"
+            msg = "lines that end in a carriage return only"
             raise BrokenFile(
                 msg,
                 [f"line {first_line}"],
-                "; set source_config.newlines_in_values, which reads them",
+                "; set source_config.newlines_in_values to read them",
             )
         return _names_in(line, first_line, options), Block(data, first_line + 1)
     return [], Block(b"", first_line)
@@ -183,28 +183,29 @@ def _names_in(line: bytes, number: int, options: FilesystemOptions) -> list[str]
 def _check_header(names: list[str], line: int = 1) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        problem = f"column {twice[0]!r} is named twice in the header"
+        problem = f"column {twice[0]!r} occurs more than once in the header"
         raise BrokenFile(problem, [f"line {line}"])
 
 
-def _refuse_other_encodings(table: pa.Table, types: KnownTypes, block: Block | None = None) -> None:
-    """Arrow takes text that is not UTF-8 for bytes, unless told that it is text."""
+def _reject_other_encodings(table: pa.Table, types: KnownTypes, block: Block | None = None) -> None:
+    """Reject text that is not UTF-8, which Arrow reads as bytes unless its type is a string."""
     declared = types.of(table.schema.names)
     for field in table.schema:
         if pa.types.is_binary(field.type) and field.name not in declared:
             raise not_utf8(block or Block(b"", 0), field.name)
 
 
-def _refuse_open_quotes(table: pa.Table, block: Block, options: FilesystemOptions) -> None:
-    """A quoted value takes up all lines up to the next quote, and with them other rows.
+def _reject_open_quotes(table: pa.Table, block: Block, options: FilesystemOptions) -> None:
+    """Reject a quoted value that is not closed on its line: it would absorb the following rows.
 
-    Where values may hold line ends, blocks are not cut at them; here they would be cut in two.
+    With `newlines_in_values`, files are not split into blocks at line breaks; here such a value
+    could be split in two.
     """
-    # Counting line ends is cheap, and counting lines that are not empty is not.
+    # Counting line breaks is cheap; counting lines that are not empty is not.
     lines = block.data.count(b"\n") + (not block.data.endswith(b"\n"))
     if table.num_rows < lines and table.num_rows < rows_in(block):
         line = line_with_open_quote(block, options.quote_char.encode())
-        msg = "a quoted value goes on past the end of its line"
+        msg = "a quoted value continues past the end of its line"
         raise BrokenFile(
             msg,
             [f"line {line}"],

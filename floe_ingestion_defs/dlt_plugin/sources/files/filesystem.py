@@ -1,4 +1,4 @@
-"""Files in folders and buckets, read as Arrow, each once."""
+"""Sources of type `filesystem`: files in folders and buckets, each read once, as Arrow tables."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class FilesystemSource:
         request: LoadRequest,
         rejections: Mapping[str, Rejections],
     ) -> list[DltResource]:
-        """Make the one resource of the source."""
+        """Return the only resource of the source."""
         import dlt
 
         resources = []
         for spec in specs:
-            # A backfill looks for the window's rows wherever they are.
+            # A backfill reads all files, because any may contain rows of the window.
             only_new = _only_new_files(options, spec) and not request.is_window
             resource = dlt.resource(_read_files, name=spec.name)(
                 source, options, spec, only_new, request.limit, rejections[spec.name]
@@ -58,7 +58,7 @@ class FilesystemSource:
     def check(
         self, source: IngestionSourceConfig, options: FilesystemOptions, timeout: float
     ) -> None:
-        """Look whether the folder or bucket is there."""
+        """Verify that the folder or bucket exists."""
         fs = open_filesystem(source, options)
         if "file" in fs.protocol:
             from dlt.common.storages.configuration import FilesystemConfiguration
@@ -67,7 +67,7 @@ class FilesystemSource:
             if not FilesystemConfiguration.is_local_path(path):
                 path = FilesystemConfiguration.make_local_path(path)
             if not fs.isdir(path):
-                msg = f"there is no folder {path}"
+                msg = f"folder {path} does not exist"
                 raise FileNotFoundError(msg)
             return
         fs.ls(options.bucket_url, detail=False)
@@ -87,7 +87,7 @@ def _only_new_files(options: FilesystemOptions, spec: ResourceSpec) -> bool:
 def open_filesystem(
     source: IngestionSourceConfig, options: FilesystemOptions
 ) -> AbstractFileSystem:
-    """Open the file system with given credentials, or with what dlt's providers know."""
+    """Open the file system with the given credentials, or with those of dlt's providers."""
     from dlt.common.configuration.resolve import resolve_configuration
     from dlt.common.storages.configuration import FilesystemConfiguration
     from dlt.common.storages.fsspec_filesystem import fsspec_from_config
@@ -128,7 +128,7 @@ def _read_files(
 
     schema = dlt.current.source_schema()
     known = schema.tables.get(spec.table_name, {}).get("columns", {})
-    # A table that nobody knows yet has nothing that a contract could hold on to.
+    # A table without known columns has no schema yet that a contract could be applied to.
     judged = spec.schema_contract != "evolve" and any(c.get("data_type") for c in known.values())
     types = KnownTypes(column_hints(spec), known, schema.naming, lenient=judged)
     fs = open_filesystem(source, options)
@@ -151,7 +151,7 @@ def _read_files(
                 rows += table.num_rows
                 yield _with_file_name(table, file, options)
             loaded.finish(file)
-            # A file counts as a whole, so the limit is looked at only between files.
+            # Files are loaded completely, so the limit is checked only between files.
             if limit is not None and rows >= limit:
                 return
 
@@ -171,7 +171,7 @@ def _with_file_name(table: pa.Table, file: ListedFile, options: FilesystemOption
 
 
 def _gather(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """Put small tables together: an item costs dlt a millisecond, whatever is in it."""
+    """Yield small tables combined: each item costs dlt a millisecond, whatever its size."""
     import pyarrow as pa
 
     gathered: list[pa.Table] = []

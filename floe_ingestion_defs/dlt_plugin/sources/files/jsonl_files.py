@@ -1,4 +1,4 @@
-"""Reads JSON lines as Arrow tables, a block of whole lines at a time."""
+"""Reads JSONL files as Arrow tables, a block of whole lines at a time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
     from floe_ingestion_defs.dlt_plugin.sources.files.known_types import KnownTypes
 
-# Arrow's words for a nested value in a column that it was told to be text.
+# Arrow's messages for a nested value in a column whose requested type is string.
 _NESTED = ("changed from string to array", "changed from string to object")
 
 
@@ -32,7 +32,7 @@ def read_jsonl(
 
     Args:
         stream: The text, as UTF-8.
-        options: How it is read.
+        options: Options of the source.
         types: Types of the table's columns.
 
     Raises:
@@ -44,7 +44,7 @@ def read_jsonl(
             try:
                 block.data.decode()
             except UnicodeDecodeError:
-                # Arrow would hand the bytes on as they are, for somebody else to stumble over.
+                # Arrow would pass the bytes on unchanged, and a later step would fail.
                 raise not_utf8(block) from None
             yield _zoned(_parse(block, types))
 
@@ -54,7 +54,7 @@ def _parse(block: Block, types: KnownTypes) -> pa.Table:
         wanted = {
             name: kind
             for name, kind in types.of(types.names()).items()
-            # The others are read from more than one JSON type, and cast afterwards.
+            # Other types are read from several JSON types, and cast afterwards.
             if kind in (pa.string(), pa.int64(), pa.float64(), pa.bool_())
             and not types.is_nested(name)
         }
@@ -78,7 +78,7 @@ def _parse(block: Block, types: KnownTypes) -> pa.Table:
                 and any(words in text for words in _NESTED)
                 and not types.is_nested(name)
             ):
-                # A nested value is kept as text, so text is what its table says that it is.
+                # A nested value is stored as text, so text is the type of its column in the table.
                 types.learn_nested(name)
             elif types.lenient or is_text:
                 return _parse_loosely(block, types)
@@ -96,7 +96,7 @@ def _parse_loosely(block: Block, types: KnownTypes) -> pa.Table:
 
 
 def _zoned(table: pa.Table) -> pa.Table:
-    """Take timestamps found in JSON as UTC: Arrow drops the zone, having converted to UTC."""
+    """Return timestamps in UTC: Arrow converts them to UTC, but drops the time zone."""
     fields = [
         field.with_type(pa.timestamp("us", "UTC")) if pa.types.is_timestamp(field.type) else field
         for field in table.schema

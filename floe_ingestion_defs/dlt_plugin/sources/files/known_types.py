@@ -1,4 +1,4 @@
-"""What is known of a table's column types before, and while, its files are read."""
+"""The known column types of a table, before and while its files are read."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class KnownTypes:
     """Arrow types by column: declared ones, those of the table, and those of earlier files.
 
     Args:
-        declared: Declared columns as dlt takes them, by the names that they have in the files.
-        table: Columns that the table has already, by dlt's normalized names.
-        naming: How dlt makes a column's name from a file's.
-        lenient: Whether columns that do not fit are left to the contract to judge.
+        declared: Declared columns in dlt's format, by their names in the files.
+        table: Columns that the table already has, by dlt's normalized names.
+        naming: dlt's naming convention, which normalizes the names in a file.
+        lenient: Whether columns that do not match are kept, for the contract to judge.
     """
 
     def __init__(
@@ -51,36 +51,36 @@ class KnownTypes:
         self._nested: frozenset[str] = frozenset()
 
     def of(self, names: Iterable[str]) -> dict[str, pa.DataType]:
-        """Give the types of those of the named columns whose type is known."""
+        """Return the known types of the named columns."""
         found = {name: self._types.get(self._key(name)) for name in names}
         return {name: kind for name, kind in found.items() if kind is not None}
 
     def names(self) -> list[str]:
-        """List the columns whose type is known, by every name that they were met under."""
+        """Return the columns whose type is known, by every name that they had in a file."""
         return [*self._types, *(name for name in self._names if name not in self._types)]
 
     def is_nested(self, name: str) -> bool:
-        """Whether a column's text is, or may be, a nested value."""
+        """Return whether a column's text is, or may be, a nested value."""
         key = self._key(name)
         return key in self._nested or self._columns.get(key, {}).get("data_type") == "json"
 
     def learn_nested(self, name: str) -> None:
-        """Take over that a column of text holds nested values, too."""
+        """Record that a text column also has nested values."""
         self._nested |= {self._key(name)}
 
     def learn(self, table: pa.Table) -> pa.Table:
-        """Take over the types of columns met for the first time; gives the table back."""
+        """Record the types of columns that are found for the first time, and return the table."""
         for field in table.schema:
             if not pa.types.is_null(field.type):
                 self._types.setdefault(self._key(field.name), field.type)
         return table
 
     def copy(self) -> Learned:
-        """Give what was learned so far, for `restore`."""
+        """Return what was recorded so far, for `restore`."""
         return dict(self._types), self._nested
 
     def restore(self, learned: Learned) -> None:
-        """Forget what was learned since a `copy`."""
+        """Discard what was recorded since a `copy`."""
         self._types, self._nested = dict(learned[0]), learned[1]
 
     def _key(self, name: str) -> str:

@@ -1,9 +1,9 @@
-"""Which files a load reads: those that are new or changed since the last one.
+"""Selects the files that a load reads: those that are new or changed since the last one.
 
-A largest modification time is no cursor for files: they arrive late with old times (`rsync -t`)
-and times tie. What is kept instead, in the resource's dlt state and so committed with the rows,
-is a fingerprint of every file that was loaded and is still listed: eight bytes made of its path,
-size and modification time.
+The latest modification time cannot be the cursor: files arrive late with old times (`rsync -t`),
+and several can have the same time. Instead, the resource's dlt state, which is committed with the
+rows, has a fingerprint of every file that was loaded and is still listed: eight bytes, derived from
+its path, size and modification time.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _FINGERPRINT_BYTES = 8
 
 @dataclass(frozen=True)
 class ListedFile:
-    """A file as the listing shows it.
+    """A file in the listing.
 
-    Args:
-        name: Path below the folder or bucket, with forward slashes.
-        path: Path as the file system opens it.
-        fingerprint: Changes whenever the file does.
+    Attributes:
+        name: Path relative to the folder or bucket, with forward slashes.
+        path: Path with which the file system opens it.
+        fingerprint: Digest that changes when the file changes.
     """
 
     name: str
@@ -38,13 +38,13 @@ class ListedFile:
 
 
 def list_files(fs: AbstractFileSystem, bucket_url: str, file_glob: str) -> list[ListedFile]:
-    """List the files that a glob matches, by name."""
+    """Return the files that a glob matches, sorted by name."""
     from dlt.common.storages.fsspec_filesystem import FileItemDict, glob_files
 
     listed = []
     for item in glob_files(fs, bucket_url, file_glob):
-        told = f"{item['relative_path']}|{item.get('size_in_bytes')}|{item['modification_date']}"
-        digest = hashlib.blake2b(told.encode(), digest_size=_FINGERPRINT_BYTES).digest()
+        details = f"{item['relative_path']}|{item.get('size_in_bytes')}|{item['modification_date']}"
+        digest = hashlib.blake2b(details.encode(), digest_size=_FINGERPRINT_BYTES).digest()
         path = FileItemDict(item, fs).local_file_path if _is_local(fs) else item["file_url"]
         listed.append(ListedFile(item["relative_path"], path, digest))
     return sorted(listed, key=lambda file: file.name)
@@ -55,7 +55,7 @@ def _is_local(fs: AbstractFileSystem) -> bool:
 
 
 class LoadedFiles:
-    """The fingerprints of the files that were loaded, in a resource's state.
+    """The fingerprints of the loaded files, in a resource's state.
 
     Args:
         state: The resource's dlt state.
@@ -72,17 +72,17 @@ class LoadedFiles:
         self._listed: set[bytes] = set()
 
     def select_new(self, files: Iterable[ListedFile]) -> Iterator[ListedFile]:
-        """Give the files that were not loaded as they are now."""
+        """Return the files that were not loaded yet, or have changed since."""
         files = list(files)
         self._listed = {file.fingerprint for file in files}
         return (file for file in files if file.fingerprint not in self._known)
 
     def finish(self, file: ListedFile) -> None:
-        """Count a file as loaded."""
+        """Record a file as loaded."""
         self._finished.add(file.fingerprint)
 
     def remember(self) -> None:
-        """Write the state: what is still listed and was loaded, before or now."""
+        """Update the state: the files that are still listed and were loaded, before or now."""
         loaded = (self._known & self._listed) | self._finished
         if loaded != self._known:
             self._state[_STATE_KEY] = base64.b85encode(b"".join(sorted(loaded))).decode("ascii")

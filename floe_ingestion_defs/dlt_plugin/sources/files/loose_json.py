@@ -1,4 +1,4 @@
-"""Reads JSON lines whose columns hold more than one type, for a contract to judge their values."""
+"""Reads JSON lines whose columns have several types, so that a contract can judge their values."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def parse_loosely(block: Block, types: KnownTypes) -> pa.Table:
-    """Parse lines one by one; a column that does not fit one type is given as text.
+    """Parse lines one by one; a column with several types becomes text.
 
-    Arrow's own reader refuses such a block as a whole.
+    Arrow's own reader rejects such a block as a whole.
 
     Raises:
-        ValueError: A line is no JSON object.
+        ValueError: A line is not a JSON object.
     """
     from dlt.common.json import json
 
@@ -29,7 +29,7 @@ def parse_loosely(block: Block, types: KnownTypes) -> pa.Table:
             except ValueError:
                 row = None
             if not isinstance(row, dict):
-                msg = f"line {number}: no JSON object"
+                msg = f"line {number}: not a JSON object"
                 raise ValueError(msg)
             rows.append(row)
     names = list(dict.fromkeys(name for row in rows for name in row))

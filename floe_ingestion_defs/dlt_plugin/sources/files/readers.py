@@ -1,7 +1,7 @@
 """Reads one CSV, JSONL or Parquet file as Arrow tables, a block at a time.
 
-Types come from three places: what is declared wins, then what the table or an earlier file has,
-then what the values look like. Errors name the file and the line.
+Declared types take precedence, then those of the table or an earlier file; other types are inferred
+from the values. Errors name the file and the line.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.sources.files.known_types import KnownTypes
     from floe_ingestion_defs.dlt_plugin.sources.files.listing import ListedFile
 
-# Rows of a file that is read whole before any is given on; more is read twice instead.
+# Size up to which a file is held in memory until it is read completely; larger ones are read twice.
 _HELD_BYTES = 32 * 1024 * 1024
 
 
@@ -36,11 +36,11 @@ _HELD_BYTES = 32 * 1024 * 1024
 class FileReader:
     """Reads the files of one load.
 
-    Args:
-        fs: File system that the files are in.
-        options: How they are read.
-        types: Types of the table's columns, added to as columns are found.
-        show_values: Whether errors may hold what stands in a file.
+    Attributes:
+        fs: File system of the files.
+        options: Options of the source.
+        types: Types of the table's columns, to which new columns are added.
+        show_values: Whether errors may contain values of a file.
     """
 
     fs: AbstractFileSystem
@@ -65,31 +65,31 @@ class FileReader:
             ) from None
         except ColumnTypeMismatch as mismatch:
             msg = (
-                f"{file.name}: {mismatch}; declare the column with the wider type under "
-                "`columns`, or correct the file"
+                f"{file.name}: {mismatch}; declare the column with a wider type under `columns`, "
+                "or correct the file"
             )
             raise SourceReadError(msg) from None
         except (pa.ArrowException, UnicodeError, EOFError) as error:
             raise self._unreadable(file, error) from None
         except FileNotFoundError:
-            gone = SourceReadError(f"{file.name}: the file was listed, and is gone")
+            gone = SourceReadError(f"{file.name}: the file was deleted after it was listed")
             gone.category = ErrorCategory.TRANSIENT
             raise gone from None
         except PermissionError as error:
-            msg_0 = f"{file.name}: it may not be read ({error})"
+            msg_0 = f"{file.name}: no permission to read the file ({error})"
             raise SourceReadError(msg_0) from None
         except OSError as error:
             if error.errno is not None:
                 raise
-            # Arrow's own, such as a compressed file that ends too early.
+            # Arrow's own error, such as a truncated compressed file.
             raise self._unreadable(file, error) from None
 
     def read_whole(self, file: ListedFile) -> Iterator[pa.Table]:
-        """Give a file's rows once all of it could be read.
+        """Return a file's rows after the whole file has been read.
 
         Raises:
-            SourceReadError: The file cannot be read; nothing of it was given, and the types that
-                it would have had are forgotten.
+            SourceReadError: The file cannot be read; none of its rows were returned, and the types
+                of its columns are discarded.
         """
         before = self.types.copy()
         held: list[pa.Table] = []
@@ -106,7 +106,7 @@ class FileReader:
     def _tables(self, file: ListedFile) -> Iterator[pa.Table]:
         if self.options.format == "parquet":
             with open_file(self.fs, file) as opened, pa_parquet.ParquetFile(opened) as parquet:
-                # One row group at a time: pyarrow buffers all that it is asked for.
+                # One row group at a time: pyarrow buffers everything that is requested.
                 for number in range(parquet.num_row_groups):
                     for batch in parquet.iter_batches(self.options.batch_rows, row_groups=[number]):
                         yield pa.Table.from_batches([batch])

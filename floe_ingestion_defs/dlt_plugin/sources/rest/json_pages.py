@@ -1,9 +1,9 @@
-"""Turns pages of JSON rows into Arrow tables, which dlt need not normalize row by row.
+"""Converts pages of JSON rows to Arrow tables, which dlt does not have to normalize row by row.
 
-Objects in a row become columns of their own, `address__city`, as dlt does it. A page with lists, or
-with a value that its column's type does not take as it is, goes dlt's own way as it came: lists
-become tables and odd values variant columns. Both ways give a table the same columns, dlt's
-`_dlt_id` and `_dlt_load_id` among them.
+Objects in a row become separate columns such as `address__city`, as in dlt. A page with lists, or
+with a value that does not match its column's type, is passed to dlt unchanged: lists become tables,
+and values of another type become variant columns. Both ways produce the same columns in a table,
+including dlt's `_dlt_id` and `_dlt_load_id`.
 """
 
 from __future__ import annotations
@@ -36,28 +36,28 @@ if TYPE_CHECKING:
 _ID_BYTES = 10
 _EMPTY = DataItemNormalizer.EMPTY_KEY_IDENTIFIER
 _ZONED = pa.timestamp("us", "UTC")
-# Text that is cast as a whole; anything else in the page sends it dlt's way.
+# Types to which strings are cast; a page with any other mismatch is passed to dlt.
 _FROM_TEXT = (pa.types.is_timestamp, pa.types.is_date, pa.types.is_time)
 
 
-# A type that no value has: pages with the column go dlt's way.
+# A type that no value has: pages with such a column are passed to dlt.
 _UNDECIDED = pa.null()
 _BY_PYTHON_TYPE = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
 class _NotFlat(Exception):
-    """A page has to go dlt's own way."""
+    """A page has to be passed to dlt unchanged."""
 
 
 class PagesToArrow(ItemTransform[Any]):
-    """The last step of a resource: pages of dicts become Arrow tables where they can.
+    """The last step of a resource, which converts pages of dicts to Arrow tables if possible.
 
     Args:
         spec: The resource.
-        flatten: Whether objects in a row are made into columns.
+        flatten: Whether objects in a row become columns.
     """
 
-    # After the cursor and the contract, which go through dicts.
+    # After the cursor and the contract, which process dicts.
     placement_affinity: ClassVar[float] = 3
 
     def __init__(self, spec: ResourceSpec, *, flatten: bool) -> None:
@@ -69,7 +69,7 @@ class PagesToArrow(ItemTransform[Any]):
         self._names: dict[tuple[str, ...], str] = {}
 
     def __call__(self, item: Any, meta: Any = None) -> Any:
-        """Return a page as an Arrow table, or as it came."""
+        """Return a page as an Arrow table, or unchanged."""
         if meta is not None or not isinstance(item, list) or not item:
             return item
         if self._schema is None:
@@ -77,7 +77,7 @@ class PagesToArrow(ItemTransform[Any]):
             known = self._schema.tables.get(self._spec.table_name, {}).get("columns", {})
             for name, column in known.items():
                 if (kind := arrow_type(column)) is not None and not name.startswith("_dlt_"):
-                    # A text is not yet JSON, which dlt makes of nested values only.
+                    # A string is not JSON: dlt creates JSON only from nested values.
                     self._types[name] = _UNDECIDED if column["data_type"] == "json" else kind
         try:
             return self._table(item)
@@ -88,7 +88,7 @@ class PagesToArrow(ItemTransform[Any]):
     def _table(self, rows: list[Any]) -> pa.Table:
         arrays: dict[str, pa.Array] = {}
         self._collect(arrays, rows)
-        # Only now: a page that goes dlt's way must not have decided anything by itself.
+        # Only now: a page that is passed to dlt must not have determined any types.
         self._types |= {key: array.type for key, array in arrays.items()}
         arrays["_dlt_load_id"] = pa.repeat(dlt.current.load_package_state()["load_id"], len(rows))
         arrays["_dlt_id"] = pa.array(self._row_ids(rows))
@@ -102,7 +102,7 @@ class PagesToArrow(ItemTransform[Any]):
     def _collect(
         self, arrays: dict[str, pa.Array], rows: list[Any], path: tuple[str, ...] = ()
     ) -> None:
-        """Add the columns of the rows, which are those of a page or the objects in one field."""
+        """Add the columns of rows, which are those of a page or the objects in one field."""
         for name, values in _columns(rows).items():
             key = self._key(*path, name)
             first = next((value for value in values if value is not None), None)
@@ -119,9 +119,9 @@ class PagesToArrow(ItemTransform[Any]):
             arrays[key] = self._array(key, values, first)
 
     def _learn(self, rows: list[Any], path: tuple[str, ...] = ()) -> None:
-        """Note the types that dlt will give new columns of a page that goes its way.
+        """Record the types that dlt will give the new columns of a page that is passed to it.
 
-        dlt normalizes the page after all others were extracted, so it cannot be asked.
+        dlt normalizes the page after all others have been extracted, so its types are not known.
         """
         for name, values in _columns([row for row in rows if isinstance(row, dict)]).items():
             key = self._key(*path, name)
@@ -133,7 +133,7 @@ class PagesToArrow(ItemTransform[Any]):
                 self._types.setdefault(key, _type_by_first_value(first))
 
     def _key(self, *names: str) -> str:
-        """Give the column's name that dlt makes of a field's, after those of objects around it."""
+        """Return dlt's column name for a field, which includes the names of enclosing objects."""
         key = self._names.get(names)
         if key is None and self._schema is not None:
             naming = self._schema.naming
@@ -142,8 +142,8 @@ class PagesToArrow(ItemTransform[Any]):
         return key or names[-1]
 
     def _array(self, key: str, values: list[Any], first: Any) -> pa.Array:
-        """Give the values of a column in its type; the first of them is there for the type."""
-        # Always inferred first: Arrow would cut 3.5 down to 3 where it is told to expect integers.
+        """Return the values of a column in its type, which the first value may determine."""
+        # Always inferred first: Arrow would truncate 3.5 to 3 if the requested type is integer.
         found = pa.array(values)
         wanted = self._types.get(key) or _type_by_first_value(first)
         if found.type == wanted:
@@ -158,21 +158,21 @@ class PagesToArrow(ItemTransform[Any]):
     def _row_ids(self, rows: list[dict[str, Any]]) -> list[str]:
         if self._spec.merge_strategy != "upsert":
             return many_uniq_ids_base64(len(rows), _ID_BYTES)
-        # As dlt does it: the id of a row that is found again by its key stays the same.
+        # As in dlt: the id of a row with the same key stays the same.
         key = list(self._spec.primary_key)
         own = {self._key(name): name for name in rows[0]}
         return [get_row_hash({name: row[own[name]] for name in key}, key) for row in rows]
 
 
 def _type_by_first_value(first: Any) -> pa.DataType:
-    """Give the type of a new column; dlt goes by its first value."""
+    """Return the type of a new column, which dlt infers from its first value."""
     if isinstance(first, str) and is_iso_timestamp(str, first):
         return _ZONED
     return _BY_PYTHON_TYPE.get(type(first), _UNDECIDED)
 
 
 def _columns(rows: list[Any]) -> dict[str, list[Any]]:
-    """Give the values of each field of the rows; None where a row lacks it."""
+    """Return the values of each field of the rows; None where a row does not have the field."""
     if not all(isinstance(row, dict) for row in rows):
         raise _NotFlat
     if not rows:
@@ -180,7 +180,7 @@ def _columns(rows: list[Any]) -> dict[str, list[Any]]:
     first = rows[0]
     if all(len(row) == len(first) for row in rows):
         try:
-            # Of all rows of most pages, and twice as fast.
+            # Works for most pages, and is twice as fast.
             return {name: list(map(itemgetter(name), rows)) for name in first}
         except KeyError:
             pass
@@ -189,13 +189,13 @@ def _columns(rows: list[Any]) -> dict[str, list[Any]]:
 
 
 def read_flat_pages_as_arrow(resource: DltResource, spec: ResourceSpec) -> None:
-    """Let a resource's flat pages become Arrow tables.
+    """Add the conversion of flat pages to Arrow tables to a resource.
 
-    Slowly changing dimensions are left out: their row ids say whether a row has changed.
+    Slowly changing dimensions are excluded: their row ids indicate whether a row has changed.
     """
     if spec.merge_strategy == "scd2":
         return
     resource.apply_hints(columns={"_dlt_load_id": dlt_load_id_column(), "_dlt_id": dlt_id_column()})
-    # How deep objects are taken apart, and what a contract has to say of what is in them, is dlt's.
+    # dlt handles the nesting depth of objects, and contracts of the values in them.
     flatten = resource.max_table_nesting is None and spec.schema_contract == "evolve"
     resource.add_step(PagesToArrow(spec, flatten=flatten))

@@ -1,7 +1,7 @@
-"""Parses each answer of an API once, and faster than `requests` does, with the same outcome.
+"""Parses each response of an API once, and faster than `requests`, with the same result.
 
-dlt's REST client asks a response for its JSON several times: for the rows, for the paginator, and
-to find out where either is. `requests` parses it anew each time.
+dlt's REST client gets the JSON of a response several times: for the rows, for the paginator, and to
+detect where either is. `requests` parses it again each time.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from requests import Session
 
-# orjson gives integers of more than 64 bits as floats; the shortest of them has 19 digits.
+# orjson returns integers of more than 64 bits as floats; the shortest of them has 19 digits.
 _ALL_DIGITS_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER = b"0" * 19
 
 
-class Answer(Response):
-    """A response that remembers its JSON for as long as its body stays the same."""
+class CachedResponse(Response):
+    """A response that caches its JSON as long as its body does not change."""
 
     def __init__(self, response: Response) -> None:
         super().__init__()
@@ -31,10 +31,10 @@ class Answer(Response):
         self._parsed: tuple[bytes | None, Any] = (None, None)
 
     def json(self, **kwargs: Any) -> Any:
-        """Return the body as JSON, as `requests` does it.
+        """Return the body as JSON, as `requests` does.
 
         Raises:
-            requests.JSONDecodeError: The body is no JSON.
+            requests.JSONDecodeError: The body is not valid JSON.
         """
         if kwargs:
             return super().json(**kwargs)
@@ -49,17 +49,17 @@ class Answer(Response):
             try:
                 return json.loadb(body)
             except ValueError:
-                pass  # `requests` takes more, such as NaN, and says what is wrong.
+                pass  # `requests` accepts more, such as NaN, and raises the error.
         return super().json()
 
 
 def make_session() -> Session:
-    """Make the session that dlt's REST client would make, retries included, with such answers."""
+    """Return the session that dlt's REST client would use, retries included, with this cache."""
     session = Client(raise_for_status=False).session
     send: Callable[..., Response] = session.send
 
-    def send_and_remember(*args: Any, **kwargs: Any) -> Response:
-        return Answer(send(*args, **kwargs))
+    def send_cached(*args: Any, **kwargs: Any) -> Response:
+        return CachedResponse(send(*args, **kwargs))
 
-    session.send = send_and_remember  # type: ignore[method-assign]
+    session.send = send_cached  # type: ignore[method-assign]
     return session

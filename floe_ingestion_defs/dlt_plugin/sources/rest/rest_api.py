@@ -1,4 +1,4 @@
-"""JSON APIs, through dlt's declarative REST source as it is."""
+"""Sources of type `rest_api`: JSON APIs, through dlt's declarative REST source."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class RestApiSource:
-    """Resources of one API, with those that others depend on."""
+    """Resources of one API, including those that others depend on."""
 
     name: ClassVar[str] = "rest_api"
 
@@ -42,7 +42,7 @@ class RestApiSource:
         request: LoadRequest,
         rejections: Mapping[str, Rejections],
     ) -> list[DltResource]:
-        """Make all resources of the API: one may need another that is not loaded itself."""
+        """Return all resources of the API: one may require another that is not loaded itself."""
         from dlt.sources.rest_api import rest_api_resources
 
         from floe_ingestion_defs.dlt_plugin.sources.rest.json_pages import read_flat_pages_as_arrow
@@ -70,14 +70,16 @@ class RestApiSource:
         return resources
 
     def check(self, source: IngestionSourceConfig, options: RestApiOptions, timeout: float) -> None:
-        """Open a connection to the API's host, or to the proxy before it."""
+        """Open a connection to the API's host, or to its proxy."""
         from requests.utils import get_environ_proxies, select_proxy
 
         url = options.client.base_url
         proxy = select_proxy(url, get_environ_proxies(url))
         parts = urlsplit(proxy or url)
         if parts.hostname is None:
-            msg = "source_config.client.base_url is not a URL; give one such as https://host/v1"
+            msg = (
+                "source_config.client.base_url is not a valid URL; use one such as https://host/v1"
+            )
             raise ValueError(msg)
         port = parts.port or _PORTS.get(parts.scheme, 443)
         with socket.create_connection((parts.hostname, port), timeout=timeout):
@@ -107,7 +109,7 @@ def _resource(resource: Any, specs: Mapping[str, ResourceSpec], request: LoadReq
         return resource
     endpoint = resource["endpoint"]
     if request.is_window:
-        _ask_for_window(endpoint, spec, request)
+        _request_window(endpoint, spec, request)
     elif endpoint.get("incremental") is None and not has_incremental_param(endpoint):
         endpoint["incremental"] = {
             "cursor_path": spec.cursor_field,
@@ -117,7 +119,7 @@ def _resource(resource: Any, specs: Mapping[str, ResourceSpec], request: LoadReq
     return resource
 
 
-def _ask_for_window(endpoint: dict[str, Any], spec: ResourceSpec, request: LoadRequest) -> None:
+def _request_window(endpoint: dict[str, Any], spec: ResourceSpec, request: LoadRequest) -> None:
     window = {
         "initial_value": as_json_value(request.start),
         "end_value": as_json_value(request.end),
@@ -131,9 +133,8 @@ def _ask_for_window(endpoint: dict[str, Any], spec: ResourceSpec, request: LoadR
 
 
 def _add_cursor(resource: DltResource, spec: ResourceSpec, request: LoadRequest) -> None:
-    """Let only rows past the cursor through where the API cannot be asked for them."""
+    """Filter out rows at or before the cursor, if the API has no parameter for it."""
     cursor = cursor_for(spec, request, as_json_value)
     if cursor is not None:
-        # As a step of its own: as a hint, dlt would hand it to the requests, which have no use
-        # for it.
+        # As a separate step: dlt would pass a hint on to the requests, which do not use it.
         resource.add_step(cursor)

@@ -1,7 +1,7 @@
-"""Reads a PostgreSQL table as Arrow batches over ADBC, as fast as the server gives them.
+"""Reads a PostgreSQL table as Arrow batches over ADBC, as fast as the server sends them.
 
-ADBC was taken over ConnectorX, which is as fast but ends the process's thread in a panic on
-numerics of more than 28 digits and cuts others off after ten places; its errors have SQLSTATEs.
+ADBC was preferred to ConnectorX, which is as fast but panics on numerics of more than 28 digits and
+truncates others after ten decimal places. ADBC's errors have SQLSTATEs.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from dlt.sources.credentials import ConnectionStringCredentials
 
 _BATCH_BYTES = 8 * 1024 * 1024
-# What ADBC gives as the Arrow type that it is; everything else is sent as text by the server,
-# numerics too, which it writes out faster than a client.
+# Types that ADBC returns as their Arrow type; the server sends all others as text, including
+# numerics, which it formats faster than a client.
 _AS_THEY_ARE = (
     sa.Integer,
     sa.Float,
@@ -42,22 +42,22 @@ _AS_THEY_ARE = (
 
 
 def can_read(credentials: ConnectionStringCredentials) -> bool:
-    """Whether the database is one that is read over ADBC, and the driver is there."""
+    """Return whether the database can be read over ADBC, and the driver is installed."""
     dialect = (credentials.drivername or "").partition("+")[0]
     return dialect in ("postgresql", "postgres") and find_spec("adbc_driver_postgresql") is not None
 
 
 class AdbcTableLoader(BaseTableLoader):
-    """Loads the rows of one table; dlt makes one for each table that it extracts."""
+    """Loads the rows of one table; dlt creates one per table that it extracts."""
 
     def load_rows(self, backend_kwargs: dict[str, Any] | None = None) -> Iterator[pa.Table]:
-        """Yield the rows as Arrow tables of the types that the database, or the user, declares.
+        """Yield the rows as Arrow tables, with the types that the database or the user declares.
 
         Args:
             backend_kwargs: Further arguments of ADBC's `connect`.
 
         Raises:
-            SourceReadError: A value does not fit the type of its column.
+            SourceReadError: A value cannot be converted to the type of its column.
         """
         from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped,unused-ignore]
 
@@ -79,7 +79,7 @@ class AdbcTableLoader(BaseTableLoader):
                 try:
                     yield conform(pa.Table.from_batches([batch]), types)
                 except ColumnTypeMismatch as mismatch:
-                    msg = f"table {self.table.name}: {mismatch}; declare it under `columns`"
+                    msg = f"table {self.table.name}: {mismatch}; declare the column under `columns`"
                     raise SourceReadError(msg) from None
 
     def _query(self, types: dict[str, pa.DataType]) -> str:
@@ -98,7 +98,7 @@ def _readable(column: sa.Column[Any], wanted: pa.DataType | None) -> sa.ColumnEl
     if isinstance(kind, sa.Numeric) and not isinstance(kind, sa.Float):
         exact: sa.ColumnElement[Any] = column
         if wanted is not None and pa.types.is_decimal(wanted):
-            # A numeric without a precision can have more places than the table's type.
+            # A numeric without a precision can have more decimal places than the table's type.
             exact = sa.func.round(column, wanted.scale)
         return sa.cast(exact, sa.Text).label(column.name)
     if isinstance(kind, sa.ARRAY):

@@ -1,4 +1,4 @@
-"""Tables of a database, through dlt's `sql_table`, as Arrow by default."""
+"""Sources of type `sql_database`: tables of a database, through dlt's `sql_table`, as Arrow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from floe_ingestion_defs.dlt_plugin.cursors.incremental import cursor_for
-from floe_ingestion_defs.dlt_plugin.cursors.values import as_date, as_moment, looks_like_a_moment
+from floe_ingestion_defs.dlt_plugin.cursors.values import (
+    as_date,
+    as_timestamp,
+    is_date_or_timestamp,
+)
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
 if TYPE_CHECKING:
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class SqlDatabaseSource:
-    """Tables and views named in the configuration; nothing is reflected before a run."""
+    """The configured tables and views; nothing is reflected before a run."""
 
     name: ClassVar[str] = "sql_database"
 
@@ -39,7 +43,7 @@ class SqlDatabaseSource:
         request: LoadRequest,
         rejections: Mapping[str, Rejections],
     ) -> list[DltResource]:
-        """Make a resource of each table."""
+        """Return a resource for each table."""
         from dlt.sources.sql_database import sql_table
 
         credentials = _credentials(source, options)
@@ -61,7 +65,7 @@ class SqlDatabaseSource:
                 table_loader_class=loader,
                 reflection_level=options.reflection_level,
                 type_adapter_callback=_plain_float,
-                # Reflected while it is extracted, so that an absent table fails as a load does.
+                # Reflected during extraction, so that a missing table is a failed load.
                 defer_table_reflect=True,
                 backend_kwargs=options.backend_kwargs or {},
                 engine_kwargs=options.engine_kwargs,
@@ -79,7 +83,7 @@ class SqlDatabaseSource:
         """Connect once."""
         engine = _engine(_credentials(source, options), options)
         try:
-            _refuse_absent_sqlite_file(engine)
+            _require_sqlite_file(engine)
             with engine.connect():
                 pass
         finally:
@@ -89,7 +93,7 @@ class SqlDatabaseSource:
 def _backend(
     credentials: ConnectionStringCredentials, options: SqlDatabaseOptions
 ) -> tuple[TableBackend, type[BaseTableLoader] | None]:
-    """Choose what reads the rows; `pyarrow` is also what dlt calls any loader of Arrow tables."""
+    """Return dlt's backend and table loader; dlt's name for any loader of Arrow is `pyarrow`."""
     if options.backend != "auto" and options.backend != "adbc":
         return options.backend, None
     from floe_ingestion_defs.dlt_plugin.sources.sql.adbc import AdbcTableLoader, can_read
@@ -98,7 +102,7 @@ def _backend(
         return "pyarrow", AdbcTableLoader
     if options.backend == "adbc":
         msg = (
-            "source_config.backend is 'adbc', which reads PostgreSQL with the package "
+            "source_config.backend is 'adbc', which requires PostgreSQL and the package "
             "adbc-driver-postgresql; install floe-ingestion-defs[postgres], or use 'pyarrow'"
         )
         raise PipelineConfigurationError(msg)
@@ -106,7 +110,7 @@ def _backend(
 
 
 def _plain_float(kind: TypeEngine[Any]) -> TypeEngine[Any]:
-    """Make floats known to dlt: since SQLAlchemy 2.1 they are no kind of Numeric any more."""
+    """Return a type that dlt recognizes: in SQLAlchemy 2.1, Float is no longer a Numeric."""
     import sqlalchemy
 
     return sqlalchemy.Numeric(asdecimal=False) if isinstance(kind, sqlalchemy.Float) else kind
@@ -119,7 +123,7 @@ def _listed(columns: dict[str, tuple[str, ...]], spec: ResourceSpec) -> list[str
 def _credentials(
     source: IngestionSourceConfig, options: SqlDatabaseOptions
 ) -> ConnectionStringCredentials:
-    """Give the database's URL as configured, or as dlt's providers know it."""
+    """Return the configured URL of the database, or that of dlt's providers."""
     from dlt.common.configuration.resolve import resolve_configuration
     from dlt.sources.credentials import ConnectionStringCredentials
 
@@ -140,7 +144,7 @@ def _credentials(
 
 
 def _postgresql_driver() -> str:
-    """SQLAlchemy 2.1 means psycopg by `postgresql://`, while dlt's extra installs psycopg2."""
+    """Return the installed driver: SQLAlchemy 2.1 defaults to psycopg, dlt's extra is psycopg2."""
     return "psycopg2" if find_spec("psycopg") is None and find_spec("psycopg2") else "psycopg"
 
 
@@ -150,15 +154,15 @@ def _engine(credentials: ConnectionStringCredentials, options: SqlDatabaseOption
     return engine_from_credentials(credentials, **(options.engine_kwargs or {}))
 
 
-def _refuse_absent_sqlite_file(engine: Engine) -> None:
-    """SQLite would make an empty database where there is none."""
+def _require_sqlite_file(engine: Engine) -> None:
+    """Reject a missing database file, for which SQLite would create an empty database."""
     from pathlib import Path
 
     database = engine.url.database
     if engine.dialect.name != "sqlite" or not database or database == ":memory:":
         return
     if not database.startswith("file:") and not Path(database).is_file():
-        msg = f"there is no database file {database}"
+        msg = f"database file {database} does not exist"
         raise FileNotFoundError(msg)
 
 
@@ -168,11 +172,11 @@ def _typed(
     credentials: ConnectionStringCredentials,
     options: SqlDatabaseOptions,
 ) -> Any:
-    """Give a value that is text as the date or time that the database compares with.
+    """Return a string as the date or timestamp that the database compares its column with.
 
-    YAML and JSON hand over quoted dates as text, which drivers do not compare with a timestamp.
+    YAML and JSON pass quoted dates as strings, which drivers do not compare with a timestamp.
     """
-    if not looks_like_a_moment(value):
+    if not is_date_or_timestamp(value):
         return value
     import sqlalchemy
 
@@ -183,7 +187,7 @@ def _typed(
         engine.dispose()
     kinds = [column["type"] for column in columns if column["name"] == spec.cursor_field]
     if kinds and isinstance(kinds[0], sqlalchemy.DateTime):
-        return as_moment(value, zoned=bool(kinds[0].timezone))
+        return as_timestamp(value, zoned=bool(kinds[0].timezone))
     if kinds and isinstance(kinds[0], sqlalchemy.Date):
         return as_date(value)
     return value

@@ -410,7 +410,7 @@ def test_a_json_line_that_is_not_an_object_fails_with_its_line(
     files: Source, landing: Path, load: Load
 ) -> None:
     (landing / "a.jsonl").write_text('{"id": 1}\n[1, 2]\n')
-    with pytest.raises(SourceReadError, match=r"a\.jsonl: line 2: no JSON object"):
+    with pytest.raises(SourceReadError, match=r"a\.jsonl: line 2: not a JSON object"):
         load(configured(files, file_glob="*.jsonl", format="jsonl"))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from requests import Response
 
-from floe_ingestion_defs.dlt_plugin.sources.rest.json_responses import Answer
+from floe_ingestion_defs.dlt_plugin.sources.rest.json_responses import CachedResponse
 
 BODIES: dict[str, bytes] = {
     "an object": '{"data": [{"id": 1, "name": "Ærø", "share": 0.1}], "next": null}'.encode(),
@@ -47,12 +47,12 @@ def outcome(of: Response) -> tuple[Any, ...]:
 @pytest.mark.parametrize("body", BODIES)
 def test_a_response_is_parsed_as_requests_parses_it(body: str, encoding: str | None) -> None:
     plain = response(BODIES[body], encoding)
-    assert outcome(Answer(plain)) == outcome(plain)
+    assert outcome(CachedResponse(plain)) == outcome(plain)
 
 
 def test_a_response_is_parsed_once_until_its_body_changes() -> None:
     """Also where a response action puts another body in its place."""
-    answer = Answer(response(b'{"a": [1]}', None))
+    answer = CachedResponse(response(b'{"a": [1]}', None))
     first = answer.json()
     assert answer.json() is first
     assert answer.json(parse_int=str) == {"a": ["1"]}
@@ -65,6 +65,6 @@ def test_a_parsed_response_keeps_all_other_attributes() -> None:
     plain = response(b"{}", "utf-8")
     plain.headers["Link"] = '<https://api.example.com/?page=2>; rel="next"'
     plain.url = "https://api.example.com/"
-    answer = Answer(plain)
+    answer = CachedResponse(plain)
     assert answer.links["next"]["url"] == "https://api.example.com/?page=2"
     assert (answer.status_code, answer.url, answer.text) == (200, plain.url, "{}")
