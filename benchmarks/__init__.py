@@ -1,1 +1,1 @@
-"""This project measured beside stock dlt, in one run: `python -m benchmarks`."""
+"""Compares this project with stock dlt in one run: `python -m benchmarks`."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measures, prints the table, and writes it beside its numbers."""
+"""`python -m benchmarks`: runs the benchmarks, and prints and stores the table of the results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGE = PROJECT / "docs" / "benchmarks.md"
 
 
 def main() -> int:
-    """Measures the cases that are asked for."""
+    """Measure the requested cases."""
     cases = find_cases()
     options = _parse(cases)
     bench = Bench(options.root.absolute(), options.repetitions, options.with_slow, _log)
@@ -42,22 +42,33 @@ def main() -> int:
 
 def _parse(cases: dict[str, Case]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("cases", nargs="*", help=f"of {', '.join(cases)}; all by default")
-    parser.add_argument("--repetitions", type=int, default=3, help="of which the median counts")
-    parser.add_argument("--root", type=Path, default=ROOT, help="for data; or $FLOE_BENCH_DIR")
-    parser.add_argument("--fresh", action="store_true", help="prepare all tables anew")
-    parser.add_argument("--strict", action="store_true", help="fail where a target is missed")
     parser.add_argument(
-        "--with-slow", action="store_true", help="also what takes stock dlt several minutes"
+        "cases", nargs="*", help=f"cases to measure: {', '.join(cases)}. Default: all"
+    )
+    parser.add_argument(
+        "--repetitions",
+        type=int,
+        default=3,
+        help="number of measurements, of which the median is reported",
+    )
+    parser.add_argument(
+        "--root", type=Path, default=ROOT, help="folder for data. Default: $FLOE_BENCH_DIR"
+    )
+    parser.add_argument("--fresh", action="store_true", help="prepare all tables again")
+    parser.add_argument("--strict", action="store_true", help="fail if a target is missed")
+    parser.add_argument(
+        "--with-slow",
+        action="store_true",
+        help="include the cases that take stock dlt several minutes",
     )
     parser.add_argument(
         "--write-docs",
         action="store_true",
-        help="write all stored results into docs/benchmarks.md; measures only the cases named",
+        help="write all stored results into docs/benchmarks.md; measure only the named cases",
     )
     options = parser.parse_args()
     if unknown := set(options.cases) - cases.keys():
-        parser.error(f"no such case: {', '.join(sorted(unknown))}")
+        parser.error(f"unknown case: {', '.join(sorted(unknown))}")
     return options
 
 

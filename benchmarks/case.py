@@ -1,6 +1,6 @@
 """A benchmark case, and how the cases are found.
 
-To add one, write a module in `benchmarks/cases` with a list `CASES`; nothing else has to know it.
+To add one, write a module in `benchmarks/cases` with a list `CASES`; nothing else has to change.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ SECTIONS: tuple[Section, ...] = get_args(Section)
 
 @dataclass(frozen=True)
 class Case:
-    """One piece of work that is measured, and can be asked for by its name.
+    """One operation that is measured, and can be selected by its name.
 
     Attributes:
-        name: Lower case with hyphens; also the name of the file that keeps its results.
-        measure: Measures it and says what was to be reached, in one row or several.
-        section: The part of the table that the rows stand in.
+        name: Lower case with hyphens; also the name of the file with its results.
+        measure: Measures it, and returns one or several rows with their targets.
+        section: The part of the table that contains the rows.
     """
 
     name: str
@@ -37,10 +37,10 @@ class Case:
 
 
 def find_cases() -> dict[str, Case]:
-    """All cases by name: by section, then by module, then as each module lists them.
+    """Return all cases by name, sorted by section, by module, and as each module lists them.
 
     Raises:
-        ValueError: Two cases have one name.
+        ValueError: Two cases have the same name.
     """
     from benchmarks import cases
 

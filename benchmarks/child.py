@@ -1,4 +1,4 @@
-"""A measurement's process: calls one function of a case and writes what it returns as JSON."""
+"""The process of a measurement: calls one function of a case and writes its result as JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def main(target: str, arguments: str, answer: str) -> None:
-    """Calls `target`, which is `module:function`, with the JSON object `arguments`."""
+    """Call `target`, which is `module:function`, with the JSON object `arguments`."""
     module, function = target.split(":")
     keywords = json.loads(arguments)
     for name in ("cache", "home"):

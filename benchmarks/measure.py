@@ -1,4 +1,4 @@
-"""One measurement: a pipeline run taken apart into its steps, in a process of its own."""
+"""One measurement: a pipeline run split into its steps, in a separate process."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one run took.
+    """The time and memory of one run.
 
     Attributes:
-        load_seconds: The load step: all that happens after dlt extracted and normalized; None
-            where the work has no such step.
-        whole_seconds: The whole run, imports left out.
-        peak_bytes: The most memory that the process held at any time; 0 where nobody looked.
-        load_added_bytes: How far the load step went beyond the peak of what came before it.
-        load_grown_bytes: How far the load step went beyond what was resident when it began.
-        snapshots: Snapshots that the run made on `main` of the table; None where none is looked at.
-        extra: More numbers, of some cases only.
+        load_seconds: Duration of the load step, which follows extract and normalize; None if the
+            case has no such step.
+        whole_seconds: Duration of the whole run, without imports.
+        peak_bytes: Peak memory of the process; 0 if it was not measured.
+        load_added_bytes: Memory that the load step used beyond the peak of the steps before it.
+        load_grown_bytes: Memory that the load step used beyond what was resident at its start.
+        snapshots: Snapshots that the run created on `main` of the table; None if not counted.
+        extra: Further numbers of some cases.
     """
 
     load_seconds: float | None
@@ -37,7 +37,7 @@ class Measurement:
 
 
 def run(pipeline: dlt.Pipeline, source: Any) -> Measurement:
-    """Does what `pipeline.run(source)` does, step by step."""
+    """Run the steps of `pipeline.run(source)` one by one."""
     started = time.perf_counter()
     pipeline.sync_destination()
     pipeline.extract(source)

@@ -1,4 +1,4 @@
-"""The peak memory of this process, as the operating system counts it."""
+"""The peak memory of this process, as the operating system measures it."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 
 
 def peak_bytes() -> int:
-    """The most memory that was resident since the process began, or `forget_peak` was called."""
+    """Return the peak resident memory since the process started, or `forget_peak` was called."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
 def resident_bytes() -> int:
-    """The memory that is resident now."""
+    """Return the memory that is currently resident."""
     import psutil
 
     return int(psutil.Process().memory_info().rss)
 
 
 def forget_peak() -> None:
-    """Lets Linux count the peak from here on; elsewhere it goes on from the process's beginning."""
+    """Reset the peak on Linux; on other systems it is that since the start of the process."""
     counter = Path("/proc/self/clear_refs")
     if counter.exists():
         counter.write_text("5")

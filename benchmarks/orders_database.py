@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the bench's own, with TPC-H's `orders` in it as a shop would have them."""
+"""A PostgreSQL server for the benchmarks, with TPC-H's `orders` as a shop would have them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ o_clerk char(15) NOT NULL, o_shippriority integer NOT NULL, o_comment varchar(79
 
 @contextmanager
 def serving_orders(bench: Bench, scale: int) -> Iterator[str]:
-    """Runs a server for as long as the block lasts, and gives the URL of its database."""
-    # The tests' own server, which is looked for and started in the same way.
+    """Run a server during the block, and yield the URL of its database."""
+    # The server of the tests, which is located and started in the same way.
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from servers.postgres import running_postgres
 
@@ -39,13 +39,13 @@ def serving_orders(bench: Bench, scale: int) -> Iterator[str]:
         bench.log(f"  filling {TABLE}")
         bench.call(fill, cache=bench.cache, url=url, scale=scale)
         server.execute(f"create table {FEW} as table {TABLE} limit 3", database)
-        # Else the server writes the rows' visibility into its pages when they are first read.
+        # Otherwise the server writes the rows' visibility to its pages when they are first read.
         server.execute(f"vacuum analyze {TABLE}", database)
         yield url
 
 
 def fill(cache: Path, url: str, scale: int) -> None:
-    """Copies all orders into the table."""
+    """Copy all orders into the table."""
     import pyarrow as pa
     from adbc_driver_postgresql import dbapi
 

@@ -1,8 +1,8 @@
-"""An HTTP server for pages that lie ready: `python -m benchmarks.page_server FOLDER TIMES`.
+"""An HTTP server for prepared pages: `python -m benchmarks.page_server FOLDER TIMES`.
 
-It answers `/flights?page=N` with an object of the rows and a link to the next page, goes over the
-folder as many times as it is told, and gives the last page alone at `/last`. As a process of its
-own, it lets what it costs be told from what the client costs.
+It responds to `/flights?page=N` with an object of the rows and a link to the next page, repeats the
+folder `TIMES` times, and returns only the last page at `/last`. It is a separate process, so that
+its processor time can be distinguished from that of the client.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ class PageServer:
     """A running server.
 
     Attributes:
-        url: What paths are appended to.
-        pid: Its process.
+        url: URL to which paths are appended.
+        pid: Id of its process.
     """
 
     url: str
     pid: int
 
     def cpu_seconds(self) -> float:
-        """The processor time that it has taken so far."""
+        """Return the processor time that it has used so far."""
         import psutil
 
         taken = psutil.Process(self.pid).cpu_times()
@@ -42,7 +42,7 @@ class PageServer:
 
 @contextmanager
 def serving(folder: Path, times: int) -> Iterator[PageServer]:
-    """Serves the pages of a folder for as long as the block lasts."""
+    """Serve the pages of a folder during the block."""
     command = [sys.executable, "-m", __name__, str(folder), str(times)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -56,14 +56,14 @@ def serving(folder: Path, times: int) -> Iterator[PageServer]:
 
 
 def main(folder: str, times: str) -> None:
-    """Reads the pages, says on which port it listens, and serves."""
+    """Read the pages, print the port, and serve."""
     files = sorted(Path(folder).iterdir(), key=lambda path: int(path.stem))
     pages = [path.read_bytes() for path in files]
     count = len(pages) * int(times)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        # A head and a body in one packet each would wait for each other's acknowledgement.
+        # Header and body in separate packets would wait for each other's acknowledgement.
         wbufsize = -1
         disable_nagle_algorithm = True
 

@@ -1,4 +1,4 @@
-"""What was measured, beside what is to be reached: a row of the table."""
+"""A row of the table: the measurements and their targets."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ STOCK = "stock dlt"
 
 @dataclass(frozen=True)
 class Target:
-    """One thing to reach.
+    """One target.
 
     Attributes:
-        wanted: The target in words.
-        found: What was measured, in words; None where this run did not measure it.
-        reached: Whether it is reached.
+        wanted: Description of the target.
+        found: Description of the measured value; None if this run did not measure it.
+        reached: Whether the target is reached; None if this run did not measure it.
     """
 
     wanted: str
@@ -32,13 +32,13 @@ class Target:
 
 @dataclass(frozen=True)
 class Row:
-    """One piece of work, by one side or by several.
+    """One operation, measured for one side or for several.
 
     Attributes:
-        work: What was done, in words.
-        measured: By the name of the side, `FLOE`, `STOCK` or what else it is compared with.
-        targets: What is to be reached.
-        note: What a reader has to know about the figures.
+        work: Description of the operation.
+        measured: Measurements by the name of the side: `FLOE`, `STOCK` or another one.
+        targets: Targets of the operation.
+        note: What a reader must know about the figures.
     """
 
     work: str
@@ -48,7 +48,7 @@ class Row:
 
 
 def at_least(times: float, floe: float, stock: float | None) -> Target:
-    """This project has to be so many times faster than the other side."""
+    """Return the target that this project is a number of times faster than the other side."""
     wanted = f"≥ {times:g}x faster"
     if stock is None:
         return Target(wanted, None, None)
@@ -58,12 +58,12 @@ def at_least(times: float, floe: float, stock: float | None) -> Target:
 def at_most(
     limit: float, value: float, what: str, show: Callable[[float], str] = lambda v: f"{v:.2f}"
 ) -> Target:
-    """A value has to stay within a limit."""
+    """Return the target that a value does not exceed a limit."""
     return Target(f"{what} ≤ {show(limit)}", show(value), value <= limit)
 
 
 def exactly(wanted: int, found: int | float | None, what: str) -> Target:
-    """A count has to be just that."""
+    """Return the target that a count has an exact value."""
     return Target(f"{what}: {wanted}", str(int(found or 0)), found == wanted)
 
 

@@ -1,6 +1,6 @@
-"""The results on disk: a JSON file a case, and the Markdown table of them all.
+"""The results on disk: one JSON file per case, and the Markdown table of all cases.
 
-A case that is measured again replaces its own file only, so a long bench can be run case by case.
+Measuring a case again replaces only its own file, so a long benchmark can be run case by case.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks.report import Row, megabytes, seconds
 if TYPE_CHECKING:
     from pathlib import Path
 
-# The table in the page of the documentation stands between these.
+# The table in the page of the documentation is between these lines.
 BEGIN = "<!-- The figures below are written by `python -m benchmarks --write-docs`. -->"
 END = "<!-- The end of the figures. -->"
 
@@ -28,7 +28,7 @@ Document = Mapping[str, Any]
 
 
 def store(case: Case, rows: Sequence[Row], folder: Path) -> None:
-    """Writes `{case}.json`: the rows, and what they were measured with."""
+    """Write `{case}.json`: the rows, and the versions and machine they were measured with."""
     document = {
         "case": case.name,
         "section": case.section,
@@ -46,28 +46,30 @@ def store(case: Case, rows: Sequence[Row], folder: Path) -> None:
 
 
 def stored(cases: Mapping[str, Case], folder: Path) -> list[Document]:
-    """What was measured so far, in the order of the cases."""
+    """Return the results so far, in the order of the cases."""
     files = [folder / f"{name}.json" for name in cases]
     return [json.loads(file.read_text()) for file in files if file.exists()]
 
 
 def write_page(page: Path, table: str) -> None:
-    """Replaces the figures in a page of the documentation.
+    """Replace the figures in a page of the documentation.
 
     Raises:
-        ValueError: The page has no place for them.
+        ValueError: The page does not contain the two marker lines.
     """
     text = page.read_text()
     head, found, rest = text.partition(BEGIN)
     _, ended, tail = rest.partition(END)
     if not (found and ended):
-        msg = f"{page} has no place for the figures: the two lines\n{BEGIN}\n{END}"
+        msg = (
+            f"{page} does not contain the lines between which figures are written:\n{BEGIN}\n{END}"
+        )
         raise ValueError(msg)
     page.write_text(f"{head}{BEGIN}\n\n{table}\n{END}{tail}")
 
 
 def markdown(documents: Sequence[Document]) -> str:
-    """The tables: for each section what was measured, and what was to be reached."""
+    """Return the tables: the measurements and the targets of each section."""
     lines: list[str] = []
     for section in SECTIONS:
         rows = [row for d in documents if d["section"] == section for row in d["rows"]]
@@ -112,7 +114,7 @@ def _notes(rows: Sequence[Document]) -> list[str]:
 
 
 def _circumstances(documents: Sequence[Document]) -> list[str]:
-    """What the cases were measured with; those of one day on one machine share a line."""
+    """Return the versions and machines; cases of the same day and machine share a line."""
     together: dict[str, list[str]] = {}
     for document in documents:
         versions = ", ".join(f"{name} {value}" for name, value in document["with"].items())

@@ -1,4 +1,4 @@
-"""Runs each measurement in a fresh process, as often as asked, and keeps the median."""
+"""Runs each measurement several times, each in a new process, and returns the median."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SHORT_TIMES = 3
 
 @dataclass
 class Bench:
-    """Where the benchmarks keep their files, and how often they repeat.
+    """The files of the benchmarks, and how often a measurement is repeated.
 
     Attributes:
-        root: A folder outside the tree; `cache` and `prepared` in it survive, `run` does not.
-        repetitions: How often each measurement is made.
-        with_slow: Whether stock dlt's case of several minutes is run too.
-        log: Where the progress goes.
+        root: A folder outside the tree; `cache` and `prepared` in it are kept, `run` is not.
+        repetitions: Number of repetitions of each measurement.
+        with_slow: Whether to run the case that takes stock dlt several minutes.
+        log: Function that reports the progress.
     """
 
     root: Path
@@ -43,7 +43,7 @@ class Bench:
         return self.root / "cache"
 
     def call(self, function: Function, **arguments: Any) -> Any:
-        """Calls a function in a fresh process; what it returns comes back through JSON."""
+        """Call a function in a new process, and return its result, which is passed as JSON."""
         target = f"{function.__module__}:{function.__qualname__}"
         with tempfile.TemporaryDirectory(prefix="floe-bench-") as folder:
             answer = Path(folder) / "answer.json"
@@ -61,9 +61,9 @@ class Bench:
             return json.loads(answer.read_text())
 
     def prepare(self, name: str, function: Function, **arguments: Any) -> Path:
-        """A home made by `function` once, and kept; measurements work on copies of it.
+        """Return the path of a home that `function` creates once; measurements use copies of it.
 
-        An Iceberg table knows its own path, so a copy is measured where the original was made.
+        An Iceberg table stores its own path, so a copy is measured where the original was created.
         """
         kept = self.root / "prepared" / name
         home = self.root / "run" / name
@@ -79,10 +79,10 @@ class Bench:
     def measure(
         self, name: str, function: Function, repetitions: int | None = None, **arguments: Any
     ) -> Measurement:
-        """The median of repeated measurements, each on a fresh copy of what was prepared.
+        """Return the median of repeated measurements, each on a new copy of the prepared home.
 
-        What takes less than a second is repeated more often: anything else that the machine does
-        shows in it.
+        A run of less than a second is repeated more often, because other activity of the machine
+        affects it more.
         """
         kept = self.root / "prepared" / name
         home = self.root / "run" / name
@@ -107,7 +107,7 @@ def _are_short(results: list[Measurement]) -> bool:
 
 
 def median(results: list[Measurement]) -> Measurement:
-    """The median of each number by itself."""
+    """Return the median of each number separately."""
     first = results[0]
     changes: dict[str, Any] = {}
     for each in fields(Measurement):
@@ -126,7 +126,7 @@ def _described(arguments: dict[str, Any]) -> str:
 
 
 def _environment() -> dict[str, str]:
-    # A child is found at its real peak only if it is itself: what a process was before exec counts.
+    # Each child is a new process: the peak memory of a process includes that from before `exec`.
     return {
         **os.environ,
         "RUNTIME__DLTHUB_TELEMETRY": "false",

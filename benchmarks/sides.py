@@ -1,7 +1,7 @@
-"""The two sides that are measured: this project, and stock dlt with its own Iceberg support.
+"""The two sides that are compared: this project, and stock dlt with its own Iceberg support.
 
-Both write to one kind of catalog, pyiceberg's SQL catalog over a SQLite file, and to the local
-file system.
+Both use the same type of catalog, pyiceberg's SQL catalog in a SQLite file, and the local file
+system.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DATASET = "bench"
 
 
 def catalog_properties(home: Path) -> dict[str, str]:
-    """The pyiceberg catalog under `home`."""
+    """Return the properties of the pyiceberg catalog under `home`."""
     return {
         "type": "sql",
         "uri": f"sqlite:///{home / 'catalog.db'}",
@@ -31,14 +31,14 @@ def catalog_properties(home: Path) -> dict[str, str]:
 
 
 def open_catalog(home: Path) -> Catalog:
-    """The catalog that a side wrote to."""
+    """Open the catalog that a side wrote to."""
     from pyiceberg.catalog import load_catalog
 
     return load_catalog("bench", **catalog_properties(home))
 
 
 def make_pipeline(side: Side, home: Path, name: str, dataset: str = DATASET) -> dlt.Pipeline:
-    """A pipeline that loads into the catalog under `home`, with a working directory of its own."""
+    """Return a pipeline that loads into the catalog under `home`, in its own working directory."""
     import dlt
 
     _import_all(side)
@@ -52,7 +52,7 @@ def make_pipeline(side: Side, home: Path, name: str, dataset: str = DATASET) -> 
 
 
 def _import_all(side: Side) -> None:
-    """Imports what a side would import as it goes, so that no measurement has it in it."""
+    """Import what a side imports during a load, so that measurements do not include it."""
     import pyiceberg.catalog.sql
     import pyiceberg.io.pyarrow  # noqa: F401
 
@@ -79,14 +79,14 @@ def _floe(home: Path) -> Any:
 def _stock(home: Path) -> Any:
     from dlt.destinations import filesystem
 
-    # Stock dlt takes the catalog from its configuration and has no argument for it.
+    # Stock dlt reads the catalog from its configuration and has no argument for it.
     os.environ["ICEBERG_CATALOG__ICEBERG_CATALOG_NAME"] = "bench"
     os.environ["ICEBERG_CATALOG__ICEBERG_CATALOG_CONFIG"] = json.dumps(catalog_properties(home))
     return filesystem(bucket_url=(home / "warehouse").as_uri())
 
 
 def hints(side: Side) -> dict[str, Any]:
-    """What a resource has to say on a side to become an Iceberg table."""
+    """Return the hints with which a resource of a side becomes an Iceberg table."""
     return {} if side == "floe" else {"table_format": "iceberg"}
 
 

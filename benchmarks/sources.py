@@ -1,6 +1,6 @@
-"""A source loaded whole, by this project's plugin or by stock dlt, after a small load of its kind.
+"""Loads a whole source, by this project's plugin or by stock dlt, after a small load of its type.
 
-The small load imports what each side imports as it goes, which no measurement should have in it.
+The small load imports what each side imports during a load, so that measurements exclude it.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-# Phases of a load that stock dlt has no names for; together they are its load step.
+# Phases of a load that stock dlt does not distinguish; together they are its load step.
 LOAD_STEP = ("stage", "audit", "commit", "publish")
 
 
 def load_with_plugin(home: Path, table: str, source: dict[str, Any], small: Any) -> Measurement:
-    """Loads a source of this project's configuration into `table`.
+    """Load a source of this project's configuration into `table`.
 
     Args:
         home: The catalog.
         table: Name of the table.
         source: The source, all but its name and its table.
-        small: The `source_config` of a small source of the same kind.
+        small: The `source_config` of a small source of the same type.
     """
     _load(home / "small", table, {**source, "source_config": small})
     started = time.perf_counter()
@@ -53,14 +53,14 @@ def _load(home: Path, table: str, source: dict[str, Any]) -> dict[str, float]:
 def load_with_stock(
     home: Path, table: str, resource: Callable[[Any], Any], whole: Any, small: Any
 ) -> Measurement:
-    """Loads a resource of dlt's own into `table`.
+    """Load a resource of dlt into `table`.
 
     Args:
         home: The catalog.
         table: Name of the table.
-        resource: Makes the resource of what it reads.
-        whole: What to read.
-        small: Little of the same kind, to be read before.
+        resource: Returns the resource that reads a given input.
+        whole: Input to measure.
+        small: Small input of the same type, which is read first.
     """
 
     def load(place: Path, what: Any) -> Measurement:
@@ -73,7 +73,7 @@ def load_with_stock(
 
 
 def expect_rows(home: Path, table: str, rows: int) -> None:
-    """Raises AssertionError where a table does not hold so many rows."""
+    """Raise AssertionError if a table does not have that number of rows."""
     if (found := row_count(home, table)) != rows:
         msg = f"{found} rows in {table}, of {rows}"
         raise AssertionError(msg)

@@ -20,7 +20,7 @@ BATCH_ROWS = 64 * 1024
 
 
 def generate(cache: Path, table: str, scale: int = 1) -> Path:
-    """The Parquet file of a table, written by `tpchgen-cli` on first use."""
+    """Return the Parquet file of a table, which `tpchgen-cli` writes on first use."""
     folder = cache / f"tpch-{scale}"
     path = folder / f"{table}.parquet"
     if not path.exists():
@@ -39,13 +39,13 @@ def generate(cache: Path, table: str, scale: int = 1) -> Path:
 
 
 def read(path: Path, batch_rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
-    """Streams a table's rows; dlt refuses the `string_view` that the generator writes."""
+    """Yield a table's rows; dlt rejects the `string_view` that the generator writes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as parquet:
         schema = plain_schema(parquet.schema_arrow)
-        # pyarrow buffers all the row groups that it is asked for at once.
+        # pyarrow buffers all requested row groups at once.
         for number in range(parquet.num_row_groups):
             for batch in parquet.iter_batches(batch_rows, row_groups=[number]):
                 columns = [c.cast(f.type) for c, f in zip(batch.columns, schema, strict=True)]
@@ -53,7 +53,7 @@ def read(path: Path, batch_rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
 
 
 def plain_schema(schema: pa.Schema) -> pa.Schema:
-    """The schema with ordinary strings, and without the generator's own field ids."""
+    """Return the schema with ordinary strings, and without the generator's field ids."""
     import pyarrow as pa
 
     return pa.schema(
@@ -62,9 +62,9 @@ def plain_schema(schema: pa.Schema) -> pa.Schema:
 
 
 def changed_orders(path: Path, rows: int) -> Iterable[pa.RecordBatch]:
-    """Orders to merge, spread evenly over all of them: half with present keys, half with new ones.
+    """Yield orders to merge, spread evenly: half have existing keys, half have new ones.
 
-    TPC-H uses 8 of every 32 keys, so a present key plus 8 is a new one.
+    TPC-H uses 8 of every 32 keys, so an existing key plus 8 is a new one.
     """
     import pyarrow as pa
     import pyarrow.compute as pc

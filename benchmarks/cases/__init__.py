@@ -1,1 +1,1 @@
-"""The cases: every module here has a list `CASES`, which `benchmarks.case` finds."""
+"""The cases: each module has a list `CASES`, which `benchmarks.case` finds."""

@@ -20,7 +20,7 @@ TABLE = "lineitem"
 
 
 def compare(bench: Bench) -> list[Row]:
-    """The load step and the memory, against stock dlt's."""
+    """Compare the load step and the memory with stock dlt's."""
     floe = bench.measure("lineitem", append_lineitem, side="floe")
     stock = bench.measure("lineitem", append_lineitem, side="stock")
     targets = [
@@ -33,7 +33,7 @@ def compare(bench: Bench) -> list[Row]:
 
 
 def grow(bench: Bench) -> list[Row]:
-    """The memory of four times the rows."""
+    """Compare the memory of four times the rows."""
     small = bench.measure("lineitem", append_lineitem, side="floe")
     large = bench.measure("lineitem", append_lineitem, 1, side="floe", scale=4)
     target = at_most(1.15, large.peak_bytes / small.peak_bytes, "peak, of that of 6 M", ratio)
@@ -42,7 +42,7 @@ def grow(bench: Bench) -> list[Row]:
 
 
 def append_lineitem(home: Path, cache: Path, side: Side, scale: int = 1) -> Measurement:
-    """Appends all line items to a table that is not there yet."""
+    """Append all line items to a table that does not exist yet."""
     import dlt
 
     rows = tpch.read(tpch.generate(cache, TABLE, scale))

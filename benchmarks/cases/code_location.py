@@ -1,4 +1,4 @@
-"""Loading a code location: 100 sources of 5 resources, and what importing it costs."""
+"""Loading a code location of 100 sources with 5 resources each, and the time to import it."""
 
 import shutil
 import sys
@@ -29,7 +29,7 @@ DEFINITIONS = "from pathlib import Path\n\nimport dagster as dg\n\n" + (
 
 
 def compare(bench: Bench) -> list[Row]:
-    """This project brings checks, schedules and sensors along, and the bare assets nothing."""
+    """Compare with bare assets, which have none of this project's checks, schedules and sensors."""
     found = {
         BARE: bench.measure("code-location", load_bare_assets),
         FLOE: bench.measure("code-location", load_sources),
@@ -59,14 +59,14 @@ def _compare_imports(bench: Bench) -> Row:
 
 
 def import_frameworks(home: Path, cache: Path) -> Measurement:
-    """What a code location with dlt imports at least."""
+    """Import what any code location with dlt imports."""
     started = time.perf_counter()
     _import_frameworks()
     return Measurement(None, time.perf_counter() - started)
 
 
 def import_definitions(home: Path, cache: Path) -> Measurement:
-    """What this project imports beyond that."""
+    """Import what this project imports in addition."""
     _import_frameworks()
     started = time.perf_counter()
     import floe_ingestion_defs.definitions  # noqa: F401
@@ -81,7 +81,7 @@ def _import_frameworks() -> None:
 
 
 def load_bare_assets(home: Path, cache: Path) -> Measurement:
-    """Assets of the same names and hints, each source with a pipeline, as dagster-dlt has them."""
+    """Load assets of the same names and hints, with one pipeline per source, as in dagster-dlt."""
     import dagster as dg
     import dagster_dlt
     import dlt
@@ -115,7 +115,7 @@ def load_bare_assets(home: Path, cache: Path) -> Measurement:
 
 
 def load_sources(home: Path, cache: Path) -> Measurement:
-    """The sources from a configuration in Python."""
+    """Load the sources from a configuration in Python."""
     import dagster as dg
 
     import floe_ingestion_defs.definitions  # noqa: F401
@@ -135,7 +135,7 @@ def load_sources(home: Path, cache: Path) -> Measurement:
 
 
 def load_files(home: Path, cache: Path) -> Measurement:
-    """The sources from a project with a `defs.yaml` for each."""
+    """Load the sources from a project with one `defs.yaml` per source."""
     import yaml
 
     import floe_ingestion_defs.components
@@ -175,7 +175,7 @@ def _load_all(definitions: Any) -> None:
 
 
 def configurations() -> list[dict[str, Any]]:
-    """The sources of five resources, and those of one whose folders sensors look into."""
+    """Return the sources of five resources, and those of one, whose folders sensors watch."""
     watched = [
         {
             "name": f"watched_{number}",
@@ -190,10 +190,10 @@ def configurations() -> list[dict[str, Any]]:
 
 
 def _configuration(number: int) -> dict[str, Any]:
-    """A source of a database; every fifth is one of an API."""
+    """Return a database source, or for every fifth number an API source."""
     source: dict[str, Any] = {
         "name": f"source_{number}",
-        "description": "What somebody wants to have.",
+        "description": "Example data.",
         "source_type": "sql_database",
         "source_config": {"table_names": TABLES},
         "credentials": "${DATABASE}",

@@ -1,4 +1,4 @@
-"""Eight processes that commit together: eight pipelines, one dataset, one table."""
+"""Eight processes that commit concurrently: eight pipelines, one dataset, one table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROWS = 100
 
 
 def compare(bench: Bench) -> list[Row]:
-    """Into one table that all share, and into a table each."""
+    """Measure loads into one shared table, and into one table per process."""
     rows = []
     for shared, where in ((True, "one table"), (False, "a table each")):
         found = bench.measure("together", commit_together, shared=shared)
@@ -33,15 +33,15 @@ def compare(bench: Bench) -> list[Row]:
 
 
 def commit_together(home: Path, cache: Path, shared: bool) -> Measurement:
-    """Eight processes extract, wait for each other, and load at once.
+    """Let eight processes extract, wait for each other, and load concurrently.
 
     Args:
-        home: The catalog, with a dataset in it.
+        home: Folder of the catalog, which contains a dataset.
         cache: Unused.
         shared: Whether all load into one table, or each into its own.
     """
-    # Forked after a load elsewhere, since dlt, pyiceberg and pyarrow import a good part of
-    # themselves with the first one: what is measured is the committing.
+    # Forked after a load into another catalog, because dlt, pyiceberg and pyarrow import many of
+    # their modules in the first load: the measurement is about commits.
     make_pipeline("floe", home / "warm", "warm").run([{"n": 1}], table_name=TABLE)
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(PROCESSES + 1)

@@ -19,7 +19,7 @@ TABLE = "flights"
 
 
 def compare(bench: Bench) -> list[Row]:
-    """The whole run."""
+    """Compare the whole run."""
     floe = bench.measure("csv-files", load_files)
     stock = bench.measure("csv-files", load_files_stock)
     target = at_least(5, floe.whole_seconds, stock.whole_seconds)
@@ -27,7 +27,7 @@ def compare(bench: Bench) -> list[Row]:
 
 
 def grow(bench: Bench) -> list[Row]:
-    """The memory of four times the rows."""
+    """Compare the memory of four times the rows."""
     found = {times: bench.measure("csv-files", load_files, 1, times=times) for times in (1, 4)}
     growth = found[4].peak_bytes / found[1].peak_bytes
     target = at_most(1.2, growth, f"peak, of that of {flights.ROWS:,}", ratio)
@@ -36,7 +36,7 @@ def grow(bench: Bench) -> list[Row]:
 
 
 def load_files(home: Path, cache: Path, times: int = 1) -> Measurement:
-    """Loads all files through the plugin."""
+    """Load all files through the plugin."""
 
     def files(folder: Path) -> dict[str, Any]:
         return {
@@ -56,7 +56,7 @@ def load_files(home: Path, cache: Path, times: int = 1) -> Measurement:
 
 
 def load_files_stock(home: Path, cache: Path) -> Measurement:
-    """Loads all files with dlt's `filesystem` and `read_csv`."""
+    """Load all files with dlt's `filesystem` and `read_csv`."""
     from dlt.sources.filesystem import filesystem, read_csv
 
     def resource(folder: Path) -> Any:

@@ -1,4 +1,4 @@
-"""What Dagster, this project and Iceberg add to a run that finds nothing new."""
+"""The overhead of Dagster, this project and Iceberg in a run that finds nothing new."""
 
 import os
 import statistics
@@ -19,7 +19,7 @@ RUNS = 5
 
 
 def compare(bench: Bench) -> list[Row]:
-    """Both in one process and on one instance, turn by turn."""
+    """Compare both in one process and on one instance, in alternation."""
     found = bench.measure("dagster-run", run_both)
     empty = found.extra["empty_seconds"] if found.extra else 0.0
     measured = {EMPTY: Measurement(None, empty), FLOE: found}
@@ -30,7 +30,7 @@ def compare(bench: Bench) -> list[Row]:
 
 
 def run_both(home: Path, cache: Path) -> Measurement:
-    """The median of the runs after the first, which imports and loads."""
+    """Return the median of the runs after the first, which imports and loads."""
 
     os.environ["FLOE_HOME"] = str(home / "floe")
     os.environ["EVENTS_DATABASE"] = f"sqlite:///{home / 'events.db'}"

@@ -23,11 +23,11 @@ PARQUET = {"connectorx": "ConnectorX into a Parquet file", "adbc": "ADBC into a 
 
 
 def compare(bench: Bench) -> list[Row]:
-    """The whole run, beside stock dlt's and beside the least that can be done with the rows."""
+    """Compare the whole run with stock dlt's, and with the least that can be done with the rows."""
     with serving_orders(bench, 1) as url:
         floe = bench.measure("database", load_orders, url=url)
         best = bench.measure("database", load_orders_stock, url=url, backend="connectorx")
-        # A minute, and far from any target.
+        # This takes a minute, and is far from any target.
         stock = bench.measure("database", load_orders_stock, 1, url=url, backend="sqlalchemy")
         files = {
             name: bench.measure("database", write_parquet, url=url, reader=reader)
@@ -43,7 +43,7 @@ def compare(bench: Bench) -> list[Row]:
 
 
 def grow(bench: Bench) -> list[Row]:
-    """The memory of four times the rows."""
+    """Compare the memory of four times the rows."""
     found = {}
     for scale in (1, 4):
         with serving_orders(bench, scale) as url:
@@ -55,7 +55,7 @@ def grow(bench: Bench) -> list[Row]:
 
 
 def load_orders(home: Path, cache: Path, url: str, scale: int = 1) -> Measurement:
-    """Loads the table through the plugin, with what it does unless it is told otherwise."""
+    """Load the table through the plugin, with its default options."""
     source = {
         "source_type": "sql_database",
         "source_config": {"table_names": [TABLE]},
@@ -68,11 +68,11 @@ def load_orders(home: Path, cache: Path, url: str, scale: int = 1) -> Measuremen
 
 
 def load_orders_stock(home: Path, cache: Path, url: str, backend: Any) -> Measurement:
-    """Loads the table with dlt's `sql_table`."""
+    """Load the table with dlt's `sql_table`."""
     from dlt.sources.sql_database import sql_table
 
     def resource(table: str) -> Any:
-        # ConnectorX does not know SQLAlchemy's names of drivers.
+        # ConnectorX does not support SQLAlchemy's driver names.
         more: dict[str, Any] = {"backend_kwargs": {"conn": url}} if backend == "connectorx" else {}
         driver = url.replace("postgresql://", "postgresql+psycopg2://")
         return sql_table(driver, table, backend=backend, **more)
@@ -83,7 +83,7 @@ def load_orders_stock(home: Path, cache: Path, url: str, backend: Any) -> Measur
 
 
 def write_parquet(home: Path, cache: Path, url: str, reader: str) -> Measurement:
-    """Reads the rows as one statement and writes them as one file, with nothing around it."""
+    """Read the rows with one statement and write them to one file, without anything else."""
     write = {"connectorx": _write_with_connectorx, "adbc": _write_with_adbc}[reader]
     write(url, FEW, home / "few.parquet")
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What a dataset costs that has grown old: 10,000 earlier loads in its log, and 500 tables."""
+"""The cost of a grown dataset: 10,000 earlier loads in its log, and 500 tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TABLES = 500
 
 
 def compare(bench: Bench) -> list[Row]:
-    """A load with nothing new and an opening, beside those of a fresh dataset."""
+    """Compare a load with nothing new, and opening the dataset, with those of a new dataset."""
     bench.prepare("fresh", load_fresh)
     bench.prepare("grown", load_grown)
     rows = []
@@ -36,16 +36,16 @@ def compare(bench: Bench) -> list[Row]:
 
 
 def load_fresh(home: Path, cache: Path) -> None:
-    """A dataset with one load into one table."""
+    """Create a dataset with one load into one table."""
     load_events(home, cache, "floe")
 
 
 def load_grown(home: Path, cache: Path, loads: int = LOADS, tables: int = TABLES) -> None:
-    """A dataset with so many loads and tables, among them those of `load_fresh`.
+    """Create a dataset with many loads and tables, including those of `load_fresh`.
 
     The tables come from one real load. The log's rows are loads of pipelines that ran every hour:
-    all but the last few are written at once, as a compaction would have left them, and the rest are
-    appended and compacted by the log itself, which brings all into the layout that it keeps.
+    all but the last few are written at once, as a compaction would have left them, and the log
+    itself appends and compacts the rest, which gives all rows the layout that it maintains.
     """
     import dlt
 
@@ -78,7 +78,7 @@ def _lengthen_log(home: Path, loads: int) -> None:
     ]
     view.table.append(pa.concat_tables([load.as_row() for load in old]))
     compacted, seq = False, bulk
-    # Until it has been compacted, and the next load would do so again: there it is slowest.
+    # Until it has been compacted, and the next load would compact it again: then it is slowest.
     while not (compacted and _files(log) == COMPACT_AFTER_FILES - 1):
         seq += 1
         entry = replace(newest, load_uid=f"old-{seq}", seq=seq, settled_seq=seq - 1)

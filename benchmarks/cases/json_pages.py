@@ -21,7 +21,7 @@ TABLE = "flights"
 
 
 def compare(bench: Bench) -> list[Row]:
-    """The whole run, less what the server takes of it."""
+    """Compare the whole run, without the processor time of the server."""
     with serving(flights.page_folder(bench.cache), 1) as server:
         address: dict[str, Any] = {"url": server.url, "pid": server.pid}
         floe = bench.measure("json-pages", load_pages, **address)
@@ -34,7 +34,7 @@ def compare(bench: Bench) -> list[Row]:
 
 
 def grow(bench: Bench) -> list[Row]:
-    """The memory of four times the rows."""
+    """Compare the memory of four times the rows."""
     found = {}
     for times in (1, 4):
         with serving(flights.page_folder(bench.cache), times) as server:
@@ -47,7 +47,7 @@ def grow(bench: Bench) -> list[Row]:
 
 
 def load_pages(home: Path, cache: Path, url: str, pid: int, times: int = 1) -> Measurement:
-    """Loads all pages through the plugin, with what it does unless it is told otherwise."""
+    """Load all pages through the plugin, with its default options."""
     server = PageServer(url, pid)
     before = server.cpu_seconds()
     source = {"source_type": "rest_api", "source_config": _api(url, "flights")}
@@ -57,7 +57,7 @@ def load_pages(home: Path, cache: Path, url: str, pid: int, times: int = 1) -> M
 
 
 def load_pages_stock(home: Path, cache: Path, url: str, pid: int) -> Measurement:
-    """Loads all pages with dlt's `rest_api`."""
+    """Load all pages with dlt's `rest_api`."""
     from dlt.sources.rest_api import rest_api_resources
 
     def resource(path: str) -> Any:

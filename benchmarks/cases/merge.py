@@ -21,13 +21,13 @@ TABLE = "orders"
 
 
 def load_orders(home: Path, cache: Path, side: Side) -> None:
-    """Loads all orders, as the table that is merged into."""
+    """Load all orders, as the table to merge into."""
     rows = tpch.read(tpch.generate(cache, TABLE))
     make_pipeline(side, home, "orders").run(_resource(side, rows, "replace"))
 
 
 def compare(bench: Bench, rows: int, times: float, *, slow: bool) -> list[Row]:
-    """So many rows, by both sides; stock dlt's slow case is measured once, and if asked for."""
+    """Compare a merge of `rows` rows; stock dlt's slow case is measured once, and on request."""
     measured = {}
     for name, side in ((FLOE, "floe"), (STOCK, "stock")):
         if side == "floe" or not slow or bench.with_slow:
@@ -46,7 +46,7 @@ def compare(bench: Bench, rows: int, times: float, *, slow: bool) -> list[Row]:
 
 
 def merge_orders(home: Path, cache: Path, side: Side, rows: int) -> Measurement:
-    """Merges changed orders."""
+    """Merge changed orders."""
     before = snapshots(home, TABLE)
     changed = tpch.changed_orders(tpch.generate(cache, TABLE), rows)
     disposition = {"disposition": "merge", "strategy": "upsert"}

@@ -1,4 +1,4 @@
-"""A load with nothing new: an incremental source whose rows are all loaded already."""
+"""A load with nothing new: an incremental source whose rows have all been loaded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROWS = 1000
 
 
 def compare(bench: Bench) -> list[Row]:
-    """The whole run counts: there is no package, so a load step hardly is."""
+    """Compare the whole run: without a package, there is hardly a load step."""
     found = {}
     for side in SIDES:
         bench.prepare(f"events-{side}", load_events, side=side)
@@ -36,19 +36,19 @@ def compare(bench: Bench) -> list[Row]:
 
 
 def load_events(home: Path, cache: Path, side: Side) -> None:
-    """The load after which there is nothing new."""
+    """Run the load after which there is nothing new."""
     make_pipeline(side, home, "events").run(events(side))
 
 
 def load_nothing(home: Path, cache: Path, side: Side) -> Measurement:
-    """Runs the same pipeline again, from a working directory that knows nothing."""
+    """Run the same pipeline again, from an empty working directory."""
     before = snapshots(home, TABLE)
     measured = run(make_pipeline(side, home, "events"), events(side))
     return replace(measured, snapshots=snapshots(home, TABLE) - before)
 
 
 def open_dataset(home: Path, cache: Path, side: Side) -> Measurement:
-    """Opens the dataset alone, which restores the pipeline's state and schema."""
+    """Open only the dataset, which restores the pipeline's state and schema."""
     pipeline = make_pipeline(side, home, "events")
     started = time.perf_counter()
     pipeline.sync_destination()
@@ -57,7 +57,7 @@ def open_dataset(home: Path, cache: Path, side: Side) -> Measurement:
 
 
 def events(side: Side) -> Any:
-    """Events that never become more."""
+    """Return a source of events that never change."""
     import dlt
 
     rows = [{"id": n, "at": n, "name": f"event {n}"} for n in range(ROWS)]

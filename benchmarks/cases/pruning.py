@@ -1,4 +1,4 @@
-"""A merge that touches 1 of 100 files: orders in files clustered by key."""
+"""A merge that affects 1 of 100 files: orders in files clustered by key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILES = 100
 
 
 def compare(bench: Bench) -> list[Row]:
-    """Beside the same merge where the table is one file, which is read and rewritten whole."""
+    """Compare with the same merge into a table of one file, which is completely rewritten."""
     bench.prepare("clustered-100", load_clustered)
     bench.prepare("clustered-1", load_clustered, files=1)
     one_of_many = bench.measure("clustered-100", merge_into_one_file)
@@ -36,13 +36,13 @@ def compare(bench: Bench) -> list[Row]:
 
 
 def load_clustered(home: Path, cache: Path, files: int = FILES) -> None:
-    """Loads orders as so many files, each with a range of keys of its own."""
+    """Load orders as several files, each with a separate range of keys."""
     import pyarrow as pa
 
     rows_a_file = tpch.ORDERS // files
     orders = pa.Table.from_batches(tpch.read(tpch.generate(cache, TABLE)))
     orders = orders.sort_by("o_orderkey")
-    # The rows as so many appends would have left them, without so many runs.
+    # The rows as that many appends would have left them, without running them.
     make_pipeline("floe", home, "orders").run(_resource([orders.slice(0, 1)], "replace"))
     table = open_catalog(home).load_table((DATASET, TABLE))
     table.delete()
@@ -52,7 +52,7 @@ def load_clustered(home: Path, cache: Path, files: int = FILES) -> None:
 
 
 def merge_into_one_file(home: Path, cache: Path) -> Measurement:
-    """Merges 1,000 changed rows, all with keys of one file."""
+    """Merge 1,000 changed rows, all with keys in one file."""
     import pyarrow as pa
 
     before = _data_files(home)

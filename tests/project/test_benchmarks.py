@@ -59,7 +59,7 @@ def test_a_page_without_a_place_for_the_figures_is_an_error(tmp_path: Path) -> N
     """And is left as it is."""
     page = tmp_path / "page.md"
     page.write_text("nothing\n")
-    with pytest.raises(ValueError, match="no place"):
+    with pytest.raises(ValueError, match="does not contain the lines"):
         write_page(page, "")
     assert page.read_text() == "nothing\n"
 

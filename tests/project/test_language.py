@@ -16,13 +16,18 @@ CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 PROSE_SUFFIXES = {"", ".cloud", ".example", ".md", ".mk", ".sh", ".toml", ".yaml", ".yml"}
 PROSE_FOLDERS = (".github", "deploy", "docs", "dlt_sources", "floe_ingestion_defs/defs")
 # The folders of code whose comments, docstrings and messages use the standard terms. To be added
-# when their texts do: benchmarks, tests and the folders of floe_ingestion_defs.
+# when their texts do: tests.
 CODE = (
+    "benchmarks",
     "deploy",
     "dlt_sources",
     "docs",
+    "floe_ingestion_defs/components",
     "floe_ingestion_defs/contracts",
+    "floe_ingestion_defs/dagster_wiring",
     "floe_ingestion_defs/destinations",
+    "floe_ingestion_defs/dlt_plugin",
+    "floe_ingestion_defs/scaffold",
 )
 
 
