@@ -50,8 +50,8 @@ def destination_config(catalog_config: Mapping[str, Any]) -> DestinationConfig:
     """
     missing = missing_names(catalog_config)
     if missing:
-        names = ", ".join(missing)
-        variables = f"variable {names} is" if len(missing) == 1 else f"variables {names} are"
+        listed = ", ".join(missing)
+        variables = f"variable {listed} is" if len(missing) == 1 else f"variables {listed} are"
         msg = f"environment {variables} not set (referenced by catalog_config)"
         raise PipelineConfigurationError(msg)
     properties = {

@@ -76,7 +76,8 @@ class ResourceConfig(BaseModel):
     )
     merge_strategy: MergeStrategy | None = Field(
         default=None,
-        description="How write_mode merge handles rows with the same key. Default: upsert.",
+        description="How write_mode merge handles rows with the same key. Default: upsert, or "
+        "delete-insert if there is a merge_key.",
     )
     schema_contract: SchemaContract | None = Field(
         default=None,
