@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from floe_ingestion_defs.destinations.impl.iceberg.changes.change import window_deletion
 from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed, Finding
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import arrow_schema
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import read_staged
 from floe_ingestion_defs.destinations.impl.iceberg.reading import summary_count
-from floe_ingestion_defs.destinations.impl.iceberg.window import parse_bound
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO
@@ -37,6 +37,7 @@ class StagedTable:
         name: `namespace.table`.
         intent: What the load does to the table.
         metadata: The table's metadata with the schema that the load evolves it to.
+        io: The FileIO of the staged files.
         current: The table as it is now, None where the load creates it.
         resource: The dlt resource that the rows come from.
         is_nested: Whether the rows are nested in those of another table.
@@ -102,13 +103,10 @@ def rows_in_window(staged: StagedTable) -> Iterator[Finding]:
     window = staged.intent.window
     if window is None:
         return
-    column_type = staged.schema.field(window.column).type
-    lower, upper = (parse_bound(bound, column_type) for bound in (window.lower, window.upper))
+    overwritten = window_deletion(staged.metadata, window)
     outside = 0
     for batch in staged.batches([window.column]):
-        column = batch.column(window.column)
-        inside = pc.and_(pc.greater_equal(column, lower), pc.less(column, upper))
-        outside += batch.num_rows - (pc.sum(inside).as_py() or 0)
+        outside += batch.num_rows - (pc.sum(overwritten.marks(batch)).as_py() or 0)
     if outside:
         yield Finding(
             "rows_in_window",

@@ -53,6 +53,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.window import parse_bound
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import FileScanTask
+    from pyiceberg.table.metadata import TableMetadata
 
     from floe_ingestion_defs.destinations.impl.iceberg.intent import (
         Nesting,
@@ -93,7 +94,7 @@ def compute_change(state: TableState, intent: TableIntent, read_root: ReadRoot) 
         _merge_rows(change, state, intent)
     else:
         if intent.window:
-            _rewrite(change, state, window_deletion(state, intent.window))
+            _rewrite(change, state, window_deletion(state.metadata, intent.window))
         _add(change, state, intent)
     return change
 
@@ -184,7 +185,7 @@ def _overwrite_nested(
     window: Window,
 ) -> None:
     row_key = [nesting.root_row_key]
-    deletion = window_deletion(root_state, window)
+    deletion = window_deletion(root_state.metadata, window)
     gone = key_set_of(root_state, matching_rows(root_state, deletion, row_key), row_key)
     if nesting.root_key is not None:
         _rewrite(change, state, Deletion((_renamed(gone, nesting.root_key),)))
@@ -215,9 +216,9 @@ def _renamed(keys: KeySet, column: str) -> KeySet:
     return KeySet(keys.rows.rename_columns([column]))
 
 
-def window_deletion(state: TableState, window: Window) -> WindowDeletion:
+def window_deletion(metadata: TableMetadata, window: Window) -> WindowDeletion:
     """Return the deletion of a window's rows."""
-    column_type = arrow_schema(state.metadata).field(window.column).type
+    column_type = arrow_schema(metadata).field(window.column).type
     lower, upper = (parse_bound(bound, column_type) for bound in (window.lower, window.upper))
     return WindowDeletion(window.column, lower, upper)
 

@@ -126,7 +126,7 @@ class Outcome:
         """The rows of the table that are removed."""
         intent = self.staged.intent
         if intent.window is not None:
-            return window_deletion(self.state, intent.window)
+            return window_deletion(self.state.metadata, intent.window)
         if self._incoming is None or intent.strategy == "insert-only" or intent.validity:
             return None
         return superseded(self._incoming, intent)
