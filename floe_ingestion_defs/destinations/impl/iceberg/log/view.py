@@ -160,7 +160,7 @@ class LogView:
         }
 
     def reason_of(self, tree: str) -> str:
-        """The name of the error's class that blocks a tree of tables."""
+        """Return the name of the error's class that blocks a tree of tables."""
         return str(self.table.properties[BLOCKED_PREFIX + tree]).partition(" ")[2]
 
     def unsettled(self) -> list[Load]:
