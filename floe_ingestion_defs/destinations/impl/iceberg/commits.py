@@ -28,7 +28,11 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import table_of
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import (
+    Overwrite,
+    file_io,
+    table_of,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.table_location import (
     stage_creation,
 )
@@ -252,6 +256,8 @@ def add_snapshot(
     added: Iterable[DataFile],
     removed: Iterable[DataFile] = (),
     summary: Mapping[str, str] | None = None,
+    *,
+    replaces_all: bool = False,
 ) -> int:
     """Add to the transaction one snapshot in which data files are added and removed.
 
@@ -260,16 +266,20 @@ def add_snapshot(
         added: The files to add.
         removed: The files to remove.
         summary: Further entries of the snapshot's summary, besides the engine.
+        replaces_all: Whether `removed` is every file of the table, so that delete files go too.
 
     Returns:
         The snapshot's id.
     """
     removed = list(removed)
-    update = transaction.update_snapshot(snapshot_properties={**_engine(), **(summary or {})})
+    summary = {**_engine(), **(summary or {})}
+    update = transaction.update_snapshot(snapshot_properties=summary)
     properties = transaction.table_metadata.properties
     merging = properties.get(TableProperties.MANIFEST_MERGE_ENABLED) == "true"
     append = update.merge_append if merging else update.fast_append
-    with update.overwrite() if removed else append() as snapshot:
+    io = file_io(transaction)
+    overwrite = Overwrite(transaction, io, summary, replaces_all=replaces_all) if removed else None
+    with overwrite or append() as snapshot:
         snapshot.commit_uuid = commit_uuid(transaction.table_metadata)
         for data_file in removed:
             snapshot.delete_data_file(data_file)

@@ -180,6 +180,20 @@ class ColumnNameCollision(IncompatibleSchema):
         )
 
 
+class NotPublishable(DestinationTerminalException, LoadRefused):
+    """A load could not be published to a table, which was found before its commit.
+
+    Attributes:
+        table: `namespace.table`.
+        reason: What the table or its catalog does not accept, and the remedy.
+    """
+
+    def __init__(self, table: str, reason: str) -> None:
+        self.table = table
+        self.reason = reason
+        super().__init__(f"Nothing was loaded into `{table}`: {reason}.")
+
+
 class UnpublishableRows(DestinationTerminalException):
     """The rows of a committed load cannot be published to a table, however often it is retried."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME as STATE_TABLE
 
-from floe_ingestion_defs.destinations.impl.iceberg.admission import (
+from floe_ingestion_defs.destinations.impl.iceberg.admission.log import (
     require_own_tables,
     require_same_log,
     require_unblocked,

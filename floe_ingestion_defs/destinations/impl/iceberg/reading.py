@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pyiceberg.manifest import ManifestEntryStatus
 
 from floe_ingestion_defs.destinations.impl.iceberg.changes.change import window_deletion
-from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import bounds_of
+from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import stored_bounds
 from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import matching_rows
 from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import read_data_file
@@ -75,7 +75,7 @@ def column_bounds(table: Table, file: DataFile, column: str) -> tuple[Any, Any] 
         microseconds since 1970. They are exact for numbers and times; those of strings may be
         truncated, and enclose the values. None where the file has no statistics of the column.
     """
-    return bounds_of(file, table.metadata, column)
+    return stored_bounds(file, table.metadata, column)
 
 
 def count_window_rows(table: Table, column: str, lower: str | float, upper: str | float) -> int:

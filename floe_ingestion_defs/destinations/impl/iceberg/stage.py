@@ -8,6 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from dlt.common.json import json
 
+from floe_ingestion_defs.destinations.impl.iceberg.admission.tables import (
+    load_current,
+    require_accepted_columns,
+    require_representable,
+    require_values,
+    require_writable,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.audit import StagedTable
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
 from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitConflict, InvalidRows
@@ -48,14 +55,19 @@ def stage(
     Raises:
         IncompatibleSchema: A column cannot be widened to the type of the rows.
         InvalidRows: A value does not fit the type of its column.
+        NotPublishable: A table, or its catalog, does not accept the rows.
     """
     staged = []
     for plan in plans:
-        current = dataset.load_table(plan.table)
+        current = load_current(dataset, plan.table)
+        require_writable(dataset, plan, current)
         # A table without rows counts although it does not exist: an earlier load may be about to
         # create it, with rows that this load deletes.
         if current is not None or plan.jobs or plan.columns:
-            staged.append(_stage_valid(dataset, package, plan, view.uuid, current))
+            table = _stage_valid(dataset, package, plan, view.uuid, current)
+            require_accepted_columns(dataset.catalog, table)
+            require_values(table)
+            staged.append(table)
     if not view.knows_schema(package.schema.stored_version_hash):
         staged.append(_stage_version(dataset, package, view.uuid))
     return staged
@@ -88,6 +100,8 @@ def _stage_table(
     name = dataset.qualified(plan.table)
     incoming = staged_schema(name, plan.columns, [pq.read_schema(job) for job in plan.jobs])
     reject_nested_keys(name, plan.intent.keys, incoming)
+    for job in plan.jobs:
+        require_representable(name, job)
     transaction: Transaction
     if current is None:
         try:

@@ -68,10 +68,17 @@ ReadRoot = Callable[[], tuple[TableState, "TableIntent"]]
 
 @dataclass
 class Change:
-    """The data files that one snapshot removes and adds."""
+    """The data files that one snapshot removes and adds.
+
+    Attributes:
+        removed: The files that go.
+        added: The files that come.
+        replaces_all: Whether every file of the table goes.
+    """
 
     removed: list[DataFile] = field(default_factory=list)
     added: list[DataFile] = field(default_factory=list)
+    replaces_all: bool = False
 
 
 def compute_change(state: TableState, intent: TableIntent, read_root: ReadRoot) -> Change:
@@ -84,7 +91,7 @@ def compute_change(state: TableState, intent: TableIntent, read_root: ReadRoot) 
     """
     change = Change()
     if intent.starts_empty:
-        change.removed = [task.file for task in state.tasks]
+        change.removed, change.replaces_all = list(state.data_files), True
         state = TableState(state.metadata, state.io, is_empty=True)
     if intent.nesting and intent.disposition in ("merge", "overwrite"):
         _merge_nested(change, state, intent, intent.nesting, read_root)

@@ -5,6 +5,8 @@ Computed from the staged files alone, so that every publisher of a load computes
 
 from __future__ import annotations
 
+import math
+import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -29,6 +31,23 @@ if TYPE_CHECKING:
 Mask: TypeAlias = Any
 
 
+def with_one_form(keys: pa.Table) -> pa.Table:
+    """Return keys such that equal ones have the same bytes, by which Arrow compares them.
+
+    As in SQL, 0.0 equals -0.0, and as in most engines, NaN equals NaN.
+    """
+    for index, column in enumerate(keys.columns):
+        keys = keys.set_column(index, keys.field(index), _one_form(column))
+    return keys
+
+
+def _one_form(column: Any) -> Any:
+    if not pa.types.is_floating(column.type):
+        return column
+    zero, nan = pa.scalar(0.0, column.type), pa.scalar(math.nan, column.type)
+    return pc.if_else(pc.is_nan(column), nan, pc.add(column, zero))
+
+
 class KeySet:
     """A set of keys, each a tuple of column values.
 
@@ -38,6 +57,7 @@ class KeySet:
 
     def __init__(self, rows: pa.Table) -> None:
         self.columns: list[str] = rows.column_names
+        rows = with_one_form(rows)
         self.rows = rows.group_by(self.columns).aggregate([]) if self.columns else rows
         self._single = self.rows.column(0).combine_chunks() if len(self.columns) == 1 else None
 
@@ -49,9 +69,9 @@ class KeySet:
         if not len(self):
             return pa.array([False] * batch.num_rows, pa.bool_())
         if self._single is not None:
-            column = batch.column(self.columns[0])
+            column = _one_form(batch.column(self.columns[0]))
             return pc.is_in(column, value_set=self._single, skip_nulls=True)
-        rows = pa.Table.from_batches([batch.select(self.columns)])
+        rows = with_one_form(pa.Table.from_batches([batch.select(self.columns)]))
         numbered = rows.append_column("__row", pa.array(range(batch.num_rows), pa.int64()))
         hits = numbered.join(self.rows, keys=self.columns, join_type="left semi")["__row"]
         return pc.is_in(numbered["__row"].combine_chunks(), value_set=hits.combine_chunks())
@@ -60,11 +80,11 @@ class KeySet:
         """Return whether, by its statistics, a data file may contain any key of the set."""
         candidates: Mask | None = None
         for name in self.columns:
-            bounds = bounds_of(file, metadata, name)
+            column = self.rows[name]
+            bounds = bounds_of(file, metadata, name, column.type)
             if bounds is None:
                 continue
-            column = self.rows[name]
-            lower, upper = (pa.scalar(bound, column.type) for bound in bounds)
+            lower, upper = bounds
             within = pc.and_(pc.greater_equal(column, lower), pc.less_equal(column, upper))
             if pa.types.is_floating(column.type):
                 within = pc.or_(within, pc.is_nan(column))  # Bounds exclude NaN.
@@ -72,14 +92,44 @@ class KeySet:
         return len(self) > 0 if candidates is None else bool(pc.any(candidates).as_py())
 
 
-def bounds_of(file: DataFile, metadata: TableMetadata, column: str) -> tuple[object, object] | None:
-    """Return the lower and the upper bound of a column in a data file, None where unknown."""
+def stored_bounds(
+    file: DataFile, metadata: TableMetadata, column: str
+) -> tuple[object, object] | None:
+    """Return the lower and the upper bound of a column in a data file, None where unknown.
+
+    A bound that cannot be decoded, such as one that another engine wrote for the type that the
+    column had before, is none.
+    """
     field_ = metadata.schema().find_field(column)
     lower = (file.lower_bounds or {}).get(field_.field_id)
     upper = (file.upper_bounds or {}).get(field_.field_id)
     if lower is None or upper is None or not isinstance(field_.field_type, PrimitiveType):
         return None
-    return decode_value(field_.field_type, lower), decode_value(field_.field_type, upper)
+    try:
+        return decode_value(field_.field_type, lower), decode_value(field_.field_type, upper)
+    except (ArithmeticError, TypeError, ValueError, struct.error):
+        return None
+
+
+def bounds_of(
+    file: DataFile, metadata: TableMetadata, column: str, as_type: pa.DataType
+) -> tuple[pa.Scalar, pa.Scalar] | None:
+    """Return the bounds of a column in a data file as Arrow scalars, None where unknown.
+
+    Args:
+        file: The data file.
+        metadata: The table.
+        column: The column's name.
+        as_type: The Arrow type of the bounds.
+    """
+    stored = stored_bounds(file, metadata, column)
+    if stored is None:
+        return None
+    try:
+        lower, upper = (pa.scalar(bound, as_type) for bound in stored)
+    except (OverflowError, TypeError, ValueError):
+        return None  # What Arrow cannot hold.
+    return lower, upper
 
 
 @dataclass
@@ -160,7 +210,7 @@ def _first_of_each(
 ) -> pa.BooleanArray:
     """Return a mask of one row per key: the first by `sort`, otherwise the last."""
     position = pa.array(range(rows.num_rows), pa.int64())
-    numbered = rows.select(list(key)).append_column("__row", position)
+    numbered = with_one_form(rows.select(list(key))).append_column("__row", position)
     groups = numbered.group_by(list(key)).aggregate([("__row", "max")])
     if groups.num_rows == rows.num_rows:
         return pa.array([True] * rows.num_rows, pa.bool_())

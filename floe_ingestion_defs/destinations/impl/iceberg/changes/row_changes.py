@@ -88,10 +88,10 @@ class WindowDeletion:
 
     def may_touch(self, file: DataFile, metadata: TableMetadata) -> bool:
         """Return whether, by its statistics, the file may contain a row that changes."""
-        bounds = bounds_of(file, metadata, self.column)
+        bounds = bounds_of(file, metadata, self.column, self.lower.type)
         if bounds is None:
             return True
-        least, most = (pa.scalar(bound, self.lower.type) for bound in bounds)
+        least, most = bounds
         return bool(
             pc.less(least, self.upper).as_py() and pc.greater_equal(most, self.lower).as_py()
         )

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pyarrow as pa
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _FIELD_ID = b"PARQUET:field_id"
 
@@ -31,13 +26,6 @@ def reads_as(file_type: pa.DataType, table_type: pa.DataType) -> bool:
         (pa.int32(), pa.int64()),
         (pa.float32(), pa.float64()),
     )
-
-
-def nested_ids(arrow_type: pa.DataType) -> Iterator[bytes | None]:
-    """Yield the field ids within a nested type, None for a field that has none."""
-    for child in _children(arrow_type):
-        yield (child.metadata or {}).get(_FIELD_ID)
-        yield from nested_ids(child.type)
 
 
 def _is_nested_alike(file_type: pa.DataType, table_type: pa.DataType) -> bool:

@@ -25,10 +25,17 @@ from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table.locations import load_location_provider
 from pyiceberg.typedef import Record
 
-from floe_ingestion_defs.destinations.impl.iceberg.files.arrow_types import nested_ids, reads_as
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import (
+    deleted_positions,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.files.field_ids import ids_agree
 from floe_ingestion_defs.destinations.impl.iceberg.files.names import data_file_name
-from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import decode_partition
+from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import (
+    as_scalar,
+    decode_partition,
+    identity_values,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.files.projection import project
 from floe_ingestion_defs.destinations.impl.iceberg.files.read_ahead import read_ahead
 
 if TYPE_CHECKING:
@@ -38,11 +45,13 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.table import FileScanTask
     from pyiceberg.table.metadata import TableMetadata
+    from pyiceberg.types import NestedField
 
     from floe_ingestion_defs.destinations.impl.iceberg.intent import StagedFile
 
 ROW_GROUP_ROWS = 128 * 1024
 BATCH_ROWS = 64 * 1024
+_METRICS_OF = "write.metadata.metrics.column."
 
 
 def data_path(metadata: TableMetadata, origin: str) -> str:
@@ -146,52 +155,41 @@ def read_data_file(
     """
     schema = metadata.schema() if columns is None else metadata.schema().select(*columns)
     target = schema_to_pyarrow(schema, include_field_ids=True)
+    if task.file.file_format != FileFormat.PARQUET or any(f.initial_default for f in schema.fields):
+        # pyiceberg's own reader knows all of the specification's cases.
+        scan = ArrowScan(metadata, io, schema, AlwaysTrue())
+        yield from (_cast(batch, target) for batch in scan.to_record_batches([task]))
+        return
+    deleted = deleted_positions(io, task)
     with io.new_input(task.file.file_path).open() as stream:
         parquet = pq.ParquetFile(stream)
-        names = _names_by_id(metadata, parquet.schema_arrow)
-        if task.delete_files or not _is_plain(schema, names, parquet.schema_arrow):
-            # pyiceberg's own reader supports all cases of the specification, but holds a whole
-            # file in memory.
-            scan = ArrowScan(metadata, io, schema, AlwaysTrue())
-            yield from (_cast(batch, target) for batch in scan.to_record_batches([task]))
-            return
-        wanted = [names[field.field_id] for field in schema.fields if field.field_id in names]
+        present = _fields_by_id(metadata, parquet.schema_arrow)
+        constants = identity_values(metadata, task.file)
+        wanted = [present[f.field_id].name for f in schema.fields if f.field_id in present]
+        start = 0
         for batch in stream_batches(parquet, wanted):
-            arrays = [
-                batch.column(names[field.field_id]).cast(column.type)
-                if field.field_id in names
-                else pa.nulls(batch.num_rows, column.type)
-                for field, column in zip(schema.fields, target, strict=True)
-            ]
-            yield pa.RecordBatch.from_arrays(arrays, schema=target)
+            arrays = []
+            for field, column in zip(schema.fields, target, strict=True):
+                if found := present.get(field.field_id):
+                    values = batch.column(found.name)
+                    values = project(values, found.field_type, field.field_type, column.type)
+                else:
+                    value = as_scalar(constants.get(field.field_id), column.type)
+                    values = pa.repeat(value, batch.num_rows)
+                arrays.append(values)
+            rows = pa.RecordBatch.from_arrays(arrays, schema=target)
+            if deleted is not None:
+                positions = pa.array(range(start, start + batch.num_rows), pa.int64())
+                rows = rows.filter(pc.invert(pc.is_in(positions, value_set=deleted)))
+            start += batch.num_rows
+            yield rows
 
 
-def _names_by_id(metadata: TableMetadata, file_schema: pa.Schema) -> dict[int, str]:
+def _fields_by_id(metadata: TableMetadata, file_schema: pa.Schema) -> dict[int, NestedField]:
     schema = pyarrow_to_schema(
         file_schema, metadata.name_mapping(), downcast_ns_timestamp_to_us=True
     )
-    return {field.field_id: field.name for field in schema.fields}
-
-
-def _is_plain(schema: Schema, names: dict[int, str], file_schema: pa.Schema) -> bool:
-    """Return whether the columns can be read by name and cast, without values from elsewhere.
-
-    A nested column can where its fields are the table's own by name, place and id, as in files that
-    were staged here. This is also more correct: pyiceberg 0.12's reader turns a null list of
-    structs into an empty one (iceberg-python issue 3833).
-    """
-    target = schema_to_pyarrow(schema, include_field_ids=True)
-    for field, column in zip(schema.fields, target, strict=True):
-        if field.field_id not in names:
-            if field.initial_default is not None:
-                return False
-        elif not field.field_type.is_primitive:
-            file_type = file_schema.field(names[field.field_id]).type
-            if not reads_as(file_type, column.type) or (
-                list(nested_ids(file_type)) != list(nested_ids(column.type))
-            ):
-                return False
-    return True
+    return {field.field_id: field for field in schema.fields}
 
 
 def _cast(batch: pa.RecordBatch, target: pa.Schema) -> pa.RecordBatch:
@@ -271,8 +269,11 @@ def _data_file(
     partition: Record | None,
     sort_order_id: int | None,
 ) -> DataFile:
+    # Another writer's rows, which a merge rewrites, can have values that Python cannot represent.
+    modes = {f"{_METRICS_OF}{name}": "counts" for name in columns_without_bounds(footer)}
+    properties = {**metadata.properties, **modes}
     try:
-        statistics = _statistics(footer, metadata.schema(), metadata.properties)
+        statistics = _statistics(footer, metadata.schema(), properties)
     except UnicodeEncodeError:
         # For an upper bound, pyiceberg 0.12 increments U+D7FF to a surrogate, which cannot be
         # encoded (iceberg-python pull request 3880).
@@ -290,6 +291,27 @@ def _data_file(
         key_metadata=None,
         **statistics,
     )
+
+
+def columns_without_bounds(footer: pq.FileMetaData) -> list[str]:
+    """Return the columns with a date or timestamp that Python has no value for, by their paths.
+
+    Args:
+        footer: The footer of a Parquet file; without statistics, its columns are not known to.
+    """
+    found = []
+    for index in range(footer.num_columns):
+        column = footer.schema.column(index)
+        if column.logical_type.type not in ("DATE", "TIMESTAMP"):
+            continue
+        try:
+            for group in range(footer.num_row_groups):
+                statistics = footer.row_group(group).column(index).statistics
+                if statistics is not None and statistics.has_min_max:
+                    _ = statistics.min, statistics.max
+        except (OverflowError, ValueError):
+            found.append(column.path)
+    return found
 
 
 def _statistics(

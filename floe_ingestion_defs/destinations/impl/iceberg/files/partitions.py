@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import UUID
 
 import pyarrow as pa
 from pyiceberg.conversions import from_bytes, to_bytes
-from pyiceberg.transforms import BucketTransform
+from pyiceberg.transforms import BucketTransform, IdentityTransform
 from pyiceberg.typedef import Record
 from pyiceberg.types import DecimalType, DoubleType, FloatType, IntegerType, LongType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from pyiceberg.manifest import DataFile
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.types import PrimitiveType
 
@@ -97,6 +99,27 @@ def decode_partition(metadata: TableMetadata, encoded: Iterable[str | None]) -> 
             for result_type, value in zip(_partition_types(metadata), encoded, strict=True)
         )
     )
+
+
+def identity_values(metadata: TableMetadata, file: DataFile) -> dict[int, Any]:
+    """Return the values that a file's partition gives to columns, by their field ids.
+
+    The files of a table that was migrated from Hive do not have the columns that it is partitioned
+    by, as the specification allows.
+    """
+    spec = metadata.specs().get(file.spec_id)
+    return {
+        field.source_id: file.partition[position]
+        for position, field in enumerate(spec.fields if spec else ())
+        if isinstance(field.transform, IdentityTransform)
+    }
+
+
+def as_scalar(value: Any, arrow_type: pa.DataType) -> pa.Scalar:
+    """Return a partition value, in Iceberg's own representation, as an Arrow scalar."""
+    if isinstance(value, UUID):
+        return pa.scalar(value.bytes, pa.binary(16)).cast(arrow_type)
+    return pa.scalar(value, arrow_type)
 
 
 def decode_value(value_type: PrimitiveType, value: bytes) -> Any:

@@ -82,7 +82,8 @@ def write_staged(
     with tempfile.TemporaryDirectory(prefix="floe-stage-") as folder:
         pieces = _Splitter(metadata, Path(folder))
         for batch in batches:
-            pieces.add(conform(batch, arrow_schema(metadata)))
+            if batch.num_rows:
+                pieces.add(conform(batch, arrow_schema(metadata)))
         staged = []
         for piece in pieces.finish():
             path = data_path(metadata, origin)
