@@ -101,7 +101,7 @@ class LoadLog:
                 return known if table is not None else None
             return LogView(table)
 
-        # Commits replace the metadata file that a slow reader was told of.
+        # Commits replace the metadata file that a slow reader was given.
         retrying = Retrying(
             retry=retry_if_exception_type(FileNotFoundError),
             stop=stop_after_attempt(_READ_ATTEMPTS),
