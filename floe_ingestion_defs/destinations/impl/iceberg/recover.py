@@ -210,7 +210,7 @@ def _published_through(dataset: Dataset, view: LogView, load: Load, intent: Tabl
     try:
         table = dataset.load_table(intent.table)
     except Exception:
-        # A boundary: whatever keeps a table from being loaded, this process cannot tell of it.
+        # A boundary: whatever keeps a table from being loaded, it may be unpublished.
         return 0
     # A table that is gone, and that the load does not create, has nothing to wait for.
     return load.seq if table is None and not intent.creates else watermark_of(table, view.uuid)
