@@ -196,8 +196,8 @@ def _lacks_source(metadata: TableMetadata, spec: PartitionSpec | None) -> bool:
 def _reject_dropped_source(name: str, what: str) -> NoReturn:
     raise NotPublishable(
         name,
-        f"{what} partitioned by a column that was dropped, which pyiceberg cannot write. Write "
-        "the files anew with the engine that dropped it (in Spark: `CALL "
+        f"{what} partitioned by a column that was dropped, which pyiceberg cannot write. "
+        "Rewrite the files with the engine that dropped it (in Spark: `CALL "
         "system.rewrite_data_files` with `rewrite-all`)",
     )
 
