@@ -1,4 +1,4 @@
-"""The destination's public face: the factory that dlt finds by name, and what goes with it.
+"""The destination's public face: the factory that dlt finds by name, and what belongs to it.
 
 Every name is imported on first use (PEP 562), so importing this package costs nothing; what is not
 listed here is internal.

@@ -48,7 +48,7 @@ class TablePlan:
     """What a load does to one table, before its rows are staged.
 
     Attributes:
-        intent: The intent, without what staging finds out.
+        intent: The intent, without what staging determines.
         columns: dlt's columns that have a type.
         jobs: The local Parquet files with the rows.
         resource: The dlt resource that the rows come from.

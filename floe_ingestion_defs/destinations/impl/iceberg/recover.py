@@ -212,5 +212,5 @@ def _published_through(dataset: Dataset, view: LogView, load: Load, intent: Tabl
     except Exception:
         # A boundary: whatever keeps a table from being loaded, it may be unpublished.
         return 0
-    # A table that is gone, and that the load does not create, has nothing to wait for.
+    # Nothing is pending for a table that was dropped and that the load does not create.
     return load.seq if table is None and not intent.creates else watermark_of(table, view.uuid)

@@ -225,7 +225,7 @@ def _require_removable(name: str, current: Table, *, is_replaced: bool) -> None:
             raise NotPublishable(
                 name,
                 f"it has {listed} files, which pyiceberg cannot read, so rows cannot be merged or "
-                "overwritten; appending stays possible. Write them anew as Parquet (in Spark: set "
+                "overwritten; appending stays possible. Rewrite them as Parquet (in Spark: set "
                 "`write.format.default` to `parquet`, then `CALL system.rewrite_data_files` with "
                 "`rewrite-all`)",
             )

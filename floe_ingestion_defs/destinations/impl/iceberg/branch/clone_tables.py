@@ -86,7 +86,8 @@ def part_from_production(
 def obstacle_to_cloning(dataset: Dataset) -> str | None:
     """Clone an empty table as a probe, and return why it fails; None if it succeeds.
 
-    Only responses about what the catalog supports count: an error of one that is down is raised.
+    Only responses about what the catalog supports count; if the catalog is down, its error is
+    raised.
     """
     from pyiceberg import exceptions
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
 CONNECT_SECONDS = 10.0
-# A commit may take a catalog long; one that timed out is looked for before it is made again.
+# A commit may take a catalog long; after a timeout it is looked for before another attempt.
 ANSWER_SECONDS = 120.0
 
 

@@ -138,7 +138,7 @@ def _load_tables(
             return None
 
     for identifier in before.difference(identifiers):
-        others.unknown.append(f"table `{'.'.join(identifier)}` (it was moved or dropped just now)")
+        others.unknown.append(f"table `{'.'.join(identifier)}` (it has just been moved or dropped)")
     with ThreadPoolExecutor(TABLES_AT_ONCE) as threads:
         loaded = zip(identifiers, threads.map(load, identifiers), strict=True)
         return {identifier[-1]: table for identifier, table in loaded if table is not None}
@@ -148,7 +148,7 @@ def _delete(io: FileIO, path: str) -> None:
     try:
         io.delete(path)
     except FileNotFoundError:
-        logger.debug("%s is gone already", path)
+        logger.debug("%s is deleted already", path)
 
 
 @dataclass
