@@ -249,9 +249,9 @@ def test_an_unknown_table_is_an_error_of_its_own(orders: dlt.Pipeline) -> None:
 
 def test_only_columns_that_a_query_names_are_read(orders: dlt.Pipeline) -> None:
     """A count of a wide table does not read its texts."""
-    from floe_ingestion_defs.destinations.impl.iceberg.sql_client import _mentioned_names
+    from floe_ingestion_defs.destinations.impl.iceberg.sql_client import _references
 
-    named = _mentioned_names("select max(Text) from orders where id > 1")
+    named = _references("select max(Text) from orders where id > 1", "lake").columns
     assert named is not None
     assert {"text", "id"} <= named
     assert not {"amount", "at"} & named
@@ -264,7 +264,7 @@ def test_only_columns_that_a_query_names_are_read(orders: dlt.Pipeline) -> None:
         "select columns('i.*') from orders",
         "select count(*) from orders natural join orders o",
     ):
-        assert _mentioned_names(everything) is None, everything
+        assert _references(everything, "lake").columns is None, everything
         with orders.sql_client() as client:
             assert client.execute_sql(everything)
 

@@ -21,6 +21,7 @@ from dlt.common.destination.client import (
     RunnableLoadJob,
     StateInfo,
     StorageSchemaInfo,
+    SupportsOpenTables,
     WithStateSync,
 )
 from dlt.common.destination.exceptions import DestinationException, DestinationUndefinedEntity
@@ -63,6 +64,8 @@ if TYPE_CHECKING:
     from dlt.common.destination.typing import PreparedTableSchema
     from dlt.common.schema.typing import TSchemaTables, TTableSchema
     from dlt.common.storages import PackageStorage
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
 
     from floe_ingestion_defs.destinations.impl.iceberg.configuration import (
         IcebergClientConfiguration,
@@ -86,7 +89,7 @@ class CheckParquetFile(RunnableLoadJob):
         pq.read_metadata(self._file_path)
 
 
-class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
+class IcebergClient(JobClientBase, WithStateSync, WithSqlClient, SupportsOpenTables):
     """A client that loads one schema's packages into one dataset."""
 
     config: IcebergClientConfiguration
@@ -285,6 +288,33 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient):
         if not rows:
             return None
         return StorageSchemaInfo.from_normalized_mapping(rows[0], self.schema.naming)
+
+    def get_open_table_catalog(self, table_format: str, catalog_name: str | None = None) -> Catalog:
+        """Return the catalog that the dataset's tables are in."""
+        return self.dataset.catalog
+
+    def get_open_table_location(self, table_format: str, table_name: str) -> str:
+        """Return the location of a table.
+
+        Raises:
+            DestinationUndefinedEntity: The table does not exist.
+        """
+        return self.load_open_table(table_format, table_name).location()
+
+    def load_open_table(self, table_format: str, table_name: str, **_: Any) -> Table:
+        """Load a table with pyiceberg.
+
+        Raises:
+            DestinationUndefinedEntity: The table does not exist.
+        """
+        table = self.dataset.load_table(table_name)
+        if table is None:
+            raise DestinationUndefinedEntity(self.dataset.qualified(table_name))
+        return table
+
+    def is_open_table(self, table_format: str, table_name: str) -> bool:
+        """Return whether tables have that format: all are Iceberg tables."""
+        return table_format == "iceberg"
 
     def _open(self, pipeline_name: str | None = None) -> LogView:
         view = open_dataset(self.dataset, pipeline_name)

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pyarrow as pa
 import sqlglot
 from dlt.destinations.impl.duckdb.sql_client import DuckDBDBApiCursorImpl, WithTableScanners
+from dlt.destinations.sql_client import raise_database_error
 from pyiceberg.table import DataScan
 from sqlglot import expressions
+from sqlglot.errors import SqlglotError
 
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     BATCH_ROWS,
@@ -23,7 +25,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterator
+    from collections.abc import Collection, Generator, Iterator, Sequence
 
     from dlt.common.destination.dataset import DBApiCursor
     from dlt.common.destination.typing import PreparedTableSchema
@@ -85,15 +87,29 @@ class IcebergSqlClient(WithTableScanners):
 
     def __init__(self, client: IcebergClient) -> None:
         self._client = client
-        self._mentioned: Collection[str] | None = None
+        self._columns: Collection[str] | None = None
         super().__init__(client, client.dataset.name)
 
     @contextmanager
+    @raise_database_error
     def execute_query(self, query: Any, *args: Any, **kwargs: Any) -> Iterator[DBApiCursor]:
         """Run a query; only columns that it may refer to are read."""
-        self._mentioned = _mentioned_names(query)
-        with super().execute_query(query, *args, **kwargs) as cursor:
+        if args or kwargs:
+            query = query.replace("%s", "?")
+        references = _references(query, self.dataset_name)
+        self._columns = references.columns
+        self.create_views_for_tables(self._views(references.tables))
+        # Not by the parent's own method: it cannot run what sqlglot cannot parse.
+        with super(WithTableScanners, self).execute_query(query, *args, **kwargs) as cursor:
             yield cursor
+
+    def _views(self, tables: Collection[str] | None) -> dict[str, str]:
+        """Return the tables that a query refers to, in whatever case, or all of the schemas'."""
+        known = self._table_views()
+        if tables is None:
+            return known
+        wanted = {name.casefold() for name in tables}
+        return {name: view for name, view in known.items() if name.casefold() in wanted}
 
     def can_create_view(self, table_schema: PreparedTableSchema) -> bool:
         """Return True: every table can be read."""
@@ -111,34 +127,77 @@ class IcebergSqlClient(WithTableScanners):
         table = self._client.dataset.load_table(name)
         if table is None or table.metadata.schema().fields == ():
             return None
-        columns = _columns_to_read(table, self._mentioned)
+        columns = _columns_to_read(table, self._columns)
         source = f"__iceberg_{name}"
         self.native_connection.register(source, TableStream(table, columns))
         select = expressions.select("*").from_(expressions.to_identifier(source, quoted=True))
         return table.location(), select.sql("duckdb")
 
 
-def _columns_to_read(table: Table, mentioned: Collection[str] | None) -> tuple[str, ...]:
-    names = [field.name for field in table.schema().fields]
-    if mentioned is None:
-        return tuple(names)
-    # A query that only counts rows refers to none, and rows are counted by any column.
-    return tuple(n for n in names if n.lower() in mentioned) or (names[0],)
+@dataclass(frozen=True)
+class _References:
+    """What a query refers to.
+
+    Attributes:
+        tables: Names of tables, None if it may refer to any.
+        columns: Every name in the query in lower case, None if it may use columns that are not
+            named in it.
+    """
+
+    tables: Collection[str] | None = None
+    columns: Collection[str] | None = None
 
 
-def _mentioned_names(query: str) -> set[str] | None:
-    """Return every name in a query in lower case, None if it may use columns not named in it."""
-    parsed = sqlglot.parse_one(query.replace("%s", "?"), read="duckdb")
-    if not isinstance(parsed, expressions.Query):
-        return None
-    for star in parsed.find_all(expressions.Star):
+# What uses columns that a query does not name.
+_UNNAMED = (
+    expressions.Columns,
+    expressions.PositionalColumn,
+    expressions.Describe,
+    expressions.Summarize,
+    expressions.Pivot,
+)
+
+
+def _references(query: str, dataset: str) -> _References:
+    try:
+        parsed = sqlglot.parse_one(query, read="duckdb")
+    except SqlglotError:
+        return _References()  # DuckDB decides whether it is valid.
+    tables = [table for table in parsed.find_all(expressions.Table) if table.this]
+    if not isinstance(parsed, expressions.Query) or any(map(_is_of_catalog, tables)):
+        return _References()
+    of_dataset = {t.name for t in tables if not t.db or t.db.casefold() == dataset.casefold()}
+    return _References(of_dataset, _named_columns(parsed, tables))
+
+
+def _is_of_catalog(table: expressions.Table) -> bool:
+    """Return whether a table lists other tables, such as those of `information_schema`."""
+    if isinstance(table.this, expressions.Func):
+        return True
+    return table.db.casefold() in ("information_schema", "pg_catalog")
+
+
+def _named_columns(
+    query: expressions.Query, tables: Sequence[expressions.Table]
+) -> Collection[str] | None:
+    for star in query.find_all(expressions.Star):
         if not isinstance(star.parent, expressions.Count):
             return None
-    if any(join.args.get("method") for join in parsed.find_all(expressions.Join)):
+    if any(join.args.get("method") for join in query.find_all(expressions.Join)):
         return None  # A natural join is over the columns with the same name.
-    tables = {table.alias_or_name for table in parsed.find_all(expressions.Table)}
-    names = {identifier.name for identifier in parsed.find_all(expressions.Identifier)}
-    bare = {column.name for column in parsed.find_all(expressions.Column)}
-    if tables & bare or parsed.find(expressions.Columns):
+    if any(alias.columns for alias in query.find_all(expressions.TableAlias)):
+        return None  # `t AS q(x, y)` names columns by their positions, and so does `#1`.
+    if query.find(*_UNNAMED):
+        return None
+    aliases = {table.alias_or_name.lower() for table in tables}
+    if aliases & {column.name.lower() for column in query.find_all(expressions.Column)}:
         return None  # `SELECT t FROM t` is a whole row.
-    return {name.lower() for name in names}
+    return {identifier.name.lower() for identifier in query.find_all(expressions.Identifier)}
+
+
+def _columns_to_read(table: Table, named: Collection[str] | None) -> tuple[str, ...]:
+    names = [field.name for field in table.schema().fields]
+    if named is None:
+        return tuple(names)
+    # A query that only counts rows refers to none, and rows are counted by any column.
+    return tuple(n for n in names if n.lower() in named) or (names[0],)
