@@ -97,7 +97,7 @@ def open_dataset(dataset: Dataset, pipeline_name: str | None = None) -> LogView 
 
 
 def recover(dataset: Dataset, view: LogView) -> dict[str, Exception]:
-    """Publish all that is committed and not yet published; blocked tables are left alone.
+    """Publish all loads that are committed and not yet published; skip blocked tables.
 
     Args:
         dataset: The dataset.
@@ -171,7 +171,7 @@ def _blocks(error: Exception, load: Load, own: Load | None) -> bool:
     if isinstance(error, DETERMINISTIC_ERRORS):
         return True
     is_old = load.committed_at < datetime.now(UTC) - BLOCKED_AFTER
-    # The process that loads into a table is the one that should have the right to.
+    # The process that loads into a table is the one that should have the permission to.
     return is_old or (own is not None and isinstance(error, ForbiddenError))
 
 
@@ -189,7 +189,7 @@ def settled_through(
         view: The log.
         loads: Its unsettled loads.
         blocked: The roots of blocked trees, whose loads count as settled.
-        published: Loads that the caller has just published whole, whose tables need no look.
+        published: Loads that the caller has just published completely, whose tables need no check.
     """
     settled = view.settled_seq
     released = {(r.seq, r.table) for load in loads for r in load.intent.releases}
@@ -210,7 +210,7 @@ def _published_through(dataset: Dataset, view: LogView, load: Load, intent: Tabl
     try:
         table = dataset.load_table(intent.table)
     except Exception:
-        # A boundary: whatever keeps a table from being loaded, it may be unpublished.
+        # A boundary: for any error of loading the table, the load may be unpublished.
         return 0
     # Nothing is pending for a table that was dropped and that the load does not create.
     return load.seq if table is None and not intent.creates else watermark_of(table, view.uuid)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dlt.common.schema import Schema
     from dlt.common.schema.typing import TLoaderReplaceStrategy
 
-# dlt 1.31 has them; a merge that ignored one would write other rows than were asked for.
+# Options of dlt 1.31; a merge that ignored one would write other rows than requested.
 _UNSUPPORTED_OPTIONS = {"x-merge-skip-unchanged-rows": "skip_unchanged_rows"}
 
 
@@ -48,5 +48,5 @@ def verify_hints(
     for table in tables:
         for hint, option in _UNSUPPORTED_OPTIONS.items():
             if table.get(hint):
-                msg = f"Table `{table['name']}` asks for `{option}`, which is not supported here."
+                msg = f"Table `{table['name']}` has hint `{option}`, which is not supported."
                 raise SchemaCorruptedException(schema.name, msg)

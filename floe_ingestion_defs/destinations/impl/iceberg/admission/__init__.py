@@ -1,1 +1,1 @@
-"""Admission: what must hold of the log and the tables before a load is committed."""
+"""Admission: the conditions on the log and the tables under which a load is committed."""

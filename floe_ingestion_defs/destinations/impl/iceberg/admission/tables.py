@@ -1,8 +1,9 @@
-"""What must hold of a table before a load to it is committed.
+"""The conditions on a table under which a load to it is committed.
 
 A load that is committed and cannot be published blocks its table until an operator releases it, so
-what can be known before is found here. Other engines write tables that pyiceberg cannot: an append
-stays possible where it is safe, and a load that replaces a table supersedes what the table holds.
+everything that can be checked before is checked here. Other engines write tables that pyiceberg
+cannot: an append stays possible where it is safe, and a load that replaces a table supersedes its
+content.
 """
 
 from __future__ import annotations
@@ -174,7 +175,7 @@ def _is_view(catalog: Catalog, identifier: tuple[str, ...]) -> bool:
     try:
         return catalog.view_exists(identifier)
     except (NotImplementedError, RESTError):
-        return False  # The catalog has no views, or does not say.
+        return False  # The catalog does not support views, or does not report them.
 
 
 def _require_short(table: str, what: str, text: str | None) -> None:
