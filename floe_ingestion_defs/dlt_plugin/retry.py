@@ -19,7 +19,7 @@ _LOG = structlog.get_logger(__name__)
 _LONGEST_WAIT_SECONDS = 300.0
 
 
-class _WaitAsAsked(wait_base):
+class _WaitAsRequested(wait_base):
     """Waits as long as the server requests; otherwise exponentially, with jitter."""
 
     def __init__(self, initial_seconds: float) -> None:
@@ -60,7 +60,7 @@ def retrying(config: RetryConfig, source_name: str) -> Retrying:
 
     return Retrying(
         stop=stop_after_attempt(config.max_retries + 1),
-        wait=_WaitAsAsked(config.initial_delay_seconds),
+        wait=_WaitAsRequested(config.initial_delay_seconds),
         retry=retry_if_exception(is_transient),
         before_sleep=log_retry,
         reraise=True,

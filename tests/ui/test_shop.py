@@ -47,12 +47,13 @@ def test_a_source_is_materialized_from_the_asset_graph(page: Page, catalog: Cata
     expect(page.get_by_text("bytes_added", exact=True)).to_be_visible()
     expect(page.get_by_text("snapshot_id", exact=True)).to_have_count(0)
     for check, finding in (
-        ("not_null", "Every row has a value in `id`."),
+        # The UI renders descriptions as Markdown.
+        ("not_null", "Every row has a value in id."),
         (
             "schema_contract",
-            "The columns and types of `bronze.shop_orders` match the schema contract.",
+            "The columns and types of bronze.shop_orders match the schema contract.",
         ),
-        ("unique_key", "No duplicate values in key `id`."),
+        ("unique_key", "No duplicate values in key id."),
     ):
         expect_check(page, check, "Passed", finding)
     assert read_orders(catalog)["id"].to_pylist() == [1, 2, 3]

@@ -220,7 +220,7 @@ def test_the_files_name_is_added_where_it_is_asked_for(
     [
         ("id,name\n1,x\n2\n", ["a.csv", "line 3", "Expected 2 columns, got 1"]),
         ("id,name\n\n1,x\n2,y,z\n", ["a.csv", "line 4", "got 3"]),
-        ("id,id\n1,2\n", ["a.csv", "line 1", "'id'", "twice"]),
+        ("id,id\n1,2\n", ["a.csv", "line 1", "'id'", "more than once"]),
         ("id,amount\n1,2\n2,lots\n", ["a.csv", "line 3", "'amount'", "declare"]),
     ],
 )
