@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         count_window_rows,
         files_added_last,
         live_files,
+        missing_loads,
         read_columns,
         summary_count,
     )
@@ -93,6 +94,7 @@ _HOMES = {
     "iceberg_type_of_column": f"{_IMPLEMENTATION}.files.schema",
     "iceberg_window": f"{_IMPLEMENTATION}.window",
     "live_files": f"{_IMPLEMENTATION}.reading",
+    "missing_loads": f"{_IMPLEMENTATION}.reading",
     "open_catalog": f"{_IMPLEMENTATION}.catalog.open_catalog",
     "open_destination_catalog": f"{_IMPLEMENTATION}.catalog.open_catalog",
     "read_columns": f"{_IMPLEMENTATION}.reading",
@@ -138,6 +140,7 @@ __all__ = [
     "iceberg_type_of_column",
     "iceberg_window",
     "live_files",
+    "missing_loads",
     "open_catalog",
     "open_destination_catalog",
     "read_columns",

@@ -86,9 +86,9 @@ class AssertingCatalog:
     `CommitFailedException` only, so here a conflict is a different exception.
     """
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, since: Since) -> None:
         self._catalog = catalog
-        self._read = Since()
+        self._read = since
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._catalog, name)
@@ -142,8 +142,16 @@ def _require_recent(read: Since) -> None:
         raise ReadTooLongAgo(msg)
 
 
-def load_table(catalog: Catalog, identifier: tuple[str, ...]) -> Table | None:
-    """Return the table as it is now, or None where there is none; its commits assert that state."""
+def load_table(
+    catalog: Catalog, identifier: tuple[str, ...], since: Since | None = None
+) -> Table | None:
+    """Return the table as it is now, or None where there is none; its commits assert that state.
+
+    Args:
+        catalog: The catalog.
+        identifier: The table's identifier.
+        since: When the oldest file that a commit may add was written, by default this read.
+    """
     from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
     try:
@@ -155,7 +163,7 @@ def load_table(catalog: Catalog, identifier: tuple[str, ...]) -> Table | None:
         table.metadata,
         table.metadata_location,
         table.io,
-        cast("Catalog", AssertingCatalog(catalog)),
+        cast("Catalog", AssertingCatalog(catalog, since or Since())),
         table.config,
     )
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
+    from floe_ingestion_defs.destinations.impl.iceberg.deadline import Since
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -63,6 +65,6 @@ class Dataset:
         loaded = ((name, load_table(self.catalog, (*self.namespace, name))) for name in names)
         return {name: table for name, table in loaded if table is not None}
 
-    def load_table(self, table: str) -> Table | None:
-        """Return the table as it is now, None where there is none."""
-        return load_table(self.catalog, self.identifier(table))
+    def load_table(self, table: str, since: Since | None = None) -> Table | None:
+        """Return the table as it is now, None where there is none; see `commits.load_table`."""
+        return load_table(self.catalog, self.identifier(table), since)

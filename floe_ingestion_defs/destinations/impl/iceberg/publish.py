@@ -8,6 +8,7 @@ a publisher that died is succeeded by any other, and recovery is publishing and 
 from __future__ import annotations
 
 import logging
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pyiceberg.exceptions import (
@@ -23,6 +24,7 @@ from pyiceberg.table import TableProperties
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
 from floe_ingestion_defs.destinations.impl.iceberg.changes.change import compute_change
 from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
+from floe_ingestion_defs.destinations.impl.iceberg.changes.work import Work
 from floe_ingestion_defs.destinations.impl.iceberg.commits import (
     add_snapshot,
     commit_certainly,
@@ -45,6 +47,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     PUBLISHED_LOAD_UID,
     PUBLISHED_SEQ,
     PUBLISHED_SNAPSHOT,
+    SCD2_BOUNDARY,
     SUMMARY_LOAD_ID,
     SUMMARY_LOAD_UID,
     SUMMARY_LOG_UUID,
@@ -159,10 +162,13 @@ def publish_table(dataset: Dataset, log_uuid: str, load: Load, intent: TableInte
         CommitContention: Other writers won every attempt within the time limit.
     """
     conflicting_creations = 0
+    work = Work()
 
     def attempt() -> None:
-        nonlocal conflicting_creations
-        table = dataset.load_table(intent.table)
+        nonlocal conflicting_creations, work
+        if work.since.is_too_long:
+            work = Work()  # The files of earlier attempts may have been swept.
+        table = dataset.load_table(intent.table, work.since)
         if table is None:
             conflicting_creations += 1
             if conflicting_creations > _MOST_CREATIONS:
@@ -174,7 +180,7 @@ def publish_table(dataset: Dataset, log_uuid: str, load: Load, intent: TableInte
         if watermark_of(table, log_uuid) < load.seq and _is_due(
             dataset, log_uuid, load, intent, table
         ):
-            _commit(dataset, log_uuid, load, intent, table)
+            _commit(dataset, log_uuid, load, intent, table, work)
 
     commit_certainly(
         f"Publishing load {load.load_id} to {dataset.qualified(intent.table)}", attempt
@@ -217,15 +223,21 @@ def _is_due(
 
 
 def _commit(
-    dataset: Dataset, log_uuid: str, load: Load, intent: TableIntent, table: Table | None
+    dataset: Dataset,
+    log_uuid: str,
+    load: Load,
+    intent: TableIntent,
+    table: Table | None,
+    work: Work,
 ) -> None:
     transaction = creation(dataset, intent) if table is None else table.transaction()
     name = dataset.qualified(intent.table)
     if table is not None:
         _adapt_schema(transaction, name, intent, is_dropped(table))
+    intent = _with_later_boundary(intent, table)
     _set_properties(transaction, log_uuid, load, intent, table)
     metadata, io = transaction.table_metadata, file_io(transaction)
-    state = TableState(metadata, io, is_empty=table is None)
+    state = TableState(metadata, io, is_empty=table is None, work=work)
     try:
         change = compute_change(state, intent, lambda: _root_before(dataset, load, intent))
     except DETERMINISTIC_ERRORS as error:
@@ -243,6 +255,23 @@ def _commit(
         )
         transaction.set_properties({PUBLISHED_SNAPSHOT: str(snapshot_id)})
     transaction.commit_transaction()
+
+
+def _with_later_boundary(intent: TableIntent, table: Table | None) -> TableIntent:
+    """Return the intent with a boundary of validity that is later than the table's last one.
+
+    Workers' clocks differ, and a version must not end before it began. The table carries its last
+    boundary, so every publisher of the load computes the same.
+    """
+    last = table.properties.get(SCD2_BOUNDARY) if table is not None else None
+    validity = intent.validity
+    if validity is None or last is None:
+        return intent
+    boundary = datetime.fromisoformat(last)
+    if validity.boundary > boundary:
+        return intent
+    later = validity.model_copy(update={"boundary": boundary + timedelta(microseconds=1)})
+    return intent.model_copy(update={"validity": later})
 
 
 def ensure_fits(dataset: Dataset, loads: Iterable[Load], intent: TableIntent) -> None:
@@ -316,6 +345,8 @@ def _set_properties(
         PUBLISHED_SEQ: str(load.seq),
         PUBLISHED_LOAD_UID: load.load_uid,
     }
+    if intent.validity is not None:
+        properties[SCD2_BOUNDARY] = intent.validity.boundary.isoformat()
     if table is None:
         # The files of loads have field ids. Those of other writers may not, and without a mapping
         # some engines would find their columns by position.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -26,6 +27,10 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import (
 )
 from floe_ingestion_defs.destinations.impl.iceberg.intent import StagedFile, TableIntent
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import LOG_UUID
+from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import (
+    rolled_back_loads,
+    was_rolled_back,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.plan import (
     TablePlan,
     reject_nested_keys,
@@ -46,6 +51,8 @@ if TYPE_CHECKING:
 # Arrow's errors among them; a store's are of other types.
 _INVALID_VALUES = (ValueError, TypeError, NotImplementedError)
 
+logger = logging.getLogger(__name__)
+
 
 def stage(
     dataset: Dataset, package: Package, plans: Sequence[TablePlan], view: LogView
@@ -61,6 +68,12 @@ def stage(
     for plan in plans:
         current = load_current(dataset, plan.table)
         require_writable(dataset, plan, current)
+        if current is not None and was_rolled_back(current):
+            logger.warning(
+                "`%s` was rolled back: it lacks loads %s, which do not come back by themselves",
+                dataset.qualified(plan.table),
+                ", ".join(rolled_back_loads(current, view.uuid)),
+            )
         # A table without rows counts although it does not exist: an earlier load may be about to
         # create it, with rows that this load deletes.
         if current is not None or plan.jobs or plan.columns:

@@ -5,10 +5,13 @@ All of it is computed against one head, and becomes one snapshot.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -92,7 +95,7 @@ def compute_change(state: TableState, intent: TableIntent, read_root: ReadRoot) 
     change = Change()
     if intent.starts_empty:
         change.removed, change.replaces_all = list(state.data_files), True
-        state = TableState(state.metadata, state.io, is_empty=True)
+        state = TableState(state.metadata, state.io, is_empty=True, work=state.work)
     if intent.nesting and intent.disposition in ("merge", "overwrite"):
         _merge_nested(change, state, intent, intent.nesting, read_root)
     elif intent.disposition == "merge" and intent.strategy == "scd2":
@@ -107,13 +110,13 @@ def compute_change(state: TableState, intent: TableIntent, read_root: ReadRoot) 
 
 
 def _merge_rows(change: Change, state: TableState, intent: TableIntent) -> None:
-    incoming = read_incoming(state, intent)
+    incoming = state.once("incoming", lambda: read_incoming(state, intent))
     if intent.strategy == "insert-only":
         keys = intent.keys.primary_key
         present = present_keys(state, incoming.key_set(keys))
         _add(change, state, intent, excluding(incoming, present).keep_masks())
         return
-    if deletion := superseded(incoming, intent):
+    if deletion := state.once("superseded", lambda: superseded(incoming, intent)):
         _rewrite(change, state, deletion)
     _add(change, state, intent, incoming.keep_masks())
 
@@ -135,7 +138,7 @@ def _merge_versions(change: Change, state: TableState, intent: TableIntent) -> N
     _rewrite(change, state, Retirement(validity, versions, merge_keys))
     active = active_versions(state, validity, versions)
     masks = excluding(incoming, active).keep_masks()
-    _add_rewritten(change, state, intent, masks, lambda batch: _with_validity(batch, validity))
+    change.added += _write_kept(state, intent, masks, lambda batch: _with_validity(batch, validity))
 
 
 def _with_validity(batch: pa.RecordBatch, validity: Validity) -> pa.RecordBatch:
@@ -235,19 +238,29 @@ def _rewrite(change: Change, state: TableState, rows: RowChange) -> None:
     for task in state.tasks:
         if not rows.may_touch(task.file, state.metadata):
             continue
-        marks = [
-            rows.marks(batch)
-            for batch in read_data_file(state.metadata, state.io, task, rows.columns)
-        ]
-        marked = pa.chunked_array(marks, pa.bool_())
-        if not pc.any(marked).as_py():
-            continue
-        change.removed.append(task.file)
-        if isinstance(rows, Retirement) or not pc.all(marked).as_py():
-            # The rows may be sorted by a column that retirement changes.
-            sort_order_id = None if isinstance(rows, Retirement) else task.file.sort_order_id
-            rewritten = _changed(state, task, rows, marked)
-            _write_rewritten(change, state, task, rewritten, sort_order_id)
+        deletes = frozenset(file.file_path for file in task.delete_files)
+        added = state.once(
+            ("rewritten", rows, task.file.file_path, deletes),
+            functools.partial(_rewritten, state, task, rows),
+        )
+        if added is not None:
+            change.removed.append(task.file)
+            change.added += added
+
+
+def _rewritten(state: TableState, task: FileScanTask, rows: RowChange) -> list[DataFile] | None:
+    """Return the data files that replace one, None where none of its rows changes."""
+    marks = [
+        rows.marks(batch) for batch in read_data_file(state.metadata, state.io, task, rows.columns)
+    ]
+    marked = pa.chunked_array(marks, pa.bool_())
+    if not pc.any(marked).as_py():
+        return None
+    if not isinstance(rows, Retirement) and pc.all(marked).as_py():
+        return []
+    # The rows may be sorted by a column that retirement changes.
+    sort_order_id = None if isinstance(rows, Retirement) else task.file.sort_order_id
+    return _write_rewritten(state, task, _changed(state, task, rows, marked), sort_order_id)
 
 
 def _changed(
@@ -261,24 +274,21 @@ def _changed(
 
 
 def _write_rewritten(
-    change: Change,
     state: TableState,
     task: FileScanTask,
     batches: Iterator[pa.RecordBatch],
     sort_order_id: int | None,
-) -> None:
+) -> list[DataFile]:
     metadata = state.metadata
     if task.file.spec_id != metadata.default_spec_id:
         # The file was split by an earlier spec; its rows are split by the current one.
-        for staged in write_staged(batches, metadata, state.io, "rewritten"):
-            change.added.append(_written(state, staged))
-        return
+        staged = write_staged(batches, metadata, state.io, "rewritten")
+        return [_written(state, file) for file in staged]
     path = data_path(metadata, "rewritten")
-    if write_data_file(state.io, metadata, path, batches):
-        partition = task.file.partition
-        change.added.append(
-            data_file_from_footer(metadata, state.io, path, partition, sort_order_id)
-        )
+    if not write_data_file(state.io, metadata, path, batches):
+        return []
+    partition = task.file.partition
+    return [data_file_from_footer(metadata, state.io, path, partition, sort_order_id)]
 
 
 def _written(state: TableState, staged: StagedFile) -> DataFile:
@@ -302,7 +312,10 @@ def _add(
             continue
         data_file = None
         if mask is None and as_it_is:
-            data_file = register(metadata, state.io, staged, sort_order_id)
+            data_file = state.once(
+                ("registered", staged, sort_order_id),
+                functools.partial(register, metadata, state.io, staged, sort_order_id),
+            )
         if data_file is not None:
             change.added.append(data_file)
         else:
@@ -310,16 +323,27 @@ def _add(
     if partial:
         files = tuple(staged for staged, _ in partial)
         masks = [mask for _, mask in partial]
-        _add_rewritten(change, state, intent.model_copy(update={"files": files}), masks)
+        intent = intent.model_copy(update={"files": files})
+        digests = tuple(_digest(mask) for mask in masks)
+        change.added += state.once(
+            ("merged", files, digests), lambda: _write_kept(state, intent, masks)
+        )
 
 
-def _add_rewritten(
-    change: Change,
+def _digest(mask: Mask | None) -> str | None:
+    if mask is None:
+        return None
+    return sha256(np.packbits(mask.to_numpy(zero_copy_only=False)).tobytes()).hexdigest()
+
+
+def _write_kept(
     state: TableState,
     intent: TableIntent,
     keep: list[Mask | None],
     transform: Callable[[pa.RecordBatch], pa.RecordBatch] = lambda batch: batch,
-) -> None:
+) -> list[DataFile]:
+    """Write the kept rows of staged files to new data files."""
+
     def kept_rows() -> Iterator[pa.RecordBatch]:
         current, start = -1, 0
         for number, batch in read_staged(state.io, intent.files, arrow_schema(state.metadata)):
@@ -330,5 +354,5 @@ def _add_rewritten(
             start += batch.num_rows
             yield transform(rows)
 
-    for staged in write_staged(kept_rows(), state.metadata, state.io, "merged"):
-        change.added.append(_written(state, staged))
+    staged = write_staged(kept_rows(), state.metadata, state.io, "merged")
+    return [_written(state, file) for file in staged]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pyiceberg.manifest import ManifestContent
 from pyiceberg.table import DataScan
 
+from floe_ingestion_defs.destinations.impl.iceberg.changes.work import Work
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Hashable, Iterator
 
     from pyiceberg.io import FileIO
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import FileScanTask
     from pyiceberg.table.metadata import TableMetadata
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -25,11 +29,23 @@ class TableState:
     Attributes:
         metadata: The table's metadata, with the schema that the load evolves it to.
         is_empty: Whether the table counts as empty: it is new, or emptied by the load.
+        work: The results of earlier attempts at the same commit.
     """
 
     metadata: TableMetadata
     io: FileIO
     is_empty: bool = False
+    work: Work = field(default_factory=Work)
+
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return a result that depends on the table's schema and layout, but not on its head."""
+        return self.work.once((self._version, key), compute)
+
+    @cached_property
+    def _version(self) -> Hashable:
+        metadata = self.metadata
+        schema, spec = metadata.schema().model_dump_json(), str(metadata.spec())
+        return metadata.table_uuid, schema, spec, metadata.default_sort_order_id
 
     @cached_property
     def tasks(self) -> tuple[FileScanTask, ...]:

@@ -42,6 +42,8 @@ PUBLISHED_SEQ = "dlt.published-seq"
 PUBLISHED_LOAD_UID = "dlt.published-load-uid"
 PUBLISHED_SNAPSHOT = "dlt.published-snapshot-id"
 DROPPED_SEQ = "dlt.dropped-seq"
+SCD2_BOUNDARY = "dlt.scd2-boundary"
+"""When the newest versions of a slowly changing dimension became valid, in ISO format."""
 
 # Keys of a snapshot's summary: the watermark's second source.
 SUMMARY_LOAD_ID = "dlt.load-id"

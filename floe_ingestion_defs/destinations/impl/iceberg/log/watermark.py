@@ -55,13 +55,23 @@ def was_rolled_back(table: Table) -> bool:
 
 
 def rolled_back_loads(table: Table, log_uuid: str) -> list[str]:
-    """Return the ids of the loads that were published to the table and removed by a rollback."""
-    if not was_rolled_back(table):
-        return []
-    history = {snapshot.snapshot_id for snapshot in _history(table)}
-    published = sorted(_published(table, log_uuid), key=lambda found: found[0])
-    kept = max((seq for seq, s in published if s.snapshot_id in history), default=0)
-    return [str(_summary(s)[SUMMARY_LOAD_ID]) for seq, s in published if seq > kept]
+    """Return the ids of the loads that were published to the table and removed by a rollback.
+
+    As long as their snapshots are not expired, and no snapshot since has replaced all files.
+    """
+    kept: list[Snapshot] = []
+    for snapshot in _history(table):
+        kept.append(snapshot)
+        summary = _summary(snapshot)
+        if summary.get("total-data-files") == summary.get("added-data-files", "0"):
+            break
+    oldest = min((snapshot.sequence_number or 0 for snapshot in kept), default=0)
+    history = {snapshot.snapshot_id for snapshot in kept}
+    return [
+        str(_summary(snapshot)[SUMMARY_LOAD_ID])
+        for _, snapshot in sorted(_published(table, log_uuid), key=lambda found: found[0])
+        if snapshot.snapshot_id not in history and (snapshot.sequence_number or 0) > oldest
+    ]
 
 
 def _published(table: Table, log_uuid: str) -> Iterator[tuple[int, Snapshot]]:

@@ -1,0 +1,69 @@
+"""Loads beside another writer that commits all the time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+from pyiceberg.table import Table
+
+from floe_ingestion_defs.destinations.impl.iceberg.commits import AssertingCatalog
+
+if TYPE_CHECKING:
+    from destinations.iceberg.conftest import Lake
+
+MERGE: Any = {"table_name": "t", "primary_key": "id", "write_disposition": "merge"}
+
+
+def test_a_merge_keeps_what_its_earlier_attempts_wrote(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each attempt does only what another writer's commit made necessary."""
+    lake.load(pa.table({"id": [1, 2], "n": [0, 0]}), **MERGE)
+    foreign, commit = iter(range(100, 105)), AssertingCatalog.commit_table
+
+    def after_another_writer(catalog: Any, table: Table, *arguments: Any) -> Any:
+        if table.name()[-1] == "t" and (number := next(foreign, None)):
+            other = lake.table("t")
+            other.append(pa.table({"id": [number], "n": [0]}))
+        return commit(catalog, table, *arguments)
+
+    monkeypatch.setattr(AssertingCatalog, "commit_table", after_another_writer)
+    lake.load(pa.table({"id": [1, 104, 3], "n": [1, 1, 1]}), **MERGE)
+    rows = [(row["id"], row["n"]) for row in lake.rows("t")]
+    assert sorted(rows) == [(1, 1), (2, 0), (3, 1), *((n, 0) for n in range(100, 104)), (104, 1)]
+    assert len(list(lake.folder.rglob("*rewritten*.parquet"))) == 1
+
+
+@pytest.mark.parametrize("strategy", ["upsert", "insert-only"])
+def test_a_load_with_nothing_new_makes_no_snapshot(lake: Lake, strategy: str) -> None:
+    merge: Any = {**MERGE, "write_disposition": {"disposition": "merge", "strategy": strategy}}
+    columns: Any = {"gone": {"hard_delete": True, "data_type": "bool"}}
+    rows = pa.table({"id": [1, 2], "gone": [False, False]})
+    lake.load(rows, columns=columns, **merge)
+    before = lake.snapshots("t")
+    again = pa.table({"id": [1, 2], "gone": [False, False]})
+    gone = pa.table({"id": [7], "gone": [True]})
+    lake.load(again if strategy == "insert-only" else gone, columns=columns, **merge)
+    assert lake.snapshots("t") == before
+    assert len(list(lake.table("t").scan().plan_files())) == 1
+
+
+def test_a_merge_that_only_deletes_makes_no_empty_file(lake: Lake) -> None:
+    columns: Any = {"gone": {"hard_delete": True, "data_type": "bool"}}
+    lake.load(pa.table({"id": [1, 2], "gone": [False, False]}), columns=columns, **MERGE)
+    lake.load(pa.table({"id": [1], "gone": [True]}), columns=columns, **MERGE)
+    assert [task.file.record_count for task in lake.table("t").scan().plan_files()] == [1]
+
+
+def test_versions_begin_later_than_those_before(lake: Lake) -> None:
+    """Also where a worker's clock is behind that of the worker before it."""
+    for number, boundary in enumerate(("2026-01-02", "2026-01-01", "2026-01-01", "2026-01-03")):
+        scd2 = {"disposition": "merge", "strategy": "scd2", "boundary_timestamp": boundary}
+        lake.load([{"id": 1, "n": number}], table_name="t", write_disposition=scd2)
+    rows = sorted(lake.arrow("t").to_pylist(), key=lambda row: row["n"])
+    assert all(
+        r["_dlt_valid_to"] is None or r["_dlt_valid_from"] < r["_dlt_valid_to"] for r in rows
+    )
+    assert [r["_dlt_valid_to"] for r in rows] == [*(r["_dlt_valid_from"] for r in rows[1:]), None]
