@@ -36,7 +36,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermar
 from floe_ingestion_defs.destinations.impl.iceberg.package import AroundPhase, Package
 from floe_ingestion_defs.destinations.impl.iceberg.plan import plan_load
 from floe_ingestion_defs.destinations.impl.iceberg.publish import (
-    DETERMINISTIC_ERRORS,
+    BLOCKING_ERRORS,
     ensure_fits,
     publish,
 )
@@ -203,7 +203,7 @@ def publish_own(dataset: Dataset, load: Load, view: LogView) -> None:
     known, view = view, dataset.log.read_or_create(view)
     require_same_log(dataset, view, known.uuid)
     if failed:
-        record(dataset, view, failed, own=load)
+        record(dataset, view, failed, own=load, pipeline_name=load.pipeline_name)
         _raise(dataset, load, failed)
     # Of overlapping loads, the last one records for all, so that they do not contend for the log
     # once more each; where loads always overlap, one in every few loads does.
@@ -215,7 +215,7 @@ def publish_own(dataset: Dataset, load: Load, view: LogView) -> None:
 
 
 def _raise(dataset: Dataset, load: Load, failed: Mapping[str, Exception]) -> None:
-    transient = [e for e in failed.values() if not isinstance(e, DETERMINISTIC_ERRORS)]
+    transient = [e for e in failed.values() if not isinstance(e, BLOCKING_ERRORS)]
     if transient:
         raise transient[0]
     raise TableBlocked(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pyiceberg.exceptions import (
     BadRequestError,
+    ForbiddenError,
     NamespaceNotEmptyError,
     NoSuchIcebergTableError,
     TableAlreadyExistsError,
@@ -87,6 +88,9 @@ DETERMINISTIC_ERRORS = (
     ValidationError,
     ValueError,
 )
+
+# What blocks a table of the pipeline itself: without the right to write it, each attempt fails too.
+BLOCKING_ERRORS = (*DETERMINISTIC_ERRORS, ForbiddenError)
 
 
 def is_dropped(table: Table) -> bool:

@@ -11,10 +11,12 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from pyiceberg.exceptions import ForbiddenError
-
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
-from floe_ingestion_defs.destinations.impl.iceberg.publish import DETERMINISTIC_ERRORS, publish
+from floe_ingestion_defs.destinations.impl.iceberg.publish import (
+    BLOCKING_ERRORS,
+    DETERMINISTIC_ERRORS,
+    publish,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -92,7 +94,7 @@ def open_dataset(dataset: Dataset, pipeline_name: str | None = None) -> LogView 
         for intent in load.intent.tables
     }
     if through:
-        _publish_through(dataset, view, through)
+        _publish_through(dataset, view, through, pipeline_name)
     return view
 
 
@@ -113,14 +115,14 @@ def recover(dataset: Dataset, view: LogView) -> dict[str, Exception]:
 
 
 def _publish_through(
-    dataset: Dataset, view: LogView, through: Mapping[str, int]
+    dataset: Dataset, view: LogView, through: Mapping[str, int], pipeline_name: str | None = None
 ) -> dict[str, Exception]:
     """Publish trees of tables, by their roots, through a load each, and record it."""
     unsettled = view.unsettled()
     free = {tree: seq for tree, seq in through.items() if tree not in view.blocked}
     failed = publish(dataset, view.uuid, unsettled, free)
     if unsettled:
-        record(dataset, view, failed)
+        record(dataset, view, failed, pipeline_name=pipeline_name)
     return failed
 
 
@@ -130,6 +132,7 @@ def record(
     failed: Mapping[str, Exception],
     freed: Collection[str] = (),
     own: Load | None = None,
+    pipeline_name: str | None = None,
     at_least: int = 1,
 ) -> None:
     """Record which loads are settled, and which trees of tables cannot be published.
@@ -140,6 +143,7 @@ def record(
         failed: The trees that the caller could not publish, each with its error.
         freed: The trees that were blocked and are published now.
         own: The caller's own load, whose tables need no check unless they have failed.
+        pipeline_name: The caller's pipeline; its load is `own`, if it has just made one.
         at_least: Do not record fewer newly settled loads than this, unless they are the last.
     """
     was_blocked = view.blocked
@@ -150,7 +154,7 @@ def record(
         changes: dict[str, str | None] = dict.fromkeys(now_free)
         for tree, error in failed.items():
             first = next((x for x in loads if x.touches(tree)), None)
-            if first and tree not in view.blocked and _blocks(error, first, own):
+            if first and tree not in view.blocked and _blocks(error, first, pipeline_name):
                 changes[tree] = f"{first.seq} {type(error).__name__}"
         blocked = {*view.blocked, *changes} - now_free
         published = {own.seq} if own and not failed else set()
@@ -166,13 +170,12 @@ def record(
         view = moved
 
 
-def _blocks(error: Exception, load: Load, own: Load | None) -> bool:
+def _blocks(error: Exception, load: Load, pipeline_name: str | None) -> bool:
     """Return whether an error blocks the table, so that its loads hold up no others any more."""
-    if isinstance(error, DETERMINISTIC_ERRORS):
-        return True
+    # The pipeline that loads into a table is the one that should have the right to.
+    is_own = load.pipeline_name == pipeline_name
     is_old = load.committed_at < datetime.now(UTC) - BLOCKED_AFTER
-    # The process that loads into a table is the one that should have the permission to.
-    return is_old or (own is not None and isinstance(error, ForbiddenError))
+    return isinstance(error, BLOCKING_ERRORS if is_own else DETERMINISTIC_ERRORS) or is_old
 
 
 def settled_through(

@@ -13,13 +13,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from pyiceberg.exceptions import ForbiddenError
-
 from floe_ingestion_defs.destinations.impl.iceberg.commits import commit_certainly
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent, Release, TableIntent
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import BLOCKED_SUFFIX, Load
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
-from floe_ingestion_defs.destinations.impl.iceberg.publish import DETERMINISTIC_ERRORS, publish
+from floe_ingestion_defs.destinations.impl.iceberg.publish import BLOCKING_ERRORS, publish
 from floe_ingestion_defs.destinations.impl.iceberg.recover import record
 
 if TYPE_CHECKING:
@@ -57,7 +55,7 @@ def release_blocked(dataset: Dataset, table: str) -> int:
             record(dataset, view, {}, freed=trees)
             return moved
         for tree, error in failed.items():
-            if not isinstance(error, (*DETERMINISTIC_ERRORS, ForbiddenError)):
+            if not isinstance(error, BLOCKING_ERRORS):
                 raise error
             load, intent = _first_unpublished(dataset, view, loads, tree)
             logger.warning(

@@ -1,0 +1,85 @@
+"""A publisher that wakes after its table, log or dataset was replaced writes nothing into the new."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from floe_ingestion_defs.destinations.impl.iceberg import load as load_step
+from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.impl.iceberg.log.format import Load
+from floe_ingestion_defs.destinations.impl.iceberg.publish import publish
+
+
+def asleep(lake: Any, table: str = "orders") -> tuple[Dataset, str, Load]:
+    """Commit a load whose publisher falls asleep; return what it knows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load_step, "publish_own", lambda *_: None)
+        lake.load([{"id": 2}], table_name=table)
+    dataset = Dataset(lake.catalog, lake.dataset)
+    view = dataset.log.read()
+    assert view is not None
+    return dataset, view.uuid, view.unsettled()[-1]
+
+
+def drop(dataset: Dataset, *tables: str) -> None:
+    for table in tables:
+        dataset.catalog.drop_table(dataset.identifier(table))
+
+
+def test_the_table_was_dropped_and_loaded_again(lake: Any) -> None:
+    """The rows of the sleeper come once, with the load that created the table again."""
+    lake.load([{"id": 1}], table_name="orders")
+    dataset, uuid, load = asleep(lake)
+    drop(dataset, "orders")
+    lake.load([{"id": 3}], table_name="orders", pipeline="other")
+    after = lake.values("orders", "id")
+    publish(dataset, uuid, [load])
+    assert lake.values("orders", "id") == after
+    assert after.count(2) <= 1
+
+
+def test_the_table_was_dropped_after_the_load_was_published_by_another(lake: Any) -> None:
+    lake.load([{"id": 1}], table_name="orders")
+    dataset, uuid, load = asleep(lake)
+    lake.load([{"id": 9}], table_name="refunds")  # Opens, publishes and records.
+    drop(dataset, "orders")
+    publish(dataset, uuid, [load])
+    assert "orders" not in lake.tables()
+    lake.load([{"id": 3}], table_name="orders")
+    publish(dataset, uuid, [load])
+    assert lake.values("orders", "id") == [3]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["creates", "appends"])
+def test_the_dataset_was_dropped_and_loaded_again(first: bool, lake: Any) -> None:
+    if not first:
+        lake.load([{"id": 1}], table_name="orders")
+    dataset, uuid, load = asleep(lake)
+    for identifier in dataset.catalog.list_tables(dataset.namespace):
+        dataset.catalog.drop_table(identifier)
+    publish(dataset, uuid, [load])
+    assert "orders" not in lake.tables()
+    lake.load([{"id": 3}], table_name="orders")
+    assert not publish(dataset, uuid, [load])
+    assert lake.values("orders", "id") == [3]
+
+
+def test_the_log_was_dropped_and_the_tables_reloaded(lake: Any) -> None:
+    """The table is the same, and what it holds is the new log's."""
+    lake.load([{"id": 1}], table_name="orders")
+    dataset, uuid, load = asleep(lake)
+    drop(dataset, "_dlt_loads")
+    lake.load([{"id": 3}], table_name="orders", refresh="drop_data")
+    assert not publish(dataset, uuid, [load])
+    assert lake.values("orders", "id") == [3]
+
+
+def test_another_writer_created_the_table_first(lake: Any) -> None:
+    """Its table is blocked for the load, and not written to."""
+    dataset, uuid, load = asleep(lake)
+    lake.catalog.create_table((lake.dataset, "orders"), lake.table("_dlt_loads").schema())
+    (error,) = publish(dataset, uuid, [load], {"orders": load.seq}).values()
+    assert "another writer" in str(error)
+    assert lake.arrow("orders").num_rows == 0
