@@ -1,4 +1,4 @@
-"""A publisher that wakes after its table, log or dataset was replaced writes nothing into the new."""
+"""A publisher that wakes after its table or log was replaced writes nothing into the new one."""
 
 from __future__ import annotations
 

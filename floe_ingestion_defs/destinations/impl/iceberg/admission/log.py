@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME, VERSION_TABLE_NAME
+
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     ForeignLog,
     LogBehindTables,
@@ -96,7 +98,7 @@ def require_own_tables(dataset: Dataset, view: LogView, staged: Sequence[StagedT
             restored from a backup.
     """
     for table in staged:
-        if table.current is None or table.intent.starts_empty or table.resource is None:
+        if table.current is None or table.intent.starts_empty or _is_bookkeeping(table):
             continue
         log = log_of(table.current)
         if log not in (None, view.uuid):
@@ -116,3 +118,8 @@ def require_own_tables(dataset: Dataset, view: LogView, staged: Sequence[StagedT
                 "sources with `refresh`."
             )
             raise LogBehindTables(msg)
+
+
+def _is_bookkeeping(table: StagedTable) -> bool:
+    # dlt's own tables: no refresh replaces them, and the log is what counts.
+    return table.intent.table in (PIPELINE_STATE_TABLE_NAME, VERSION_TABLE_NAME)

@@ -1,0 +1,80 @@
+"""A REST catalog that is overloaded is asked again, as late as it asks for and within a limit."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from floe_ingestion_defs.destinations.impl.iceberg.catalog import rest
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+
+Answers = list[tuple[int, dict[str, str]]]
+
+
+@contextmanager
+def server(answers: Answers) -> Iterator[tuple[str, list[str]]]:
+    """Serve `/v1/config` and an empty list of namespaces, after the given answers to the list."""
+    requests: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            requests.append(self.path)
+            status, headers = 200, {}
+            if "namespaces" in self.path and answers:
+                status, headers = answers.pop(0)
+            body = json.dumps({"defaults": {}, "overrides": {}, "namespaces": []}).encode()
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing, into the output of the tests."""
+
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=httpd.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{httpd.server_address[1]}", requests
+    finally:
+        httpd.shutdown()
+        thread.join()
+        httpd.server_close()
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_is_asked_again_when_it_asks_for_it(status: int) -> None:
+    with server([(status, {"Retry-After": "1"}), (status, {"Retry-After": "1"})]) as (uri, seen):
+        catalog = open_catalog("rest", {"type": "rest", "uri": uri})
+        begin = time.monotonic()
+        assert catalog.list_namespaces() == []
+        assert time.monotonic() - begin >= 2
+        assert len([path for path in seen if "namespaces" in path]) == 3
+
+
+def test_a_server_that_asks_for_an_hour_is_asked_again_within_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rest, "LONGEST_WAIT_SECONDS", 0.2)
+    with server([(503, {"Retry-After": "3600"})]) as (uri, _):
+        catalog = open_catalog("rest", {"type": "rest", "uri": uri})
+        begin = time.monotonic()
+        assert catalog.list_namespaces() == []
+        assert time.monotonic() - begin < 30
+
+
+def test_a_server_that_stays_overloaded_ends_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rest, "LONGEST_WAIT_SECONDS", 0.1)
+    with server([(503, {"Retry-After": "3600"})] * 50) as (uri, seen):
+        catalog = open_catalog("rest", {"type": "rest", "uri": uri})
+        with pytest.raises(Exception, match="503|Unavailable"):
+            catalog.list_namespaces()
+        assert len([path for path in seen if "namespaces" in path]) == 5
