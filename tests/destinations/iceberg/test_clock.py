@@ -59,7 +59,6 @@ def test_times_never_go_back(lake: Any) -> None:
         assert_in_order(lake, name)
 
 
-@pytest.mark.spark
 def test_spark_reads_what_a_slow_worker_wrote(lake: Any, spark: Spark) -> None:
     load_with_a_slow_clock(lake)
     (rows, log) = spark.sql(

@@ -67,9 +67,9 @@ class TablePlan:
         return self.intent.table
 
 
-# With and without the underscore, which some catalogs do not accept.
-_LOG_AND_VERSIONS = frozenset({"_dlt_loads", "_dlt_version", "dlt_loads", "dlt_version"})
-_STATES = "dlt_pipeline_state"
+# What dlt's own tables are called where a catalog accepts no leading underscore. dlt rejects
+# resources whose tables have the names with it.
+_RESERVED = frozenset({"dlt_loads", "dlt_version", "dlt_pipeline_state"})
 
 
 def _require_free_names(package: Package) -> None:
@@ -78,10 +78,7 @@ def _require_free_names(package: Package) -> None:
     Raises:
         InvalidHint: One has.
     """
-    taken = sorted(package.jobs.keys() & {*_LOG_AND_VERSIONS, _STATES})
-    states = package.jobs.get(f"_{_STATES}", ())
-    if len(states) > (0 if package.state is None else 1):
-        taken.append(f"_{_STATES}")
+    taken = sorted(package.jobs.keys() & _RESERVED)
     if taken:
         names = ", ".join(f"`{name}`" for name in taken)
         msg = (

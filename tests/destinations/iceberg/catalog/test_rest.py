@@ -75,6 +75,6 @@ def test_a_server_that_stays_overloaded_ends_the_call(monkeypatch: pytest.Monkey
     monkeypatch.setattr(rest, "LONGEST_WAIT_SECONDS", 0.1)
     with server([(503, {"Retry-After": "3600"})] * 50) as (uri, seen):
         catalog = open_catalog("rest", {"type": "rest", "uri": uri})
-        with pytest.raises(Exception, match="503|Unavailable"):
+        with pytest.raises(Exception, match=r"503|Unavailable"):
             catalog.list_namespaces()
         assert len([path for path in seen if "namespaces" in path]) == 5

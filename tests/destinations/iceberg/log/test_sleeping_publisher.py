@@ -71,7 +71,7 @@ def test_the_log_was_dropped_and_the_tables_reloaded(lake: Any) -> None:
     lake.load([{"id": 1}], table_name="orders")
     dataset, uuid, load = asleep(lake)
     drop(dataset, "_dlt_loads")
-    lake.load([{"id": 3}], table_name="orders", refresh="drop_data")
+    lake.load([{"id": 3}], table_name="orders", write_disposition="replace")
     assert not publish(dataset, uuid, [load])
     assert lake.values("orders", "id") == [3]
 
