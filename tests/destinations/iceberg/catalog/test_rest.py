@@ -25,7 +25,8 @@ def server(answers: Answers) -> Iterator[tuple[str, list[str]]]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             requests.append(self.path)
-            status, headers = 200, {}
+            status: int = 200
+            headers: dict[str, str] = {}
             if "namespaces" in self.path and answers:
                 status, headers = answers.pop(0)
             body = json.dumps({"defaults": {}, "overrides": {}, "namespaces": []}).encode()

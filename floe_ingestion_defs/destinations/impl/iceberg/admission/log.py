@@ -104,8 +104,9 @@ def require_own_tables(dataset: Dataset, view: LogView, staged: Sequence[StagedT
         if log not in (None, view.uuid):
             msg = (
                 f"Table `{table.name}` was published from another log ({log}) than its dataset's "
-                f"({view.uuid}), so its rows could be loaded twice. Load it with write disposition `replace`, or set "
-                f"its property `{LOG_UUID}` to the dataset's log to keep its current rows."
+                f"({view.uuid}), so its rows could be loaded twice. Load it with write "
+                f"disposition `replace`, or set its property `{LOG_UUID}` to the "
+                "dataset's log to keep its current rows."
             )
             raise ForeignLog(msg)
         published = watermark_of(table.current, view.uuid)
