@@ -19,7 +19,7 @@ from typing import Any
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.catalog.sql import SqlCatalog
 
-from floe_ingestion_defs.destinations.impl.iceberg import client, load
+from floe_ingestion_defs.destinations.impl.iceberg import client, load, working_directory
 from floe_ingestion_defs.destinations.impl.iceberg.changes import change
 from floe_ingestion_defs.destinations.impl.iceberg.files import staged_files as stage
 
@@ -35,7 +35,7 @@ def watch(hook: Hook) -> None:
 
     _around(client, "run_load", reach, lambda *a: "the load")
     _around(load, "audit", reach, lambda *a: "the audit")
-    _around(client, "abort", reach, lambda *a: "aborting the package")
+    _around(working_directory, "abort", reach, lambda *a: "aborting the package")
     _halfway_through_uploads(reach)
     for writer in ("write_data_file", "write_staged"):
         _around(change, writer, reach, lambda *a: "rewriting", before=False)

@@ -86,9 +86,13 @@ def reject(packages: PackageStorage, load_id: str, error: Exception) -> NoReturn
             state and the schemas that the extraction began with.
     """
     rewind(packages, load_id, is_overtaken=isinstance(error, StateConflict))
-    # Left pending, it would fail every run to come.
-    _load_storage(packages).complete_load_package(load_id, aborted=True)
+    abort(packages, load_id)
     raise LoadPackageAborted(load_id, cast("LoadClientJobFailed", error)) from error
+
+
+def abort(packages: PackageStorage, load_id: str) -> None:
+    """Move a package to the aborted ones; left pending, it would fail every run to come."""
+    _load_storage(packages).complete_load_package(load_id, aborted=True)
 
 
 def rewind(packages: PackageStorage, load_id: str, *, is_overtaken: bool) -> None:
