@@ -297,6 +297,7 @@ class OpenWorld(RuleBasedStateMachine):
                 self.oracle.given_up.add((load_id, name))
             else:
                 self.oracle.settled_before[name].add(load_id)
+        self.oracle.generations[name] += 1
         before = row_keys(self.oracle.table("users"))
         if how == "rename":
             self.count += 1

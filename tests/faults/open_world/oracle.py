@@ -38,6 +38,7 @@ class Oracle:
             settled when another writer dropped or renamed it.
         rows: The rows of each snapshot that was seen, of root tables.
         committed: The load ids in the log, with their seqs; those that were deleted from it too.
+        generations: How often another writer dropped, renamed or re-created a table, by its name.
         given_up: The load ids that another writer's drop of a table or a row excuses, by table.
         orphans: The root rows that another writer removed, whose nested rows remain.
         childless: The root rows that another writer added, without nested rows.
@@ -50,6 +51,7 @@ class Oracle:
     rows: dict[int, Counter[Row]] = field(default_factory=dict)
     seen: set[tuple[str, int]] = field(default_factory=set)
     committed: dict[str, int] = field(default_factory=dict)
+    generations: Counter[str] = field(default_factory=Counter)
     given_up: set[tuple[str, str]] = field(default_factory=set)
     orphans: set[str] = field(default_factory=set)
     childless: set[str] = field(default_factory=set)
@@ -97,7 +99,7 @@ class Oracle:
             assert self.committed[load_id] == seq, f"the seq of load {load_id} changed"
 
     def _follow(self, name: str, table: Table) -> None:
-        uuid = str(table.metadata.table_uuid)
+        uuid = f"{table.metadata.table_uuid}/{self.generations[name]}"
         snapshots = sorted(table.metadata.snapshots, key=lambda s: s.sequence_number or 0)
         for snapshot in snapshots:
             if (uuid, snapshot.snapshot_id) in self.seen:
