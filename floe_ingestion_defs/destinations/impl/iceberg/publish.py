@@ -55,7 +55,11 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     SUMMARY_SEQ,
     Load,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import log_of, watermark_of
+from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import (
+    log_of,
+    was_rolled_back,
+    watermark_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -381,4 +385,5 @@ def _root_before(
     transaction = root.transaction()
     _adapt_schema(transaction, dataset.qualified(root_intent.table), root_intent, is_dropped(root))
     metadata = transaction.table_metadata
-    return TableState(metadata, root.io, root_intent.starts_empty), root_intent
+    rolled_back = was_rolled_back(root)
+    return TableState(metadata, root.io, root_intent.starts_empty, rolled_back), root_intent

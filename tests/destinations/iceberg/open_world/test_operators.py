@@ -36,3 +36,19 @@ def test_loads_of_a_rolled_back_table_stay_away_and_are_reported(
     assert lake.values("t", "id") == [1, 3]
     assert f"`lake.t` was rolled back: it lacks loads {newest}" in caplog.text
     assert missing_loads(Dataset(lake.catalog, "lake"), "t") == [newest]
+
+
+@pytest.mark.parametrize("strategy", ["delete-insert", "upsert", "insert-only"])
+def test_a_merge_removes_nested_rows_of_roots_that_a_rollback_removed(
+    lake: Lake, strategy: str
+) -> None:
+    merge: Any = {"disposition": "merge", "strategy": strategy}
+    arguments: Any = {"table_name": "t", "primary_key": "id", "write_disposition": merge}
+    for number in (1, 2, 3):
+        lake.load([order(number)], **arguments)
+    roll_back(lake, "t")
+    lake.load([order(2), order(4)], **arguments)
+    assert lake.values("t", "id") == [1, 2, 4]
+    assert lake.values("t__items", "n") == [-4, -2, -1, 1, 2, 4]
+    roots = set(lake.values("t", "_dlt_id"))
+    assert set(lake.values("t__items", "_dlt_parent_id")) == roots

@@ -170,12 +170,24 @@ def _merge_nested(
     row_key, validity = [nesting.root_row_key], root.validity
     version = [validity.row_version] if validity else []
     roots = read_incoming(root_state, root, [*row_key, *version])
-    if root.strategy in ("delete-insert", "upsert") and (deletion := superseded(roots, root)):
+    is_replaced = root.strategy in ("delete-insert", "upsert")
+    sets: tuple[KeySet, ...] = ()
+    if is_replaced and (deletion := superseded(roots, root)):
         gone = key_set_of(root_state, matching_rows(root_state, deletion, row_key), row_key)
-        _rewrite(change, state, Deletion((_renamed(gone, nesting.root_key),)))
+        sets = (_renamed(gone, nesting.root_key),)
     if validity:
         active = active_versions(root_state, validity, roots.key_set(version))
         roots = excluding(roots, active)
+    remaining = None
+    if root_state.was_rolled_back:
+        # Rows of roots that a rollback removed would stay for ever, beside those of a root that
+        # comes again with the same key.
+        kept = _all_keys(root_state, row_key)
+        if not is_replaced:
+            kept = KeySet(pa.concat_tables([kept.rows, roots.kept_set(row_key).rows]))
+        remaining = _renamed(kept, nesting.root_key)
+    if sets or remaining is not None:
+        _rewrite(change, state, Deletion(sets, remaining))
     rows = read_incoming(state, rows_of, [nesting.root_key])
     coming = _renamed(roots.kept_set(row_key), nesting.root_key)
     rows = rows.keeping(coming.contains(_as_batch(rows.keys)))
@@ -184,6 +196,15 @@ def _merge_nested(
         # that grew adds its new elements, and existing ones are not changed.
         rows = excluding(rows, present_keys(state, rows.key_set([nesting.row_key])))
     _add(change, state, intent, rows.keep_masks())
+
+
+def _all_keys(state: TableState, columns: list[str]) -> KeySet:
+    batches = (
+        batch
+        for task in state.tasks
+        for batch in read_data_file(state.metadata, state.io, task, columns)
+    )
+    return key_set_of(state, batches, columns)
 
 
 def _overwrite_nested(

@@ -6,6 +6,7 @@ contain a key are read at all.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -48,25 +49,34 @@ class RowChange(Protocol):
 
 @dataclass(frozen=True)
 class Deletion:
-    """The deletion of the rows whose key is in any of the sets."""
+    """The deletion of the rows whose key is in any of the sets.
+
+    Attributes:
+        sets: The sets.
+        remaining: If given, rows whose key is not in this set are deleted too.
+    """
 
     sets: tuple[KeySet, ...]
+    remaining: KeySet | None = None
 
     @property
     def columns(self) -> list[str]:
         """The columns that decide which rows change."""
-        return list(dict.fromkeys(name for keys in self.sets for name in keys.columns))
+        sets = (*self.sets, *([] if self.remaining is None else [self.remaining]))
+        return list(dict.fromkeys(name for keys in sets for name in keys.columns))
 
     def may_touch(self, file: DataFile, metadata: TableMetadata) -> bool:
         """Return whether, by its statistics, the file may contain a row that changes."""
+        if self.remaining is not None:
+            return True
         return any(keys.may_be_in(file, metadata) for keys in self.sets)
 
     def marks(self, batch: pa.RecordBatch) -> Mask:
         """Return the mask of the batch's rows that change."""
-        mask = self.sets[0].contains(batch)
-        for keys in self.sets[1:]:
-            mask = pc.or_(mask, keys.contains(batch))
-        return mask
+        masks = [keys.contains(batch) for keys in self.sets]
+        if self.remaining is not None:
+            masks.append(pc.invert(self.remaining.contains(batch)))
+        return functools.reduce(pc.or_, masks)
 
     def apply(self, batch: pa.RecordBatch, marked: Mask) -> pa.RecordBatch:
         """Return the batch without the marked rows."""

@@ -29,12 +29,14 @@ class TableState:
     Attributes:
         metadata: The table's metadata, with the schema that the load evolves it to.
         is_empty: Whether the table counts as empty: it is new, or emptied by the load.
+        was_rolled_back: Whether another writer removed the snapshot that was published last.
         work: The results of earlier attempts at the same commit.
     """
 
     metadata: TableMetadata
     io: FileIO
     is_empty: bool = False
+    was_rolled_back: bool = False
     work: Work = field(default_factory=Work)
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
