@@ -13,6 +13,8 @@ FLOE_HOME ?= .floe
 ARGS ?=
 JOBS ?= logical
 PYTEST = $(BIN)/python -m pytest -n $(JOBS)
+# Each file by one process, in the order of tests/conftest.py, since fixtures are shared by file.
+BY_FILE = --dist loadfile --no-loadscope-reorder
 
 # No usage telemetry from the commands below.
 export RUNTIME__DLTHUB_TELEMETRY := false
@@ -36,10 +38,10 @@ dev: $(INSTALLED) ## open the Dagster UI; on another port: make dev PORT=3001
 	@$(DEV) $(if $(PORT),--port $(PORT))
 
 test: $(INSTALLED) chromium java ## run the tests; ARGS= options of pytest, JOBS= number of processes (default: one per core)
-	@$(PYTEST) --dist loadfile -m "not all_cases" $(ARGS)
+	@$(PYTEST) $(BY_FILE) -m "not all_cases" $(ARGS)
 
 test-all: $(INSTALLED) chromium java ## run the tests with every combination of cases
-	@$(PYTEST) --dist loadfile $(ARGS)
+	@$(PYTEST) $(BY_FILE) $(ARGS)
 
 test-fast: $(INSTALLED) ## run the four layers' tests without servers and slow cases, in minutes
 	@$(PYTEST) --dist worksteal -m "not servers and not slow and not all_cases" \
@@ -60,13 +62,13 @@ LAYERS := test-contracts test-destinations test-plugin test-wiring test-faults t
 .PHONY: $(LAYERS)
 test-destinations test-interoperability test-project: java
 $(LAYERS): $(INSTALLED)
-	@$(PYTEST) --dist loadfile -m "not all_cases" $(addprefix tests/,$(FOLDERS)) $(ARGS)
+	@$(PYTEST) $(BY_FILE) -m "not all_cases" $(addprefix tests/,$(FOLDERS)) $(ARGS)
 
 test-ui: $(INSTALLED) chromium ## run the tests that use Dagster's UI in a browser
-	@$(PYTEST) --dist loadfile tests/ui $(ARGS)
+	@$(PYTEST) $(BY_FILE) tests/ui $(ARGS)
 
 coverage: $(INSTALLED) ## report the test coverage of plugin and destination; less than 90 % is an error
-	@$(PYTEST) --dist loadfile -m "not all_cases" --cov --cov-report=term-missing:skip-covered \
+	@$(PYTEST) $(BY_FILE) -m "not all_cases" --cov --cov-report=term-missing:skip-covered \
 		tests/contracts tests/destinations tests/dlt_plugin --ignore=tests/destinations/test_lowest_versions.py $(ARGS)
 
 # tests/ui/chromium.py searches for the same names. Without apt-get, install a browser by hand.

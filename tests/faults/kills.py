@@ -48,12 +48,31 @@ def kill_and_run_again(ground: Ground, boundary: int, directory: Directory) -> C
     return after
 
 
+def choose_all(names: Sequence[str]) -> Sequence[int]:
+    """Choose every boundary."""
+    return range(len(names))
+
+
+def choose_visibly_different(names: Sequence[str]) -> list[int]:
+    """Choose the boundaries at which another process can see something else than at the next one.
+
+    From the end of one step to the start of the next one nothing becomes visible. So where the
+    working directory is lost as well, kills at both are the same case.
+    """
+    following = [*names[1:], ""]
+    return [
+        number
+        for number, (name, after) in enumerate(zip(names, following, strict=True))
+        if not (name.startswith("after ") and after.startswith("before "))
+    ]
+
+
 def check_kills(
     kind: str,
     directory: Directory,
     folder: Path,
     new_stack: Callable[[Path], Stack] | None = None,
-    choose: Callable[[Sequence[str]], Sequence[int]] = lambda names: range(len(names)),
+    choose: Callable[[Sequence[str]], Sequence[int]] = choose_all,
 ) -> None:
     """Kills a load at its boundaries, one case for each, and compares what is left at last.
 

@@ -109,7 +109,7 @@ class Proxy:
 
 def refusal(status: int, kind: str) -> Reply:
     """An error in the form of the REST specification."""
-    body = f'{{"error": {{"message": "spoilt", "type": "{kind}", "code": {status}}}}}'
+    body = f'{{"error": {{"message": "corrupt", "type": "{kind}", "code": {status}}}}}'
     return status, {"Content-Type": "application/json"}, body.encode()
 
 

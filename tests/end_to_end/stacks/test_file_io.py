@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from faults.outages import load_and_die, load_held
 from faults.processes import start
 
+from end_to_end.stacks.held_loads import load_and_die, load_held
 from floe_ingestion_defs.destinations import Dataset, remove_orphans
 
 COLUMNS = "id integer, name text"

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from faults.boundaries import wait_for
-from faults.outages import load_held
 from faults.processes import start
 from servers.postgres import Postgres, running_postgres
 from servers.process import Server
 from servers.seaweedfs import SeaweedFS, running_seaweedfs
 from servers.stack import Stack, postgres_stack, rest_stack
 
+from end_to_end.stacks.held_loads import load_held
 from floe_ingestion_defs.destinations import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.catalog import rest as rest_catalog
 from floe_ingestion_defs.dlt_plugin import DestinationWriteError, ErrorCategory

@@ -34,7 +34,7 @@ import json
 from pathlib import Path
 
 import dagster as dg
-from faults.victims import offer_victims
+from end_to_end.stacks.victims import offer_victims
 
 from floe_ingestion_defs.dagster_wiring import build_ingestion_definitions
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from servers.stack import sqlite_stack
 
-from faults import refusals
 from faults.boundaries import wait_for
 from faults.cases import Case
+from faults.rejections import rejected_loads
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def case(tmp_path: Path) -> Case:
 
 def test_after_a_failed_audit_the_next_run_extracts_again(case: Case) -> None:
     """The bad rows are gone with their cursor, and the mended ones come."""
-    child = case.start(refusals.fail_an_audit_and_run_again, case.namespace, case.work)
+    child = case.start(rejected_loads.fail_an_audit_and_run_again, case.namespace, case.work)
     pending, ids = child.result()
     assert not pending
     assert ids == [1, 2, 3, 4]
@@ -36,9 +36,9 @@ def test_a_process_that_dies_as_its_load_is_rejected_keeps_no_cursor(
     """The rejected rows come with the next run, in every state of the package."""
     name = f"{moment} aborting the package"
     arguments = (case.namespace, case.work)
-    victim = case.start(refusals.fail_an_audit_and_die, *arguments, rows_before, name)
+    victim = case.start(rejected_loads.fail_an_audit_and_die, *arguments, rows_before, name)
     assert victim.was_killed()
-    assert case.start(refusals.run_mended, *arguments).result() == [1, 2, 3, 4]
+    assert case.start(rejected_loads.run_mended, *arguments).result() == [1, 2, 3, 4]
 
 
 def test_after_a_state_conflict_the_next_run_goes_on_from_the_newer_cursor(
@@ -46,9 +46,9 @@ def test_after_a_state_conflict_the_next_run_goes_on_from_the_newer_cursor(
 ) -> None:
     """Two runs extracted the same rows: the second to commit gives its rows up."""
     gate = tmp_path / "gate"
-    late = case.start(refusals.lose_a_race_and_run_again, case.namespace, case.work, gate)
+    late = case.start(rejected_loads.lose_a_race_and_run_again, case.namespace, case.work, gate)
     wait_for(Path(f"{gate}.reached"))
-    case.start(refusals.run_ahead, case.namespace, tmp_path / "other").result()
+    case.start(rejected_loads.run_ahead, case.namespace, tmp_path / "other").result()
     gate.touch()
     pending, ids = late.result()
     assert not pending

@@ -15,9 +15,10 @@ from servers.proxy import Commit, Fault, Proxy, Reply, refusal, running_proxy
 from servers.seaweedfs import SeaweedFS
 from servers.stack import rest_stack, sqlite_stack
 
-from faults import loads, spoilt_catalog
+from faults import loads
 from faults.cases import Case
 from faults.contents import Contents, read_contents
+from faults.unknown_outcomes import corrupt_catalog
 
 # What one commit to a table meets; the tables are a first load's log and data.
 TABLES = ["loads", "events"]
@@ -153,7 +154,7 @@ def test_an_unavailable_catalog_ends_the_run_and_the_next_one_loads(
 
 
 @pytest.mark.parametrize("table", ["_dlt_loads", "events"])
-@pytest.mark.parametrize("fault", spoilt_catalog.FAULTS)
+@pytest.mark.parametrize("fault", corrupt_catalog.FAULTS)
 def test_a_corrupt_response_of_a_sqlite_catalog_is_settled(
     fault: str, table: str, tmp_path: Path
 ) -> None:
@@ -161,7 +162,7 @@ def test_a_corrupt_response_of_a_sqlite_catalog_is_settled(
     case = Case(sqlite_stack(tmp_path))
     for kind, rows in (("first", 4), ("append", 5)):
         case.start(
-            spoilt_catalog.run_with_a_fault, fault, table, kind, case.namespace, case.work
+            corrupt_catalog.run_with_a_fault, fault, table, kind, case.namespace, case.work
         ).result()
         contents: Contents = case.start(read_contents, case.namespace).result()
         assert_loaded_once(contents, rows)
@@ -175,7 +176,7 @@ def test_the_sqlite_catalog_locked_by_another_connection_delays_a_load(tmp_path:
     locked, release = threading.Event(), threading.Event()
     database = tmp_path / "floe" / "catalog.db"
     thread = threading.Thread(
-        target=spoilt_catalog.hold_locked, args=(database, locked, release, 12.0)
+        target=corrupt_catalog.hold_locked, args=(database, locked, release, 12.0)
     )
     thread.start()
     assert locked.wait(10)

@@ -1,4 +1,4 @@
-"""A SQLite catalog whose answers are spoilt, in this process only."""
+"""A SQLite catalog whose responses are lost or wrong, in this process only."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from faults import loads
 Commit = Callable[[], Any]
 
 
-class Spoilt(OSError):
+class CorruptResponse(OSError):
     """What a driver raises when it lost its server."""
 
 
 def _before(number: int, commit: Commit) -> Any:
     if number == 1:
-        raise Spoilt("nothing was sent")
+        raise CorruptResponse("nothing was sent")
     return commit()
 
 
 def _after(number: int, commit: Commit) -> Any:
     answer = commit()
     if number == 1:
-        raise Spoilt("no answer")
+        raise CorruptResponse("no answer")
     return answer
 
 
@@ -46,7 +46,7 @@ def _late() -> Callable[[int, Commit], Any]:
     def fault(number: int, commit: Commit) -> Any:
         if number == 1:
             stuck.append(commit)
-            raise Spoilt("on its way")
+            raise CorruptResponse("on its way")
         answer = commit()
         while stuck:
             late = stuck.pop()

@@ -1,0 +1,1 @@
+"""Whole stacks: Dagster, dlt and Iceberg, with real catalogs and stores."""

@@ -1,0 +1,1 @@
+"""The same loads on each kind of catalog and storage."""

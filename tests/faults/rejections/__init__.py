@@ -1,0 +1,1 @@
+"""Loads that are rejected before their commit."""

@@ -1,0 +1,1 @@
+"""Commits whose response is lost, late or wrong."""
