@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from floe_ingestion_defs.contracts import HealthState, IngestionConfig, IngestionResult
+from floe_ingestion_defs.contracts import IngestionConfig, IngestionResult
 from floe_ingestion_defs.contracts.conformance import (
-    BaseHealthCheckTests,
     BasePluginDiscoveryTests,
 )
 from floe_ingestion_defs.destinations import Finding, StagedTable
@@ -30,16 +29,6 @@ Rows = Callable[[str], list[dict[str, Any]]]
 class TestDiscovery(BasePluginDiscoveryTests):
     plugin_name = "dlt"
     plugin_module = "floe_ingestion_defs.dlt_plugin"
-
-
-class TestHealthCheck(BaseHealthCheckTests):
-    @pytest.fixture
-    def stopped_plugin(self) -> DltIngestionPlugin:
-        # Opened once before the clock runs: to import pyiceberg takes a second or two.
-        import pyiceberg.catalog.sql
-        import pyiceberg.io.pyarrow  # noqa: F401
-
-        return DltIngestionPlugin()
 
 
 @pytest.fixture
@@ -317,42 +306,6 @@ def test_a_missing_variable_of_the_catalog_is_named() -> None:
         DltIngestionPlugin().get_destination_config({"token": "${NO_SUCH_TOKEN}"})
 
 
-def test_health_names_an_unreachable_catalog_and_does_not_raise() -> None:
-    catalog = {"type": "rest", "uri": "http://me:sw0rdfish@127.0.0.1:1"}
-    plugin = DltIngestionPlugin({"catalog_config": catalog})
-    plugin.startup()
-    status = plugin.health_check(timeout=5)
-    assert status.state is HealthState.UNHEALTHY
-    assert "catalog" in status.message
-    assert "sw0rdfish" not in status.message
-
-
-def test_health_is_bounded_where_the_catalog_hangs(api: Any) -> None:
-    api.script = [2.0] * 10
-    plugin = DltIngestionPlugin({"catalog_config": {"type": "rest", "uri": api.url}})
-    plugin.startup()
-    plugin.health_check(timeout=0.1)
-    status = plugin.health_check(timeout=0.3)
-    assert status.state is HealthState.UNHEALTHY
-    assert "0.3 seconds" in status.message
-    assert status.response_time_ms < 1500
-
-
-def test_health_is_degraded_where_one_source_of_several_lacks_a_variable(
-    files: Source, shop: Source, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("SHOP_DATABASE", raising=False)
-    shop["credentials"] = "${SHOP_DATABASE}"
-    plugin = DltIngestionPlugin({"sources": [files, shop]})
-    plugin.startup()
-    status = plugin.health_check(timeout=5)
-    assert status.state is HealthState.DEGRADED
-    assert "SHOP_DATABASE" in status.message
-    assert "'shop'" in status.message
-    plugin.configure({"sources": [shop]})
-    assert plugin.health_check(timeout=5).state is HealthState.UNHEALTHY
-
-
 def test_a_declared_source_has_the_resources_and_no_data(shop: Source) -> None:
     shop["credentials"] = "${NOT_SET_ANYWHERE}"
     plugin = DltIngestionPlugin({"sources": [shop]})
@@ -371,36 +324,3 @@ def test_capabilities_are_what_a_configuration_can_choose() -> None:
     assert capabilities.write_modes == ("append", "replace", "merge")
     assert "scd2" in capabilities.merge_strategies
     assert "discard_value" in capabilities.schema_contracts
-
-
-@pytest.mark.parametrize(
-    ("credentials", "command"),
-    [
-        ("mysql://me@db/shop", "pip install 'mysqlclient'"),
-        ("oracle://me@db/shop", "pip install 'oracledb'"),
-        ("postgresql+pg8000://me@db/shop", "pip install 'pg8000'"),
-        ("${SHOP_DATABASE}", "pip install 'pyodbc'"),
-    ],
-)
-def test_an_absent_driver_is_reported_at_startup_with_the_command_to_install_it(
-    shop: Source, monkeypatch: pytest.MonkeyPatch, credentials: str, command: str
-) -> None:
-    monkeypatch.setenv("SHOP_DATABASE", "mssql://me:sw0rdfish@db/shop")
-    plugin = DltIngestionPlugin({"sources": [{**shop, "credentials": credentials}]})
-    with pytest.raises(ImportError, match="'shop'") as absent:
-        plugin.startup()
-    assert command in str(absent.value)
-    assert plugin.health_check().state is HealthState.UNHEALTHY
-
-
-def test_an_absent_file_system_is_reported_at_startup(files: Source) -> None:
-    files["source_config"]["bucket_url"] = "sftp://host/landing"
-    with pytest.raises(ImportError, match="paramiko"):
-        DltIngestionPlugin({"sources": [files]}).startup()
-
-
-def test_a_variable_that_is_not_set_does_not_keep_the_plugin_from_starting(
-    shop: Source, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("SHOP_DATABASE", raising=False)
-    DltIngestionPlugin({"sources": [{**shop, "credentials": "${SHOP_DATABASE}"}]}).startup()

@@ -1,0 +1,1 @@
+"""Branches: clones of production's tables."""
