@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from datetime import UTC, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import dlt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -65,20 +67,21 @@ DLT_TYPES: list[tuple[str, dict[str, Any], list[Any], IcebergType]] = [
 
 
 @pytest.mark.also_on_rest(all_cases=True)
-@pytest.mark.parametrize(
-    ("data_type", "hints", "values", "expected"),
-    DLT_TYPES,
-    ids=[f"{name} {hints}" for name, hints, _, _ in DLT_TYPES],
-)
-def test_a_dlt_type_comes_back_equal(
-    lake: Lake, data_type: str, hints: dict[str, Any], values: list[Any], expected: IcebergType
-) -> None:
-    """Values of each of dlt's types survive, nulls among them."""
-    rows = [{"n": n, "v": value} for n, value in enumerate([*values, None])]
-    columns: Any = {"v": {"data_type": data_type, **hints}}
-    lake.load(rows, table_name="t", columns=columns)
-    assert lake.table("t").schema().find_type("v") == expected
-    assert [r["v"] for r in lake.rows("t")] == [*values, None]
+def test_every_dlt_type_comes_back_equal(lake: Lake) -> None:
+    """Values of each of dlt's types survive, nulls among them; each has a table of its own."""
+
+    @dlt.source(name="types")
+    def types() -> Iterator[Any]:
+        for number, (data_type, hints, values, _) in enumerate(DLT_TYPES):
+            rows = [{"n": n, "v": value} for n, value in enumerate([*values, None])]
+            columns: Any = {"v": {"data_type": data_type, **hints}}
+            yield dlt.resource(rows, name=f"t{number}", columns=columns)
+
+    lake.load(types())
+    for number, (data_type, hints, values, expected) in enumerate(DLT_TYPES):
+        name = f"t{number}"
+        assert lake.table(name).schema().find_type("v") == expected, (data_type, hints)
+        assert [r["v"] for r in lake.rows(name)] == [*values, None], (data_type, hints)
 
 
 @pytest.mark.also_on_rest
@@ -160,22 +163,29 @@ ARROW: dict[str, tuple[pa.Array, list[Any], IcebergType]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ARROW)
 @pytest.mark.parametrize("sort", [False, True], ids=["as it is", "rewritten"])
-def test_an_arrow_type_comes_back_equal(lake: Lake, kind: str, sort: bool) -> None:
+def test_every_arrow_type_comes_back_equal(lake: Lake, sort: bool) -> None:
     """Whether dlt's file becomes the data file or its rows are written again, values are equal."""
-    array, values, expected = ARROW[kind]
-    number = pa.array(range(len(array)))
-    columns: Any = {"n": {"sort": sort}}
-    if expected == TimestampType():
-        # dlt reads Arrow's timestamps without a time zone as UTC, unless configured otherwise.
-        columns["v"] = {"timezone": False}
-    lake.load(pa.table({"n": number, "v": array}), table_name="t", columns=columns)
-    assert lake.table("t").schema().find_type("v") == expected
-    back = lake.arrow("t").sort_by("n")["v"].to_pylist()
-    assert back == values
-    lake.load(pa.table({"n": number, "v": array}), table_name="t", columns=columns)
-    assert lake.arrow("t").num_rows == 2 * len(array)
+    tables = {f"t{number}": kind for number, kind in enumerate(ARROW)}
+
+    @dlt.source(name="types")
+    def types() -> Iterator[Any]:
+        for name, kind in tables.items():
+            array, _, expected = ARROW[kind]
+            columns: Any = {"n": {"sort": sort}}
+            if expected == TimestampType():
+                # dlt reads Arrow's timestamps without a time zone as UTC, unless configured.
+                columns["v"] = {"timezone": False}
+            rows = pa.table({"n": pa.array(range(len(array))), "v": array})
+            yield dlt.resource([rows], name=name, columns=columns)
+
+    for loads in (1, 2):
+        lake.load(types())
+        for name, kind in tables.items():
+            _, values, expected = ARROW[kind]
+            assert lake.table(name).schema().find_type("v") == expected, kind
+            back = lake.arrow(name).sort_by("n")["v"].to_pylist()
+            assert back == [value for value in values for _ in range(loads)], kind
 
 
 NESTED: dict[str, tuple[list[Any], pa.DataType]] = {
@@ -190,15 +200,22 @@ NESTED: dict[str, tuple[list[Any], pa.DataType]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", NESTED)
-def test_a_nested_arrow_column_comes_back_equal(lake: Lake, kind: str) -> None:
+def test_every_nested_arrow_column_comes_back_equal(lake: Lake) -> None:
     """Structs, lists and maps of Arrow stay columns, load after load."""
-    values, arrow_type = NESTED[kind]
-    rows = pa.table({"n": range(len(values)), "v": pa.array(values, arrow_type)})
+    tables = {f"t{number}": kind for number, kind in enumerate(NESTED)}
+
+    @dlt.source(name="types")
+    def types() -> Iterator[Any]:
+        for name, kind in tables.items():
+            values, arrow_type = NESTED[kind]
+            rows = pa.table({"n": range(len(values)), "v": pa.array(values, arrow_type)})
+            yield dlt.resource([rows], name=name)
+
     for _ in range(2):
-        lake.load(rows, table_name="t")
-    back = lake.arrow("t").sort_by("n")["v"].to_pylist()
-    assert back == [value for value in values for _ in range(2)]
+        lake.load(types())
+    for name, kind in tables.items():
+        back = lake.arrow(name).sort_by("n")["v"].to_pylist()
+        assert back == [value for value in NESTED[kind][0] for _ in range(2)], kind
 
 
 def test_a_rewritten_file_keeps_nulls_of_nested_columns(lake: Lake) -> None:
