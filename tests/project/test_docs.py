@@ -1,10 +1,9 @@
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from faults.processes import start, start_warm_process
+from project.page_script import run_page
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -29,13 +28,13 @@ def blocks(page: Path) -> str:
 def test_the_python_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     """What a page shows works as it stands, in a folder where something was loaded before."""
     environment = {
-        **os.environ,
         "FLOE_HOME": str(tmp_path / ".floe"),
         "DLT_DATA_DIR": str(tmp_path / "dlt"),
         "RUNTIME__DLTHUB_TELEMETRY": "false",
     }
+    start_warm_process()
     script = FIRST_LOAD + blocks(page)
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
+    start(run_page, script, environment=environment, folder=tmp_path).result()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

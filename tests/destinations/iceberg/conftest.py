@@ -185,7 +185,7 @@ def sql_lake(tmp_path: Path) -> SqlLake:
     return SqlLake(tmp_path)
 
 
-Compare = Callable[[Callable[[], list[Any]], str], None]
+Compare = Callable[..., None]
 
 
 @pytest.fixture
@@ -196,10 +196,12 @@ def same_as_sql(lake: Lake, sql_lake: SqlLake) -> Compare:
     run did to it.
     """
 
-    def compare(make_loads: Callable[[], list[Any]], root: str) -> None:
+    def compare(make_loads: Callable[[], list[Any]], *roots: str) -> None:
         for number, (ours, theirs) in enumerate(zip(make_loads(), make_loads(), strict=True)):
             lake.load(ours)
             sql_lake.load(theirs)
-            assert trees(lake, root) == trees(sql_lake, root), f"after load {number + 1}"
+            for root in roots:
+                difference = f"{root} after load {number + 1}"
+                assert trees(lake, root) == trees(sql_lake, root), difference
 
     return compare
