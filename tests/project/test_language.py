@@ -15,8 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 PROSE_SUFFIXES = {"", ".cloud", ".example", ".md", ".mk", ".sh", ".toml", ".yaml", ".yml"}
 PROSE_FOLDERS = (".github", "deploy", "docs", "dlt_sources", "floe_ingestion_defs/defs")
-# The folders of code whose comments, docstrings and messages use the standard terms. To be added
-# when their texts do: tests.
+# The folders of code whose comments, docstrings and messages use the standard terms.
 CODE = (
     "benchmarks",
     "deploy",
@@ -28,6 +27,7 @@ CODE = (
     "floe_ingestion_defs/destinations",
     "floe_ingestion_defs/dlt_plugin",
     "floe_ingestion_defs/scaffold",
+    "tests",
 )
 
 

@@ -58,7 +58,7 @@ tables = st.sampled_from([*ROOTS, NESTED])
 
 
 class OpenWorld(RuleBasedStateMachine):
-    """One dataset, two pipelines of this project, and everybody else."""
+    """One dataset, two pipelines of this project, and of other writers."""
 
     surroundings: Surroundings
 

@@ -88,7 +88,7 @@ def test_a_dropped_partition_source_leaves_appending(lake: Lake, spark: Spark) -
 
 
 def test_a_column_that_spark_requires_is_required_of_a_load(lake: Lake, spark: Spark) -> None:
-    """A file without its values would make the table unreadable for everybody."""
+    """A file without its values would make the table unreadable for every reader."""
     lake.load([{"q": 1}], table_name="q")
     spark.sql(lake.catalog, "CREATE TABLE lake.t (id BIGINT, name STRING NOT NULL) USING iceberg")
     error = lake.refused([{"id": 1}, {"id": 2}], table_name="t")
