@@ -323,7 +323,10 @@ def _adapt_schema(
 def creation(
     dataset: Dataset, intent: TableIntent, schema: Schema | None = None
 ) -> CreateTableTransaction:
-    """Return the transaction that creates the table of an intent, with the intent's uuid.
+    """Return the transaction that creates the table of an intent.
+
+    It has the uuid of the intent, unless that is of the table on which the rows were staged: an
+    operator may have renamed that one, and no two tables have one uuid.
 
     Args:
         dataset: The dataset.
@@ -338,7 +341,7 @@ def creation(
         dataset.identifier(intent.table),
         schema=schema,
         location=intent.location,
-        table_uuid=intent.table_uuid,
+        table_uuid=intent.table_uuid if intent.location else None,
         partition_spec=partition_spec(name, intent.layout, schema),
         sort_order=sort_order(name, intent.layout, schema),
         properties={**DEFAULT_PROPERTIES, **intent.layout.properties},

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import dlt
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.exceptions import ForbiddenError
 
 if TYPE_CHECKING:
     from destinations.iceberg.conftest import Lake
@@ -24,6 +27,34 @@ def test_the_name_of_a_renamed_table_gets_a_location_of_its_own(lake: Lake) -> N
     assert not f"{kept}/".startswith(f"{orders}/")
     (task,) = lake.table("orders").scan().plan_files()
     assert task.file.file_path.startswith(f"{orders}/")
+
+
+def test_a_pending_load_creates_a_renamed_table_under_a_uuid_of_its_own(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The load's rows were staged on the table that an operator has renamed since."""
+
+    @dlt.source(name="shop")
+    def both(number: int) -> Any:
+        return [dlt.resource([{"id": number}], name=name) for name in ("items", "orders")]
+
+    lake.load(both(1))
+    commit = SqlCatalog.commit_table
+
+    def deny_orders(catalog: SqlCatalog, table: Any, *changes: Any) -> Any:
+        if table.name()[-1] == "orders":
+            raise ForbiddenError("orders")
+        return commit(catalog, table, *changes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("time.sleep", lambda seconds: None)
+        patch.setattr(SqlCatalog, "commit_table", deny_orders)
+        lake.refused(both(2))
+    lake.catalog.rename_table(f"{lake.dataset}.orders", f"{lake.dataset}.kept")
+    lake.load([{"id": 3}], table_name="orders")
+    assert lake.values("kept", "id") == [1]
+    assert sorted(lake.values("orders", "id")) == [2, 3]
+    assert lake.table("kept").metadata.table_uuid != lake.table("orders").metadata.table_uuid
 
 
 def test_a_file_that_is_kept_in_the_folder_occupies_it(lake: Lake) -> None:
