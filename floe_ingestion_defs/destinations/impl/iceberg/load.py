@@ -42,6 +42,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.publish import (
 )
 from floe_ingestion_defs.destinations.impl.iceberg.recover import record, remedy
 from floe_ingestion_defs.destinations.impl.iceberg.stage import stage
+from floe_ingestion_defs.destinations.impl.iceberg.verify import require_root_keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,6 +84,7 @@ def run_load(
         with around_phase("stage"):
             staged = stage(dataset, package, plans, view)
             require_own_tables(dataset, view, staged)
+            require_root_keys(staged)
         with around_phase("audit"):
             audit(dataset, staged, audits)
         with around_phase("commit"):

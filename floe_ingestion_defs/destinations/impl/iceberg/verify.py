@@ -1,14 +1,18 @@
-"""Verification of a load's hints, by dlt's own rules for SQL destinations."""
+"""Verification of a load's hints, by dlt's own rules for SQL destinations and by some of ours."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from dlt.common.schema.exceptions import SchemaCorruptedException
+from dlt.common.schema.utils import get_root_table, is_nested_table
 from dlt.destinations.utils import (
     verify_schema_merge_disposition,
     verify_schema_replace_disposition,
 )
+
+from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
+from floe_ingestion_defs.destinations.impl.iceberg.reading import live_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +21,10 @@ if TYPE_CHECKING:
     from dlt.common.destination.typing import PreparedTableSchema
     from dlt.common.schema import Schema
     from dlt.common.schema.typing import TLoaderReplaceStrategy
+    from pyiceberg.table import Table
+
+    from floe_ingestion_defs.destinations.impl.iceberg.audit import StagedTable
+    from floe_ingestion_defs.destinations.impl.iceberg.intent import Nesting
 
 # Options of dlt 1.31; a merge that ignored one would write other rows than requested.
 _UNSUPPORTED_OPTIONS = {"x-merge-skip-unchanged-rows": "skip_unchanged_rows"}
@@ -46,7 +54,52 @@ def verify_hints(
     if found:
         raise found[0]
     for table in tables:
+        stored = schema.tables[str(table["name"])]
+        own = stored.get("write_disposition")
+        root = get_root_table(schema.tables, str(table["name"]))
+        if is_nested_table(stored) and own not in (None, root.get("write_disposition")):
+            msg = (
+                f"Nested table `{table['name']}` has write disposition `{own}`, and its root "
+                f"`{root['name']}` has `{root.get('write_disposition')}`. They are loaded "
+                "together; remove the hint from `nested_hints`."
+            )
+            raise SchemaCorruptedException(schema.name, msg)
         for hint, option in _UNSUPPORTED_OPTIONS.items():
             if table.get(hint):
                 msg = f"Table `{table['name']}` has hint `{option}`, which is not supported."
                 raise SchemaCorruptedException(schema.name, msg)
+
+
+def require_root_keys(staged: Sequence[StagedTable]) -> None:
+    """Check that a merge can find the rows of nested tables by the root row that they belong to.
+
+    Rows two levels deep lead to their root by a column that dlt writes for merges only, so rows
+    that were appended before lack it, and a merge would leave them without a parent.
+
+    Raises:
+        InvalidHint: Rows of a nested table do not have the key of their root row.
+    """
+    for table in staged:
+        nesting, current = table.intent.nesting, table.current
+        if (
+            current is None
+            or nesting is None
+            or nesting.depth < 2
+            or nesting.root_key is None
+            or table.intent.starts_empty
+        ):
+            continue
+        field = current.schema().find_field(nesting.root_key) if _has(current, nesting) else None
+        for task in live_files(current):
+            nulls = task.file.null_value_counts or {}
+            if field is None or nulls.get(field.field_id, 0):
+                msg = (
+                    f"Nested table `{table.name}` has rows without `{nesting.root_key}`, which "
+                    f"leads to the rows of `{nesting.root}`: they were not loaded by a merge. Set "
+                    "`root_key=True` on the source and reload it with `refresh`."
+                )
+                raise InvalidHint(msg)
+
+
+def _has(table: Table, nesting: Nesting) -> bool:
+    return nesting.root_key in table.schema().column_names
