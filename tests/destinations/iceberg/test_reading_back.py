@@ -253,8 +253,8 @@ def test_only_columns_that_a_query_names_are_read(orders: dlt.Pipeline) -> None:
 
     named = _references("select max(Text) from orders where id > 1", "lake").columns
     assert named is not None
-    assert {"text", "id"} <= named
-    assert not {"amount", "at"} & named
+    assert {"text", "id"} <= set(named)
+    assert not {"amount", "at"} & set(named)
     for everything in (
         "select * from orders",
         "select o.* from orders o",
