@@ -27,3 +27,22 @@ def load_tables(plugin: DltIngestionPlugin, names: Iterable[str]) -> "dict[str, 
         except NoSuchTableError:
             tables[name] = None
     return tables
+
+
+def blocked_reasons(plugin: DltIngestionPlugin, names: Iterable[str]) -> dict[str, str]:
+    """Return why committed loads cannot be published to tables, with the remedy, by name.
+
+    Args:
+        plugin: The plugin, whose configuration defines the catalog.
+        names: `namespace.table` of each.
+    """
+    from floe_ingestion_defs.destinations import Dataset, blocked_tables
+
+    catalog = open_configured_catalog(plugin.get_destination_config(plugin.config.catalog_config))
+    wanted = set(names)
+    return {
+        name: reason
+        for namespace in sorted({name.rpartition(".")[0] for name in wanted})
+        for table, reason in blocked_tables(Dataset(catalog, namespace)).items()
+        if (name := f"{namespace}.{table}") in wanted
+    }

@@ -88,13 +88,21 @@ def evaluate_checks(
         instance: Dagster's instance, which also records loads with nothing new.
     """
     # Importing Arrow and pyiceberg takes one to two seconds, too long for loading a location.
+    from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
     from floe_ingestion_defs.dagster_wiring.checks.evaluation import evaluate
-    from floe_ingestion_defs.dagster_wiring.tables import load_tables
+    from floe_ingestion_defs.dagster_wiring.tables import blocked_reasons, load_tables
 
     checks, now = configured_checks(configured, resource_by_key), datetime.now(UTC)
     resource_of = {key: configured.resources[resource_by_key[key.asset_key]] for key in keys}
-    tables = load_tables(configured.plugin, (spec.table for spec in resource_of.values()))
+    names = {spec.table for spec in resource_of.values()}
+    # A table that cannot be loaded may be blocked for that reason.
+    blocked = blocked_reasons(configured.plugin, names)
+    tables = load_tables(configured.plugin, names - blocked.keys())
     for key, resource in sorted(resource_of.items()):
+        if reason := blocked.get(resource.table):
+            # No check of a table that lacks committed rows can pass.
+            yield key, checks[key], CheckResult(False, reason, severity="error")
+            continue
         last_load = last_materialization(instance, key.asset_key)
         result = evaluate(checks[key], tables[resource.table], resource, last_load, now)
         yield key, checks[key], result
