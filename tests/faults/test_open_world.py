@@ -6,13 +6,16 @@ import os
 import random
 from pathlib import Path
 
+import pytest
+
 from faults.open_world.machine import run_model
 from faults.processes import start
 
-EXAMPLES = int(os.environ.get("FLOE_OPEN_WORLD_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("FLOE_OPEN_WORLD_EXAMPLES", "6"))
 STEPS = int(os.environ.get("FLOE_OPEN_WORLD_STEPS", "20"))
 
 
+@pytest.mark.timeout(960)
 def test_no_row_is_lost_or_doubled_among_other_writers(tmp_path: Path) -> None:
     """Run again with `FLOE_OPEN_WORLD_SEED` set to the printed number."""
     number = int(os.environ.get("FLOE_OPEN_WORLD_SEED", random.randrange(2**32)))
