@@ -12,7 +12,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
 
 
-def orders(count: int, disposition: Any, *, root_key: bool | None = None) -> Any:
+def orders(count: int, disposition: Any, *, root_key: bool = False) -> Any:
     items = [{"v": v, "parts": [{"p": 1}, {"p": 2}]} for v in range(count)]
     rows = [{"id": i, "items": items} for i in range(2)]
 

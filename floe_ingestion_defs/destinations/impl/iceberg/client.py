@@ -35,6 +35,7 @@ from dlt.common.storages.load_package import (
 from dlt.destinations.sql_client import WithSqlClient
 
 from floe_ingestion_defs.branch import current_branch
+from floe_ingestion_defs.destinations.impl.iceberg.admission.hints import verify_hints
 from floe_ingestion_defs.destinations.impl.iceberg.audit import ReplaceGuard
 from floe_ingestion_defs.destinations.impl.iceberg.branch.clone import set_up_branch
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.confinement import require_own
@@ -50,7 +51,6 @@ from floe_ingestion_defs.destinations.impl.iceberg.load import run_load
 from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import newest_document
 from floe_ingestion_defs.destinations.impl.iceberg.package import Package
 from floe_ingestion_defs.destinations.impl.iceberg.recover import open_dataset
-from floe_ingestion_defs.destinations.impl.iceberg.verify import verify_hints
 from floe_ingestion_defs.destinations.impl.iceberg.window import declared_windows
 from floe_ingestion_defs.destinations.impl.iceberg.working_directory import (
     extracted_state,

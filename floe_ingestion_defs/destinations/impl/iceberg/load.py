@@ -14,16 +14,20 @@ from typing import TYPE_CHECKING
 
 from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME as STATE_TABLE
 
+from floe_ingestion_defs.destinations.impl.iceberg.admission.hints import require_root_keys
 from floe_ingestion_defs.destinations.impl.iceberg.admission.log import (
     require_own_tables,
     require_same_log,
     require_unblocked,
     require_whole_log,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.attempts import commit_certainly
 from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit, StagedTable, audit
-from floe_ingestion_defs.destinations.impl.iceberg.commits import commit_certainly
-from floe_ingestion_defs.destinations.impl.iceberg.deadline import COMMIT_WITHIN_SECONDS, Since
 from floe_ingestion_defs.destinations.impl.iceberg.errors import LoadExpired, TableBlocked
+from floe_ingestion_defs.destinations.impl.iceberg.files.deadline import (
+    COMMIT_WITHIN_SECONDS,
+    Since,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
 from floe_ingestion_defs.destinations.impl.iceberg.log.compaction import compact_states
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import Load
@@ -42,7 +46,6 @@ from floe_ingestion_defs.destinations.impl.iceberg.publish import (
 )
 from floe_ingestion_defs.destinations.impl.iceberg.recover import record, remedy
 from floe_ingestion_defs.destinations.impl.iceberg.stage import stage
-from floe_ingestion_defs.destinations.impl.iceberg.verify import require_root_keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

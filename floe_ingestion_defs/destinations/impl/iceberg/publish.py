@@ -22,13 +22,13 @@ from pyiceberg.exceptions import (
 from pyiceberg.schema import Schema
 from pyiceberg.table import TableProperties
 
+from floe_ingestion_defs.destinations.impl.iceberg.attempts import commit_certainly
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
 from floe_ingestion_defs.destinations.impl.iceberg.changes.change import compute_change
 from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
 from floe_ingestion_defs.destinations.impl.iceberg.changes.work import Work
 from floe_ingestion_defs.destinations.impl.iceberg.commits import (
     add_snapshot,
-    commit_certainly,
     create_table_transaction,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (

@@ -17,6 +17,11 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from floe_ingestion_defs.destinations.impl.iceberg.attempts import (
+    COMMIT_DEADLINE_SECONDS,
+    commit_certainly,
+    read_until_found,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.branch.clone_tables import (
     obstacle_to_cloning,
     part_from_production,
@@ -24,13 +29,10 @@ from floe_ingestion_defs.destinations.impl.iceberg.branch.clone_tables import (
 )
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
 from floe_ingestion_defs.destinations.impl.iceberg.commits import (
-    COMMIT_DEADLINE_SECONDS,
     CommitOutcomeUnknown,
     add_snapshot,
-    commit_certainly,
     create_table_transaction,
     load_table,
-    read_until_found,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     CommitConflict,

@@ -20,10 +20,10 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from floe_ingestion_defs.destinations.impl.iceberg.attempts import commit_certainly
 from floe_ingestion_defs.destinations.impl.iceberg.commits import (
     CommitOutcomeUnknown,
     add_snapshot,
-    commit_certainly,
     create_table_transaction,
     load_table,
 )
