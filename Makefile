@@ -49,7 +49,7 @@ test-fast: $(INSTALLED) ## run the four layers' tests without servers and slow c
 
 # One target per layer, and the folders below tests/ that it runs.
 test-contracts: FOLDERS = contracts ## run the tests of one layer
-test-destinations: FOLDERS = destinations ## … of the destination
+test-destinations: FOLDERS = destinations dlt_suite ## … of the destination
 test-plugin: FOLDERS = dlt_plugin ## … of the dlt plugin
 test-wiring: FOLDERS = dagster_wiring components ## … of Dagster's side
 test-faults: FOLDERS = faults concurrency ## … that kill processes and run them concurrently

@@ -14,7 +14,7 @@ from benchmarks.runner import Bench
 
 PROJECT = Path(__file__).parents[1]
 ROOT = Path(os.environ.get("FLOE_BENCH_DIR") or PROJECT / ".floe" / "bench")
-PAGE = PROJECT / "docs" / "benchmarks.md"
+PAGE = PROJECT / "docs" / "destination" / "benchmarks.md"
 
 
 def main() -> int:
@@ -64,7 +64,7 @@ def _parse(cases: dict[str, Case]) -> argparse.Namespace:
     parser.add_argument(
         "--write-docs",
         action="store_true",
-        help="write all stored results into docs/benchmarks.md; measure only the named cases",
+        help="write all stored results into docs/destination/benchmarks.md; measure only the named cases",
     )
     options = parser.parse_args()
     if unknown := set(options.cases) - cases.keys():

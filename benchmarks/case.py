@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from benchmarks.report import Row
     from benchmarks.runner import Bench
 
-# The parts of the table in `docs/benchmarks.md`, in their order.
+# The parts of the table in `docs/destination/benchmarks.md`, in their order.
 Section = Literal["The destination", "Sources", "Dagster"]
 SECTIONS: tuple[Section, ...] = get_args(Section)
 

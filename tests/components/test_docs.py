@@ -10,7 +10,7 @@ LoadLocation = Callable[..., dg.Definitions]
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLES = [
     pytest.param(text, id=f"{page.stem}-{number}")
-    for page in sorted(DOCS.glob("*.md"))
+    for page in sorted(DOCS.rglob("*.md"))
     for number, text in enumerate(
         re.findall(r"^```yaml\n(type: .*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
     )

@@ -1,4 +1,4 @@
-"""`docs/production.md`, followed line by line in a copy of the repository."""
+"""`docs/operate/production.md`, followed line by line in a copy of the repository."""
 
 import os
 import re
@@ -20,7 +20,7 @@ from deployment.compose import DEPLOY
 from deployment.console import read_commands
 
 ROOT = DEPLOY.parent
-PAGE = ROOT / "docs" / "production.md"
+PAGE = ROOT / "docs" / "operate" / "production.md"
 PORTS = ("8181", "8333", "9333", "9340", "8888", "23646", "5432", "4000", "3000")
 BIN = Path(sys.executable).parent
 SITE_PACKAGES = Path(pytest.__file__).parents[1]

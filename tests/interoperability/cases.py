@@ -22,7 +22,7 @@ class Case:
     """A table.
 
     Attributes:
-        feature: What it shows, as docs/interoperability.md names it.
+        feature: What it shows, as docs/destination/interoperability.md names it.
         loads: Make the resources that are loaded one after another.
         rows: The rows that the table has in the end, per nested table as well; "" is the root.
         spark: Statements of Spark's that follow the loads; `{}` is the table.

@@ -20,7 +20,7 @@ class Limit:
     """What an engine does with a table that it does not read right.
 
     Attributes:
-        note: The reason, for docs/interoperability.md.
+        note: The reason, for docs/destination/interoperability.md.
         error: A part of the message of the error that it raises.
         rows: The rows that it returns where it raises none.
     """
@@ -35,7 +35,7 @@ class Engine:
     """An engine.
 
     Attributes:
-        title: Its name in docs/interoperability.md.
+        title: Its name in docs/destination/interoperability.md.
         reader: Its name in `interoperability.read`.
         packages: The folders that its packages are in, besides those of the main environment.
         unreadable: The tables that it does not read right.

@@ -1,4 +1,4 @@
-"""The table of docs/interoperability.md, made from what the tests hold.
+"""The table of docs/destination/interoperability.md, made from what the tests hold.
 
 `PYTHONPATH=tests .venv/bin/python -m interoperability.page` writes it again.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from interoperability.cases import CASES, CLONE, Case
 from interoperability.engines import ENGINES, Engine
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "interoperability.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "destination" / "interoperability.md"
 _TABLE = re.compile(r"(?<=<!-- table -->\n).*(?=<!-- end of the table -->)", re.DOTALL)
 
 

@@ -10,7 +10,7 @@ from benchmarks.page_server import serving
 from benchmarks.report import FLOE, STOCK, Row, at_least, at_most
 from benchmarks.results import BEGIN, END, markdown, store, stored, write_page
 
-PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+PAGE = Path(__file__).parents[2] / "docs" / "destination" / "benchmarks.md"
 
 
 def test_every_case_is_on_the_page_about_them() -> None:

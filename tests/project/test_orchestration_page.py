@@ -1,4 +1,4 @@
-"""`docs/orchestration.md` has every setting of the models, with its default."""
+"""`docs/dagster/orchestration.md` has every setting of the models, with its default."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from floe_ingestion_defs.dagster_wiring.settings.orchestration import (
 from floe_ingestion_defs.dagster_wiring.settings.partitions import PartitionSettings
 from floe_ingestion_defs.dagster_wiring.settings.types import format_duration
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "orchestration.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "dagster" / "orchestration.md"
 EVERY_CHECK = frozenset(checks.Check.model_fields)
 SECTIONS: dict[str, tuple[type[BaseModel], frozenset[str]]] = {
     "## `orchestration`": (OrchestrationSettings, frozenset(AssetSettings.model_fields)),

@@ -1,4 +1,4 @@
-"""The configuration in `docs/scaling.md` is one that Dagster, and its chart, take."""
+"""The configuration in `docs/operate/scaling.md` is one that Dagster, and its chart, take."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from deployment.helm_values import Concurrency, RunLauncher
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = re.findall(
-    r"^```yaml\n(.*?)^```", (ROOT / "docs" / "scaling.md").read_text(), re.MULTILINE | re.DOTALL
+    r"^```yaml\n(.*?)^```", (ROOT / "docs" / "operate" / "scaling.md").read_text(), re.MULTILINE | re.DOTALL
 )
 
 

@@ -10,7 +10,7 @@ from servers.postgres import Postgres
 from floe_ingestion_defs.destinations import open_catalog
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "sources"
 
 
 def rows_below(page: str, heading: str) -> list[list[str]]:

@@ -69,7 +69,7 @@ def test_a_new_project_loads_its_first_source(environment: Any, project: Path) -
 
 def test_a_branch_of_a_new_project_loads_and_is_dropped(environment: Any, project: Path) -> None:
     """The commands of the page, in their order; the branch's tables are there in between."""
-    commands, _ = read_commands(ROOT / "docs" / "branch-deployments.md")
+    commands, _ = read_commands(ROOT / "docs" / "dagster" / "branch-deployments.md")
     (project / ".venv").symlink_to(environment.folder)
     (environment.folder / "bin" / "bash").symlink_to("/bin/bash")
     catalog = open_tables(environment.home / "floe")

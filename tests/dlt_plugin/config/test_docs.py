@@ -14,7 +14,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 EXAMPLES = [
     pytest.param(text, id=f"{page.stem}-{number}")
-    for page in sorted(DOCS.glob("*.md"))
+    for page in sorted(DOCS.rglob("*.md"))
     for number, text in enumerate(YAML_BLOCK.findall(page.read_text()))
     if text.startswith("sources:")
 ]
@@ -30,17 +30,17 @@ def test_an_example_is_a_valid_configuration(text: str) -> None:
 @pytest.mark.parametrize(
     ("page", "model"),
     [
-        ("sources", IngestionSourceConfig),
-        ("sources", RetryConfig),
-        *((f"source-{name.replace('_', '-')}", model) for name, model in OPTIONS_MODELS.items()),
+        ("reference", IngestionSourceConfig),
+        ("reference", RetryConfig),
+        *((name.replace("_", "-"), model) for name, model in OPTIONS_MODELS.items()),
     ],
 )
 def test_every_setting_is_on_its_page(page: str, model: type[BaseModel]) -> None:
-    text = (DOCS / f"{page}.md").read_text()
+    text = (DOCS / "sources" / f"{page}.md").read_text()
     names = {field.alias or name for name, field in model.model_fields.items()}
     assert not {name for name in names if not re.search(rf"\b{name}\b[`:]", text)}
 
 
 def test_every_source_type_has_a_page() -> None:
     for source_type in DltIngestionPlugin().capabilities.source_types:
-        assert (DOCS / f"source-{source_type.replace('_', '-')}.md").exists()
+        assert (DOCS / "sources" / f"{source_type.replace('_', '-')}.md").exists()

@@ -1,4 +1,4 @@
-"""Which keys are equal: the table of `docs/destination.md`, as in dlt's SQL destinations."""
+"""Which keys are equal: the table of `docs/destination/plain-dlt.md`, as in dlt's SQL destinations."""
 
 from __future__ import annotations
 
