@@ -64,7 +64,7 @@ def _parse(cases: dict[str, Case]) -> argparse.Namespace:
     parser.add_argument(
         "--write-docs",
         action="store_true",
-        help="write all stored results into docs/destination/benchmarks.md; measure only the named cases",
+        help="write all stored results into the page on benchmarks; measure only the named cases",
     )
     options = parser.parse_args()
     if unknown := set(options.cases) - cases.keys():

@@ -61,5 +61,5 @@ def entries(value: Any) -> Any:
 
 
 def test_the_page_lists_what_each_engine_reads() -> None:
-    """docs/destination/interoperability.md is what these tests find; `interoperability.page` writes it."""
+    """The page on interoperability is what these tests find; `interoperability.page` writes it."""
     assert page.written() == page.PAGE.read_text()

@@ -12,7 +12,9 @@ from deployment.helm_values import Concurrency, RunLauncher
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = re.findall(
-    r"^```yaml\n(.*?)^```", (ROOT / "docs" / "operate" / "scaling.md").read_text(), re.MULTILINE | re.DOTALL
+    r"^```yaml\n(.*?)^```",
+    (ROOT / "docs" / "operate" / "scaling.md").read_text(),
+    re.MULTILINE | re.DOTALL,
 )
 
 

@@ -1,4 +1,4 @@
-"""Which keys are equal: the table of `docs/destination/plain-dlt.md`, as in dlt's SQL destinations."""
+"""Which keys are equal: the table in `docs/destination/plain-dlt.md`, as in dlt's SQL ones."""
 
 from __future__ import annotations
 
