@@ -16,7 +16,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import ma
 from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import read_data_file
 from floe_ingestion_defs.destinations.impl.iceberg.intent import Window
-from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import rolled_back_loads
+from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import log_of, rolled_back_loads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import FileScanTask, Table
     from pyiceberg.table.snapshots import Snapshot
-
-    from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 
 
 def live_files(table: Table) -> list[FileScanTask]:
@@ -98,17 +96,14 @@ def count_window_rows(table: Table, column: str, lower: str | float, upper: str 
     return sum(int(batch.num_rows) for batch in matching_rows(state, rows, [column]))
 
 
-def missing_loads(dataset: Dataset, table: str) -> list[str]:
-    """Return the ids of the loads that a rollback of a table has removed from it.
+def missing_loads(table: Table) -> list[str]:
+    """Return the ids of the loads that a rollback has removed from a table, oldest first.
 
-    They do not come back by themselves: roll the table forward, or load the source again.
-
-    Args:
-        dataset: The dataset.
-        table: The table's name.
+    They do not come back by themselves: roll the table forward, or load the source again. Once
+    their snapshots are expired, the table does not know of them any more.
     """
-    view, current = dataset.log.read(), dataset.load_table(table)
-    return [] if view is None or current is None else rolled_back_loads(current, view.uuid)
+    log_uuid = log_of(table)
+    return rolled_back_loads(table, log_uuid) if log_uuid else []
 
 
 def summary_count(snapshot: Snapshot | None, name: str) -> int | None:

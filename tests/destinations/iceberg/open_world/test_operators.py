@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 
 from floe_ingestion_defs.destinations import missing_loads
-from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 
 if TYPE_CHECKING:
     from destinations.iceberg.conftest import Lake
+    from servers.spark import Spark
 
 
 def order(number: int) -> Any:
@@ -35,7 +36,7 @@ def test_loads_of_a_rolled_back_table_stay_away_and_are_reported(
     lake.load([{"id": 3}], **arguments)
     assert lake.values("t", "id") == [1, 3]
     assert f"`lake.t` was rolled back: it lacks loads {newest}" in caplog.text
-    assert missing_loads(Dataset(lake.catalog, "lake"), "t") == [newest]
+    assert missing_loads(lake.table("t")) == [newest]
 
 
 @pytest.mark.parametrize("strategy", ["delete-insert", "upsert", "insert-only"])
@@ -52,3 +53,85 @@ def test_a_merge_removes_nested_rows_of_roots_that_a_rollback_removed(
     assert lake.values("t__items", "n") == [-4, -2, -1, 1, 2, 4]
     roots = set(lake.values("t", "_dlt_id"))
     assert set(lake.values("t__items", "_dlt_parent_id")) == roots
+
+
+@pytest.mark.parametrize("disposition", ["append", "merge"])
+def test_a_table_that_was_created_again_is_loaded_into(lake: Lake, disposition: Any) -> None:
+    """The rows of the table that was dropped stay away; those of the new one are kept."""
+    arguments: Any = {"table_name": "t", "primary_key": "id", "write_disposition": disposition}
+    for number in (1, 2):
+        lake.load([{"id": number, "v": "old"}], **arguments)
+    schema = lake.table("t").schema()
+    lake.catalog.drop_table(("lake", "t"))
+    created = lake.catalog.create_table(("lake", "t"), schema)
+    row = {"id": 7, "v": "theirs", "_dlt_load_id": "x", "_dlt_id": "y"}
+    created.append(pa.Table.from_pylist([row], schema=created.schema().as_arrow()))
+    lake.load([{"id": 3, "v": "new"}], **arguments)
+    assert lake.rows("t") == [{"id": 3, "v": "new"}, {"id": 7, "v": "theirs"}]
+    assert missing_loads(lake.table("t")) == []
+
+
+@pytest.mark.parametrize("disposition", ["append", "merge"])
+def test_a_table_that_was_renamed_keeps_its_rows(lake: Lake, disposition: Any) -> None:
+    """The next load creates a table of its own under the name that is free."""
+    arguments: Any = {"table_name": "t", "primary_key": "id", "write_disposition": disposition}
+    lake.load([{"id": 1}], **arguments)
+    lake.catalog.rename_table(("lake", "t"), ("lake", "kept"))
+    lake.load([{"id": 2}], **arguments)
+    lake.load([{"id": 3}], **arguments)
+    assert lake.values("kept", "id") == [1]
+    assert lake.values("t", "id") == [2, 3]
+    assert lake.table("t").location() != lake.table("kept").location()
+    assert lake.table("t").metadata.table_uuid != lake.table("kept").metadata.table_uuid
+
+
+@pytest.mark.parametrize("disposition", ["append", "merge"])
+def test_a_table_that_was_restored_from_a_backup_goes_on_from_there(
+    lake: Lake, disposition: Any
+) -> None:
+    """Settled loads that the backup lacks do not come back by themselves."""
+    arguments: Any = {"table_name": "t", "primary_key": "id", "write_disposition": disposition}
+    lake.load([{"id": 1}], **arguments)
+    backup = lake.table("t").metadata_location
+    lake.load([{"id": 2}], **arguments)
+    lake.catalog.drop_table(("lake", "t"))
+    lake.catalog.register_table(("lake", "t"), backup)
+    lake.load([{"id": 3}], **arguments)
+    assert lake.values("t", "id") == [1, 3]
+
+
+def test_rows_of_an_audit_branch_stay_there_until_an_engine_publishes_it(lake: Lake) -> None:
+    """Write, audit, publish: loads commit to `main`, whatever other branches the table has."""
+    lake.load([{"id": 1}], table_name="t")
+    table = lake.table("t")
+    head = table.current_snapshot()
+    assert head is not None
+    table.manage_snapshots().create_branch(head.snapshot_id, "audit").commit()
+    row = {"id": 7, "_dlt_load_id": "x", "_dlt_id": "y"}
+    table.append(pa.Table.from_pylist([row], schema=table.schema().as_arrow()), branch="audit")
+    lake.load([{"id": 2}], table_name="t")
+    assert lake.values("t", "id") == [1, 2]
+    # Another engine points `main` at the branch, which removes what was loaded since.
+    audited = lake.table("t").metadata.refs["audit"].snapshot_id
+    lake.table("t").manage_snapshots().set_current_snapshot(audited).commit()
+    lake.load([{"id": 3}], table_name="t")
+    assert lake.values("t", "id") == [1, 3, 7]
+    assert len(missing_loads(lake.table("t"))) == 1
+
+
+@pytest.mark.parametrize("disposition", ["append", "merge", "replace"])
+def test_a_table_that_spark_has_replaced_is_loaded_into(
+    lake: Lake, spark: Spark, disposition: Any
+) -> None:
+    """`CREATE OR REPLACE TABLE` keeps the table's identity and properties, and removes its rows."""
+    arguments: Any = {"table_name": "t", "primary_key": "id", "write_disposition": disposition}
+    lake.load([{"id": 1, "v": "old"}], **arguments)
+    columns = "id, v, _dlt_load_id, _dlt_id"
+    spark.sql(
+        lake.catalog,
+        f"CREATE OR REPLACE TABLE lake.t USING iceberg AS SELECT {columns} FROM "
+        "VALUES (CAST(7 AS BIGINT), 'theirs', 'x', 'y') AS r(id, v, _dlt_load_id, _dlt_id)",
+    )
+    lake.load([{"id": 3, "v": "new"}], **arguments)
+    theirs = [] if disposition == "replace" else [{"id": 7, "v": "theirs"}]
+    assert lake.rows("t") == [{"id": 3, "v": "new"}, *theirs]
