@@ -11,13 +11,15 @@ import inspect
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.table import Table
+from pyiceberg.table.update import AssertCreate
 
 from floe_ingestion_defs.destinations.impl.iceberg import client, load, working_directory
 from floe_ingestion_defs.destinations.impl.iceberg.changes import change
@@ -40,11 +42,18 @@ def watch(hook: Hook) -> None:
     for writer in ("write_data_file", "write_staged"):
         _around(change, writer, reach, lambda *a: "rewriting", before=False)
     for catalog in (SqlCatalog, RestCatalog):
-        _around(catalog, "commit_table", reach, lambda _, t, *a: f"a commit of {t.name()[-1]}")
+        _around(catalog, "commit_table", reach, _name_of_commit)
         _around(catalog, "create_namespace", reach, lambda *a: "creating the namespace")
-        _around(catalog, "create_table", reach, lambda _, name, *a: f"creating {name[-1]}")
     # The metadata is written and the catalog does not point to it yet.
     _around(SqlCatalog, "_write_metadata", reach, lambda *a: "writing metadata", before=False)
+
+
+def _name_of_commit(_: Any, table: Table, requirements: Sequence[Any], *rest: Any) -> str:
+    """A load's commit to the log is its commit point; the log's creation is none of a load."""
+    name = str(table.name()[-1])
+    creates = any(isinstance(requirement, AssertCreate) for requirement in requirements)
+    is_log = name.lstrip("_") == "dlt_loads"
+    return f"creating {name}" if creates and is_log else f"a commit of {name}"
 
 
 def _around(
