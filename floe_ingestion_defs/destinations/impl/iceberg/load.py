@@ -226,5 +226,5 @@ def _raise(dataset: Dataset, load: Load, failed: Mapping[str, Exception]) -> Non
     raise TableBlocked(
         f"Load {load.load_id} is committed and cannot be published to "
         + "; ".join(f"`{dataset.qualified(tree)}`: {error}" for tree, error in failed.items())
-        + f". {remedy(failed)}"
+        + f". {remedy({tree: type(error).__name__ for tree, error in failed.items()})}"
     )

@@ -11,6 +11,8 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from pyiceberg.exceptions import ForbiddenError
+
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
 from floe_ingestion_defs.destinations.impl.iceberg.publish import (
     BLOCKING_ERRORS,
@@ -19,7 +21,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.publish import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
     from floe_ingestion_defs.destinations.impl.iceberg.intent import TableIntent
@@ -36,12 +38,22 @@ BLOCKED_AFTER = timedelta(hours=1)
 _RECORD_ATTEMPTS = 3
 
 
-def remedy(trees: Iterable[str]) -> str:
-    """Return what the operator can do about blocked trees of tables, as a sentence."""
-    commands = " and ".join(f"`release_blocked(dataset, '{tree}')`" for tree in sorted(trees))
+def remedy(reasons: Mapping[str, str]) -> str:
+    """Return what the operator can do about blocked trees of tables, as a sentence.
+
+    Args:
+        reasons: The names of the errors' classes, by the roots of the trees.
+    """
+    commands = " and ".join(f"`release_blocked(dataset, '{tree}')`" for tree in sorted(reasons))
+    lacks_right = all(reason == ForbiddenError.__name__ for reason in reasons.values())
+    change = (
+        "Grant the right to write the table"
+        if lacks_right
+        else "Change the table back so that the rows fit"
+    )
     return (
-        "Change the table back so that the rows fit and run the pipeline again, or move the rows "
-        f"to a quarantine table with {commands}."
+        f"{change} and run the pipeline again, or move the rows to a quarantine table with "
+        f"{commands}."
     )
 
 
@@ -58,7 +70,7 @@ def blocked_tables(dataset: Dataset) -> dict[str, str]:
         return {}
     return {
         tree: f"Load {seq} of the log cannot be published to {dataset.qualified(tree)} "
-        f"({view.reason_of(tree)}). {remedy([tree])}"
+        f"({view.reason_of(tree)}). {remedy({tree: view.reason_of(tree)})}"
         for tree, seq in sorted(view.blocked.items())
     }
 
@@ -84,7 +96,7 @@ def open_dataset(dataset: Dataset, pipeline_name: str | None = None) -> LogView 
             "Load %s of the log cannot be published to %s. %s",
             seq,
             dataset.qualified(tree),
-            remedy([tree]),
+            remedy({tree: view.reason_of(tree)}),
         )
     latest = datetime.now(UTC) - OTHERS_AFTER
     through = {

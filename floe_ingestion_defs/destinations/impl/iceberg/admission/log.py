@@ -84,7 +84,7 @@ def require_unblocked(dataset: Dataset, plans: Sequence[TablePlan], view: LogVie
         named = "; ".join(f"`{dataset.qualified(t)}`: {error}" for t, error in failed.items())
         msg = (
             f"Nothing was loaded, because an earlier load cannot be published to {named}. "
-            f"{remedy(failed)}"
+            f"{remedy({tree: type(error).__name__ for tree, error in failed.items()})}"
         )
         raise TableStillBlocked(msg)
 
