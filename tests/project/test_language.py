@@ -43,7 +43,13 @@ def listed(*folders: str) -> list[Path]:
         "--",
         *folders,
     ]
-    names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    if (
+        done.returncode != 0
+    ):  # A copy of the repository, which has nothing that git would leave out.
+        found = (path for folder in folders for path in (ROOT / folder).rglob("*"))
+        return [path for path in found if path.is_file()]
+    names = done.stdout
     return [ROOT / name for name in names.split("\0") if name and (ROOT / name).is_file()]
 
 

@@ -63,7 +63,8 @@ def commit_certainly(
         )
         raise CommitContention(msg) from conflict
     except CommitOutcomeUnknown as error:
-        raise error.cause from error
+        # What the catalog's error was caused by says more than that its outcome was unknown.
+        raise error.cause from error.cause.__cause__
 
 
 def _commit_certainly(what: str, attempt: Callable[[], T], deadline_seconds: float) -> T:

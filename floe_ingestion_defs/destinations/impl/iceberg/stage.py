@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitConflict,
 from floe_ingestion_defs.destinations.impl.iceberg.files.schema import evolve, reset, staged_schema
 from floe_ingestion_defs.destinations.impl.iceberg.files.sorting import default_sort_order
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import (
+    InvalidValue,
     stage_file,
     write_staged,
 )
@@ -38,7 +40,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.plan import (
 from floe_ingestion_defs.destinations.impl.iceberg.publish import creation, is_dropped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pyiceberg.table import Table, Transaction
     from pyiceberg.table.metadata import TableMetadata
@@ -77,7 +79,7 @@ def stage(
         # A table without rows counts although it does not exist: an earlier load may be about to
         # create it, with rows that this load deletes.
         if current is not None or plan.jobs or plan.columns:
-            table = _stage_valid(dataset, package, plan, view.uuid, current)
+            table = _stage_table(dataset, package, plan, view.uuid, current)
             require_accepted_columns(dataset.catalog, table)
             require_values(table)
             staged.append(table)
@@ -86,22 +88,21 @@ def stage(
     return staged
 
 
-def _stage_valid(
-    dataset: Dataset, package: Package, plan: TablePlan, log_uuid: str, current: Table | None
-) -> StagedTable:
-    """Stage a table, and reject rows that cannot be written in the types of their columns.
+@contextmanager
+def _rejecting_invalid_rows(name: str) -> Iterator[None]:
+    """Reject rows that cannot be written in the types of their columns.
 
     The next run extracts such rows again: the source or the column's type has to change first, and
     a package that stayed pending would fail every run.
     """
     try:
-        return _stage_table(dataset, package, plan, log_uuid, current)
+        yield
     except _INVALID_VALUES as invalid:
-        name = dataset.qualified(plan.table)
+        column = f"column `{invalid.column}`" if isinstance(invalid, InvalidValue) else "a column"
         msg = (
-            f"Rows for `{name}` do not fit the types of its columns ({type(invalid).__name__}), "
-            "such as a decimal of more than 38 digits or an integer of more than 63 bits. Change "
-            "the values, or the column's `data_type`, in the source."
+            f"Rows for `{name}` do not fit the type of {column} ({type(invalid).__name__}), such "
+            "as a decimal of more than 38 digits or an integer of more than 63 bits. Change the "
+            "values, or the column's `data_type`, in the source."
         )
         # Arrow's own message contains the value.
         raise InvalidRows(msg) from None
@@ -111,10 +112,11 @@ def _stage_table(
     dataset: Dataset, package: Package, plan: TablePlan, log_uuid: str, current: Table | None
 ) -> StagedTable:
     name = dataset.qualified(plan.table)
-    incoming = staged_schema(name, plan.columns, [pq.read_schema(job) for job in plan.jobs])
-    reject_nested_keys(name, plan.intent.keys, incoming)
-    for job in plan.jobs:
-        require_representable(name, job)
+    with _rejecting_invalid_rows(name):
+        incoming = staged_schema(name, plan.columns, [pq.read_schema(job) for job in plan.jobs])
+        reject_nested_keys(name, plan.intent.keys, incoming)
+        for job in plan.jobs:
+            require_representable(name, job)
     transaction: Transaction
     if current is None:
         try:
@@ -130,8 +132,9 @@ def _stage_table(
     transaction.set_properties({LOG_UUID: log_uuid})  # It is part of the staged files' names.
     metadata, io = transaction.table_metadata, file_io(transaction)
     files: list[StagedFile] = []
-    for job in plan.jobs:
-        files += stage_file(job, metadata, io, package.load_uid)
+    with _rejecting_invalid_rows(name):
+        for job in plan.jobs:
+            files += stage_file(job, metadata, io, package.load_uid)
     intent = plan.intent.model_copy(
         update={
             "files": tuple(files),

@@ -257,7 +257,7 @@ def test_a_column_without_an_iceberg_type_names_itself() -> None:
 
 def test_a_value_that_does_not_fit_is_rejected(lake: Lake) -> None:
     """An unsigned number beyond a long is an error and no other number."""
-    with pytest.raises(Exception, match=r"(?i)overflow|out of bounds|range|not in range"):
+    with pytest.raises(Exception, match="do not fit the type of column `v`"):
         lake.load(pa.table({"v": pa.array([2**64 - 1], pa.uint64())}), table_name="t")
     assert lake.tables() == set()
 

@@ -46,6 +46,18 @@ SORTED_FILE_ROWS = 512 * 1024
 OPEN_PARTITIONS = 64
 
 
+class InvalidValue(ValueError):
+    """A value does not fit the type of its column.
+
+    Attributes:
+        column: The column's name.
+    """
+
+    def __init__(self, column: str) -> None:
+        super().__init__(f"a value does not fit the type of column `{column}`")
+        self.column = column
+
+
 def can_register_unchanged(file_schema: pa.Schema, metadata: TableMetadata) -> bool:
     """Return whether the pages of a Parquet file can be those of a data file of the table."""
     if not metadata.spec().is_unpartitioned() or is_sorted(metadata):
@@ -98,7 +110,7 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """Return the rows in the table's columns and types; a column that they lack is null.
 
     Raises:
-        pa.ArrowInvalid: A value does not fit the table's type.
+        InvalidValue: A value does not fit the table's type.
     """
     columns = []
     for target in schema:
@@ -111,9 +123,10 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
             column = column.dictionary_decode()
         # Nanoseconds are truncated to microseconds, the finest that Iceberg's format 2 has.
         safe = not (pa.types.is_timestamp(column.type) and column.type.unit == "ns")
-        columns.append(
-            column.cast(target.type, safe=safe) if column.type != target.type else column
-        )
+        try:
+            columns.append(column.cast(target.type, safe=safe))
+        except pa.ArrowInvalid as error:
+            raise InvalidValue(target.name) from error
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
