@@ -220,13 +220,15 @@ class OpenWorld(RuleBasedStateMachine):
         """Give every right back, mend or release every table, and publish what is left."""
         self.surroundings.forbidden.clear()
         self.mend_the_log()
-        for name in ROOTS:
-            if self.oracle.dataset.log.read() is not None:
-                with self.surroundings.load():
-                    release_blocked(self.oracle.dataset, name)
         view = self.oracle.dataset.log.read()
         if view is None:
             return
+        # dlt's own tables among the blocked ones: the right to write them may have been missing.
+        for name in sorted({*ROOTS, *view.blocked}):
+            with self.surroundings.load():
+                release_blocked(self.oracle.dataset, name)
+        view = self.oracle.dataset.log.read()
+        assert view is not None
         with self.surroundings.load():
             failed = recover(self.oracle.dataset, view)
         assert not failed, f"still not published: {failed}"
