@@ -88,8 +88,8 @@ def _first_unpublished(
 def _watermark(dataset: Dataset, view: LogView, table: str) -> int:
     try:
         return watermark_of(dataset.load_table(table), view.uuid)
-    except Exception:
-        # A boundary: a table that cannot be loaded is released like an empty one.
+    except BLOCKING_ERRORS:
+        # Not a transient error, after which a load that is published would be given up.
         return 0
 
 
