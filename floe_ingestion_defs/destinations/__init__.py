@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LoadLog
     from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
     from floe_ingestion_defs.destinations.impl.iceberg.maintenance.release import release_blocked
-    from floe_ingestion_defs.destinations.impl.iceberg.reading import (
+    from floe_ingestion_defs.destinations.impl.iceberg.reading.inspection import (
         column_bounds,
         count_window_rows,
         files_added_last,
@@ -86,22 +86,22 @@ _HOMES = {
     "blocked_tables": f"{_IMPLEMENTATION}.recover",
     "branch_namespace": "floe_ingestion_defs.branch",
     "catalog_properties": f"{_IMPLEMENTATION}.catalog.open_catalog",
-    "column_bounds": f"{_IMPLEMENTATION}.reading",
-    "count_window_rows": f"{_IMPLEMENTATION}.reading",
+    "column_bounds": f"{_IMPLEMENTATION}.reading.inspection",
+    "count_window_rows": f"{_IMPLEMENTATION}.reading.inspection",
     "drop_branch": f"{_IMPLEMENTATION}.branch.drop",
-    "files_added_last": f"{_IMPLEMENTATION}.reading",
+    "files_added_last": f"{_IMPLEMENTATION}.reading.inspection",
     "iceberg": f"{_IMPLEMENTATION}.factory",
     "iceberg_type_of_column": f"{_IMPLEMENTATION}.files.schema",
     "iceberg_window": f"{_IMPLEMENTATION}.window",
-    "live_files": f"{_IMPLEMENTATION}.reading",
-    "missing_loads": f"{_IMPLEMENTATION}.reading",
+    "live_files": f"{_IMPLEMENTATION}.reading.inspection",
+    "missing_loads": f"{_IMPLEMENTATION}.reading.inspection",
     "open_catalog": f"{_IMPLEMENTATION}.catalog.open_catalog",
     "open_destination_catalog": f"{_IMPLEMENTATION}.catalog.open_catalog",
-    "read_columns": f"{_IMPLEMENTATION}.reading",
+    "read_columns": f"{_IMPLEMENTATION}.reading.inspection",
     "recover": f"{_IMPLEMENTATION}.recover",
     "release_blocked": f"{_IMPLEMENTATION}.maintenance.release",
     "remove_orphans": f"{_IMPLEMENTATION}.maintenance.orphans",
-    "summary_count": f"{_IMPLEMENTATION}.reading",
+    "summary_count": f"{_IMPLEMENTATION}.reading.inspection",
 }
 
 __all__ = [

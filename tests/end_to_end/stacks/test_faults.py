@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.kills import check_kills
+from faults.kills.kills import check_kills
 from faults.parallel import Work, ids, run_together
 from servers.stack import Stack
 
@@ -21,7 +21,7 @@ def test_a_load_killed_around_its_commit_and_between_tables_is_loaded_once(
 ) -> None:
     """Staged and not committed, committed and not published, published to one of its tables.
 
-    The embedded catalog has each of its boundaries in `faults/test_kills.py`.
+    The embedded catalog has each of its boundaries in `faults/kills/test_kills.py`.
     """
     wanted = [
         f"before a commit of {stack.log}",

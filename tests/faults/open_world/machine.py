@@ -37,7 +37,7 @@ from floe_ingestion_defs.destinations import (
     release_blocked,
     remove_orphans,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.commits import head_of
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import head_of
 
 BOUNDARIES = 30
 OUTCOMES: Counter[str] = Counter()

@@ -18,7 +18,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.changes.change import window_
 from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed, Finding
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import arrow_schema
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import read_staged
-from floe_ingestion_defs.destinations.impl.iceberg.reading import summary_count
+from floe_ingestion_defs.destinations.impl.iceberg.reading.inspection import summary_count
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO

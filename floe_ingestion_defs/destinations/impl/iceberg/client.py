@@ -71,7 +71,7 @@ if TYPE_CHECKING:
         IcebergClientConfiguration,
     )
     from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
-    from floe_ingestion_defs.destinations.impl.iceberg.sql_client import IcebergSqlClient
+    from floe_ingestion_defs.destinations.impl.iceberg.reading.sql_client import IcebergSqlClient
 
 
 class CheckParquetFile(RunnableLoadJob):
@@ -129,7 +129,9 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient, SupportsOpenTab
     def sql_client_class(self) -> type[IcebergSqlClient]:  # type: ignore[override]
         """The SQL client, imported at the first read."""
         try:
-            from floe_ingestion_defs.destinations.impl.iceberg.sql_client import IcebergSqlClient
+            from floe_ingestion_defs.destinations.impl.iceberg.reading.sql_client import (
+                IcebergSqlClient,
+            )
         except ModuleNotFoundError as missing:
             if missing.name != "duckdb":
                 raise

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import (
     admits_leading_underscores,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.commits import load_table
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import load_table
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import LOADS_TABLE
 from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LoadLog
 
@@ -66,5 +66,5 @@ class Dataset:
         return {name: table for name, table in loaded if table is not None}
 
     def load_table(self, table: str, since: Since | None = None) -> Table | None:
-        """Return the table as it is now, None where there is none; see `commits.load_table`."""
+        """Return the table as it is now, None where there is none; see `commits.commit.load_table`."""
         return load_table(self.catalog, self.identifier(table), since)

@@ -21,8 +21,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.admission.log import (
     require_unblocked,
     require_whole_log,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.attempts import commit_certainly
 from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit, StagedTable, audit
+from floe_ingestion_defs.destinations.impl.iceberg.commits.attempts import commit_certainly
 from floe_ingestion_defs.destinations.impl.iceberg.errors import LoadExpired, TableBlocked
 from floe_ingestion_defs.destinations.impl.iceberg.files.deadline import (
     COMMIT_WITHIN_SECONDS,

@@ -22,12 +22,12 @@ from pyiceberg.exceptions import (
 from pyiceberg.schema import Schema
 from pyiceberg.table import TableProperties
 
-from floe_ingestion_defs.destinations.impl.iceberg.attempts import commit_certainly
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
 from floe_ingestion_defs.destinations.impl.iceberg.changes.change import compute_change
 from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
 from floe_ingestion_defs.destinations.impl.iceberg.changes.work import Work
-from floe_ingestion_defs.destinations.impl.iceberg.commits import (
+from floe_ingestion_defs.destinations.impl.iceberg.commits.attempts import commit_certainly
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import (
     add_snapshot,
     create_table_transaction,
 )

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from destinations.iceberg.log.golden.kinds import KINDS
 
-from floe_ingestion_defs.destinations.impl.iceberg.commits import add_snapshot
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import add_snapshot
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import UnknownLogFormat
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (

@@ -10,7 +10,7 @@ import pytest
 from pyiceberg.table import Table
 
 from floe_ingestion_defs.destinations.impl.iceberg import load as load_step
-from floe_ingestion_defs.destinations.impl.iceberg.commits import load_table
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import load_table
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import LogBehindTables
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import (

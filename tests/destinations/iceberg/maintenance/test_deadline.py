@@ -10,7 +10,7 @@ import pytest
 
 from floe_ingestion_defs.destinations.impl.iceberg import load as loading
 from floe_ingestion_defs.destinations.impl.iceberg import publish
-from floe_ingestion_defs.destinations.impl.iceberg.commits import load_table
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import load_table
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import LoadExpired, ReadTooLongAgo
 from floe_ingestion_defs.destinations.impl.iceberg.log import load_log

@@ -12,7 +12,7 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.types import LongType
 
 from floe_ingestion_defs.destinations import Finding, StagedTable, release_blocked
-from floe_ingestion_defs.destinations.impl.iceberg import commits
+from floe_ingestion_defs.destinations.impl.iceberg.commits import commit
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import data_path
 from floe_ingestion_defs.destinations.impl.iceberg.files.names import data_file_name
@@ -206,7 +206,7 @@ def test_a_table_s_credentials_are_for_its_own_files(
             raise PermissionError(f"{io.folder} is not the folder of {path}")
 
     def load_table(self: Dataset, name: str) -> Any:
-        table = commits.load_table(self.catalog, self.identifier(name))
+        table = commit.load_table(self.catalog, self.identifier(name))
         if table is not None:
             setattr(table.io, "folder", f"/{name}/")  # noqa: B010
         return table

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from pyiceberg.table import Table
 
-from floe_ingestion_defs.destinations.impl.iceberg.commits import AssertingCatalog
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import AssertingCatalog
 
 if TYPE_CHECKING:
     from destinations.iceberg.conftest import Lake

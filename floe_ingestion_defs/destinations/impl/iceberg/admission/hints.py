@@ -12,7 +12,7 @@ from dlt.destinations.utils import (
 )
 
 from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
-from floe_ingestion_defs.destinations.impl.iceberg.reading import live_files
+from floe_ingestion_defs.destinations.impl.iceberg.reading.inspection import live_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

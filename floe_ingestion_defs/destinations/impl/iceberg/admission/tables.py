@@ -19,7 +19,7 @@ from pyiceberg.exceptions import NoSuchIcebergTableError, RESTError
 from pyiceberg.manifest import DataFileContent, FileFormat
 from pyiceberg.transforms import VoidTransform
 
-from floe_ingestion_defs.destinations.impl.iceberg.commits import head_of
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import head_of
 from floe_ingestion_defs.destinations.impl.iceberg.errors import NotPublishable
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import columns_without_bounds
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import read_staged

@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from floe_ingestion_defs.destinations.impl.iceberg.attempts import (
-    COMMIT_DEADLINE_SECONDS,
-    commit_certainly,
-    read_until_found,
-)
 from floe_ingestion_defs.destinations.impl.iceberg.branch.clone_tables import (
     obstacle_to_cloning,
     part_from_production,
     register,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
-from floe_ingestion_defs.destinations.impl.iceberg.commits import (
+from floe_ingestion_defs.destinations.impl.iceberg.commits.attempts import (
+    COMMIT_DEADLINE_SECONDS,
+    commit_certainly,
+    read_until_found,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import (
     CommitOutcomeUnknown,
     add_snapshot,
     create_table_transaction,

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from floe_ingestion_defs.destinations.impl.iceberg.attempts import (
+from floe_ingestion_defs.destinations.impl.iceberg.commits.attempts import (
     COMMIT_DEADLINE_SECONDS,
     commit_certainly,
 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from floe_ingestion_defs.destinations.impl.iceberg.commits import (
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import (
     CommitOutcomeUnknown,
     add_snapshot,
     head_of,
@@ -26,7 +26,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     data_path,
     write_data_file,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.reading import summary_count
+from floe_ingestion_defs.destinations.impl.iceberg.reading.inspection import summary_count
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

@@ -20,8 +20,8 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from floe_ingestion_defs.destinations.impl.iceberg.attempts import commit_certainly
-from floe_ingestion_defs.destinations.impl.iceberg.commits import (
+from floe_ingestion_defs.destinations.impl.iceberg.commits.attempts import commit_certainly
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import (
     CommitOutcomeUnknown,
     add_snapshot,
     create_table_transaction,

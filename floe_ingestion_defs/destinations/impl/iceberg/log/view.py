@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from cachetools import LRUCache, cached
 
-from floe_ingestion_defs.destinations.impl.iceberg.commits import head_of
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import head_of
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     BLOCKED_PREFIX,
     LAST_SEQ,

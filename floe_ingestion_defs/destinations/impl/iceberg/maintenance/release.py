@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from floe_ingestion_defs.destinations.impl.iceberg.attempts import commit_certainly
+from floe_ingestion_defs.destinations.impl.iceberg.commits.attempts import commit_certainly
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent, Release, TableIntent
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import BLOCKED_SUFFIX, Load
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from servers.stack import Stack, sqlite_stack
 
-from faults import loads, races
+from faults import loads
 from faults.boundaries import wait_for
 from faults.cases import Case
 from faults.contents import Contents, read_contents
+from faults.races import races
 
 AFTER_COMMIT = "after a commit of _dlt_loads"
 BEFORE_COMMIT = "before a commit of _dlt_loads"

@@ -24,9 +24,9 @@ from hypothesis.stateful import (
 )
 from servers.stack import sqlite_stack
 
-from faults import races
 from faults.cases import Case
 from faults.processes import Child
+from faults.races import races
 
 EXAMPLES = int(os.environ.get("FLOE_MODEL_EXAMPLES", "3"))
 STEPS = 7

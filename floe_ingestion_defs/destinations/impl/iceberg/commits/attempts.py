@@ -16,7 +16,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from floe_ingestion_defs.destinations.impl.iceberg.commits import CommitOutcomeUnknown
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import CommitOutcomeUnknown
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     CommitConflict,
     CommitContention,

@@ -8,7 +8,7 @@ import pytest
 from destinations.iceberg.conftest import Lake
 from pyiceberg.table.update import AssertCurrentSchemaId, AssertRefSnapshotId, AssertTableUUID
 
-from floe_ingestion_defs.destinations.impl.iceberg.commits import add_snapshot, load_table
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import add_snapshot, load_table
 from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitConflict
 from floe_ingestion_defs.destinations.impl.iceberg.files.listing import list_files
 

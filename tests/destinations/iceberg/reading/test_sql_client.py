@@ -249,7 +249,7 @@ def test_an_unknown_table_is_an_error_of_its_own(orders: dlt.Pipeline) -> None:
 
 def test_only_columns_that_a_query_names_are_read(orders: dlt.Pipeline) -> None:
     """A count of a wide table does not read its texts."""
-    from floe_ingestion_defs.destinations.impl.iceberg.sql_client import _references
+    from floe_ingestion_defs.destinations.impl.iceberg.reading.sql_client import _references
 
     named = _references("select max(Text) from orders where id > 1", "lake").columns
     assert named is not None
@@ -273,8 +273,12 @@ def test_without_duckdb_the_error_names_the_extra(
     orders: dlt.Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DuckDB is not needed to load, and a reader's error says what to install."""
-    for module in ("floe_ingestion_defs.destinations.impl.iceberg", "dlt.destinations.impl.duckdb"):
-        monkeypatch.delitem(sys.modules, f"{module}.sql_client", raising=False)
+    readers = (
+        "floe_ingestion_defs.destinations.impl.iceberg.reading",
+        "dlt.destinations.impl.duckdb",
+    )
+    for package in readers:
+        monkeypatch.delitem(sys.modules, f"{package}.sql_client", raising=False)
     monkeypatch.setitem(sys.modules, "duckdb", None)
     with pytest.raises(MissingDependencyException, match=r"floe-ingestion-defs\[duckdb\]"):
         orders.dataset().orders.arrow()

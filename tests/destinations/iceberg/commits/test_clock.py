@@ -10,7 +10,7 @@ import pytest
 from pyiceberg.table import update
 from servers.spark import Spark
 
-from floe_ingestion_defs.destinations.impl.iceberg.commits import load_table
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import load_table
 
 BEHIND = timedelta(minutes=2)
 

@@ -10,7 +10,7 @@ from servers.seaweedfs import SeaweedFS
 from servers.stack import rest_stack
 
 from faults import loads
-from faults.kills import Directory, check_kills, choose_all, choose_visibly_different
+from faults.kills.kills import Directory, check_kills, choose_all, choose_visibly_different
 
 KINDS = [kind for kind in loads.LOADS if kind != "compacted"]
 

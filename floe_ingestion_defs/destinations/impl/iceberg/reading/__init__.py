@@ -1,0 +1,1 @@
+"""Reading tables: by SQL for `pipeline.dataset()`, and from metadata for checks and reports."""

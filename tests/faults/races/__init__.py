@@ -1,0 +1,1 @@
+"""Loads that run beside each other, or beside an operator."""
