@@ -66,5 +66,5 @@ class Dataset:
         return {name: table for name, table in loaded if table is not None}
 
     def load_table(self, table: str, since: Since | None = None) -> Table | None:
-        """Return the table as it is now, None where there is none; see `commits.commit.load_table`."""
+        """Return the table as it is now, None where there is none; see `commits/commit.py`."""
         return load_table(self.catalog, self.identifier(table), since)
