@@ -1,0 +1,1 @@
+"""Random programs that run against `iceberg` and against dlt's `duckdb`, and leave the same."""

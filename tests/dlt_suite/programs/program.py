@@ -1,0 +1,196 @@
+"""A program: loads, drops and failures in sequence, and how hypothesis draws it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal, get_args
+
+from hypothesis import strategies as st
+
+Row = dict[str, Any]
+Form = Literal["dict", "arrow", "pandas", "polars"]
+Refresh = Literal["drop_sources", "drop_resources", "drop_data"]
+
+NAMINGS = ["snake_case", "sql_cs_v1", "direct"]
+DISPOSITIONS = ["append", "append", "replace", "merge", "merge", "merge"]
+STRATEGIES = ["delete-insert", "delete-insert", "upsert", "insert-only", "scd2"]
+# Each source has one resource with nested rows and one without.
+SOURCES = {"shop": ["orders", "parts"], "crm": ["people"]}
+EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Extract:
+    """What one load extracts of one resource.
+
+    Attributes:
+        hints: The arguments of `dlt.resource`.
+        cursor: The value that an incremental resource yields rows up to, None for no cursor.
+    """
+
+    resource: str
+    rows: tuple[Row, ...]
+    hints: Row
+    form: Form = "dict"
+    cursor: int | None = None
+
+
+@dataclass(frozen=True)
+class Load:
+    """One run of a source.
+
+    Attributes:
+        refresh: dlt's mode.
+        is_new_directory: Whether the working directory is a new one.
+        fails: Whether the source raises an error after its rows.
+    """
+
+    source: str
+    extracts: tuple[Extract, ...]
+    refresh: Refresh | None = None
+    is_new_directory: bool = True
+    fails: bool = False
+
+
+@dataclass(frozen=True)
+class Drop:
+    """`dlt pipeline … drop` of one resource."""
+
+    source: str
+    resource: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """A sequence of steps by one pipeline.
+
+    Attributes:
+        naming: The naming convention.
+        root_key: Whether nested rows carry the key of their root row in every disposition.
+        replace_strategy: The strategy of write disposition `replace`.
+    """
+
+    naming: str
+    root_key: bool
+    replace_strategy: str
+    steps: tuple[Load | Drop, ...] = field(default=())
+
+
+_SMALL = st.integers(0, 3)
+_TEXT = st.sampled_from(["x", "y", "", "Zoë", "a'b\"c", "1"])
+_EVOLVING: dict[str, st.SearchStrategy[Any]] = {
+    "count": st.integers(-(2**40), 2**40),
+    "UnitPrice": st.sampled_from([0.0, 1.5, -2.25, 1e300]),
+    "note": _TEXT,
+    "isOpen": st.booleans(),
+    "placed_at": _SMALL.map(lambda n: EPOCH + timedelta(days=n, microseconds=n)),
+    "due": _SMALL.map(lambda n: date(2024, 1, 1) + timedelta(days=n)),
+    "amount": st.sampled_from([Decimal("1.25"), Decimal("-0.000000001"), Decimal("12345678.9")]),
+    "raw": st.sampled_from([b"", b"\x00\xff", b"abc"]),
+}
+_NESTED: dict[str, st.SearchStrategy[Any]] = {
+    "mixed": st.integers(0, 3) | _TEXT,
+    "address": st.fixed_dictionaries({"city": _TEXT}, optional={"zip": st.integers(0, 9)}),
+    "tags": st.lists(_SMALL, max_size=2),
+    "items": st.lists(
+        st.fixed_dictionaries(
+            {"p": _SMALL}, optional={"q": _TEXT, "subs": st.lists(_SMALL, max_size=2)}
+        ),
+        max_size=3,
+    ),
+}
+
+
+@st.composite
+def rows(draw: st.DrawFn, *, nested: bool, count: int = 4) -> list[Row]:
+    """Draw rows, with some of the columns that come and go."""
+    pool = {**_EVOLVING, **(_NESTED if nested else {})}
+    names = draw(st.lists(st.sampled_from(sorted(pool)), max_size=4, unique=True))
+    made = []
+    for n in range(draw(st.integers(0 if not names else 1, count))):
+        row: Row = {"id": draw(st.integers(0, 6)), "day": draw(_SMALL), "seq": n}
+        row.update({name: draw(pool[name]) for name in names})
+        if names and draw(st.integers(0, 4)) == 0:
+            row[names[0]] = None
+        made.append(row)
+    return made
+
+
+@st.composite
+def extracts(draw: st.DrawFn, resource: str) -> Extract:
+    """Draw what a load extracts of a resource."""
+    is_flat = resource == "parts"
+    # In `duckdb`, a column that rows of another form lack cannot be added to a table with rows.
+    form: Form = draw(st.sampled_from(["arrow", "pandas", "polars"])) if is_flat else "dict"
+    drawn = draw(rows(nested=not is_flat))
+    disposition = draw(st.sampled_from(DISPOSITIONS))
+    if disposition == "append" and not is_flat and draw(st.booleans()):
+        last = draw(st.integers(1, 6))
+        drawn = [{"id": n, "day": n % 4, "seq": n} for n in range(last + 1)]
+        return Extract(resource, tuple(drawn), {"write_disposition": "append"}, "dict", last)
+    if disposition != "merge":
+        return Extract(resource, tuple(drawn), {"write_disposition": disposition}, form)
+    return _merge(draw, resource, drawn, "dict" if not is_flat else form)
+
+
+def _merge(draw: st.DrawFn, resource: str, drawn: list[Row], form: Form) -> Extract:
+    # Rows of data frames have no `_dlt_id`, which is the version of a row.
+    strategy = draw(st.sampled_from(STRATEGIES if form == "dict" else STRATEGIES[:-1]))
+    hints: Row = {"write_disposition": {"disposition": "merge", "strategy": strategy}}
+    columns: dict[str, Row] = {}
+    unique = True
+    if strategy == "delete-insert":
+        keys = draw(st.sampled_from(["primary", "merge", "both"]))
+        if keys != "merge":
+            hints["primary_key"] = draw(st.sampled_from(["id", ["id", "day"]]))
+        if keys != "primary":
+            hints["merge_key"] = "day"
+        if draw(st.booleans()):
+            columns["seq"] = {"dedup_sort": draw(st.sampled_from(["asc", "desc"]))}
+        if draw(st.booleans()):
+            columns["gone"] = {"hard_delete": True, "data_type": "bool"}
+            drawn = [{**row, "gone": draw(st.sampled_from([True, False, None]))} for row in drawn]
+        # Which of several rows with the same key remains is undefined without an order.
+        unique = "seq" not in columns and keys != "merge"
+    elif strategy == "scd2":
+        if draw(st.booleans()):
+            hints["merge_key"] = draw(st.sampled_from(["id", "day"]))
+    else:
+        hints["primary_key"] = draw(st.sampled_from(["id", ["id", "day"]]))
+    if unique:
+        drawn = list({row["id"]: row for row in drawn}.values())
+    if columns:
+        hints["columns"] = columns
+    return Extract(resource, tuple(drawn), hints, form)
+
+
+@st.composite
+def loads(draw: st.DrawFn) -> Load:
+    """Draw one run."""
+    source = draw(st.sampled_from([*SOURCES, "shop"]))
+    chosen = draw(st.lists(st.sampled_from(SOURCES[source]), min_size=1, max_size=2, unique=True))
+    refresh = draw(st.none() | st.none() | st.sampled_from(get_args(Refresh)))
+    return Load(
+        source,
+        tuple(draw(extracts(name)) for name in chosen),
+        refresh,
+        is_new_directory=draw(st.booleans()),
+        fails=draw(st.integers(0, 7)) == 0,
+    )
+
+
+drops = st.sampled_from([(s, r) for s, names in SOURCES.items() for r in names]).map(
+    lambda pair: Drop(*pair)
+)
+
+programs = st.builds(
+    Program,
+    naming=st.sampled_from(NAMINGS),
+    root_key=st.just(value=True),
+    replace_strategy=st.sampled_from(["truncate-and-insert", "insert-from-staging"]),
+    steps=st.lists(loads() | loads() | loads() | loads() | drops, min_size=2, max_size=6).map(
+        tuple
+    ),
+)

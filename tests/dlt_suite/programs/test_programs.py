@@ -1,0 +1,55 @@
+"""The same program leaves the same dataset on `iceberg` as on dlt's `duckdb` destination."""
+
+from __future__ import annotations
+
+import os
+import random
+import tempfile
+from pathlib import Path
+
+import pytest
+from dlt_suite.programs.execution import execute
+from dlt_suite.programs.program import Program, programs
+from dlt_suite.runs import Run
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+EXAMPLES = int(os.environ.get("FLOE_PROGRAMS", "8"))
+KNOWN_SEED = 20261127
+
+
+def compare(program: Program) -> None:
+    """Run a program against both destinations, and compare what each step leaves."""
+    with (
+        tempfile.TemporaryDirectory(prefix="floe-program-") as name,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        folder = Path(name)
+        patch.setenv("FLOE_HOME", str(folder / "floe"))
+        patch.setenv("DLT_DATA_DIR", str(folder / "dlt"))
+        patch.setenv("SCHEMA__NAMING", program.naming)
+        patch.setenv("DESTINATION__REPLACE_STRATEGY", program.replace_strategy)
+        patch.chdir(folder)
+        runs = (execute(program, Run(kind, folder)) for kind in ("duckdb", "iceberg"))
+        for step, (expected, actual) in zip(program.steps, zip(*runs, strict=True), strict=True):
+            assert actual[0] == expected[0], step
+            assert actual[1].keys() == expected[1].keys(), step
+            for table, (columns, rows) in expected[1].items():
+                assert actual[1][table] == (columns, rows), (table, step)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("number", [KNOWN_SEED, None])
+def test_a_program_leaves_what_it_leaves_on_duckdb(number: int | None) -> None:
+    """For a known seed and for a random one, which is printed; `FLOE_PROGRAM_SEED` repeats it."""
+    if number is None:
+        number = int(os.environ.get("FLOE_PROGRAM_SEED", random.randrange(2**32)))
+    print(f"programs of seed {number}")
+    bounds = settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],  # Shrinking takes longer than the whole comparison.
+        suppress_health_check=list(HealthCheck),
+    )
+    seed(number)(bounds(given(programs)(compare)))()
