@@ -258,9 +258,7 @@ def _commit(
             SUMMARY_LOG_UUID: log_uuid,
             SUMMARY_SEQ: str(load.seq),
         }
-        snapshot_id = add_snapshot(
-            transaction, change.added, change.removed, summary, replaces_all=change.replaces_all
-        )
+        snapshot_id = add_snapshot(transaction, change.added, change.removed, summary)
         transaction.set_properties({PUBLISHED_SNAPSHOT: str(snapshot_id)})
     transaction.commit_transaction()
 

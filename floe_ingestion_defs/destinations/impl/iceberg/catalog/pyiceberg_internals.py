@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
+from pyiceberg.manifest import (
+    DataFileContent,
+    ManifestContent,
+    ManifestEntry,
+    ManifestEntryStatus,
+    ManifestWriterV2,
+)
 from pyiceberg.table.snapshots import Operation
 from pyiceberg.table.update.snapshot import _OverwriteFiles
+from pyiceberg.typedef import EMPTY_DICT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    import pyarrow as pa
     from pyiceberg.io import FileIO
-    from pyiceberg.manifest import ManifestFile
+    from pyiceberg.manifest import DataFile, ManifestFile
     from pyiceberg.table import FileScanTask, Table, Transaction
+    from pyiceberg.table.snapshots import Summary
 
 
 def table_of(transaction: Transaction) -> Table:
@@ -30,43 +40,118 @@ def file_io(transaction: Transaction) -> FileIO:
     return table_of(transaction).io
 
 
-def deleted_positions(io: FileIO, task: FileScanTask) -> pa.ChunkedArray | None:
-    """Return the positions of the rows of a data file that delete files delete, None for none."""
+def read_delete_files(io: FileIO, task: FileScanTask) -> list[pa.ChunkedArray]:
+    """Return the positions that each of a data file's delete files deletes in it."""
     from pyiceberg.io.pyarrow import _read_all_delete_files
 
     if not task.delete_files:
-        return None
-    found = _read_all_delete_files(io, [task]).get(task.file.file_path, [])
-    chunks = [chunk.cast(pa.int64()) for array in found for chunk in array.chunks]
-    return pa.chunked_array(chunks, pa.int64())
+        return []
+    return _read_all_delete_files(io, [task]).get(task.file.file_path, [])
+
+
+class _DeleteManifestWriter(ManifestWriterV2):
+    """Writes a manifest of delete files.
+
+    pyiceberg 0.12 writes manifests of data files only (iceberg-python issues 3474 and 3618).
+    """
+
+    def content(self) -> ManifestContent:
+        return ManifestContent.DELETES
+
+    @property
+    def _meta(self) -> dict[str, str]:
+        return {**super()._meta, "content": "deletes"}
 
 
 class Overwrite(_OverwriteFiles):
-    """A snapshot that removes data files and adds others.
+    """A snapshot that removes and adds data files and delete files.
 
-    pyiceberg's own keeps all delete files, although a table that is replaced whole has nothing to
-    delete, and pyiceberg cannot read a table with equality deletes.
+    pyiceberg's own keeps all delete files and adds none (iceberg-python issues 3474 and 3618).
+    Delete files are added and removed as data files are, and told apart by their content.
 
     Args:
         transaction: The transaction to add the snapshot to.
         io: The table's FileIO.
         summary: Entries of the snapshot's summary.
-        replaces_all: Whether every data file of the table is removed.
     """
 
-    def __init__(
-        self,
-        transaction: Transaction,
-        io: FileIO,
-        summary: Mapping[str, str],
-        *,
-        replaces_all: bool,
-    ) -> None:
+    def __init__(self, transaction: Transaction, io: FileIO, summary: Mapping[str, str]) -> None:
         metadata = transaction.table_metadata
         is_first = metadata.snapshot_by_name("main") is None
         operation = Operation.APPEND if is_first else Operation.OVERWRITE
         super().__init__(operation, transaction, io, snapshot_properties=dict(summary))
-        self._replaces_all = replaces_all
+        self._added_deletes: list[DataFile] = []
+        self._removed_deletes: set[DataFile] = set()
 
-    def _existing_manifests(self) -> list[ManifestFile]:
-        return [] if self._replaces_all else super()._existing_manifests()
+    def append_data_file(self, data_file: DataFile) -> Overwrite:
+        """Add a data file or a delete file."""
+        if data_file.content == DataFileContent.DATA:
+            super().append_data_file(data_file)
+        else:
+            self._added_deletes.append(data_file)
+        return self
+
+    def delete_data_file(self, data_file: DataFile) -> Overwrite:
+        """Remove a data file or a delete file."""
+        if data_file.content == DataFileContent.DATA:
+            super().delete_data_file(data_file)
+        else:
+            self._removed_deletes.add(data_file)
+        return self
+
+    def _process_manifests(self, manifests: list[ManifestFile]) -> list[ManifestFile]:
+        of_data = [m for m in manifests if m.content == ManifestContent.DATA]
+        of_deletes = [m for m in manifests if m.content == ManifestContent.DELETES]
+        return [*super()._process_manifests(of_data), *self._with_deletes(of_deletes)]
+
+    def _with_deletes(self, manifests: Iterable[ManifestFile]) -> list[ManifestFile]:
+        """Return the manifests of the delete files after this snapshot.
+
+        Those with a removed file are combined with the added files to one for each partition spec,
+        so that a table whose merges delete in the same data files keeps one manifest of them.
+        """
+        kept: list[ManifestFile] = []
+        entries: dict[int, list[ManifestEntry]] = defaultdict(list)
+        for manifest in manifests:
+            found = self.fetch_manifest_entry(manifest) if self._removed_deletes else []
+            if self._removed_deletes.isdisjoint(entry.data_file for entry in found):
+                kept.append(manifest)
+            else:
+                entries[manifest.partition_spec_id] += map(self._continued, found)
+        for file in self._added_deletes:
+            added = ManifestEntry.from_args(
+                status=ManifestEntryStatus.ADDED, snapshot_id=self._snapshot_id, data_file=file
+            )
+            entries[file.spec_id].append(added)
+        return [*kept, *(self._write(spec_id, entries[spec_id]) for spec_id in entries)]
+
+    def _continued(self, entry: ManifestEntry) -> ManifestEntry:
+        is_removed = entry.data_file in self._removed_deletes
+        return ManifestEntry.from_args(
+            status=ManifestEntryStatus.DELETED if is_removed else ManifestEntryStatus.EXISTING,
+            snapshot_id=self._snapshot_id if is_removed else entry.snapshot_id,
+            sequence_number=entry.sequence_number,
+            file_sequence_number=entry.file_sequence_number,
+            data_file=entry.data_file,
+        )
+
+    def _write(self, spec_id: int, entries: Iterable[ManifestEntry]) -> ManifestFile:
+        with _DeleteManifestWriter(
+            spec=self._transaction.table_metadata.specs()[spec_id],
+            schema=self._transaction.table_metadata.schema(),
+            output_file=self.new_manifest_output(),
+            snapshot_id=self._snapshot_id,
+            avro_compression=self._compression,
+        ) as writer:
+            for entry in entries:
+                writer.add_entry(entry)
+        return writer.to_manifest_file()
+
+    def _summary(self, snapshot_properties: dict[str, str] = EMPTY_DICT) -> Summary:
+        added, removed = self._added_data_files, self._deleted_data_files
+        self._added_data_files = [*added, *self._added_deletes]
+        self._deleted_data_files = removed | self._removed_deletes
+        try:
+            return super()._summary(snapshot_properties)
+        finally:
+            self._added_data_files, self._deleted_data_files = added, removed

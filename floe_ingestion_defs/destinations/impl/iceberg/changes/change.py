@@ -1,4 +1,4 @@
-"""What publishing an intent changes in a table: data files removed and data files added.
+"""What publishing an intent changes in a table: files removed and files added.
 
 All of it is computed against one head, and becomes one snapshot.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from floe_ingestion_defs.destinations.impl.iceberg.changes.changed_files import (
+    Change,
+    as_data_file,
+    change_rows,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import (
     Incoming,
     KeySet,
@@ -24,7 +28,6 @@ from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import (
 from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import (
     Deletion,
     Retirement,
-    RowChange,
     WindowDeletion,
     active_versions,
     key_set_of,
@@ -35,13 +38,9 @@ from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import (
 from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     arrow_schema,
-    data_file_from_footer,
-    data_path,
     read_data_file,
     register,
-    write_data_file,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import decode_partition
 from floe_ingestion_defs.destinations.impl.iceberg.files.sorting import (
     default_sort_order,
     order_of_sorted_rows,
@@ -55,7 +54,6 @@ from floe_ingestion_defs.destinations.impl.iceberg.window import parse_bound
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
-    from pyiceberg.table import FileScanTask
     from pyiceberg.table.metadata import TableMetadata
 
     from floe_ingestion_defs.destinations.impl.iceberg.intent import (
@@ -69,21 +67,6 @@ if TYPE_CHECKING:
 ReadRoot = Callable[[], tuple[TableState, "TableIntent"]]
 
 
-@dataclass
-class Change:
-    """The data files that one snapshot removes and adds.
-
-    Attributes:
-        removed: The files that go.
-        added: The files that come.
-        replaces_all: Whether every file of the table goes.
-    """
-
-    removed: list[DataFile] = field(default_factory=list)
-    added: list[DataFile] = field(default_factory=list)
-    replaces_all: bool = False
-
-
 def compute_change(state: TableState, intent: TableIntent, read_root: ReadRoot) -> Change:
     """Return what publishing the intent changes.
 
@@ -94,7 +77,7 @@ def compute_change(state: TableState, intent: TableIntent, read_root: ReadRoot) 
     """
     change = Change()
     if intent.starts_empty:
-        change.removed, change.replaces_all = list(state.data_files), True
+        change.removed = list(state.files)
         state = TableState(state.metadata, state.io, is_empty=True, work=state.work)
     if intent.nesting and intent.disposition in ("merge", "overwrite"):
         _merge_nested(change, state, intent, intent.nesting, read_root)
@@ -104,7 +87,7 @@ def compute_change(state: TableState, intent: TableIntent, read_root: ReadRoot) 
         _merge_rows(change, state, intent)
     else:
         if intent.window:
-            _rewrite(change, state, window_deletion(state.metadata, intent.window))
+            change_rows(change, state, window_deletion(state.metadata, intent.window))
         _add(change, state, intent)
     return change
 
@@ -117,7 +100,7 @@ def _merge_rows(change: Change, state: TableState, intent: TableIntent) -> None:
         _add(change, state, intent, excluding(incoming, present).keep_masks())
         return
     if deletion := state.once("superseded", lambda: superseded(incoming, intent)):
-        _rewrite(change, state, deletion)
+        change_rows(change, state, deletion)
     _add(change, state, intent, incoming.keep_masks())
 
 
@@ -135,7 +118,7 @@ def _merge_versions(change: Change, state: TableState, intent: TableIntent) -> N
     versions = incoming.kept_set([validity.row_version])
     merge_key = intent.keys.merge_key
     merge_keys = incoming.key_set(merge_key) if merge_key else None
-    _rewrite(change, state, Retirement(validity, versions, merge_keys))
+    change_rows(change, state, Retirement(validity, versions, merge_keys))
     active = active_versions(state, validity, versions)
     masks = excluding(incoming, active).keep_masks()
     change.added += _write_kept(state, intent, masks, lambda batch: _with_validity(batch, validity))
@@ -187,7 +170,7 @@ def _merge_nested(
             kept = KeySet(pa.concat_tables([kept.rows, roots.kept_set(row_key).rows]))
         remaining = _renamed(kept, nesting.root_key)
     if sets or remaining is not None:
-        _rewrite(change, state, Deletion(sets, remaining))
+        change_rows(change, state, Deletion(sets, remaining))
     rows = read_incoming(state, rows_of, [nesting.root_key])
     coming = _renamed(roots.kept_set(row_key), nesting.root_key)
     rows = rows.keeping(coming.contains(_as_batch(rows.keys)))
@@ -219,7 +202,7 @@ def _overwrite_nested(
     deletion = window_deletion(root_state.metadata, window)
     gone = key_set_of(root_state, matching_rows(root_state, deletion, row_key), row_key)
     if nesting.root_key is not None:
-        _rewrite(change, state, Deletion((_renamed(gone, nesting.root_key),)))
+        change_rows(change, state, Deletion((_renamed(gone, nesting.root_key),)))
     _add(change, state, intent)
 
 
@@ -252,70 +235,6 @@ def window_deletion(metadata: TableMetadata, window: Window) -> WindowDeletion:
     column_type = arrow_schema(metadata).field(window.column).type
     lower, upper = (parse_bound(bound, column_type) for bound in (window.lower, window.upper))
     return WindowDeletion(window.column, lower, upper)
-
-
-def _rewrite(change: Change, state: TableState, rows: RowChange) -> None:
-    """Replace the data files that contain a row that changes; the others are not even read."""
-    for task in state.tasks:
-        if not rows.may_touch(task.file, state.metadata):
-            continue
-        deletes = frozenset(file.file_path for file in task.delete_files)
-        added = state.once(
-            ("rewritten", rows, task.file.file_path, deletes),
-            functools.partial(_rewritten, state, task, rows),
-        )
-        if added is not None:
-            change.removed.append(task.file)
-            change.added += added
-
-
-def _rewritten(state: TableState, task: FileScanTask, rows: RowChange) -> list[DataFile] | None:
-    """Return the data files that replace one, None where none of its rows changes."""
-    marks = [
-        rows.marks(batch) for batch in read_data_file(state.metadata, state.io, task, rows.columns)
-    ]
-    marked = pa.chunked_array(marks, pa.bool_())
-    if not pc.any(marked).as_py():
-        return None
-    if not isinstance(rows, Retirement) and pc.all(marked).as_py():
-        return []
-    # The rows may be sorted by a column that retirement changes.
-    sort_order_id = None if isinstance(rows, Retirement) else task.file.sort_order_id
-    return _write_rewritten(state, task, _changed(state, task, rows, marked), sort_order_id)
-
-
-def _changed(
-    state: TableState, task: FileScanTask, rows: RowChange, marked: pa.ChunkedArray
-) -> Iterator[pa.RecordBatch]:
-    start = 0
-    for batch in read_data_file(state.metadata, state.io, task):
-        mask = marked.slice(start, batch.num_rows).combine_chunks()
-        start += batch.num_rows
-        yield rows.apply(batch, mask)
-
-
-def _write_rewritten(
-    state: TableState,
-    task: FileScanTask,
-    batches: Iterator[pa.RecordBatch],
-    sort_order_id: int | None,
-) -> list[DataFile]:
-    metadata = state.metadata
-    if task.file.spec_id != metadata.default_spec_id:
-        # The file was split by an earlier spec; its rows are split by the current one.
-        staged = write_staged(batches, metadata, state.io, "rewritten")
-        return [_written(state, file) for file in staged]
-    path = data_path(metadata, "rewritten")
-    if not write_data_file(state.io, metadata, path, batches):
-        return []
-    partition = task.file.partition
-    return [data_file_from_footer(metadata, state.io, path, partition, sort_order_id)]
-
-
-def _written(state: TableState, staged: StagedFile) -> DataFile:
-    partition = decode_partition(state.metadata, staged.partition)
-    sort_order_id = order_of_sorted_rows(state.metadata)
-    return data_file_from_footer(state.metadata, state.io, staged.path, partition, sort_order_id)
 
 
 def _add(
@@ -376,4 +295,4 @@ def _write_kept(
             yield transform(rows)
 
     staged = write_staged(kept_rows(), state.metadata, state.io, "merged")
-    return [_written(state, file) for file in staged]
+    return [as_data_file(state, file) for file in staged]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,6 +37,10 @@ class RowChange(Protocol):
     def columns(self) -> list[str]:
         """The columns that decide which rows change."""
 
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether the rows that change stay in the table, with other values."""
+
     def may_touch(self, file: DataFile, metadata: TableMetadata) -> bool:
         """Return whether, by its statistics, the file may contain a row that changes."""
 
@@ -58,6 +62,7 @@ class Deletion:
 
     sets: tuple[KeySet, ...]
     remaining: KeySet | None = None
+    keeps_rows: ClassVar[bool] = False
 
     @property
     def columns(self) -> list[str]:
@@ -90,6 +95,7 @@ class WindowDeletion:
     column: str
     lower: pa.Scalar
     upper: pa.Scalar
+    keeps_rows: ClassVar[bool] = False
 
     @property
     def columns(self) -> list[str]:
@@ -127,6 +133,7 @@ class Retirement:
     validity: Validity
     versions: KeySet
     merge_keys: KeySet | None
+    keeps_rows: ClassVar[bool] = True
 
     @property
     def columns(self) -> list[str]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from pyiceberg.manifest import ManifestContent
 from pyiceberg.table import DataScan
 
 from floe_ingestion_defs.destinations.impl.iceberg.changes.work import Work
@@ -55,12 +54,11 @@ class TableState:
         return () if self.is_empty else tuple(DataScan(self.metadata, self.io).plan_files())
 
     @property
-    def data_files(self) -> Iterator[DataFile]:
-        """The data files that `main` has there; unlike `tasks`, whatever delete files it has."""
+    def files(self) -> Iterator[DataFile]:
+        """The data files and delete files of `main`, also those that cannot be read."""
         snapshot = self.metadata.snapshot_by_name("main")
         if self.is_empty or snapshot is None:
             return
         for manifest in snapshot.manifests(self.io):
-            if manifest.content == ManifestContent.DATA:
-                for entry in manifest.fetch_manifest_entry(self.io, discard_deleted=True):
-                    yield entry.data_file
+            for entry in manifest.fetch_manifest_entry(self.io, discard_deleted=True):
+                yield entry.data_file

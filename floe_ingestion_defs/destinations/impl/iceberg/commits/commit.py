@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
+from pyiceberg.manifest import DataFileContent
 from pyiceberg.table import CreateTableTransaction, Table, TableProperties, Transaction
 
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import (
@@ -246,30 +247,27 @@ def add_snapshot(
     added: Iterable[DataFile],
     removed: Iterable[DataFile] = (),
     summary: Mapping[str, str] | None = None,
-    *,
-    replaces_all: bool = False,
 ) -> int:
-    """Add to the transaction one snapshot in which data files are added and removed.
+    """Add to the transaction one snapshot in which files are added and removed.
 
     Args:
         transaction: A transaction on a table, or its creation.
-        added: The files to add.
-        removed: The files to remove.
+        added: The data files and delete files to add.
+        removed: Those to remove; with a data file go the delete files that name it alone.
         summary: Further entries of the snapshot's summary, besides the engine.
-        replaces_all: Whether `removed` is every file of the table, so that delete files go too.
 
     Returns:
         The snapshot's id.
     """
-    removed = list(removed)
+    added, removed = list(added), list(removed)
     summary = {**_engine(), **(summary or {})}
     update = transaction.update_snapshot(snapshot_properties=summary)
     properties = transaction.table_metadata.properties
     merging = properties.get(TableProperties.MANIFEST_MERGE_ENABLED) == "true"
     append = update.merge_append if merging else update.fast_append
     io = file_io(transaction)
-    overwrite = Overwrite(transaction, io, summary, replaces_all=replaces_all) if removed else None
-    with overwrite or append() as snapshot:
+    is_append = not removed and all(file.content == DataFileContent.DATA for file in added)
+    with append() if is_append else Overwrite(transaction, io, summary) as snapshot:
         snapshot.commit_uuid = commit_uuid(transaction.table_metadata)
         for data_file in removed:
             snapshot.delete_data_file(data_file)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -25,15 +26,15 @@ from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table.locations import load_location_provider
 from pyiceberg.typedef import Record
 
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import (
-    deleted_positions,
-)
 from floe_ingestion_defs.destinations.impl.iceberg.files.field_ids import ids_agree
 from floe_ingestion_defs.destinations.impl.iceberg.files.names import data_file_name
 from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import (
     as_scalar,
     decode_partition,
     identity_values,
+)
+from floe_ingestion_defs.destinations.impl.iceberg.files.position_deletes import (
+    read_deleted_positions,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.files.projection import project
 from floe_ingestion_defs.destinations.impl.iceberg.files.read_ahead import read_ahead
@@ -150,7 +151,7 @@ def read_data_file(
     Args:
         metadata: The table; its current schema applies.
         io: The table's FileIO.
-        task: The data file, with the delete files that other engines may have written for it.
+        task: The data file, with its delete files.
         columns: The columns to read, None for all.
     """
     schema = metadata.schema() if columns is None else metadata.schema().select(*columns)
@@ -160,7 +161,7 @@ def read_data_file(
         scan = ArrowScan(metadata, io, schema, AlwaysTrue())
         yield from (_cast(batch, target) for batch in scan.to_record_batches([task]))
         return
-    deleted = deleted_positions(io, task)
+    deleted = read_deleted_positions(io, task)
     with io.new_input(task.file.file_path).open() as stream:
         parquet = pq.ParquetFile(stream)
         present = _fields_by_id(metadata, parquet.schema_arrow)
@@ -178,9 +179,11 @@ def read_data_file(
                     values = pa.repeat(value, batch.num_rows)
                 arrays.append(values)
             rows = pa.RecordBatch.from_arrays(arrays, schema=target)
-            if deleted is not None:
-                positions = pa.array(range(start, start + batch.num_rows), pa.int64())
-                rows = rows.filter(pc.invert(pc.is_in(positions, value_set=deleted)))
+            first, end = np.searchsorted(deleted, [start, start + batch.num_rows])
+            if first < end:
+                is_live = np.ones(batch.num_rows, np.bool_)
+                is_live[deleted[first:end] - start] = False
+                rows = rows.filter(pa.array(is_live))
             start += batch.num_rows
             yield rows
 
