@@ -145,13 +145,13 @@ def _create_sensor(plugin: DltIngestionPlugin, table: ObservedTable) -> dg.Senso
 def _read_snapshot(plugin: DltIngestionPlugin, table: ObservedTable) -> dict[str, Any] | None:
     """Return the metadata of a table's current snapshot; None if it has none."""
     from floe_ingestion_defs.dagster_wiring.tables import load_tables
-    from floe_ingestion_defs.destinations import summary_count
+    from floe_ingestion_defs.destinations import row_count
 
     found = load_tables(plugin, [table.table])[table.table]
     snapshot = found.current_snapshot() if found is not None else None
     if found is None or snapshot is None:
         return None
-    rows = summary_count(snapshot, "total-records")
+    rows = row_count(snapshot)
     return {
         "dagster/uri": found.location(),
         # A string, because a plot of identifiers over time is meaningless.

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         live_files,
         missing_loads,
         read_columns,
+        row_count,
         summary_count,
     )
     from floe_ingestion_defs.destinations.impl.iceberg.recover import blocked_tables, recover
@@ -101,6 +102,7 @@ _HOMES = {
     "recover": f"{_IMPLEMENTATION}.recover",
     "release_blocked": f"{_IMPLEMENTATION}.maintenance.release",
     "remove_orphans": f"{_IMPLEMENTATION}.maintenance.orphans",
+    "row_count": f"{_IMPLEMENTATION}.reading.inspection",
     "summary_count": f"{_IMPLEMENTATION}.reading.inspection",
 }
 
@@ -147,6 +149,7 @@ __all__ = [
     "recover",
     "release_blocked",
     "remove_orphans",
+    "row_count",
     "summary_count",
 ]
 

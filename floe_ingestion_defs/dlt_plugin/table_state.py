@@ -39,7 +39,7 @@ def read_table_state(catalog: Catalog, table: str, load_ids: Collection[str]) ->
     """
     from pyiceberg.exceptions import NoSuchTableError
 
-    from floe_ingestion_defs.destinations import summary_count
+    from floe_ingestion_defs.destinations import row_count
 
     try:
         metadata = catalog.load_table(table).metadata
@@ -54,9 +54,9 @@ def read_table_state(catalog: Catalog, table: str, load_ids: Collection[str]) ->
         parent = snapshot.parent_snapshot_id
         snapshot = None if parent is None else metadata.snapshot_by_id(parent)
     if snapshot is None:
-        total = summary_count(current, "total-records")
+        total = row_count(current)
         return TableState(total, current.snapshot_id, current.snapshot_id)
-    total = summary_count(snapshot, "total-records")
+    total = row_count(snapshot)
     return TableState(total, snapshot.snapshot_id, snapshot.parent_snapshot_id)
 
 

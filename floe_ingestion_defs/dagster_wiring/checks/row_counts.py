@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
 from floe_ingestion_defs.dagster_wiring.settings.checks import RowCountChangeCheck
-from floe_ingestion_defs.destinations import summary_count
+from floe_ingestion_defs.destinations import row_count
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -24,7 +24,7 @@ def check_row_count_change(table: "Table | None", check: RowCountChangeCheck) ->
     if table is None or snapshot is None or snapshot.parent_snapshot_id is None:
         return CheckResult(True, "There is no previous snapshot to compare with.")
     before = _last_rows(table, table.snapshot_by_id(snapshot.parent_snapshot_id))
-    return _compare(before, summary_count(snapshot, "total-records"), check)
+    return _compare(before, row_count(snapshot), check)
 
 
 def audit_row_count_change(outcome: "Outcome", check: RowCountChangeCheck) -> CheckResult:
@@ -68,8 +68,8 @@ def _last_rows(table: "Table", snapshot: "Snapshot | None") -> int | None:
 
     Tools that overwrite a table in two commits leave an empty snapshot in between.
     """
-    rows = summary_count(snapshot, "total-records")
+    rows = row_count(snapshot)
     while rows == 0 and snapshot is not None and snapshot.parent_snapshot_id is not None:
         snapshot = table.snapshot_by_id(snapshot.parent_snapshot_id)
-        rows = summary_count(snapshot, "total-records")
+        rows = row_count(snapshot)
     return rows

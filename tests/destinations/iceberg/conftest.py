@@ -24,6 +24,7 @@ from servers.stack import rest_stack
 from floe_ingestion_defs.destinations import iceberg
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.impl.iceberg.files import merge_mode
 
 Row = dict[str, Any]
 
@@ -183,6 +184,13 @@ def lake(
 @pytest.fixture
 def sql_lake(tmp_path: Path) -> SqlLake:
     return SqlLake(tmp_path)
+
+
+@pytest.fixture
+def merge_on_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are deleted by position, however small a file and however large their share of it."""
+    monkeypatch.setenv("DESTINATION__MERGE_MODE", "merge-on-read")
+    monkeypatch.setattr(merge_mode, "MOST_DELETED", 1.0)
 
 
 Compare = Callable[..., None]

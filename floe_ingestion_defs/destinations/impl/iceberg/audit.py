@@ -18,7 +18,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.changes.change import window_
 from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed, Finding
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import arrow_schema
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import read_staged
-from floe_ingestion_defs.destinations.impl.iceberg.reading.inspection import summary_count
+from floe_ingestion_defs.destinations.impl.iceberg.reading.inspection import row_count
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO
@@ -70,7 +70,7 @@ class StagedTable:
     def current_rows(self) -> int:
         """The current number of rows in the table."""
         snapshot = self.current.current_snapshot() if self.current else None
-        return summary_count(snapshot, "total-records") or 0
+        return row_count(snapshot) or 0
 
 
 Audit = Callable[[StagedTable], Iterable[Finding]]

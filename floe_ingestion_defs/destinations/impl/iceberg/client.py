@@ -257,6 +257,7 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient, SupportsOpenTab
             dropped={str(table["name"]) for table in state.get("dropped_tables", ())},
             windows=declared_windows(destination_state()),
             state=extracted,
+            merge_mode=self.config.merge_mode,
         )
 
     def _prepare_table(self, name: str) -> TTableSchema:

@@ -13,6 +13,7 @@ from dlt.common.typing import TSecretStrValue
 
 from floe_ingestion_defs.branch import BranchTables, current_branch
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import DEFAULT_CATALOG_NAME
+from floe_ingestion_defs.destinations.impl.iceberg.files.merge_mode import MergeMode
 
 if TYPE_CHECKING:
     from dlt.common.schema import Schema
@@ -42,6 +43,8 @@ class IcebergClientConfiguration(DestinationClientDwhConfiguration):
     """Further pyiceberg catalog properties, such as `s3.endpoint`; they may hold secrets."""
     replace_min_share: float | None = None
     """Reject the replacement of a table with fewer than this share of its current rows, 0 to 1."""
+    merge_mode: MergeMode | None = None
+    """The merge mode of tables without such a hint; None keeps the one that a table has."""
     branch_tables: BranchTables = "clone"
     """The initial tables of a branch: production's where the catalog can clone, or none."""
     audits: Annotated[Any, NotResolved()] = dataclasses.field(default=(), repr=False, compare=False)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.branch import BranchTables
     from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit
     from floe_ingestion_defs.destinations.impl.iceberg.client import IcebergClient
+    from floe_ingestion_defs.destinations.impl.iceberg.files.merge_mode import MergeMode
     from floe_ingestion_defs.destinations.impl.iceberg.package import AroundPhase
 
 # A file is a unit of parallel upload, and of what a later merge must rewrite.
@@ -45,6 +46,7 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
         audits: Sequence[Audit] = (),
         around_phase: AroundPhase | None = None,
         replace_min_share: float | None = None,
+        merge_mode: MergeMode | None = None,
         branch_tables: BranchTables | None = None,
         destination_name: str | None = None,
         environment: str | None = None,
@@ -64,6 +66,11 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
                 `stage`, `audit`, `commit` or `publish`; for spans, clocks and the like.
             replace_min_share: Reject the replacement of a table with fewer than this share of its
                 rows.
+            merge_mode: How merges and overwrites delete rows of data files: `copy-on-write`
+                rewrites the files, `merge-on-read` writes position-delete files, and `auto` chooses
+                for each file. It becomes the property `write.merge.mode` of the tables that the
+                pipeline merges or overwrites; None keeps the property as it is, `auto` for new
+                tables. A table's own hint is stronger.
             branch_tables: The initial tables of a branch deployment: `clone` for production's
                 tables without a copy of their data, where the catalog supports it; `empty` for
                 none.
@@ -94,6 +101,7 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
             catalog_uri=catalog_uri,
             warehouse=warehouse,
             replace_min_share=replace_min_share,
+            merge_mode=merge_mode,
             branch_tables=branch_tables,
             destination_name=destination_name,
             environment=environment,

@@ -33,6 +33,7 @@ class Package:
             (`refresh="drop_sources"` and similar).
         windows: The windows that resources overwrite, by the resource's name.
         state: The pipeline's state as the package carries it, None if it did not change.
+        merge_mode: The merge mode of tables that have no such hint, None to keep their own.
     """
 
     load_id: str
@@ -47,6 +48,7 @@ class Package:
     dropped: Collection[str] = frozenset()
     windows: Mapping[str, Window] = field(default_factory=dict)
     state: ExtractedState | None = None
+    merge_mode: str | None = None
 
 
 AroundPhase = Callable[[str], AbstractContextManager[Any]]

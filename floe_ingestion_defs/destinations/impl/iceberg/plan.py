@@ -21,9 +21,14 @@ from dlt.common.schema.utils import (
 
 from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
 from floe_ingestion_defs.destinations.impl.iceberg.files.layout import layout_of
+from floe_ingestion_defs.destinations.impl.iceberg.files.merge_mode import (
+    MERGE_MODE_PROPERTY,
+    require_merge_mode,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.intent import (
     Disposition,
     Keys,
+    Layout,
     MergeStrategy,
     Nesting,
     TableIntent,
@@ -143,7 +148,7 @@ def _plan_table(package: Package, name: str) -> TablePlan:
     intent = TableIntent(
         table=name,
         disposition=disposition,
-        layout=layout_of(table, package.schema.naming),
+        layout=_layout(package, table, root, disposition),
         strategy=strategy,
         keys=Keys() if nested or disposition != "merge" else root_keys,
         nesting=(
@@ -158,6 +163,22 @@ def _plan_table(package: Package, name: str) -> TablePlan:
     )
     jobs = tuple(package.jobs.get(name, ()))
     return TablePlan(intent, columns, jobs, root.get("resource"), nested)
+
+
+def _layout(
+    package: Package, table: TTableSchema, root: TTableSchema, disposition: Disposition
+) -> Layout:
+    """Return a table's layout; a nested table has the merge mode of its root."""
+    naming = package.schema.naming
+    layout = layout_of(table, naming)
+    mode = package.merge_mode
+    for hints in (layout_of(root, naming), layout):
+        mode = hints.properties.get(MERGE_MODE_PROPERTY, mode)
+    if mode is None or disposition not in ("merge", "overwrite"):
+        return layout
+    require_merge_mode(_name(table), mode)
+    properties = {**layout.properties, MERGE_MODE_PROPERTY: mode}
+    return layout.model_copy(update={"properties": properties})
 
 
 def _reject_sql_conditions(root: TTableSchema) -> None:

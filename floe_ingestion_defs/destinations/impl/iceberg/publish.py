@@ -41,6 +41,10 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.layout import (
     partition_spec,
     sort_order,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.files.merge_mode import (
+    MERGE_MODE_PROPERTY,
+    set_merge_mode,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.files.schema import evolve, reset
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     DROPPED_SEQ,
@@ -366,6 +370,7 @@ def _set_properties(
     elif table is not None and is_dropped(table):
         transaction.remove_properties(DROPPED_SEQ)
     transaction.set_properties(properties)
+    set_merge_mode(transaction, intent.layout.properties.get(MERGE_MODE_PROPERTY))
 
 
 def _root_before(

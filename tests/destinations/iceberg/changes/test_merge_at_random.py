@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 if TYPE_CHECKING:
     from destinations.iceberg.conftest import Compare, Row
 
-SEEDS = [*range(3), *(pytest.param(seed, marks=pytest.mark.all_cases) for seed in range(3, 30))]
+SEEDS = [*range(3), *(pytest.param(seed, marks=pytest.mark.all_cases) for seed in range(3, 20))]
 
 
 def resources(seed: int) -> list[Any]:
@@ -78,3 +78,10 @@ def resources(seed: int) -> list[Any]:
 def test_random_merges_leave_what_sql_leaves(seed: int, same_as_sql: Compare) -> None:
     """Whatever the strategy, keys, flags, layout and nesting."""
     same_as_sql(lambda: resources(seed), "orders")
+
+
+@pytest.mark.usefixtures("merge_on_read")
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_merges_on_read_leave_what_sql_leaves(seed: int, same_as_sql: Compare) -> None:
+    """The same where rows are deleted by position."""
+    same_as_sql(lambda: resources(100 + seed), "orders")

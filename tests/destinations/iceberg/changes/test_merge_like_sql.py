@@ -244,6 +244,15 @@ def test_a_merge_leaves_what_dlt_s_sql_destination_leaves(name: str, same_as_sql
     same_as_sql(SCENARIOS[name].resources, "orders")
 
 
+@pytest.mark.usefixtures("merge_on_read")
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_merge_on_read_leaves_what_dlt_s_sql_destination_leaves(
+    name: str, same_as_sql: Compare
+) -> None:
+    """The same where rows are deleted by position."""
+    same_as_sql(SCENARIOS[name].resources, "orders")
+
+
 @pytest.mark.parametrize(
     "strategy",
     [

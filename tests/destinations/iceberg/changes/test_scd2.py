@@ -66,6 +66,13 @@ def test_versions_follow_one_another(same_as_sql: Compare) -> None:
     same_as_sql(lambda: versions(*CHANGES), "customers")
 
 
+@pytest.mark.usefixtures("merge_on_read")
+@pytest.mark.parametrize("loads", [CHANGES, NESTED], ids=["flat", "nested"])
+def test_versions_that_end_may_be_deleted_by_position(loads: Any, same_as_sql: Compare) -> None:
+    """A version that ends is deleted where it was, and added with the end of its validity."""
+    same_as_sql(lambda: versions(*loads), "customers")
+
+
 def test_active_versions_may_end_at_a_given_timestamp(same_as_sql: Compare) -> None:
     """With an active record timestamp that, and not null, marks what is valid now."""
     strategy = {"active_record_timestamp": FOREVER.isoformat()}

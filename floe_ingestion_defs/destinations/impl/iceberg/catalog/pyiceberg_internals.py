@@ -67,7 +67,7 @@ class Overwrite(_OverwriteFiles):
     """A snapshot that removes and adds data files and delete files.
 
     pyiceberg's own keeps all delete files and adds none (iceberg-python issues 3474 and 3618).
-    Delete files are added and removed as data files are, and told apart by their content.
+    Delete files are added and removed as data files are; a file's content shows which it is.
 
     Args:
         transaction: The transaction to add the snapshot to.

@@ -2,8 +2,8 @@
 
 Every delete file written here names the positions of one data file, is sorted, and has that file's
 path as both bounds of `file_path`, so that readers find it by the data file and read no other one.
-A data file has at most one of them: whoever deletes further rows of it writes one file with all
-positions, and removes the earlier one in the same snapshot. So does whoever removes the data file.
+A data file has at most one of them: a snapshot that deletes further rows of it adds one file with
+all positions and removes the earlier one, and a snapshot that removes the data file removes both.
 
 Version 2 of the format has these files, and pyiceberg 0.12 reads them but does not write them
 (iceberg-python issue 1078). `catalog.pyiceberg_internals.Overwrite` commits them.
@@ -99,7 +99,7 @@ def write_position_deletes(
     with io.new_output(path).create(overwrite=True) as sink:
         sink.write(buffer)
     file_path = _bound(data_file.file_path)
-    return DataFile.from_args(
+    deletes = DataFile.from_args(
         content=DataFileContent.POSITION_DELETES,
         file_path=path,
         file_format=FileFormat.PARQUET,
@@ -110,8 +110,9 @@ def write_position_deletes(
         null_value_counts=dict.fromkeys((FILE_PATH_ID, POSITION_ID), 0),
         lower_bounds={FILE_PATH_ID: file_path, POSITION_ID: _position(positions[0])},
         upper_bounds={FILE_PATH_ID: file_path, POSITION_ID: _position(positions[-1])},
-        spec_id=data_file.spec_id,
     )
+    deletes.spec_id = data_file.spec_id
+    return deletes
 
 
 def positions_of_live_rows(rows: Iterable[int], deleted: Positions) -> Positions:

@@ -114,3 +114,16 @@ def summary_count(snapshot: Snapshot | None, name: str) -> int | None:
     """
     value = snapshot.summary.get(name) if snapshot is not None and snapshot.summary else None
     return None if value is None else int(value)
+
+
+def row_count(snapshot: Snapshot | None) -> int | None:
+    """Return the number of rows of a table at a snapshot, without those deleted by position.
+
+    Rows that other engines deleted by equality are counted, as no summary has their number.
+
+    Returns:
+        None where there is no snapshot, or its writer did not give the numbers.
+    """
+    records = summary_count(snapshot, "total-records")
+    deleted = summary_count(snapshot, "total-position-deletes") or 0
+    return None if records is None else records - deleted

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, get_args
 
+from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
+
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
+    from pyiceberg.table import Transaction
     from pyiceberg.table.metadata import TableMetadata
 
 MergeMode = Literal["auto", "copy-on-write", "merge-on-read"]
 
 MERGE_MODES: tuple[MergeMode, ...] = get_args(MergeMode)
 
-# Iceberg's name. Its value is never `auto`, which Iceberg Java does not accept: `auto` is what a
-# table without the property has.
+# Iceberg's name. No table has the value `auto`, which Iceberg Java does not accept: it is the mode
+# of a table without the property.
 MERGE_MODE_PROPERTY = "write.merge.mode"
 
 # A file of this size is rewritten about as fast as a delete file is written and read again.
@@ -28,6 +31,30 @@ SMALL_FILE_BYTES = 32 * 1024 * 1024
 MOST_DELETED = 0.3
 
 _FIRST_VERSION_WITH_DELETES = 2
+
+
+def require_merge_mode(table: str, mode: str) -> None:
+    """Check a configured merge mode.
+
+    Raises:
+        InvalidHint: It is not one of `MERGE_MODES`.
+    """
+    if mode not in MERGE_MODES:
+        msg = (
+            f"{mode!r} is not a valid merge mode of table `{table}`; use one of "
+            f"{', '.join(MERGE_MODES)}."
+        )
+        raise InvalidHint(msg)
+
+
+def set_merge_mode(transaction: Transaction, mode: str | None) -> None:
+    """Give a table the merge mode that a load requests; None keeps the table's own."""
+    if mode is None:
+        return
+    if mode != "auto":
+        transaction.set_properties({MERGE_MODE_PROPERTY: mode})
+    elif MERGE_MODE_PROPERTY in transaction.table_metadata.properties:
+        transaction.remove_properties(MERGE_MODE_PROPERTY)
 
 
 def is_rewritten(metadata: TableMetadata, file: DataFile, deleted: int) -> bool:
