@@ -1,10 +1,10 @@
-"""The asset factory: every source becomes one `@dlt_assets`, every resource one asset."""
+"""The asset factory: every source becomes one multi-asset, every resource one asset."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import dagster as dg
-from dagster_dlt import dlt_assets
-from dagster_dlt.dlt_event_iterator import DltEventType
+from dagster_dlt.translator import DltResourceTranslatorData
 
 from floe_ingestion_defs.dagster_wiring.code_links import reference_factory
 from floe_ingestion_defs.dagster_wiring.configured_source import CodeReference, ConfiguredSource
@@ -52,13 +52,18 @@ def _create_source_assets(translator: FloeDltTranslator) -> dg.AssetsDefinition:
     source, settings = configured.source, configured.settings
     partitions = settings.partitions
 
-    @dlt_assets(
-        dlt_source=configured.plugin.declare_source(source),
+    declared = configured.plugin.declare_source(source).selected_resources.values()
+
+    # Not `@dlt_assets`, which stores dlt's objects in the metadata that the UI shows.
+    @dg.multi_asset(
+        name=load_op_name(source),
         # The plugin creates a pipeline per run; one created here would leave folders behind, and
         # creating a hundred takes longer than everything else in the location.
-        dlt_pipeline=None,  # type: ignore[arg-type]
-        name=load_op_name(source),
-        dagster_dlt_translator=translator,
+        specs=[
+            translator.get_asset_spec(DltResourceTranslatorData(resource=resource, pipeline=None))
+            for resource in declared
+        ],
+        can_subset=True,
         partitions_def=partitions.definition() if partitions else None,
         backfill_policy=partitions.backfill_policy() if partitions else None,
         op_tags=settings.op_tags,
@@ -69,10 +74,22 @@ def _create_source_assets(translator: FloeDltTranslator) -> dg.AssetsDefinition:
         # Defines the config schema of the Launchpad; the resource reads it from the context.
         config: LoadOptions,
         dlt: FloeDltResource,
-    ) -> Iterator[DltEventType]:
-        yield from dlt.run(context=context)
+    ) -> Iterator[Any]:
+        for event in dlt.run(context=context):
+            yield _record_once(context, event)
 
     return load
+
+
+def _record_once(context: dg.AssetExecutionContext, event: Any) -> Any:
+    """Return an event whose metadata is recorded with the materialization alone.
+
+    Dagster records the metadata of a `MaterializeResult` twice, also with the step's output.
+    """
+    if not isinstance(event, dg.MaterializeResult):
+        return event
+    context.add_asset_metadata(event.metadata or {}, asset_key=event.asset_key)
+    return event._replace(metadata=None)
 
 
 def load_op_name(source: IngestionSourceConfig) -> str:

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 from dagster_dlt import DagsterDltTranslator
-from dagster_dlt.constants import META_KEY_TRANSLATOR
 from dagster_dlt.translator import DltResourceTranslatorData
 
 from floe_ingestion_defs.dagster_wiring.beta import allow_beta
@@ -15,6 +14,22 @@ from floe_ingestion_defs.dlt_plugin import ResourceSpec
 
 STORAGE_KIND = "iceberg"
 RESOURCE_METADATA = "floe/resource"
+
+
+class LoadedResource(str):
+    """The name of a resource, in the metadata of its asset, which carries the resource's source.
+
+    Dagster serializes it as a string, and keeps the object in the process.
+    """
+
+    configured: ConfiguredSource
+
+    @classmethod
+    def of(cls, name: str, configured: ConfiguredSource) -> "LoadedResource":
+        """Return the name of a resource of a source."""
+        resource = cls(name)
+        resource.configured = configured
+        return resource
 
 
 def asset_key(source_name: str, resource_name: str) -> dg.AssetKey:
@@ -57,7 +72,7 @@ class FloeDltTranslator(DagsterDltTranslator):
         metadata: dict[str, object] = {
             "dagster/table_name": resource.table,
             "dagster/storage_kind": STORAGE_KIND,
-            RESOURCE_METADATA: resource.name,
+            RESOURCE_METADATA: LoadedResource.of(resource.name, self.configured),
         }
         if self.configured.code_references:
             metadata["dagster/code_references"] = dg.CodeReferencesMetadataValue(
@@ -94,13 +109,10 @@ class FloeDltTranslator(DagsterDltTranslator):
 
 
 def configured_source_of(assets_def: dg.AssetsDefinition) -> ConfiguredSource | None:
-    """Return the source that ingestion assets load; None for other assets.
-
-    dagster-dlt stores the translator in the metadata of the assets.
-    """
+    """Return the source that ingestion assets load; None for other assets."""
     for metadata in assets_def.metadata_by_key.values():
-        translator = metadata.get(META_KEY_TRANSLATOR)
-        return translator.configured if isinstance(translator, FloeDltTranslator) else None
+        resource = metadata.get(RESOURCE_METADATA)
+        return resource.configured if isinstance(resource, LoadedResource) else None
     return None
 
 

@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.metadata import normalize_metadata
 from dagster_dlt.translator import DltResourceTranslatorData
 
 from floe_ingestion_defs.dagster_wiring import FloeDltTranslator, create_ingestion_assets
@@ -44,6 +45,15 @@ def test_an_asset_names_its_iceberg_table(make_plugin: MakePlugin) -> None:
 
     assert metadata["dagster/table_name"] == "bronze.shop_orders"
     assert metadata["dagster/storage_kind"] == "iceberg"
+
+
+def test_every_value_of_an_asset_s_metadata_is_shown(make_plugin: MakePlugin) -> None:
+    """A value that Dagster cannot serialize is shown as `(unserializable)`."""
+    metadata = specs_of(make_plugin())["ingestion__shop__orders"].metadata
+
+    shown = {name: value.value for name, value in normalize_metadata(metadata).items()}
+    assert shown["floe/resource"] == "orders"
+    assert [name for name in shown if name.startswith("dagster_dlt")] == []
 
 
 def test_an_asset_shows_what_loads_it(make_plugin: MakePlugin) -> None:

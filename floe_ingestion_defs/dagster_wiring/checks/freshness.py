@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
 from floe_ingestion_defs.dagster_wiring.settings.checks import FreshnessCheck
 from floe_ingestion_defs.dagster_wiring.settings.types import format_duration
+from floe_ingestion_defs.dagster_wiring.units import format_age
 from floe_ingestion_defs.destinations import column_bounds, live_files, read_columns
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
@@ -48,14 +49,16 @@ def check_freshness(
     metadata = {
         "clock": check.clock,
         "at": dg.MetadataValue.timestamp(at),
-        "age_seconds": round(age.total_seconds(), 1),
+        "age": format_age(age),
+        # A number, which the UI plots.
+        "age_hours": round(age / timedelta(hours=1), 2),
     }
-    found = f"{spec.table}: {subject} is {_format_age(age)} old"
+    found = f"{spec.table}: {subject} is {format_age(age)} old"
     due = _earliest_allowed(check, now)
     if at < due:
         return CheckResult(False, f"{found} ({_limit(check)}).", metadata, severity=None)
     if check.warn_after is not None and age > check.warn_after:
-        limit = f"warning limit {format_duration(check.warn_after)}"
+        limit = f"warning limit {format_age(check.warn_after)}"
         return CheckResult(False, f"{found} ({limit}).", metadata, severity="warn")
     return CheckResult(True, f"{found}.", metadata)
 
@@ -64,7 +67,7 @@ def _limit(check: FreshnessCheck) -> str:
     if check.deadline is not None:
         before = format_duration(check.before_deadline)
         return f"limit {before} before the deadline '{check.deadline}'"
-    return f"limit {format_duration(check.fail_after or timedelta())}"
+    return f"limit {format_age(check.fail_after or timedelta())}"
 
 
 def _earliest_allowed(check: FreshnessCheck, now: datetime) -> datetime:
@@ -132,11 +135,3 @@ def _as_time(value: Any, iceberg_type: str) -> datetime:
         "clock 'load'"
     )
     raise PipelineConfigurationError(msg)
-
-
-def _format_age(age: timedelta) -> str:
-    seconds = max(round(age.total_seconds()), 0)
-    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size:,} {unit}"
-    return f"{seconds} seconds"

@@ -48,14 +48,16 @@ def describe_failure(failed: Sequence[FailedLoad], *, partial: bool) -> dg.Failu
     errors = [load.error for load in failed]
     category = category_of_failures(errors, partial=partial)
     remedy = REMEDIES[category]
-    text = " ".join(f"{type(error).__name__}: {error}" for error in errors)
+    tables = ", ".join(table for load in failed for table in load.tables)
+    source = errors[0].source_name
+    reasons = [f"{type(error).__name__}: {error}" for error in errors]
     return dg.Failure(
-        description=f"{category.value} {text} {remedy}",
+        description="\n".join([f"{category.value}: {source} → {tables}", *reasons, remedy]),
         metadata={
             "category": category.value,
             "error": ", ".join(dict.fromkeys(type(error).__name__ for error in errors)),
-            "source": errors[0].source_name,
-            "table": ", ".join(table for load in failed for table in load.tables),
+            "source": source,
+            "table": tables,
             "what_to_do": remedy,
         },
         # The plugin has already retried transient failures; op retries would multiply them.

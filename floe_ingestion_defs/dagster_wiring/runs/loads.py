@@ -1,5 +1,6 @@
 """One run of a source: from the selected assets to their materializations."""
 
+import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -73,7 +74,10 @@ class SourceRun:
             errors = [load.error for load in failed]
             raise_for_retry(self.context, self.configured.settings.retries, errors)
             yield from describe_unaffected(self.context, self.configured, reported)
-            raise describe_failure(failed, partial=len(failed) < loads) from errors[0]
+            for error in errors:
+                # The failure says what a person needs; its stack traces are for the developer.
+                self.context.log.debug("".join(traceback.format_exception(error)))
+            raise describe_failure(failed, partial=len(failed) < loads)
 
     def _describe_broken(
         self, resources: Resources, blocking: BlockingChecks, error: IngestionError

@@ -12,6 +12,7 @@ import dagster as dg
 
 from floe_ingestion_defs.dagster_wiring.runs.partition_rows import count_partition_rows
 from floe_ingestion_defs.dagster_wiring.translator import STORAGE_KIND
+from floe_ingestion_defs.dagster_wiring.units import format_size
 from floe_ingestion_defs.dlt_plugin import LoadRequest, LoadResult, ResourceSpec
 
 if TYPE_CHECKING:
@@ -133,9 +134,15 @@ class LoadedTable:
         wrote = loaded.snapshot_id != loaded.previous_snapshot_id
         snapshot = _snapshot(self.table, loaded.snapshot_id) if wrote else None
         changes = list(_schema_changes(self.table, snapshot))
+        added = summary_count(snapshot, "added-files-size") or 0
+        size = summary_count(self.table.current_snapshot(), "total-files-size")
         described: dict[str, Any] = {
             "files_added": summary_count(snapshot, "added-data-files") or 0,
-            "bytes_added": summary_count(snapshot, "added-files-size") or 0,
+            "size_added": format_size(added),
+            **({} if size is None else {"table_size": format_size(size)}),
+            # Numbers, which the UI plots.
+            "bytes_added": added,
+            **({} if size is None else {"dagster/size_bytes": size}),
             "schema_changes": len(changes),
         }
         if changes:

@@ -1,3 +1,4 @@
+import logging
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from floe_ingestion_defs.dagster_wiring.units import format_size
 from floe_ingestion_defs.destinations import open_catalog
 from floe_ingestion_defs.dlt_plugin import PipelineConfigurationError
 
@@ -107,6 +109,49 @@ def test_a_load_that_fails_says_category_table_and_what_to_do(
     assert said["table"] == "bronze.shop_orders, bronze.shop_customers"
     assert said["what_to_do"]
     assert "customers" in str(data.description)
+
+
+def test_a_failed_load_shows_one_error_and_logs_its_stack(
+    load: Load, database: sqlite3.Connection, instance: dg.DagsterInstance
+) -> None:
+    """A person reads a few lines; the chain of errors is in the debug log."""
+    database.execute("drop table customers")
+    database.commit()
+
+    result = load(raise_on_error=False)
+
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    data = failure.step_failure_data
+    assert data.error is not None
+    assert data.error.cause is None
+    assert data.user_failure_data is not None
+    lines = str(data.user_failure_data.description).splitlines()
+    assert lines[0] == "CONFIGURATION: shop → bronze.shop_orders, bronze.shop_customers"
+    assert lines[-1].startswith("Correct the source's configuration")
+    debug = [entry for entry in instance.all_logs(result.run_id) if entry.level == logging.DEBUG]
+    assert [entry for entry in debug if entry.user_message.startswith("Traceback")]
+
+
+def test_metadata_is_recorded_with_the_materialization_alone(load: Load) -> None:
+    """Dagster shows the metadata of the step's output as well."""
+    result = load(ORDERS)
+
+    (output,) = [
+        event.step_output_data
+        for event in result.all_events
+        if event.is_successful_output and event.step_key == "load_shop"
+    ]
+    assert not output.metadata
+    assert metadata_of(result, ORDERS)["rows_loaded"] == 3
+
+
+def test_sizes_are_shown_in_units_and_plotted_as_numbers(load: Load) -> None:
+    """The size that Dagster's own overview shows is the table's."""
+    orders = metadata_of(load(), ORDERS)
+
+    assert orders["size_added"] == format_size(orders["bytes_added"])
+    assert orders["table_size"] == format_size(orders["dagster/size_bytes"])
+    assert orders["dagster/size_bytes"] == orders["bytes_added"]
 
 
 def test_a_load_that_fails_publishes_nothing(load: Load, database: sqlite3.Connection) -> None:

@@ -1,0 +1,24 @@
+"""Durations and sizes in units that people read."""
+
+from datetime import timedelta
+
+_DURATIONS = (("days", 86_400), ("hours", 3_600), ("minutes", 60))
+_SIZES = ("kB", "MB", "GB", "TB", "PB")
+
+
+def format_age(age: timedelta) -> str:
+    """Return a duration in the largest unit of which it has at least two: `4,714 days`."""
+    seconds = max(round(age.total_seconds()), 0)
+    for unit, size in _DURATIONS:
+        if seconds >= 2 * size:
+            return f"{seconds // size:,} {unit}"
+    return f"{seconds} seconds"
+
+
+def format_size(size: int) -> str:
+    """Return a number of bytes in decimal units: `12.3 MB`."""
+    if size < 1_000:
+        return f"{size} bytes"
+    # 999.95 and more would be rounded to 1,000.0 of the same unit.
+    power = next((n for n in range(1, len(_SIZES)) if size < 999.95 * 1_000**n), len(_SIZES))
+    return f"{size / 1_000**power:,.1f} {_SIZES[power - 1]}"

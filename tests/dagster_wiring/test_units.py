@@ -1,0 +1,36 @@
+from datetime import timedelta
+
+import pytest
+
+from floe_ingestion_defs.dagster_wiring.units import format_age, format_size
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1_234, "1.2 kB"),
+        (999_949, "999.9 kB"),
+        (999_950, "1.0 MB"),
+        (12_345_678_901, "12.3 GB"),
+        (2 * 10**18, "2,000.0 PB"),
+    ],
+)
+def test_a_size_is_shown_in_the_largest_unit_that_fits(size: int, shown: str) -> None:
+    assert format_size(size) == shown
+
+
+@pytest.mark.parametrize(
+    ("age", "shown"),
+    [
+        (timedelta(days=4714, hours=3), "4,714 days"),
+        (timedelta(hours=3), "3 hours"),
+        (timedelta(minutes=119), "119 minutes"),
+        (timedelta(seconds=-1), "0 seconds"),
+    ],
+)
+def test_an_age_is_shown_in_the_largest_unit_of_which_it_has_two(
+    age: timedelta, shown: str
+) -> None:
+    assert format_age(age) == shown
