@@ -107,4 +107,5 @@ def row_count(home: Path, table: str) -> int:
     snapshot = open_catalog(home).load_table((DATASET, table)).current_snapshot()
     if snapshot is None or snapshot.summary is None:
         return 0
-    return int(snapshot.summary["total-records"] or 0)
+    deleted = int(snapshot.summary["total-position-deletes"] or 0)
+    return int(snapshot.summary["total-records"] or 0) - deleted

@@ -22,7 +22,7 @@ from pyiceberg.table import Table
 from pyiceberg.table.update import AssertCreate
 
 from floe_ingestion_defs.destinations.impl.iceberg import client, load, working_directory
-from floe_ingestion_defs.destinations.impl.iceberg.changes import change
+from floe_ingestion_defs.destinations.impl.iceberg.changes import change, changed_files
 from floe_ingestion_defs.destinations.impl.iceberg.files import staged_files as stage
 
 Hook = Callable[[int, str], None]
@@ -39,8 +39,10 @@ def watch(hook: Hook) -> None:
     _around(load, "audit", reach, lambda *a: "the audit")
     _around(working_directory, "abort", reach, lambda *a: "aborting the package")
     _halfway_through_uploads(reach)
-    for writer in ("write_data_file", "write_staged"):
-        _around(change, writer, reach, lambda *a: "rewriting", before=False)
+    for writer in ("write_data_file", "write_staged", "write_position_deletes"):
+        what = "deleting in place" if writer == "write_position_deletes" else "rewriting"
+        _around(changed_files, writer, reach, lambda *a, what=what: what, before=False)
+    _around(change, "write_staged", reach, lambda *a: "rewriting", before=False)
     for catalog in (SqlCatalog, RestCatalog):
         _around(catalog, "commit_table", reach, _name_of_commit)
         _around(catalog, "create_namespace", reach, lambda *a: "creating the namespace")

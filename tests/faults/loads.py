@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+from dlt.destinations.adapters import iceberg_adapter
 
 from faults import boundaries
 from floe_ingestion_defs.destinations.impl.iceberg.log import compaction
@@ -45,6 +46,10 @@ def _users(rows: list[Row]) -> Any:
     return users
 
 
+def _deleted_in_place(resource: Any) -> Any:
+    return iceberg_adapter(resource, table_properties={"write.merge.mode": "merge-on-read"})
+
+
 def _versions(rows: list[Row]) -> Any:
     @dlt.resource(name="versions", write_disposition={"disposition": "merge", "strategy": "scd2"})
     def versions() -> Iterator[list[Row]]:
@@ -64,6 +69,12 @@ _NEXT_USERS: list[Row] = [
     {"id": 4, "name": "Dan", "tags": [{"tag": "g"}]},
 ]
 
+# So many that the next load deletes fewer than 30 % of them and of their tags.
+_MANY_USERS = [
+    *_BASE_USERS,
+    *({"id": n, "name": f"User {n}", "tags": [{"tag": "t"}]} for n in range(10, 20)),
+]
+
 # For each kind of load its resources: those of the load before, and those of the one disturbed.
 LOADS: dict[str, tuple[Callable[[], list[Any]] | None, Callable[[], list[Any]]]] = {
     "first": (None, lambda: [_events(4)]),
@@ -71,6 +82,10 @@ LOADS: dict[str, tuple[Callable[[], list[Any]] | None, Callable[[], list[Any]]]]
     "compacted": (lambda: [_events(2)], lambda: [_events(5)]),
     "replace": (lambda: [_countries("abc")], lambda: [_countries("xy")]),
     "merge": (lambda: [_users(_BASE_USERS)], lambda: [_users(_NEXT_USERS)]),
+    "merge on read": (
+        lambda: [_deleted_in_place(_users(_MANY_USERS))],
+        lambda: [_deleted_in_place(_users(_NEXT_USERS))],
+    ),
     "scd2": (
         lambda: [_versions([{"id": 1, "city": "Rome"}, {"id": 2, "city": "Oslo"}])],
         lambda: [_versions([{"id": 1, "city": "Bonn"}, {"id": 3, "city": "Lima"}])],
