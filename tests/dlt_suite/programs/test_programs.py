@@ -31,6 +31,8 @@ def compare(program: Program) -> None:
         patch.chdir(folder)
         runs = (execute(program, Run(kind, folder)) for kind in ("duckdb", "iceberg"))
         for step, (expected, actual) in zip(program.steps, zip(*runs, strict=True), strict=True):
+            if expected[0] == "failed in load":
+                return  # What dlt cannot load into `duckdb`, such as a merge without a row key.
             assert actual[0] == expected[0], step
             assert actual[1].keys() == expected[1].keys(), step
             for table, (columns, rows) in expected[1].items():

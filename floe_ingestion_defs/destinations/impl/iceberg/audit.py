@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from floe_ingestion_defs.destinations.impl.iceberg.changes.change import window_deletion
+from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
 from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed, Finding
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import arrow_schema
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import read_staged
@@ -122,6 +123,8 @@ def rows_in_window(staged: StagedTable) -> Iterator[Finding]:
 class ReplaceGuard:
     """An audit that rejects replacing a table by far fewer rows, as an empty source response would.
 
+    A merge by strategy `cdc` replaces a table too: it deletes the rows that the source lacks.
+
     Nested tables follow their root, regardless of their rows.
 
     Attributes:
@@ -132,17 +135,19 @@ class ReplaceGuard:
 
     def __call__(self, staged: StagedTable) -> Iterator[Finding]:
         """Compare the number of staged rows with the table's current one."""
-        if staged.intent.disposition != "replace" or staged.is_nested:
+        is_cdc = staged.intent.strategy == "cdc"
+        if staged.is_nested or not (is_cdc or staged.intent.disposition == "replace"):
             return
         present = staged.current_rows
-        if staged.rows < present * self.min_share:
+        remaining = Outcome(staged).rows_after if is_cdc else staged.rows
+        if remaining < present * self.min_share:
             yield Finding(
                 "replace_guard",
                 staged.name,
-                f"The load would replace {present} rows with {staged.rows}, fewer than the share "
+                f"The load would replace {present} rows with {remaining}, fewer than the share "
                 f"of {self.min_share} that `replace_min_share` requires. Lower it for a run if the "
                 "source really shrank.",
-                details={"present_rows": present, "staged_rows": staged.rows},
+                details={"present_rows": present, "staged_rows": remaining},
             )
 
 

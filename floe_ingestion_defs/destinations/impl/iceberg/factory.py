@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlt.common.destination import Destination, DestinationCapabilitiesContext
 from dlt.common.destination.configuration import ParquetFormatConfiguration
+from dlt.common.schema.typing import MERGE_STRATEGIES
 
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import DEFAULT_CATALOG_NAME
 from floe_ingestion_defs.destinations.impl.iceberg.configuration import IcebergClientConfiguration
@@ -129,7 +130,10 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
         caps = DestinationCapabilitiesContext.generic_capabilities("parquet")
         caps.supported_loader_file_formats = ["parquet"]
         caps.recommended_file_size = RECOMMENDED_FILE_BYTES
-        caps.supported_merge_strategies = ["delete-insert", "upsert", "insert-only", "scd2"]
+        # The first one is the default. dlt knows `cdc` since 1.31.
+        strategies = ["delete-insert", "upsert", "insert-only", "scd2", "cdc"]
+        caps.supported_merge_strategies = [s for s in MERGE_STRATEGIES if s in strategies]
+        caps.supported_merge_strategies.sort(key=strategies.index)
         caps.supported_replace_strategies = [
             "truncate-and-insert",
             "insert-from-staging",

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 Disposition = Literal["append", "replace", "merge", "overwrite"]
-MergeStrategy = Literal["delete-insert", "upsert", "insert-only", "scd2"]
+MergeStrategy = Literal["delete-insert", "upsert", "insert-only", "scd2", "cdc"]
 
 
 class _Record(BaseModel):

@@ -143,7 +143,7 @@ def _plan_table(package: Package, name: str) -> TablePlan:
         # As in dlt's SQL destinations: a merge without keys has nothing to delete.
         disposition, strategy = "append", None
     if disposition == "merge":
-        _reject_sql_conditions(root)
+        _reject_destination_scope(root)
     nested = name != chain_root
     intent = TableIntent(
         table=name,
@@ -181,16 +181,14 @@ def _layout(
     return layout.model_copy(update={"properties": properties})
 
 
-def _reject_sql_conditions(root: TTableSchema) -> None:
-    """Reject hints, written in SQL, that would change which rows a merge replaces."""
-    for hint in ("source_filter", "destination_scope"):
-        if cast("dict[str, Any]", root).get(f"x-merge-{hint.replace('_', '-')}"):
-            msg = (
-                f"Table `{root['name']}` has a merge hint `{hint}` in SQL, which this destination "
-                "does not run. Filter the rows in the source; to replace a range of a column, use "
-                "`iceberg_window`."
-            )
-            raise InvalidHint(msg)
+def _reject_destination_scope(root: TTableSchema) -> None:
+    """Reject a hint, written in SQL, that would change which rows of the table are deleted."""
+    if cast("dict[str, Any]", root).get("x-merge-destination-scope"):
+        msg = (
+            f"Table `{root['name']}` has a merge hint `destination_scope` in SQL, which this "
+            "destination does not run. To replace a range of a column, use `iceberg_window`."
+        )
+        raise InvalidHint(msg)
 
 
 def _name(table: TTableSchema) -> str:

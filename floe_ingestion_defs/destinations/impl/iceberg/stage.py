@@ -33,6 +33,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import (
     rolled_back_loads,
     was_rolled_back,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.merge_source import merge_sources
 from floe_ingestion_defs.destinations.impl.iceberg.plan import (
     TablePlan,
     reject_nested_keys,
@@ -66,6 +67,16 @@ def stage(
         InvalidRows: A value does not fit the type of its column.
         NotPublishable: A table, or its catalog, does not accept the rows.
     """
+    with merge_sources(package, plans) as sources:
+        staged = _stage_tables(dataset, package, sources, view)
+    if not view.knows_schema(package.schema.stored_version_hash):
+        staged.append(_stage_version(dataset, package, view.uuid))
+    return staged
+
+
+def _stage_tables(
+    dataset: Dataset, package: Package, plans: Sequence[TablePlan], view: LogView
+) -> list[StagedTable]:
     staged = []
     for plan in plans:
         current = load_current(dataset, plan.table)
@@ -83,8 +94,6 @@ def stage(
             require_accepted_columns(dataset.catalog, table)
             require_values(table)
             staged.append(table)
-    if not view.knows_schema(package.schema.stored_version_hash):
-        staged.append(_stage_version(dataset, package, view.uuid))
     return staged
 
 

@@ -153,7 +153,7 @@ def _merge_nested(
     row_key, validity = [nesting.root_row_key], root.validity
     version = [validity.row_version] if validity else []
     roots = read_incoming(root_state, root, [*row_key, *version])
-    is_replaced = root.strategy in ("delete-insert", "upsert")
+    is_replaced = root.strategy in ("delete-insert", "upsert", "cdc")
     sets: tuple[KeySet, ...] = ()
     if is_replaced and (deletion := superseded(roots, root)):
         gone = key_set_of(root_state, matching_rows(root_state, deletion, row_key), row_key)

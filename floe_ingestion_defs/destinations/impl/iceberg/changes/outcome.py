@@ -61,6 +61,7 @@ class Outcome:
             intent.starts_empty
             or intent.window is not None
             or intent.keys.hard_delete is not None
+            or intent.strategy == "cdc"
             or (intent.strategy == "delete-insert" and bool(intent.keys.merge_key))
         )
 

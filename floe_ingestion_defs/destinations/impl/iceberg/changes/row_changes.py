@@ -175,8 +175,15 @@ def is_active(batch: pa.RecordBatch, validity: Validity) -> Mask:
 
 
 def superseded(incoming: Incoming, intent: TableIntent) -> Deletion | None:
-    """Return the deletion of the rows with the same primary or merge key as incoming ones."""
-    merge_key = intent.keys.merge_key if intent.strategy == "delete-insert" else ()
+    """Return the deletion of the rows with the same primary or merge key as incoming ones.
+
+    With strategy `cdc`, rows that are absent from the load are deleted too: those whose merge key
+    it has, or all of them without a merge key.
+    """
+    merge_key = intent.keys.merge_key if intent.strategy in ("delete-insert", "cdc") else ()
+    if intent.strategy == "cdc" and not merge_key:
+        nothing = incoming.keys.select(list(intent.keys.primary_key)).slice(0, 0)
+        return Deletion((), remaining=KeySet(nothing))
     sets = tuple(incoming.key_set(key) for key in (intent.keys.primary_key, merge_key) if key)
     return Deletion(sets) if sets else None
 
