@@ -29,7 +29,6 @@ from floe_ingestion_defs.destinations.impl.iceberg.intent import (
     Disposition,
     Keys,
     Layout,
-    MergeStrategy,
     Nesting,
     TableIntent,
     Validity,
@@ -134,10 +133,7 @@ def _plan_table(package: Package, name: str) -> TablePlan:
     root = package.prepare_table(chain_root)
     columns = {n: c for n, c in table["columns"].items() if c.get("data_type")}
     disposition = _disposition(package, root)
-    strategy = cast(
-        "MergeStrategy | None",
-        resolve_merge_strategy(package.schema.tables, root, package.capabilities),
-    )
+    strategy = resolve_merge_strategy(package.schema.tables, root, package.capabilities)
     root_keys = _keys(root)
     if disposition == "merge" and strategy == "delete-insert" and root_keys == Keys():
         # As in dlt's SQL destinations: a merge without keys has nothing to delete.
