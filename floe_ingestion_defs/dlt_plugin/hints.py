@@ -60,7 +60,11 @@ def _write_disposition(spec: ResourceSpec) -> Any:
 
 
 def _table_hints(spec: ResourceSpec) -> dict[str, Any] | None:
-    from dlt.destinations.impl.filesystem.iceberg_adapter import PARTITION_HINT, PartitionSpec
+    from dlt.destinations.impl.filesystem.iceberg_adapter import (
+        PARTITION_HINT,
+        TABLE_PROPERTIES_HINT,
+        PartitionSpec,
+    )
 
     hints: dict[str, Any] = {}
     if spec.partition_by:
@@ -76,6 +80,8 @@ def _table_hints(spec: ResourceSpec) -> dict[str, Any] | None:
                 )
             partitions.append(partition.to_dict())
         hints[PARTITION_HINT] = partitions
+    if spec.merge_mode:
+        hints[TABLE_PROPERTIES_HINT] = {"write.merge.mode": spec.merge_mode}
     if spec.description:
         hints["description"] = spec.description
     return hints or None

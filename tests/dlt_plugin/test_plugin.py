@@ -324,3 +324,16 @@ def test_capabilities_are_what_a_configuration_can_choose() -> None:
     assert capabilities.write_modes == ("append", "replace", "merge")
     assert "scd2" in capabilities.merge_strategies
     assert "discard_value" in capabilities.schema_contracts
+
+
+def test_a_resource_chooses_the_merge_mode_of_its_table(
+    files: dict[str, Any], landing: Path, load: Callable[[dict[str, Any]], LoadResult]
+) -> None:
+    """As Iceberg's own table property, which every engine knows."""
+    from floe_ingestion_defs.destinations import open_catalog
+
+    (landing / "items.csv").write_text("id,v\n1,a\n")
+    merged = {"write_mode": "merge", "primary_key": "id", "merge_mode": "copy-on-write"}
+    load({**files, **merged})
+    properties = open_catalog().load_table("bronze.items").properties
+    assert properties["write.merge.mode"] == "copy-on-write"

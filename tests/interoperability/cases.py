@@ -323,7 +323,23 @@ _MERGE_ON_READ = (
 KEPT = [row for row in FIRST if row["id"] % 3]
 DELETE_IN_PLACE = (_MERGE_ON_READ[0] % "", _MERGE_ON_READ[1])
 
+
+def deleted_in_place(rows: list[Row]) -> Callable[[str], Any]:
+    properties = {"write.merge.mode": "merge-on-read"}
+    merging = merge(rows, "upsert")
+    return lambda table: iceberg_adapter(merging(table), table_properties=properties)
+
+
+MANY = numbered(*range(40))
+CHANGED = [numbered(1, 5, 39, label="second"), numbered(5, 6, 40, label="third")]
+REMAINING = [row for row in MANY if row["id"] not in (1, 5, 6, 39)]
+
 DELETES = {
+    "merged_on_read": Case(
+        "Merge on read, twice",
+        [deleted_in_place(rows) for rows in (MANY, *CHANGED)],
+        {"": [*REMAINING, *(row for row in CHANGED[0] if row["id"] != 5), *CHANGED[1]]},
+    ),
     "position_deletes": Case(
         "Position deletes of Spark's", [load(FIRST)], {"": KEPT}, spark=DELETE_IN_PLACE
     ),

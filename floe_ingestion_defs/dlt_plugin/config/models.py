@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 SourceTypeName = Literal["filesystem", "sql_database", "rest_api", "python"]
 WriteMode = Literal["append", "replace", "merge"]
 MergeStrategy = Literal["delete-insert", "upsert", "insert-only", "scd2"]
+MergeMode = Literal["auto", "copy-on-write", "merge-on-read"]
 SchemaContract = Literal["evolve", "freeze", "discard_row", "discard_value"]
 KeyColumns = tuple[str, ...]
 
@@ -78,6 +79,12 @@ class ResourceConfig(BaseModel):
         default=None,
         description="How write_mode merge handles rows with the same key. Default: upsert, or "
         "delete-insert if there is a merge_key.",
+    )
+    merge_mode: MergeMode | None = Field(
+        default=None,
+        description="How merges and window overwrites delete rows of data files: copy-on-write "
+        "rewrites the files, merge-on-read deletes rows by position, auto chooses for each file. "
+        "Default: the table's property write.merge.mode, or auto.",
     )
     schema_contract: SchemaContract | None = Field(
         default=None,

@@ -32,6 +32,7 @@ class ResourceSpec:
         table: Full name of its table, `namespace.table`; in a branch deployment, the branch's.
         write_mode: `append`, `replace` or `merge`.
         merge_strategy: How a merge handles rows with the same key; None for other write modes.
+        merge_mode: How rows of data files are deleted; None for the table's own property.
         primary_key: Columns that uniquely identify a row.
         merge_key: Columns that identify a group of rows, which a merge replaces as a whole.
         cursor_field: Monotonically increasing column.
@@ -51,6 +52,7 @@ class ResourceSpec:
     table: str
     write_mode: str = "append"
     merge_strategy: str | None = None
+    merge_mode: str | None = None
     primary_key: tuple[str, ...] = ()
     merge_key: tuple[str, ...] = ()
     cursor_field: str | None = None
@@ -114,6 +116,7 @@ _SETTINGS = frozenset(
         "destination_table",
         "write_mode",
         "merge_strategy",
+        "merge_mode",
         "primary_key",
         "merge_key",
         "cursor_field",

@@ -19,7 +19,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import dec
 pytestmark = pytest.mark.slow
 
 if TYPE_CHECKING:
-    pass
+    from destinations.iceberg.conftest import Lake
 
 
 def test_what_production_loads_later_does_not_reach_the_branch(world: World) -> None:
@@ -176,3 +176,23 @@ def test_two_repositories_do_not_share_a_branch(world: World) -> None:
     assert isinstance(refused.value.__cause__, DatasetRefused)
     assert "belongs to branch `pr_123@acme/shop`" in str(refused.value)
     assert branch.values("events", "id") == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("merge_on_read")
+def test_production_and_a_branch_delete_by_position_in_the_same_files(world: World) -> None:
+    """A clone has production's delete files, and replaces them for itself alone."""
+
+    def load(lake: Lake, *numbers: int, v: int) -> None:
+        rows = [{"id": n, "v": v} for n in numbers]
+        lake.load(rows, table_name="t", primary_key="id", write_disposition="merge")
+
+    load(world.production, *range(10), v=0)
+    load(world.production, 1, v=1)
+    branch = world.enter_branch()
+    load(branch, 2, v=2)
+    world.leave_branch()
+    load(world.production, 3, v=3)
+    world.enter_branch()
+    found = [{row["id"]: row["v"] for row in lake.rows("t")} for lake in (branch, world.production)]
+    base = {**dict.fromkeys(range(10), 0), 1: 1}
+    assert found == [{**base, 2: 2}, {**base, 3: 3}]

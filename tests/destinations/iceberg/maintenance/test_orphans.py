@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 from pyiceberg.io.pyarrow import PyArrowFileIO
@@ -16,6 +17,9 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits import commit
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import data_path
 from floe_ingestion_defs.destinations.impl.iceberg.files.names import data_file_name
+from floe_ingestion_defs.destinations.impl.iceberg.files.position_deletes import (
+    write_position_deletes,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance import orphans as maintenance
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
 
@@ -226,3 +230,20 @@ def test_a_table_s_credentials_are_for_its_own_files(
     assert [file.path for file in remove_orphans(dataset, NOW, dry_run=False)] == [orphan]
     assert not exists(lake, orphan)
     assert "Orphans beside the tables are not looked for" in caplog.text
+
+
+@pytest.mark.usefixtures("sweep_anything", "merge_on_read")
+def test_delete_files_are_kept_while_a_snapshot_has_them(lake: Lake) -> None:
+    """One that a merge replaced belongs to the earlier snapshot, and one of no snapshot goes."""
+    for numbers in (range(10), [1], [2]):
+        rows = [{"id": n} for n in numbers]
+        lake.load(rows, table_name="t", primary_key="id", write_disposition="merge")
+    table = lake.table("t")
+    task = next(task for task in table.scan().plan_files() if task.delete_files)
+    path = data_path(table.metadata, "deletes")
+    write_position_deletes(table.io, path, task.file, np.array([3]))
+    swept = remove_orphans(Dataset(lake.catalog, lake.dataset), NOW, dry_run=False)
+    assert [file.path for file in swept] == [path]
+    assert lake.values("t", "id") == list(range(10))
+    for snapshot in table.metadata.snapshots:
+        assert len(table.scan(snapshot_id=snapshot.snapshot_id).to_arrow()) == 10

@@ -7,6 +7,7 @@ the file is rewritten.
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import RowChange
     from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
     from floe_ingestion_defs.destinations.impl.iceberg.intent import StagedFile
+
+# Half a million rows.
+_BATCHES_AT_ONCE = 8
 
 
 @dataclass
@@ -93,10 +97,8 @@ def change_rows(change: Change, state: TableState, rows: RowChange) -> None:
 
 def _changed(state: TableState, task: FileScanTask, rows: RowChange) -> _FileChange | None:
     """Return what changes with a data file, None where none of its rows does."""
-    marks = [
-        rows.marks(batch) for batch in read_data_file(state.metadata, state.io, task, rows.columns)
-    ]
-    marked = pa.chunked_array(marks, pa.bool_())
+    batches = read_data_file(state.metadata, state.io, task, rows.columns)
+    marked = pa.chunked_array([rows.marks(batch) for batch in _combined(batches)], pa.bool_())
     count = pc.sum(marked).as_py() or 0
     if not count:
         return None
@@ -116,6 +118,13 @@ def _changed(state: TableState, task: FileScanTask, rows: RowChange) -> _FileCha
     path = data_path(state.metadata, "deletes")
     added = write_position_deletes(state.io, path, task.file, positions)
     return _FileChange(removed, [added], marked if rows.keeps_rows else None)
+
+
+def _combined(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Combine batches of key columns: Arrow hashes the keys that it looks for once for each."""
+    remaining = iter(batches)
+    while group := list(itertools.islice(remaining, _BATCHES_AT_ONCE)):
+        yield from pa.Table.from_batches(group).combine_chunks().to_batches()
 
 
 def _with_marks(
