@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
+from dlt.common.schema.typing import MERGE_STRATEGIES
 from hypothesis import strategies as st
 
 Row = dict[str, Any]
@@ -15,7 +16,8 @@ Refresh = Literal["drop_sources", "drop_resources", "drop_data"]
 
 NAMINGS = ["snake_case", "sql_cs_v1", "direct"]
 DISPOSITIONS = ["append", "append", "replace", "merge", "merge", "merge"]
-STRATEGIES = ["delete-insert", "delete-insert", "upsert", "insert-only", "scd2"]
+# dlt knows `cdc` since 1.31.
+STRATEGIES = [*sorted({*MERGE_STRATEGIES} - {"scd2"}), "delete-insert", "scd2"]
 # Each source has one resource with nested rows and one without.
 SOURCES = {"shop": ["orders", "parts"], "crm": ["people"]}
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
@@ -152,8 +154,9 @@ def _merge(draw: st.DrawFn, resource: str, drawn: list[Row], form: Form) -> Extr
         if draw(st.booleans()):
             columns["gone"] = {"hard_delete": True, "data_type": "bool"}
             drawn = [{**row, "gone": draw(st.sampled_from([True, False, None]))} for row in drawn]
-        # Which of several rows with the same key remains is undefined without an order.
-        unique = "seq" not in columns and keys != "merge"
+        # Which of several rows with the same primary key remains is undefined without an order. dlt
+        # keeps the key of an earlier load.
+        unique = "seq" not in columns
     elif strategy == "scd2":
         if draw(st.booleans()):
             hints["merge_key"] = draw(st.sampled_from(["id", "day"]))
