@@ -316,7 +316,7 @@ class OpenWorld(RuleBasedStateMachine):
         self._note_others_rows(before)
 
     @precondition(lambda self: self.count > 1 and self.log_before is None)
-    @rule(action=st.sampled_from([others.roll_back, others.delete_newest_log_row]))
+    @rule(action=st.sampled_from([others.roll_the_log_back, others.delete_newest_log_row]))
     def damage_the_log(self, action: Callable[[Table], None]) -> None:
         """Roll the log back, or delete a row of it."""
         self.oracle.observe()

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.types import LongType, StringType
 
 
@@ -51,6 +52,18 @@ def roll_back(table: Table) -> None:
     known = {s.snapshot_id for s in table.metadata.snapshots}
     if current and current.parent_snapshot_id in known:
         table.manage_snapshots().set_current_snapshot(current.parent_snapshot_id).commit()
+
+
+def roll_the_log_back(log: Table) -> None:
+    """Roll the log back to before its newest row, past the snapshots without rows."""
+    counts = {s.snapshot_id: _rows(s) for s in log.metadata.snapshots}
+    current = log.current_snapshot()
+    if current and (before := [i for i, n in counts.items() if n == _rows(current) - 1]):
+        log.manage_snapshots().set_current_snapshot(before[-1]).commit()
+
+
+def _rows(snapshot: Snapshot) -> int:
+    return int(snapshot.summary["total-records"] or 0) if snapshot.summary else 0
 
 
 def unset_properties(table: Table) -> None:

@@ -36,6 +36,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     IncompatibleSchema,
     UnpublishableRows,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.files.deadline import Since
 from floe_ingestion_defs.destinations.impl.iceberg.files.layout import (
     DEFAULT_PROPERTIES,
     partition_spec,
@@ -46,6 +47,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.merge_mode import (
     set_merge_mode,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.files.schema import evolve, reset
+from floe_ingestion_defs.destinations.impl.iceberg.log.due import is_due, pass_over
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     DROPPED_SEQ,
     LOG_UUID,
@@ -60,7 +62,6 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     Load,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import (
-    log_of,
     was_rolled_back,
     watermark_of,
 )
@@ -130,6 +131,7 @@ def publish(
         tree: neither a root nor its nested tables may get ahead of the other.
     """
     loads = list(loads)
+    read = Since()
     released = {(r.seq, r.table) for load in loads for r in load.intent.releases}
     failed: dict[str, Exception] = {}
     for load in loads:
@@ -140,7 +142,9 @@ def publish(
             if (load.seq, intent.table) in released or _is_superseded(loads, load, intent, last):
                 continue
             try:
-                publish_table(dataset, log_uuid, load, intent)
+                if load.intent.releases:
+                    intent = _without_published(dataset, log_uuid, load, intent, loads)
+                publish_table(dataset, log_uuid, load, intent, read)
             except DatasetRefused:
                 raise
             except Exception as error:
@@ -156,6 +160,24 @@ def publish(
     return failed
 
 
+def _without_published(
+    dataset: Dataset, log_uuid: str, release: Load, intent: TableIntent, loads: Iterable[Load]
+) -> TableIntent:
+    """Return what a release adds to the quarantine table: nothing that was published after all."""
+    try:
+        published = pass_over(dataset, log_uuid, release, loads)
+    except BLOCKING_ERRORS as error:
+        # Such as a missing right. The release does not depend on it.
+        logger.warning(
+            "The watermark of %s was not advanced past the loads that load %s releases: %s",
+            ", ".join(dataset.qualified(released.table) for released in release.intent.releases),
+            release.load_id,
+            type(error).__name__,
+        )
+        return intent
+    return intent.model_copy(update={"files": ()}) if published else intent
+
+
 def _is_superseded(loads: Iterable[Load], load: Load, intent: TableIntent, last: int) -> bool:
     """Return whether a later load, of those to publish, replaces all that this one does."""
     return any(
@@ -165,8 +187,17 @@ def _is_superseded(loads: Iterable[Load], load: Load, intent: TableIntent, last:
     )
 
 
-def publish_table(dataset: Dataset, log_uuid: str, load: Load, intent: TableIntent) -> None:
+def publish_table(
+    dataset: Dataset, log_uuid: str, load: Load, intent: TableIntent, read: Since
+) -> None:
     """Publish one load to one table, unless it is published already.
+
+    Args:
+        dataset: The dataset.
+        log_uuid: The log that the load is in.
+        load: The load.
+        intent: What it does to the table.
+        read: When the load was found in the log.
 
     Raises:
         IncompatibleSchema: The table was changed after the load was audited.
@@ -189,49 +220,14 @@ def publish_table(dataset: Dataset, log_uuid: str, load: Load, intent: TableInte
                     "another object of the catalog, such as a view, may have its name"
                 )
                 raise UnpublishableRows(msg)
-        if watermark_of(table, log_uuid) < load.seq and _is_due(
-            dataset, log_uuid, load, intent, table
+        if watermark_of(table, log_uuid) < load.seq and is_due(
+            dataset, log_uuid, load, intent, table, read
         ):
             _commit(dataset, log_uuid, load, intent, table, work)
 
     commit_certainly(
         f"Publishing load {load.load_id} to {dataset.qualified(intent.table)}", attempt
     )
-
-
-def _is_due(
-    dataset: Dataset, log_uuid: str, load: Load, intent: TableIntent, table: Table | None
-) -> bool:
-    """Return whether the intent is for the table that exists now, or creates one.
-
-    Raises:
-        UnpublishableRows: Another writer created the table after the load was staged.
-    """
-    name = dataset.qualified(intent.table)
-    is_same = table is not None and intent.table_uuid in (None, str(table.metadata.table_uuid))
-    if table is None:
-        if not intent.creates:
-            return False
-    elif (log := log_of(table)) == log_uuid or (is_same and log is None):
-        # Where the uuid differs, an earlier load created the table and the catalog chose its uuid.
-        return True
-    view = dataset.log.read()
-    is_pending = (
-        view is not None and view.uuid == log_uuid and view.is_pending(load.seq, intent.tree)
-    )
-    if is_pending and (table is None or is_same):
-        return True
-    if is_pending:
-        msg = f"`{name}` was created by another writer after the load was staged"
-        raise UnpublishableRows(msg)
-    # The dataset, its log or the table was dropped after this publisher had read the log.
-    logger.warning(
-        "Load %s is not published to %s, which was dropped or reloaded in the meantime: %s rows",
-        load.load_id,
-        name,
-        intent.rows,
-    )
-    return False
 
 
 def _commit(

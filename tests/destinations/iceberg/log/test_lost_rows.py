@@ -22,6 +22,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     SETTLED_SEQ,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
+from floe_ingestion_defs.destinations.impl.iceberg.reading.inspection import summary_count
 from floe_ingestion_defs.destinations.impl.iceberg.recover import open_dataset
 
 
@@ -39,8 +40,10 @@ def events(last: int) -> Any:
 
 def roll_back(log: Table) -> None:
     """What an operator's `rollback_to_snapshot` does: properties stay."""
-    snapshots = log.metadata.snapshots
-    log.manage_snapshots().set_current_snapshot(snapshots[-2].snapshot_id).commit()
+    rows = summary_count(log.current_snapshot(), "total-records")
+    assert rows is not None
+    before = [s for s in log.metadata.snapshots if summary_count(s, "total-records") == rows - 1]
+    log.manage_snapshots().set_current_snapshot(before[-1].snapshot_id).commit()
 
 
 def delete_newest(log: Table) -> None:

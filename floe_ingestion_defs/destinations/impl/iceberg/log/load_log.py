@@ -181,7 +181,9 @@ class LoadLog:
     ) -> bool:
         """Record what is settled and what is blocked, unless another writer is committing.
 
-        It saves later openers from looking at the tables again.
+        It saves later openers from looking at the tables again. The commit adds a snapshot without
+        rows: a REST catalog checks a commit against the snapshots that it asserts, so properties
+        alone would not conflict with another writer's.
 
         Args:
             view: The log as it was read, and all that the other arguments were computed from.
@@ -207,6 +209,7 @@ class LoadLog:
             return True
         try:
             with view.table.transaction() as transaction:
+                add_snapshot(transaction, ())
                 if changed:
                     transaction.set_properties(changed)
                 if freed:

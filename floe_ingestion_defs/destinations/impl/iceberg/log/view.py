@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from cachetools import LRUCache, cached
 
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import head_of
+from floe_ingestion_defs.destinations.impl.iceberg.intent import Release
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     BLOCKED_PREFIX,
     LAST_SEQ,
@@ -185,6 +186,15 @@ class LogView:
     def is_pending(self, seq: int, tree: str) -> bool:
         """Return whether a load may not be published yet to the tree of tables with that root."""
         return seq > self.settled_seq or seq >= self.blocked.get(tree, seq + 1)
+
+    def is_released(self, seq: int, table: str) -> bool:
+        """Return whether a later load released this one for a table."""
+        return self.release_of(seq, table) is not None
+
+    def release_of(self, seq: int, table: str) -> Load | None:
+        """Return the load that released another one for a table, None where none did."""
+        wanted = Release(seq=seq, table=table)
+        return next((x for x in self.after(seq) if wanted in x.intent.releases), None)
 
     def find(self, load_uid: str) -> Load | None:
         """Return the committed load with that uid, None where there is none."""

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     LOG_UUID,
+    PUBLISHED_LOAD_UID,
     PUBLISHED_SEQ,
     PUBLISHED_SNAPSHOT,
     SUMMARY_LOAD_ID,
+    SUMMARY_LOAD_UID,
     SUMMARY_LOG_UUID,
     SUMMARY_SEQ,
 )
@@ -32,6 +34,22 @@ def watermark_of(table: Table | None, log_uuid: str) -> int:
     if properties.get(LOG_UUID) == log_uuid and PUBLISHED_SEQ in properties:
         return int(properties[PUBLISHED_SEQ])
     return max((seq for seq, _ in _published(table, log_uuid)), default=0)
+
+
+def publishers_of(table: Table, log_uuid: str, seq: int) -> set[str]:
+    """Return the uids of the loads that brought a table to a seq.
+
+    That is the load with that seq, the one that released it for the table, or none.
+    """
+    uids = {
+        _summary(snapshot)[SUMMARY_LOAD_UID]
+        for published, snapshot in _published(table, log_uuid)
+        if published == seq
+    }
+    properties = table.properties
+    if properties.get(LOG_UUID) == log_uuid and properties.get(PUBLISHED_SEQ) == str(seq):
+        uids |= {uid for uid in (properties.get(PUBLISHED_LOAD_UID),) if uid is not None}
+    return uids
 
 
 def log_of(table: Table) -> str | None:
@@ -70,7 +88,9 @@ def rolled_back_loads(table: Table, log_uuid: str) -> list[str]:
     return [
         str(_summary(snapshot)[SUMMARY_LOAD_ID])
         for _, snapshot in sorted(_published(table, log_uuid), key=lambda found: found[0])
-        if snapshot.snapshot_id not in history and (snapshot.sequence_number or 0) > oldest
+        if SUMMARY_LOAD_ID in _summary(snapshot)  # Not one that only passed over a load.
+        and snapshot.snapshot_id not in history
+        and (snapshot.sequence_number or 0) > oldest
     ]
 
 

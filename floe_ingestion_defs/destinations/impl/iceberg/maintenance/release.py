@@ -15,12 +15,15 @@ from uuid import uuid4
 
 from floe_ingestion_defs.destinations.impl.iceberg.commits.attempts import commit_certainly
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent, Release, TableIntent
+from floe_ingestion_defs.destinations.impl.iceberg.log.due import was_published
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import BLOCKED_SUFFIX, Load
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
 from floe_ingestion_defs.destinations.impl.iceberg.publish import BLOCKING_ERRORS, publish
 from floe_ingestion_defs.destinations.impl.iceberg.recover import record
 
 if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
     from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 
@@ -79,18 +82,18 @@ def _first_unpublished(
         for intent in load.intent.in_publishing_order():
             if intent.tree != tree or (load.seq, intent.table) in released:
                 continue
-            if _watermark(dataset, view, intent.table) < load.seq:
+            if watermark_of(_load_table(dataset, intent.table), view.uuid) < load.seq:
                 return load, intent
     msg = f"{tree} is published through the newest load"
     raise AssertionError(msg)
 
 
-def _watermark(dataset: Dataset, view: LogView, table: str) -> int:
+def _load_table(dataset: Dataset, table: str) -> Table | None:
     try:
-        return watermark_of(dataset.load_table(table), view.uuid)
+        return dataset.load_table(table)
     except BLOCKING_ERRORS:
         # Not a transient error, after which a load that is published would be given up.
-        return 0
+        return None
 
 
 def _give_up(dataset: Dataset, view: LogView, load: Load, intent: TableIntent) -> int:
@@ -110,15 +113,21 @@ def _give_up(dataset: Dataset, view: LogView, load: Load, intent: TableIntent) -
 
     def attempt() -> tuple[Load, LogView]:
         now = dataset.log.read_or_create()
-        if done := now.find(release.load_uid):
+        # An attempt of unknown outcome, or another operator's.
+        if done := now.release_of(load.seq, intent.table):
             return done, now
         numbered = replace(release, seq=now.last_seq + 1, settled_seq=now.settled_seq)
         return numbered, dataset.log.append(now, numbered)
 
     name = dataset.qualified(intent.table)
     committed, view = commit_certainly(f"Releasing {name}", attempt)
-    for error in publish(dataset, view.uuid, [committed]).values():
+    through = {quarantined.table: committed.seq}
+    for error in publish(dataset, view.uuid, [load, committed], through).values():
         raise error
+    (released,) = release.intent.releases
+    table = _load_table(dataset, intent.table)
+    if table is not None and was_published(table, view.uuid, released, committed):
+        return 0
     return quarantined.rows
 
 

@@ -1,0 +1,196 @@
+"""A release among publishers that sleep, operators who mend the table, and other releases.
+
+On a REST catalog as well: it checks commits against the snapshots that they assert, so one that
+changes properties alone would not conflict with another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from floe_ingestion_defs.destinations import blocked_tables, release_blocked
+from floe_ingestion_defs.destinations.impl.iceberg import load as load_step
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import AssertingCatalog
+from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.impl.iceberg.log import due
+from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LoadLog
+from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
+from floe_ingestion_defs.destinations.impl.iceberg.publish import publish
+from floe_ingestion_defs.destinations.impl.iceberg.recover import open_dataset
+
+if TYPE_CHECKING:
+    from destinations.iceberg.conftest import Lake
+
+
+def dataset_of(lake: Lake) -> Dataset:
+    return Dataset(lake.catalog, lake.dataset)
+
+
+def read(lake: Lake) -> LogView:
+    view = dataset_of(lake).log.read()
+    assert view is not None
+    return view
+
+
+def committed_only(lake: Lake) -> LogView:
+    """Commit a load that is not published, and return the log as its publisher has read it."""
+    lake.load([{"id": 1, "note": "a"}], table_name="orders")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load_step, "publish_own", lambda *_: None)
+        lake.load([{"id": 2, "note": "b"}], table_name="orders")
+    return read(lake)
+
+
+def spoil(lake: Lake) -> None:
+    """Give the name of a column to one of another type, which the load does not fit."""
+    with lake.table("orders").update_schema(allow_incompatible_changes=True) as update:
+        update.rename_column("note", "remark")
+    with lake.table("orders").update_schema(allow_incompatible_changes=True) as update:
+        update.add_column("note", _long())
+
+
+def _long() -> Any:
+    from pyiceberg.types import LongType
+
+    return LongType()
+
+
+def mend(lake: Lake) -> None:
+    with lake.table("orders").update_schema(allow_incompatible_changes=True) as update:
+        update.delete_column("note")
+    with lake.table("orders").update_schema(allow_incompatible_changes=True) as update:
+        update.rename_column("remark", "note")
+
+
+def block(lake: Lake) -> None:
+    spoil(lake)
+    open_dataset(dataset_of(lake), "shop")
+    assert blocked_tables(dataset_of(lake)).keys() == {"orders"}
+
+
+def release_and_mend(lake: Lake) -> None:
+    """All that operators do while a publisher sleeps."""
+    block(lake)
+    assert release_blocked(dataset_of(lake), "orders") == 1
+    mend(lake)
+
+
+def before_commits_of(
+    monkeypatch: pytest.MonkeyPatch, table: str, action: Callable[[], None]
+) -> None:
+    """Run an action before the first commit to a table, whose writer sleeps meanwhile."""
+    commit, done = AssertingCatalog.commit_table, False
+
+    def commit_table(catalog: Any, target: Any, *arguments: Any) -> Any:
+        nonlocal done
+        if target.name()[-1] == table and not done:
+            done = True
+            action()
+        return commit(catalog, target, *arguments)
+
+    monkeypatch.setattr(AssertingCatalog, "commit_table", commit_table)
+
+
+@pytest.mark.also_on_rest
+def test_a_publisher_that_wakes_after_the_table_was_mended_publishes_no_released_row(
+    lake: Lake,
+) -> None:
+    view = committed_only(lake)
+    release_and_mend(lake)
+    publish(dataset_of(lake), view.uuid, view.unsettled())
+    assert lake.values("orders", "id") == [1]
+    assert lake.values("orders____blocked", "id") == [2]
+    lake.load([{"id": 3, "note": "c"}], table_name="orders")
+    assert lake.values("orders", "id") == [1, 3]
+
+
+@pytest.mark.also_on_rest
+def test_a_publisher_that_sleeps_in_its_commit_publishes_no_released_row(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = committed_only(lake)
+    before_commits_of(monkeypatch, "orders", lambda: release_and_mend(lake))
+    publish(dataset_of(lake), view.uuid, view.unsettled())
+    assert lake.values("orders", "id") == [1]
+    assert lake.values("orders____blocked", "id") == [2]
+
+
+def test_rows_that_were_published_while_they_were_released_are_not_quarantined_too(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The publisher is faster than the release: its rows are in the table, and only there."""
+    view = committed_only(lake)
+    block(lake)
+    append = LoadLog.append
+
+    def appended(log: LoadLog, now: LogView, load: Any) -> LogView:
+        after = append(log, now, load)
+        mend(lake)
+        publish(dataset_of(lake), view.uuid, view.unsettled())
+        return after
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LoadLog, "append", appended)
+        assert release_blocked(dataset_of(lake), "orders") == 0
+    assert lake.values("orders", "id") == [1, 2]
+    assert lake.values("orders____blocked", "id") == []
+    assert read(lake).pending() == []
+
+
+def test_a_load_is_released_once_by_two_operators(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed_only(lake)
+    block(lake)
+    other: list[int] = []
+    before_commits_of(
+        monkeypatch,
+        lake.table("_dlt_loads").name()[-1],
+        lambda: other.append(release_blocked(dataset_of(lake), "orders")),
+    )
+    release_blocked(dataset_of(lake), "orders")
+    assert other == [1]
+    assert lake.values("orders____blocked", "id") == [2]
+
+
+def test_a_publisher_that_took_long_asks_the_log_again(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no release could advance the watermark, only the log knows that the load is gone."""
+    view = committed_only(lake)
+    block(lake)
+    monkeypatch.setattr(due, "LOOK_UP_AGAIN_SECONDS", 0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(due, "_pass_over", lambda *_: False)
+        release_blocked(dataset_of(lake), "orders")
+    mend(lake)
+    assert publish(dataset_of(lake), view.uuid, view.unsettled()) == {}
+    assert lake.values("orders", "id") == [1]
+
+
+@pytest.mark.also_on_rest
+def test_a_table_is_not_freed_beside_a_record_that_counts_on_its_block(lake: Lake) -> None:
+    """Loads of a blocked table count as settled, so one of the two has to compute again."""
+    committed_only(lake)
+    block(lake)
+    first, second = read(lake), read(lake)
+    log = dataset_of(lake).log
+    assert log.record(first, first.settled_seq, {"orders": None})
+    assert not log.record(second, second.settled_seq + 1)
+    assert read(lake).settled_seq == first.settled_seq
+
+
+@pytest.mark.also_on_rest
+def test_what_is_settled_never_goes_back(lake: Lake) -> None:
+    """A writer that slept with a lower number does not take a higher one away."""
+    committed_only(lake)
+    slept, awake = read(lake), read(lake)
+    log = dataset_of(lake).log
+    assert log.record(awake, 2)
+    assert not log.record(slept, 1, {"orders": "2 ValueError"})
+    assert not log.compact_if_due(slept)
+    assert read(lake).settled_seq == 2
+    assert read(lake).blocked == {}
