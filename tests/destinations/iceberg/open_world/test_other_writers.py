@@ -36,6 +36,32 @@ def test_a_merge_keeps_what_its_earlier_attempts_wrote(
     assert len(list(lake.folder.rglob("*rewritten*.parquet"))) == 1
 
 
+@pytest.mark.usefixtures("merge_on_read")
+def test_a_merge_on_read_keeps_the_delete_files_of_its_earlier_attempts(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A data file gets another one only where another writer changed its deleted rows."""
+    lake.load(pa.table({"id": range(10), "n": [0] * 10}), **MERGE)
+    commit, foreign = AssertingCatalog.commit_table, iter(["append", "delete", None])
+
+    def after_another_writer(catalog: Any, table: Table, *arguments: Any) -> Any:
+        if table.name()[-1] == "t":
+            change = next(foreign, None)
+            other = lake.table("t")
+            if change == "append":
+                other.append(pa.table({"id": [100], "n": [0]}))
+            elif change == "delete":
+                other.delete("id == 9")
+        return commit(catalog, table, *arguments)
+
+    monkeypatch.setattr(AssertingCatalog, "commit_table", after_another_writer)
+    lake.load(pa.table({"id": [1, 3], "n": [1, 1]}), **MERGE)
+    rows = sorted((row["id"], row["n"]) for row in lake.rows("t"))
+    assert rows == [(n, int(n in (1, 3))) for n in (*range(9), 100)]
+    # One for the file as it was, and one for the file that the other writer wrote.
+    assert len(list(lake.folder.rglob("*-deletes-*.parquet"))) == 2
+
+
 @pytest.mark.parametrize("strategy", ["upsert", "insert-only"])
 def test_a_load_with_nothing_new_makes_no_snapshot(lake: Lake, strategy: str) -> None:
     merge: Any = {**MERGE, "write_disposition": {"disposition": "merge", "strategy": strategy}}
