@@ -71,6 +71,6 @@ def _resource(side: Side, rows: Any, disposition: Any) -> Any:
 
 
 CASES = [
-    Case("merge-20k", partial(compare, rows=20_000, times=20, slow=False)),
+    Case("merge-20k", partial(compare, rows=20_000, times=80, slow=False)),
     Case("merge-200k", partial(compare, rows=200_000, times=150, slow=True)),
 ]
