@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import dlt
+import pyarrow as pa
 import pytest
 
 
@@ -38,3 +39,22 @@ def test_schemas_are_loaded_into_the_datasets_that_dlt_names(
     expected = program(oracle)
     assert program(run) == expected
     assert sum(map(len, expected.values())) == 2
+
+
+@pytest.mark.parametrize("disposition", ["append", "replace", "merge"])
+def test_arrow_structs_and_lists_are_kept(run: Any, disposition: Any) -> None:
+    rows = [
+        {"id": 1, "place": {"city": "x", "codes": ["a", None]}, "sizes": [3, 5]},
+        {"id": 2, "place": {"city": None, "codes": None}, "sizes": []},
+        {"id": 3, "place": None, "sizes": None},
+    ]
+    pipeline = run.pipeline()
+    for _ in range(2):
+        pipeline.run(
+            pa.Table.from_pylist(rows),
+            table_name="places",
+            write_disposition=disposition,
+            primary_key="id",
+        )
+    found = pipeline.dataset()["places"].arrow().sort_by("id").to_pylist()
+    assert found == [row for row in rows for _ in range(2 if disposition == "append" else 1)]

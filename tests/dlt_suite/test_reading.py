@@ -35,6 +35,8 @@ SELECT a FROM t; SELECT c FROM t ORDER BY 1
 SELECT table_name FROM information_schema.tables WHERE table_schema = 'lake' ORDER BY 1
 SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 't' ORDER BY 1
 DESCRIBE SELECT a, b FROM t
+SHOW TABLES
+show tables;
 SELECT column_name FROM (DESCRIBE t) ORDER BY 1
 SELECT column_name, max FROM (SUMMARIZE SELECT a, b FROM t) ORDER BY 1
 FROM t SELECT a ORDER BY a

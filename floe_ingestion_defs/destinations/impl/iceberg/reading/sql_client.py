@@ -96,6 +96,8 @@ class IcebergSqlClient(WithTableScanners):
         """Run a query; only columns that it may refer to are read."""
         if args or kwargs:
             query = query.replace("%s", "?")
+        if _shows_tables(query):
+            query = _TABLES
         references = _references(query, self.dataset_name)
         self._columns = references.columns
         self.create_views_for_tables(self._views(references.tables))
@@ -132,6 +134,18 @@ class IcebergSqlClient(WithTableScanners):
         self.native_connection.register(source, TableStream(table, columns))
         select = expressions.select("*").from_(expressions.to_identifier(source, quoted=True))
         return table.location(), select.sql("duckdb")
+
+
+# DuckDB's `SHOW TABLES` lists the temporary views that the tables are read by, too.
+_TABLES = """
+    SELECT table_name AS name FROM information_schema.tables
+    WHERE table_schema = current_schema() ORDER BY name
+"""
+
+
+def _shows_tables(query: Any) -> bool:
+    words = query.rstrip("; \n").casefold().split() if isinstance(query, str) else []
+    return words == ["show", "tables"]
 
 
 @dataclass(frozen=True)
