@@ -54,8 +54,9 @@ def check_freshness(
         "age_hours": round(age / timedelta(hours=1), 2),
     }
     found = f"{spec.table}: {subject} is {format_age(age)} old"
-    due = _earliest_allowed(check, now)
-    if at < due:
+    if check.fail_after is None and check.deadline is None:
+        return CheckResult(True, f"{found}.", metadata)
+    if at < _earliest_allowed(check, now):
         return CheckResult(False, f"{found} ({_limit(check)}).", metadata, severity=None)
     if check.warn_after is not None and age > check.warn_after:
         limit = f"warning limit {format_age(check.warn_after)}"

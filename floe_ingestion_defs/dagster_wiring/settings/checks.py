@@ -119,7 +119,7 @@ class FreshnessCheck(Check):
             raise ValueError(msg) from None
         return self
 
-    def policy(self) -> dg.FreshnessPolicy:
+    def policy(self) -> dg.FreshnessPolicy | None:
         """Return the freshness policy with the same windows, which Dagster shows on the asset.
 
         The policy has only one clock, the last materialization.
@@ -249,7 +249,9 @@ class CheckSettings(Settings):
     )
     # There is no age limit that suits every table, so `true` alone is not valid.
     freshness: Annotated[FreshnessCheck | None, _switch(FreshnessCheck, Literal[False])] = Field(
-        default=None, description="Check that the table is recent enough."
+        default=None,
+        description="Check that the table is recent enough. Default: derived from cron or "
+        "partitions; without either, the age is reported. `false` disables the check.",
     )
     unique_key: Annotated[UniqueKeyCheck | None, _switch(UniqueKeyCheck)] = Field(
         default=None, description="Check that no two rows have the same key."

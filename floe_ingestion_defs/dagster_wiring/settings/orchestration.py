@@ -12,6 +12,7 @@ import dagster as dg
 from pydantic import Field, ValidationError, model_validator
 
 from floe_ingestion_defs.dagster_wiring.settings.checks import CheckSettings
+from floe_ingestion_defs.dagster_wiring.settings.default_freshness import default_freshness
 from floe_ingestion_defs.dagster_wiring.settings.partitions import (
     PartitionSettings,
     require_windows,
@@ -168,9 +169,15 @@ class OrchestrationSettings(AssetSettings):
         """Return the settings of one resource: the source's, overridden by the resource's own.
 
         Tags and checks are merged; everything else that a resource sets replaces the source's
-        value.
+        value. Freshness that neither configures follows from how often the source is loaded.
         """
-        own = self.resources.get(name)
+        settings = self._overridden_by(self.resources.get(name))
+        if "freshness" in settings.checks.model_fields_set:
+            return settings
+        checks = settings.checks.model_copy(update={"freshness": default_freshness(self)})
+        return settings.model_copy(update={"checks": checks})
+
+    def _overridden_by(self, own: AssetSettings | None) -> AssetSettings:
         if own is None:
             return self
         values = {field: getattr(self, field) for field in AssetSettings.model_fields}

@@ -27,13 +27,15 @@ def evaluations_of(
     }
 
 
-def test_every_asset_has_the_check_of_its_schema_by_default(make_plugin: MakePlugin) -> None:
-    """It costs next to nothing, and what it finds breaks the readers of the table."""
+def test_every_asset_has_checks_of_its_schema_and_age_by_default(make_plugin: MakePlugin) -> None:
+    """They cost next to nothing, and what they find affects the readers of the table."""
     graph = build_ingestion_definitions(make_plugin()).resolve_asset_graph()
 
     assert {(key.asset_key, key.name) for key in graph.asset_check_keys} == {
         (ORDERS, "schema_contract"),
+        (ORDERS, "freshness"),
         (CUSTOMERS, "schema_contract"),
+        (CUSTOMERS, "freshness"),
     }
 
 
@@ -48,6 +50,7 @@ def test_checks_are_configured_on_a_source_and_on_a_resource(make_plugin: MakePl
 
     assert {(key.asset_key, key.name) for key in graph.asset_check_keys} == {
         (ORDERS, "freshness"),
+        (CUSTOMERS, "freshness"),
         (CUSTOMERS, "unique_key"),
     }
 
@@ -259,6 +262,10 @@ def test_a_violation_in_a_nested_table_shows_on_the_asset_that_it_hangs_from(
 
     result = job.execute_in_process(instance=instance, raise_on_error=False)
 
-    (evaluation,) = result.get_asset_check_evaluations()
+    (evaluation,) = [
+        found
+        for found in result.get_asset_check_evaluations()
+        if found.check_name == "schema_contract"
+    ]
     assert evaluation.asset_key == dg.AssetKey("ingestion__crm__people")
     assert (evaluation.passed, evaluation.metadata["column"].value) == (False, "kind")
