@@ -36,7 +36,8 @@ def artifacts(config: dict[str, Any], plugin: str = "dlt") -> CompiledArtifacts:
 
 def test_a_platform_file_gives_the_definitions_that_yaml_gives(shop: dict[str, Any]) -> None:
     """One factory stands behind both, so who moves from one to the other loses nothing."""
-    shop["orchestration"] = {"cron": "5 * * * *"}
+    # The schedule of the freshness checks belongs to the location, not to a source.
+    shop["orchestration"] = {"cron": "5 * * * *", "checks": {"freshness": False}}
 
     compiled = create_definitions(artifacts({"sources": [shop]})).get_repository_def()
     built = build_ingestion_definitions(

@@ -239,6 +239,8 @@ def test_the_schedule_of_freshness_finds_a_source_that_silently_stopped(
 
 def test_without_freshness_checks_there_is_no_schedule_for_them(make_plugin: MakePlugin) -> None:
     """Nothing runs that has nothing to do."""
-    shared = create_shared_definitions(build_ingestion_definitions(make_plugin()))
+    shared = create_shared_definitions(
+        build_ingestion_definitions(make_plugin(checks={"freshness": False}))
+    )
 
     assert list(shared.schedules or []) == []
