@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import dlt
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from dlt.destinations.adapters import iceberg_adapter
 from pyiceberg.manifest import ManifestContent, ManifestEntryStatus
@@ -13,9 +15,13 @@ from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.transforms import IdentityTransform
 
 from floe_ingestion_defs.destinations import iceberg_window, row_count
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import add_snapshot, load_table
 from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
 from floe_ingestion_defs.destinations.impl.iceberg.files import merge_mode
 from floe_ingestion_defs.destinations.impl.iceberg.files.merge_mode import MERGE_MODE_PROPERTY
+from floe_ingestion_defs.destinations.impl.iceberg.files.position_deletes import (
+    write_position_deletes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -276,3 +282,32 @@ def test_a_table_of_the_first_format_is_rewritten(lake: Lake) -> None:
     merge(lake, [1], v=1)
     assert values(lake) == {**dict.fromkeys(range(10), 0), 1: 1}
     assert lake.table("t").metadata.format_version == 1
+
+
+@pytest.mark.usefixtures("merge_on_read")
+def test_a_delete_file_of_several_data_files_stays(lake: Lake) -> None:
+    """Another writer's: its positions are kept where a merge deletes further rows of a file."""
+    merge(lake, range(10))
+    merge(lake, range(10, 20))
+    table = load_table(lake.catalog, (lake.dataset, "t"))
+    assert table is not None
+    paths = sorted(files(table))
+    (task, _) = table.scan().plan_files()
+    shared = f"{table.location()}/data/shared.parquet"
+    deletes = write_position_deletes(table.io, shared, task.file, np.array([0]))
+    rows = pa.table({"file_path": paths, "pos": pa.array([0, 0], pa.int64())})
+    with table.io.new_output(shared).create(overwrite=True) as sink:
+        pq.write_table(rows, sink)
+    # Without the fields of the bounds, as a writer that keeps no statistics leaves them.
+    deletes[10] = deletes[11] = None
+    with table.transaction() as transaction:
+        add_snapshot(transaction, [deletes])
+    assert values(lake) == dict.fromkeys([*range(1, 10), *range(11, 20)], 0)
+    merge(lake, [5], v=1)
+    found = files(lake.table("t"))
+    assert sorted(len(found[path]) for path in paths) == [1, 2]
+    assert all(shared in found[path] for path in paths)
+    expected = {**dict.fromkeys([*range(1, 10), *range(11, 20)], 0), 5: 1}
+    assert values(lake) == expected
+    merge(lake, [15], v=2)
+    assert values(lake) == {**expected, 15: 2}
