@@ -50,7 +50,10 @@ def test_a_yaml_file_becomes_assets_a_job_a_schedule_and_the_resource(
         "ingestion__shop__customers",
     }
     assert {"ingestion", "ingestion__shop"} <= {job.name for job in repository.get_all_jobs()}
-    assert [schedule.name for schedule in repository.schedule_defs] == ["ingestion__shop_schedule"]
+    assert {schedule.name for schedule in repository.schedule_defs} == {
+        "ingestion__shop_schedule",
+        "ingestion_freshness_schedule",
+    }
     assert set(repository.get_top_level_resources()) == {"dlt"}
 
 
@@ -237,7 +240,7 @@ def test_a_template_may_use_variables_of_the_project_s_own(load_location: LoadLo
 
     tables = {spec.metadata["dagster/table_name"] for spec in definitions.resolve_all_asset_specs()}
     assert tables == {"silver.shop_orders", "silver.shop_customers"}
-    (schedule,) = definitions.get_repository_def().schedule_defs
+    schedule = definitions.get_repository_def().get_schedule_def("ingestion__shop_schedule")
     assert schedule.cron_schedule == "0 4 * * *"
 
 
