@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dlt
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from dlt.destinations.adapters import iceberg_adapter
@@ -75,6 +76,9 @@ def test_a_merge_on_read_keeps_the_data_file(lake: Lake) -> None:
     names = "added-delete-files", "added-position-deletes", "total-delete-files"
     assert summary(table, *names, "total-position-deletes", "total-records") == [1, 2, 1, 2, 103]
     assert row_count(table.current_snapshot()) == 101
+    read = lake.pipeline().dataset()["t"].arrow()
+    assert len(read) == 101
+    assert sorted(read.filter(pc.equal(read["v"], 1))["id"].to_pylist()) == [3, 50, 200]
     assert table.properties[MERGE_MODE_PROPERTY] == "merge-on-read"
 
 
