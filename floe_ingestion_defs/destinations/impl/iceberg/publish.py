@@ -247,7 +247,7 @@ def _commit(
     metadata, io = transaction.table_metadata, file_io(transaction)
     state = TableState(metadata, io, is_empty=table is None, work=work)
     try:
-        change = compute_change(state, intent, lambda: _root_before(dataset, load, intent))
+        change = compute_change(state, intent, lambda: _root_before(dataset, load, intent, work))
     except DETERMINISTIC_ERRORS as error:
         msg = f"{type(error).__name__}: {error}"
         raise UnpublishableRows(msg) from error
@@ -370,7 +370,7 @@ def _set_properties(
 
 
 def _root_before(
-    dataset: Dataset, load: Load, intent: TableIntent
+    dataset: Dataset, load: Load, intent: TableIntent, work: Work
 ) -> tuple[TableState, TableIntent]:
     """Return the root of a nested table as before the load, and the load's intent for it.
 
@@ -388,4 +388,4 @@ def _root_before(
     _adapt_schema(transaction, dataset.qualified(root_intent.table), root_intent, is_dropped(root))
     metadata = transaction.table_metadata
     rolled_back = was_rolled_back(root)
-    return TableState(metadata, root.io, root_intent.starts_empty, rolled_back), root_intent
+    return TableState(metadata, root.io, root_intent.starts_empty, rolled_back, work), root_intent

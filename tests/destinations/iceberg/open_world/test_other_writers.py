@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
 from pyiceberg.table import Table
 
+from floe_ingestion_defs.destinations.impl.iceberg.changes import row_changes
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import AssertingCatalog
+from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import read_data_file
 
 if TYPE_CHECKING:
     from destinations.iceberg.conftest import Lake
@@ -60,6 +63,49 @@ def test_a_merge_on_read_keeps_the_delete_files_of_its_earlier_attempts(
     assert rows == [(n, int(n in (1, 3))) for n in (*range(9), 100)]
     # One for the file as it was, and one for the file that the other writer wrote.
     assert len(list(lake.folder.rglob("*-deletes-*.parquet"))) == 2
+
+
+@pytest.mark.parametrize("strategy", ["insert-only", "scd2"])
+def test_a_merge_reads_the_keys_of_each_data_file_once(
+    lake: Lake, strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever other writers append between the attempts."""
+    key = {} if strategy == "scd2" else {"primary_key": "id"}
+    how: Any = {"disposition": "merge", "strategy": strategy}
+    merge: Any = {"table_name": "t", "write_disposition": how, **key}
+    lake.load([{"id": 1}, {"id": 2}], **merge)
+    foreign, commit = iter(range(100, 104)), AssertingCatalog.commit_table
+    read = Counter[str]()
+
+    def after_another_writer(catalog: Any, table: Table, *arguments: Any) -> Any:
+        if table.name()[-1] == "t" and (number := next(foreign, None)):
+            other = lake.table("t")
+            row = {**other.scan(limit=1).to_arrow().to_pylist()[0], "id": number}
+            other.append(pa.Table.from_pylist([row], schema=other.schema().as_arrow()))
+        return commit(catalog, table, *arguments)
+
+    def counted(metadata: Any, io: Any, task: Any, *arguments: Any) -> Any:
+        read[task.file.file_path] += 1
+        return read_data_file(metadata, io, task, *arguments)
+
+    monkeypatch.setattr(AssertingCatalog, "commit_table", after_another_writer)
+    monkeypatch.setattr(row_changes, "read_data_file", counted)
+    lake.load([{"id": 1}, {"id": 3}], **merge)
+    assert {1, 2, 3, 100, 103} <= set(lake.values("t", "id"))
+    assert read
+    assert max(read.values()) == 1
+
+
+def test_an_scd2_load_with_nothing_new_makes_no_snapshot(lake: Lake) -> None:
+    merge: Any = {
+        "table_name": "t",
+        "write_disposition": {"disposition": "merge", "strategy": "scd2"},
+    }
+    for _ in range(2):
+        lake.load([{"id": 1}, {"id": 2}], **merge)
+    assert lake.snapshots("t") == 1
+    assert len(list(lake.table("t").scan().plan_files())) == 1
+    assert len(list(lake.folder.rglob("*merged*.parquet"))) == 1
 
 
 @pytest.mark.parametrize("strategy", ["upsert", "insert-only"])

@@ -31,7 +31,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import (
     WindowDeletion,
     active_versions,
     key_set_of,
-    matching_rows,
+    matching_keys,
     present_keys,
     superseded,
 )
@@ -114,14 +114,19 @@ def _merge_versions(change: Change, state: TableState, intent: TableIntent) -> N
     if validity is None:
         msg = f"The intent for `{intent.table}` lacks its validity columns"
         raise ValueError(msg)
-    incoming = read_incoming(state, intent, [validity.row_version])
-    versions = incoming.kept_set([validity.row_version])
+    version = [validity.row_version]
+    incoming = state.once("incoming", lambda: read_incoming(state, intent, version))
+    versions = incoming.kept_set(version)
     merge_key = intent.keys.merge_key
     merge_keys = incoming.key_set(merge_key) if merge_key else None
     change_rows(change, state, Retirement(validity, versions, merge_keys))
     active = active_versions(state, validity, versions)
     masks = excluding(incoming, active).keep_masks()
-    change.added += _write_kept(state, intent, masks, lambda batch: _with_validity(batch, validity))
+    digests = tuple(_digest(mask) for mask in masks)
+    change.added += state.once(
+        ("versions", intent.files, digests, validity),
+        lambda: _write_kept(state, intent, masks, lambda batch: _with_validity(batch, validity)),
+    )
 
 
 def _with_validity(batch: pa.RecordBatch, validity: Validity) -> pa.RecordBatch:
@@ -146,17 +151,17 @@ def _merge_nested(
         return
     rows_of = _by_row_key(intent, nesting, root)
     if nesting.root_key is None:
-        rows = read_incoming(state, rows_of)
+        rows = state.once("incoming", lambda: read_incoming(state, rows_of))
         present = present_keys(state, rows.key_set([nesting.row_key]))
         _add(change, state, intent, excluding(rows, present).keep_masks())
         return
     row_key, validity = [nesting.root_row_key], root.validity
     version = [validity.row_version] if validity else []
-    roots = read_incoming(root_state, root, [*row_key, *version])
+    roots = root_state.once("roots", lambda: read_incoming(root_state, root, [*row_key, *version]))
     is_replaced = root.strategy in ("delete-insert", "upsert", "cdc")
     sets: tuple[KeySet, ...] = ()
     if is_replaced and (deletion := superseded(roots, root)):
-        gone = key_set_of(root_state, matching_rows(root_state, deletion, row_key), row_key)
+        gone = matching_keys(root_state, deletion, row_key)
         sets = (_renamed(gone, nesting.root_key),)
     if validity:
         active = active_versions(root_state, validity, roots.key_set(version))
@@ -171,7 +176,7 @@ def _merge_nested(
         remaining = _renamed(kept, nesting.root_key)
     if sets or remaining is not None:
         change_rows(change, state, Deletion(sets, remaining))
-    rows = read_incoming(state, rows_of, [nesting.root_key])
+    rows = _incoming_nested(state, rows_of, nesting.root_key)
     coming = _renamed(roots.kept_set(row_key), nesting.root_key)
     rows = rows.keeping(coming.contains(_as_batch(rows.keys)))
     if root.strategy in ("scd2", "insert-only"):
@@ -179,6 +184,10 @@ def _merge_nested(
         # that grew adds its new elements, and existing ones are not changed.
         rows = excluding(rows, present_keys(state, rows.key_set([nesting.row_key])))
     _add(change, state, intent, rows.keep_masks())
+
+
+def _incoming_nested(state: TableState, intent: TableIntent, root_key: str) -> Incoming:
+    return state.once("incoming", lambda: read_incoming(state, intent, [root_key]))
 
 
 def _all_keys(state: TableState, columns: list[str]) -> KeySet:
@@ -200,7 +209,7 @@ def _overwrite_nested(
 ) -> None:
     row_key = [nesting.root_row_key]
     deletion = window_deletion(root_state.metadata, window)
-    gone = key_set_of(root_state, matching_rows(root_state, deletion, row_key), row_key)
+    gone = matching_keys(root_state, deletion, row_key)
     if nesting.root_key is not None:
         change_rows(change, state, Deletion((_renamed(gone, nesting.root_key),)))
     _add(change, state, intent)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from pyiceberg.manifest import DataFile
+    from pyiceberg.table import FileScanTask
     from pyiceberg.table.metadata import TableMetadata
 
     from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import Incoming, Mask
@@ -189,11 +190,14 @@ def superseded(incoming: Incoming, intent: TableIntent) -> Deletion | None:
 
 
 def matching_rows(
-    state: TableState, change: RowChange, columns: Sequence[str]
+    state: TableState,
+    change: RowChange,
+    columns: Sequence[str],
+    tasks: Iterable[FileScanTask] | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Yield `columns` of the table's rows that a change marks."""
+    """Yield `columns` of the rows that a change marks, of all data files unless some are given."""
     names = list(dict.fromkeys([*change.columns, *columns]))
-    for task in state.tasks:
+    for task in state.tasks if tasks is None else tasks:
         if change.may_touch(task.file, state.metadata):
             for batch in read_data_file(state.metadata, state.io, task, names):
                 yield batch.filter(change.marks(batch)).select(list(columns))
@@ -208,15 +212,41 @@ def key_set_of(
     return KeySet(pa.Table.from_batches(list(batches), key_schema))
 
 
+def matching_keys(
+    state: TableState,
+    change: RowChange,
+    columns: Sequence[str],
+    *,
+    active: Validity | None = None,
+) -> KeySet:
+    """Return the keys of the table's rows that a change marks; each data file is read once.
+
+    Args:
+        state: The table.
+        change: The change.
+        columns: The columns of the keys.
+        active: If given, only of the rows that are currently valid.
+    """
+    names = [*columns, *([active.valid_to] if active else [])]
+    found = []
+    for task in state.tasks:
+        deletes = frozenset(file.file_path for file in task.delete_files)
+
+        def read(task: FileScanTask = task) -> pa.Table:
+            batches = matching_rows(state, change, names, [task])
+            valid = (b.filter(is_active(b, active)) if active else b for b in batches)
+            return key_set_of(state, (batch.select(columns) for batch in valid), columns).rows
+
+        key = ("keys", change, tuple(columns), active, task.file.file_path, deletes)
+        found.append(state.once(key, read))
+    return key_set_of(state, (b for rows in found for b in rows.to_batches()), columns)
+
+
 def present_keys(state: TableState, keys: KeySet) -> KeySet:
     """Return those of the keys that the table contains already."""
-    return key_set_of(state, matching_rows(state, Deletion((keys,)), keys.columns), keys.columns)
+    return matching_keys(state, Deletion((keys,)), keys.columns)
 
 
 def active_versions(state: TableState, validity: Validity, versions: KeySet) -> KeySet:
     """Return those of the row versions that the table contains as active rows."""
-    columns = [validity.row_version]
-    change = Deletion((versions,))
-    names = [*columns, validity.valid_to]
-    rows = (b.filter(is_active(b, validity)) for b in matching_rows(state, change, names))
-    return key_set_of(state, (batch.select(columns) for batch in rows), columns)
+    return matching_keys(state, Deletion((versions,)), [validity.row_version], active=validity)
