@@ -76,7 +76,7 @@ def test_a_merge_on_read_keeps_the_data_file(lake: Lake) -> None:
     names = "added-delete-files", "added-position-deletes", "total-delete-files"
     assert summary(table, *names, "total-position-deletes", "total-records") == [1, 2, 1, 2, 103]
     assert row_count(table.current_snapshot()) == 101
-    read = lake.pipeline().dataset()["t"].arrow()
+    read: Any = lake.pipeline().dataset()["t"].arrow()
     assert len(read) == 101
     assert sorted(read.filter(pc.equal(read["v"], 1))["id"].to_pylist()) == [3, 50, 200]
     assert table.properties[MERGE_MODE_PROPERTY] == "merge-on-read"
