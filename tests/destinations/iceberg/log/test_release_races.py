@@ -1,7 +1,7 @@
 """A release among publishers that sleep, operators who mend the table, and other releases.
 
-On a REST catalog as well: it checks commits against the snapshots that they assert, so one that
-changes properties alone would not conflict with another.
+Catalogs check a commit against the snapshot that it asserts, so one that changes properties alone
+would not conflict with another.
 """
 
 from __future__ import annotations

@@ -182,7 +182,7 @@ class LoadLog:
         """Record what is settled and what is blocked, unless another writer is committing.
 
         It saves later openers from looking at the tables again. The commit adds a snapshot without
-        rows: a REST catalog checks a commit against the snapshots that it asserts, so properties
+        rows: catalogs check a commit against the snapshot that it asserts, so one of properties
         alone would not conflict with another writer's.
 
         Args:
