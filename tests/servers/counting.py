@@ -107,6 +107,12 @@ def counting_proxy(target: str, delay_seconds: float = 0.0) -> Iterator[Counting
                         raise
             raise AssertionError
 
+        def handle_expect_100(self) -> bool:
+            # The answer is buffered: a client that waits for it sends nothing for a second.
+            is_expected = super().handle_expect_100()
+            self.wfile.flush()
+            return is_expected
+
         def finish(self) -> None:
             super().finish()
             if self.upstream is not None:

@@ -95,7 +95,12 @@ def open_catalog(
     Raises:
         UnsupportedCatalog: pyiceberg cannot commit to tables of this type of catalog.
     """
-    return confine(keep_in_order(require_supported(_open_catalog(name, overrides))))
+    from floe_ingestion_defs.destinations.impl.iceberg.catalog.s3_file_io import (
+        upload_small_files_at_once,
+    )
+
+    opened = require_supported(_open_catalog(name, overrides))
+    return confine(keep_in_order(upload_small_files_at_once(opened)))
 
 
 def open_destination_catalog(

@@ -1,0 +1,36 @@
+"""How many requests a load sends to an object store, counted between it and a real one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dlt
+import pytest
+from servers.counting import counting_proxy
+from servers.seaweedfs import PLAIN_BUCKET, SeaweedFS
+from servers.stack import Stack, rest_stack, sqlite_stack
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("rest", marks=pytest.mark.rest)])
+def test_a_small_file_is_uploaded_in_one_request(
+    kind: str, seaweedfs: SeaweedFS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with counting_proxy(seaweedfs.s3_endpoint) as store:
+        chosen = rest_stack(seaweedfs, tmp_path) if kind == "rest" else sqlite_stack(tmp_path)
+        properties = {**chosen.properties, **seaweedfs.s3_properties, "s3.endpoint": store.uri}
+        if kind == "sqlite":
+            properties["warehouse"] = f"s3://{PLAIN_BUCKET}/{chosen.namespace}"
+        stack = Stack(chosen.kind, properties, tmp_path, chosen.namespace)
+        for name, value in stack.environment.items():
+            monkeypatch.setenv(name, value)
+        pipeline = dlt.pipeline(
+            "shop", str(tmp_path), destination="iceberg", dataset_name=stack.namespace
+        )
+        for number in range(2):
+            store.reset()
+            pipeline.run([{"id": number}], table_name="events")
+            assert store.methods["PUT"] <= (18, 9)[number]
+            assert store.methods["POST"] == 0
+            assert not [request for request in store.requests if "delimiter" in request]
+        rows = stack.catalog().load_table(f"{stack.namespace}.events").scan().to_arrow()
+        assert sorted(rows["id"].to_pylist()) == [0, 1]
