@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pyiceberg.io import PY_IO_IMPL, WAREHOUSE
-from pyiceberg.io.pyarrow import S3_RETRY_STRATEGY_IMPL, PyArrowFile, PyArrowFileIO
+from pyiceberg.io import PY_IO_IMPL, S3_RETRY_STRATEGY_IMPL, WAREHOUSE
+from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
