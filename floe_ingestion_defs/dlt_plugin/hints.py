@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, cast
 
-from floe_ingestion_defs.dlt_plugin.schema_contract.contract import contract_settings
+from floe_ingestion_defs.dlt_plugin.schema_contract.contract import LET_PASS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,15 +35,21 @@ def apply_spec(resource: DltResource, spec: ResourceSpec, source_type: str = "")
     own = source_type in _HAVE_OWN_SETTINGS
     disposition_given = not own or not spec.given.isdisjoint({"write_mode", "merge_strategy"})
     contract_given = not own or "schema_contract" in spec.given
+    # Rows of a database are read in its own types, for the contract to judge.
+    columns = None if _is_judged_in_its_own_types(spec, source_type) else column_hints(spec)
     resource.apply_hints(
         table_name=spec.table_name,
         write_disposition=_write_disposition(spec) if disposition_given else None,
         primary_key=list(spec.primary_key) or None,
         merge_key=list(spec.merge_key) or None,
-        columns=column_hints(spec) or None,
-        schema_contract=contract_settings(spec.schema_contract) if contract_given else None,
+        columns=columns or None,
+        schema_contract=LET_PASS if contract_given else None,
         additional_table_hints=_table_hints(spec),
     )
+
+
+def _is_judged_in_its_own_types(spec: ResourceSpec, source_type: str) -> bool:
+    return source_type == "sql_database" and spec.schema_contract != "evolve"
 
 
 def column_hints(spec: ResourceSpec) -> dict[str, TColumnSchema]:

@@ -90,7 +90,7 @@ def _judge_type(
     reasons: dict[int, str],
 ) -> pa.ChunkedArray:
     try:
-        return cast_column(field, column, wanted)
+        return _cast(field, column, wanted)
     except ColumnTypeMismatch:
         expected = contract.known.columns[key]["data_type"]
         found = _data_type(field.type)
@@ -98,14 +98,14 @@ def _judge_type(
     if contract.mode == "freeze":
         raise contract.violation(key, expected, found, column[next(misfits_found)].as_py())
     bad = list(misfits_found)
-    if contract.mode == "discard_value":
+    if contract.mode == "discard_value" and key not in contract.known.required:
         contract.rejections.reject_values(key, len(bad))
     else:
         for position in bad:
             reasons.setdefault(position, f"column {key} is {expected}, not {found}")
     misfits = set(bad)
     fits = pa.array([position not in misfits for position in range(len(column))])
-    return cast_column(field, pc.if_else(fits, column, pa.scalar(None, field.type)), wanted)
+    return _cast(field, pc.if_else(fits, column, pa.scalar(None, field.type)), wanted)
 
 
 def _misfits(
@@ -113,7 +113,7 @@ def _misfits(
 ) -> Iterator[int]:
     """Yield the positions of values that cannot be cast, by bisection: few are expected."""
     try:
-        cast_column(field, column, wanted)
+        _cast(field, column, wanted)
     except ColumnTypeMismatch:
         if len(column) == 1:
             yield start
@@ -121,6 +121,13 @@ def _misfits(
         middle = len(column) // 2
         yield from _misfits(field, column.slice(0, middle), wanted, start)
         yield from _misfits(field, column.slice(middle), wanted, start + middle)
+
+
+def _cast(field: pa.Field, column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+    """Cast a column; one without values fits every type, also where Arrow has no such cast."""
+    if column.null_count == len(column):
+        return pa.chunked_array([pa.nulls(len(column), wanted)], type=wanted)
+    return cast_column(field, column, wanted)
 
 
 def _data_type(kind: pa.DataType) -> str:

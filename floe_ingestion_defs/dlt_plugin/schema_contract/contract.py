@@ -1,21 +1,21 @@
 """Schema contracts: how new columns and type changes are handled.
 
-dlt's own contract is set as well. The gate in `gate` comes before it, because dlt drops rows and
-values without counting them, and compares more of Arrow's types than their names.
+The gate in `gate` decides alone, and dlt's own contract lets everything pass: dlt drops rows and
+values without counting them, and takes a reflected precision or time zone for a change of type.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import SchemaContractViolation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from dlt.common.schema import Schema
-    from dlt.common.schema.typing import TSchemaContractDict, TSchemaEvolutionMode
+    from dlt.common.schema.typing import TSchemaContractDict
 
     from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 
@@ -24,19 +24,8 @@ REJECTED_SUFFIX = "__rejected"
 _LONGEST_VALUE = 100
 _FROZEN = "the schema contract is `freeze`"
 StrictMode = Literal["freeze", "discard_row", "discard_value"]
-
-
-def contract_settings(mode: str) -> TSchemaContractDict:
-    """Return dlt's contract for one of the plugin's modes.
-
-    Tables always evolve: the configuration defines which tables a source loads, and a first load
-    must be able to create them.
-
-    Args:
-        mode: `evolve`, `freeze`, `discard_row` or `discard_value`.
-    """
-    entity = cast("TSchemaEvolutionMode", mode)
-    return {"tables": "evolve", "columns": entity, "data_type": entity}
+# dlt's contract of every resource whose contract is the gate's.
+LET_PASS: TSchemaContractDict = {"tables": "evolve", "columns": "evolve", "data_type": "evolve"}
 
 
 def contract_violation(
@@ -88,9 +77,17 @@ class KnownTable:
     Args:
         schema: dlt's schema as it was at the start of the load.
         table: Name of the table.
+        named: Columns of any type that the configuration names as keys or cursor.
+        required: Columns of which the configuration requires values.
     """
 
-    def __init__(self, schema: Schema, table: str) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        table: str,
+        named: Iterable[str] = (),
+        required: Iterable[str] = (),
+    ) -> None:
         self.name = table
         self._normalize = schema.naming.normalize_path
         self._names: dict[str, str] = {}
@@ -98,6 +95,13 @@ class KnownTable:
         self.columns: dict[str, Mapping[str, Any]] = {
             name: column for name, column in known.items() if column.get("data_type")
         }
+        self.required = {self.key(name) for name in required} | {
+            name for name, column in self.columns.items() if column.get("nullable") is False
+        }
+        if self.columns:
+            self.columns |= {
+                key: {} for name in named if (key := self.key(name)) not in self.columns
+            }
         self._schema = schema
         self._inside: dict[str, bool] = {}
         self._tables: dict[str, KnownTable | None] = {}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import dlt
 import pyarrow as pa
+from dlt.extract.hints import HintsMeta
 from dlt.extract.items_transform import ItemTransform
 
 from floe_ingestion_defs.dlt_plugin.schema_contract.arrow import admit_table
@@ -25,6 +26,7 @@ from floe_ingestion_defs.dlt_plugin.schema_contract.rows import admit_rows
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from dlt.common.schema.typing import TTableSchemaColumns
     from dlt.extract import DltResource
 
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
@@ -50,12 +52,16 @@ class ContractGate(ItemTransform[Any]):
 
     def __call__(self, item: Any, meta: Any = None) -> Any:
         """Return the accepted part of an item; None if there is none."""
-        if item is None or (isinstance(item, list) and not item) or _for_another_table(meta):
+        if item is None or _for_another_table(meta):
             return item
         if self._contract is None:
             self._contract = self._initial_contract()
         if not self._contract.known:
             # The first load of a table without declared columns defines its schema.
+            return item
+        if isinstance(meta, HintsMeta):
+            _keep_known_hints(meta, self._contract.known)
+        if isinstance(item, list) and not item:
             return item
         items = item if isinstance(item, list) else [item]
         if isinstance(items[0], (pa.Table, pa.RecordBatch)):
@@ -70,12 +76,16 @@ class ContractGate(ItemTransform[Any]):
 
     def _initial_contract(self) -> Contract:
         """Return the contract at the start of the load; the schema changes during the load."""
+        spec = self._spec
+        keys = (*spec.primary_key, *spec.merge_key)
+        cursor = () if spec.cursor_field is None else (spec.cursor_field,)
+        schema = dlt.current.source_schema()
         return Contract(
-            KnownTable(dlt.current.source_schema(), self._spec.table_name),
-            cast("StrictMode", self._spec.schema_contract),
+            KnownTable(schema, spec.table_name, named=(*keys, *cursor), required=keys),
+            cast("StrictMode", spec.schema_contract),
             self._rejections,
-            self._spec.quarantine,
-            self._spec.show_values,
+            spec.quarantine,
+            spec.show_values,
         )
 
     def _with_rejected(self, admitted: list[Any], rejected: list[tuple[str, Any]]) -> Iterator[Any]:
@@ -109,11 +119,29 @@ def _admit_tables(items: Sequence[Any], contract: Contract) -> tuple[list[pa.Tab
     return tables, rejected
 
 
+def _keep_known_hints(meta: HintsMeta, known: KnownTable) -> None:
+    """Reduce the columns that a source reports, such as reflected ones, to those of the contract.
+
+    dlt would add the others to the table, and change the types of these.
+    """
+    columns = meta.hints.get("columns")
+    if isinstance(columns, dict):
+        kept = {
+            name: {**column, **known.columns[key], "name": name}
+            for name, column in columns.items()
+            if (key := known.key(name)) in known.columns
+        }
+        # dlt reads the latter if the table has other hints already.
+        meta.hints["columns"] = meta.hints["original_columns"] = cast("TTableSchemaColumns", kept)
+
+
 def _for_another_table(meta: Any) -> bool:
     """Return whether a resource sends an item to a table other than its own."""
     from dlt.extract.items import TableNameMeta
 
-    return isinstance(meta, TableNameMeta)
+    return isinstance(meta, TableNameMeta) or (
+        isinstance(meta, HintsMeta) and meta.create_table_variant
+    )
 
 
 def guard_resource(resource: DltResource, spec: ResourceSpec, rejections: Rejections) -> None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Rejected = list[tuple[str, Any]]
-# dlt's column for a list of values other than dicts.
-_VALUE = "value"
+# dlt's columns for the items of a list that are not dicts: values, and lists.
+_VALUE, _LIST = "value", "list"
 
 
 def admit_rows(rows: Sequence[Row], contract: Contract) -> tuple[list[Row], Rejected]:
@@ -36,8 +36,9 @@ def admit_rows(rows: Sequence[Row], contract: Contract) -> tuple[list[Row], Reje
     for row in rows:
         verdict = _RowVerdict(contract)
         fits = verdict.admit(row)
-        if verdict.wrong and contract.mode == "discard_row":
-            reason = next(iter(verdict.wrong.values()))
+        required = verdict.wrong.keys() & contract.known.required
+        if required or (verdict.wrong and contract.mode == "discard_row"):
+            reason = verdict.wrong[min(required)] if required else next(iter(verdict.wrong.values()))
             contract.rejections.reject_rows(reason)
             rejected.append((reason, row))
             continue
@@ -91,15 +92,18 @@ class _RowVerdict:
 
 
 def _admit_list(values: list[Any], contract: Contract) -> tuple[list[Any], Rejected]:
-    """Return the accepted and the rejected items of a list; dlt handles a list in a list."""
-    if any(isinstance(value, list) for value in values):
-        return values, []
-    rows = [value if isinstance(value, dict) else {_VALUE: value} for value in values]
-    plain = not any(isinstance(value, dict) for value in values)
-    admitted, rejected = admit_rows(rows, contract)
-    if plain:
-        return [row[_VALUE] for row in admitted if _VALUE in row], rejected
-    return admitted, rejected
+    """Return the accepted and the rejected items of a list."""
+    admitted, rejected = admit_rows([_as_row(value) for value in values], contract)
+    if any(isinstance(value, dict) for value in values):
+        return admitted, rejected
+    return [value for row in admitted for value in row.values()], rejected
+
+
+def _as_row(value: Any) -> Row:
+    """Return an item of a list as the row that dlt stores it as."""
+    if isinstance(value, dict):
+        return value
+    return {_LIST if isinstance(value, list) else _VALUE: value}
 
 
 def _reason(key: str, value: Any, contract: Contract) -> str | None:
@@ -112,8 +116,8 @@ def _reason(key: str, value: Any, contract: Contract) -> str | None:
         if contract.mode == "freeze":
             raise contract.violation(key, None, found, value)
         return f"column {contract.name_of(key)} is new"
-    expected = column["data_type"]
-    if found == expected:
+    expected = column.get("data_type")
+    if expected is None or found == expected:
         return None
     try:
         coerce_value(expected, found, value)
