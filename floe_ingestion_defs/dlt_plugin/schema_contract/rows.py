@@ -38,7 +38,9 @@ def admit_rows(rows: Sequence[Row], contract: Contract) -> tuple[list[Row], Reje
         fits = verdict.admit(row)
         required = verdict.wrong.keys() & contract.known.required
         if required or (verdict.wrong and contract.mode == "discard_row"):
-            reason = verdict.wrong[min(required)] if required else next(iter(verdict.wrong.values()))
+            reason = (
+                verdict.wrong[min(required)] if required else next(iter(verdict.wrong.values()))
+            )
             contract.rejections.reject_rows(reason)
             rejected.append((reason, row))
             continue
