@@ -1,14 +1,14 @@
 """A planted secret stands nowhere in what Dagster keeps of a run, or sends of it."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from secret_places import ELSEWHERE, ENVIRONMENT, OVER_HTTP, SECRET, SHOWN_AS
+from servers.loopback import serving
 
 from floe_ingestion_defs.dagster_wiring.location import (
     build_ingestion_definitions,
@@ -45,17 +45,15 @@ class Outside:
                 self.send_response(204)
                 self.end_headers()
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        self.handler = Handler
+        self.url = ""
 
 
 @pytest.fixture
 def outside() -> Iterator[Outside]:
     outside = Outside()
-    yield outside
-    outside.server.shutdown()
-    outside.server.server_close()
+    with serving(outside.handler) as outside.url:
+        yield outside
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -1,13 +1,13 @@
 import json
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from servers.loopback import serving
 
 from floe_ingestion_defs.dagster_wiring import (
     build_ingestion_definitions,
@@ -118,13 +118,8 @@ def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
         def log_message(self, *_: object) -> None: ...
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/hook", received
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Handler) as url:
+        yield f"{url}/hook", received
 
 
 def run_and_tell(definitions: dg.Definitions, job: str, instance: dg.DagsterInstance) -> Any:

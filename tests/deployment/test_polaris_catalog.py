@@ -4,13 +4,13 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs
 
 import pytest
+from servers.loopback import serving
 
 from deployment.compose import DEPLOY, read_services, required_variables
 
@@ -62,14 +62,8 @@ def polaris() -> Iterator[Polaris]:
         def log_message(self, *arguments: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.uri = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield state
-    server.shutdown()
-    server.server_close()
-    thread.join(10)
+    with serving(Handler) as state.uri:
+        yield state
 
 
 def run(polaris: Polaris, secret: str = SECRET) -> subprocess.CompletedProcess[str]:

@@ -5,17 +5,17 @@ What is loaded lands in the embedded catalog, under the test's own FLOE_HOME.
 
 import json
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pyarrow as pa
 import pytest
+from servers.loopback import serving
 
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, LoadResult
 
@@ -161,12 +161,8 @@ def api() -> Iterator[Api]:
             self.end_headers()
             self.wfile.write(body)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    api.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield api
-    server.shutdown()
-    server.server_close()
+    with serving(Handler) as api.url:
+        yield api
 
 
 @pytest.fixture

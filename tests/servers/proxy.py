@@ -12,9 +12,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import count
 from urllib.parse import urlparse
+
+from servers.loopback import serving
 
 Reply = tuple[int, dict[str, str], bytes]
 Forward = Callable[[], Reply]
@@ -180,14 +182,5 @@ def running_proxy(target: str) -> Iterator[Proxy]:
         def log_message(self, *arguments: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    proxy.uri = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with serving(Handler) as proxy.uri:
         yield proxy
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)

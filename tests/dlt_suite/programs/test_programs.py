@@ -11,7 +11,8 @@ import pytest
 from dlt_suite.programs.execution import execute
 from dlt_suite.programs.program import Drop, Load, Program, programs
 from dlt_suite.runs import Run
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from generation import without_shrinking
+from hypothesis import given, seed
 
 EXAMPLES = int(os.environ.get("FLOE_PROGRAMS", "8"))
 KNOWN_SEED = 20261127
@@ -56,11 +57,4 @@ def test_a_program_leaves_what_it_leaves_on_duckdb(number: int | None) -> None:
     if number is None:
         number = int(os.environ.get("FLOE_PROGRAM_SEED", random.randrange(2**32)))
     print(f"programs of seed {number}")
-    bounds = settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],  # Shrinking takes longer than the whole comparison.
-        suppress_health_check=list(HealthCheck),
-    )
-    seed(number)(bounds(given(programs)(compare)))()
+    seed(number)(without_shrinking(EXAMPLES)(given(programs)(compare)))()

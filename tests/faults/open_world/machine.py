@@ -15,7 +15,8 @@ from typing import Any
 
 import dlt
 from dlt.common.schema.utils import has_table_seen_data
-from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
+from generation import without_shrinking
+from hypothesis import Verbosity, seed
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -361,13 +362,9 @@ class OpenWorld(RuleBasedStateMachine):
 def run_model(number: int, examples: int, steps: int) -> None:
     """Run the model in this process, which it patches for good."""
     OpenWorld.surroundings = install()
-    bounds = settings(
-        max_examples=examples,
+    bounds = without_shrinking(
+        examples,
         stateful_step_count=steps,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
         verbosity=Verbosity.debug if os.environ.get("FLOE_V") else Verbosity.normal,
     )
     run_state_machine_as_test(seed(number)(OpenWorld), settings=bounds)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, seed, settings
+from generation import without_shrinking
+from hypothesis import seed
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -155,13 +156,5 @@ def test_any_history_leaves_what_the_log_promises() -> None:
     """Run again with `FLOE_MODEL_SEED` set to the printed number, `FLOE_MODEL_EXAMPLES` to more."""
     number = int(os.environ.get("FLOE_MODEL_SEED", random.randrange(2**32)))
     print(f"FLOE_MODEL_SEED={number}")
-    bounds = settings(
-        max_examples=EXAMPLES,
-        stateful_step_count=STEPS,
-        deadline=None,
-        database=None,
-        # To shrink a history of processes takes longer than to read it.
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
+    bounds = without_shrinking(EXAMPLES, stateful_step_count=STEPS)
     run_state_machine_as_test(seed(number)(Lake), settings=bounds)

@@ -40,7 +40,7 @@ def merge_sources(package: Package, plans: Sequence[TablePlan]) -> Iterator[list
     """
     with tempfile.TemporaryDirectory(prefix="floe-merge-source-") as folder:
         kept_keys: dict[str, pa.Array] = {}
-        sources: list[TablePlan] = []
+        sources: dict[str, TablePlan] = {}
         # A nested table has a longer name than the one that it is nested in.
         for plan in sorted(plans, key=lambda plan: (len(plan.table), plan.table)):
             select = _selection(package, plan, kept_keys)
@@ -48,8 +48,8 @@ def merge_sources(package: Package, plans: Sequence[TablePlan]) -> Iterator[list
                 jobs = [_filtered(job, select, Path(folder)) for job in plan.jobs]
                 kept_keys[plan.table] = _row_keys(package, plan, jobs)
                 plan = replace(plan, jobs=tuple(jobs))
-            sources.append(plan)
-        yield sorted(sources, key=lambda plan: [p.table for p in plans].index(plan.table))
+            sources[plan.table] = plan
+        yield [sources[plan.table] for plan in plans]
 
 
 def _selection(package: Package, plan: TablePlan, kept_keys: dict[str, pa.Array]) -> Select | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
+from servers.loopback import serving
 
 from floe_ingestion_defs.destinations.impl.iceberg.catalog import rest
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
@@ -40,15 +40,8 @@ def server(answers: Answers) -> Iterator[tuple[str, list[str]]]:
         def log_message(self, *_: object) -> None:
             """Nothing, into the output of the tests."""
 
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=httpd.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{httpd.server_address[1]}", requests
-    finally:
-        httpd.shutdown()
-        thread.join()
-        httpd.server_close()
+    with serving(Handler) as uri:
+        yield uri, requests
 
 
 @pytest.mark.parametrize("status", [429, 503])
