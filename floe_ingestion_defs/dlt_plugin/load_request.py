@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
+from floe_ingestion_defs.window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,9 +38,11 @@ class LoadRequest:
     refresh: RefreshMode | None = None
 
     @property
-    def is_window(self) -> bool:
-        """Whether the load is a backfill of a window."""
-        return self.start is not None or self.end is not None
+    def window(self) -> Window[Any] | None:
+        """The window of a backfill, None for a load of what is new."""
+        if self.start is None and self.end is None:
+            return None
+        return Window(start=self.start, end=self.end)
 
     def check(self, specs: Iterable[ResourceSpec]) -> None:
         """Verify that the selected resources support the request.
@@ -50,11 +53,15 @@ class LoadRequest:
         if self.limit is not None and self.limit < 1:
             msg = f"limit is {self.limit}, but must be at least 1 row; correct or remove it"
             raise PipelineConfigurationError(msg)
-        if not self.is_window:
+        window = self.window
+        if window is None:
             return
         if self.start is None or self.end is None:
             given, lacking = ("start", "end") if self.end is None else ("end", "start")
             msg = f"a window requires both start and end; {given} is set, but {lacking} is missing"
+            raise PipelineConfigurationError(msg)
+        if window.is_empty:
+            msg = f"the end of a window must be after its start: {self.start} to {self.end}"
             raise PipelineConfigurationError(msg)
         for spec in specs:
             if spec.cursor_field is None:

@@ -87,13 +87,14 @@ class LoadedTable:
 
     def _rows_of_window(self) -> int | None:
         """Return the number of rows that the table has in the window of the load."""
-        if not self.request.is_window:
+        window = self.request.window
+        if window is None:
             return None
         if self.spec.write_mode == "append" or self.table is None:
             # The loaded rows replaced everything that was in the window.
             return self.result.resources[self.spec.name].rows_loaded
         cursor = str(self.spec.cursor_field)
-        return count_partition_rows(self.table, cursor, self.request.start, self.request.end)
+        return count_partition_rows(self.table, cursor, window)
 
     def _describe_cursor(self) -> dict[str, Any]:
         """Return the cursor before the load, and the one at which the next load continues."""

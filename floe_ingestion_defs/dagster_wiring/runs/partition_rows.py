@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
+    from floe_ingestion_defs.window import Window
 
-def count_partition_rows(table: "Table", column: str, start: Any, end: Any) -> int | None:
-    """Count the rows with `start <= column < end`, reading only files that may contain one.
+
+def count_partition_rows(table: "Table", column: str, window: "Window[Any]") -> int | None:
+    """Count the rows of a window, reading only files that may contain one.
 
     Args:
         table: The table.
         column: The cursor, by its name in the configuration.
-        start: Start of the window, inclusive: a timestamp, a date, or a string of one.
-        end: End of the window, exclusive.
+        window: The window; each bound a timestamp, a date, or a string of one.
 
     Returns:
         The number; None if the column is a string, which may not sort by time.
@@ -28,7 +29,8 @@ def count_partition_rows(table: "Table", column: str, start: Any, end: Any) -> i
     kind = table.schema().find_type(name)
     if isinstance(kind, StringType):
         return None
-    lower, upper = (_as_bound(value, day=isinstance(kind, DateType)) for value in (start, end))
+    day = isinstance(kind, DateType)
+    lower, upper = (_as_bound(value, day=day) for value in (window.start, window.end))
     return count_window_rows(table, name, lower, upper)
 
 

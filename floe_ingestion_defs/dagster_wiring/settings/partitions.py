@@ -7,45 +7,24 @@ rows by key. The cursor of the incremental runs is not changed.
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Literal
-from zoneinfo import ZoneInfo
+from typing import Annotated, Literal
 
 import dagster as dg
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from floe_ingestion_defs.dagster_wiring.settings.types import Settings, TimeZone
 from floe_ingestion_defs.dlt_plugin import IngestionSourceConfig, ResourceSpec
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
+from floe_ingestion_defs.window import Window
 
 PARTITIONED_TAG = "floe/partitioned"
 
 
-class Window(Settings):
-    """A range of the cursor; the start is inclusive, the end exclusive."""
-
-    start: datetime = Field(
-        description="Start of the window, inclusive. Without a UTC offset it is read in the time "
-        "zone of the partitions."
-    )
-    end: datetime = Field(
-        description="End of the window, exclusive. Without a UTC offset it is read in the time "
-        "zone of the partitions."
-    )
-
-    @model_validator(mode="after")
-    def _ends_after_its_start(self) -> "Window":
-        if not self.in_zone("UTC").start < self.in_zone("UTC").end:
-            msg = "the end of a window must be after its start"
-            raise ValueError(msg)
-        return self
-
-    def in_zone(self, time_zone: str) -> "Window":
-        """Return the window, with timestamps that have no UTC offset read in a time zone."""
-        start, end = (
-            bound if bound.tzinfo else bound.replace(tzinfo=ZoneInfo(time_zone))
-            for bound in (self.start, self.end)
-        )
-        return self.model_copy(update={"start": start, "end": end})
+def _require_order(window: Window[datetime]) -> Window[datetime]:
+    if window.is_empty:
+        msg = "the end of a window must be after its start"
+        raise ValueError(msg)
+    return window
 
 
 class PartitionSettings(Settings):
@@ -63,8 +42,10 @@ class PartitionSettings(Settings):
     timezone: TimeZone = Field(
         default="UTC", description="IANA time zone in which partitions start and end."
     )
-    windows: dict[str, Window] = Field(
-        default_factory=dict, description="Windows of static partitions, by partition key."
+    windows: dict[str, Annotated[Window[datetime], AfterValidator(_require_order)]] = Field(
+        default_factory=dict,
+        description="Windows of static partitions, by partition key. Bounds without a UTC offset "
+        "are in `timezone`.",
     )
     backfill: Literal["partition", "range"] = Field(
         default="partition",
@@ -103,7 +84,7 @@ class PartitionSettings(Settings):
             return dg.BackfillPolicy.single_run()
         return dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
 
-    def window_of(self, context: dg.AssetExecutionContext) -> Window | None:
+    def window_of(self, context: dg.AssetExecutionContext) -> Window[datetime] | None:
         """Return the window of a run's partitions; None for a run without partitions."""
         if not context.has_partition_key and not context.has_partition_key_range:
             return None

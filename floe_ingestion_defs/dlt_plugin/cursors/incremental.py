@@ -37,11 +37,12 @@ def cursor_for(
         return None
     import dlt
 
+    window = request.window
     return dlt.sources.incremental(
         spec.cursor_field,
-        initial_value=typed(request.start if request.is_window else spec.initial_value),
-        end_value=typed(request.end),
-        lag=None if request.is_window else spec.lag,
+        initial_value=typed(window.start if window else spec.initial_value),
+        end_value=typed(window.end if window else None),
+        lag=None if window else spec.lag,
         primary_key=spec.primary_key or None,
         row_order="asc" if ordered else None,
         # Orchestrators pass their windows to the plugin, never directly to dlt.
@@ -54,7 +55,8 @@ def overwrite_window(resource: DltResource, spec: ResourceSpec, request: LoadReq
 
     A merge does not require this: it updates by key, and rows may have moved to another window.
     """
-    if request.is_window and spec.write_mode == "append" and spec.cursor_field is not None:
+    window = request.window
+    if window and spec.write_mode == "append" and spec.cursor_field is not None:
         from floe_ingestion_defs.destinations import iceberg_window
 
-        iceberg_window(resource, spec.cursor_field, request.start, request.end)
+        iceberg_window(resource, spec.cursor_field, window.start, window.end)

@@ -42,7 +42,7 @@ class PythonSource:
                 )
                 raise PipelineConfigurationError(msg)
             resource = found[spec.name]
-            has_own = resource.incremental is not None and not request.is_window
+            has_own = resource.incremental is not None and request.window is None
             if not has_own and (cursor := cursor_for(spec, request)) is not None:
                 resource.apply_hints(incremental=cursor)
             if request.limit is not None:

@@ -182,10 +182,24 @@ def test_the_column_is_named_as_in_the_source(lake: Lake) -> None:
     assert lake.values("hours", "event_time") == [0, 1, 3]
 
 
-def test_a_window_without_any_value_is_rejected_at_once() -> None:
+@pytest.mark.parametrize(
+    ("lower", "upper"),
+    [
+        (5, 5),
+        (Decimal(10), Decimal(9)),
+        ("2026-03-02", "2026-03-01"),
+        ("2026-03-01T00:00:00Z", "2026-03-01T01:00:00+02:00"),
+    ],
+)
+def test_a_window_without_any_value_is_rejected_at_once(lower: Any, upper: Any) -> None:
     """Most likely its bounds are mixed up."""
     with pytest.raises(ValueError, match="is empty"):
-        iceberg_window(hours([]), "at", 5, 5)
+        iceberg_window(hours([]), "at", lower, upper)
+
+
+def test_the_bounds_of_a_window_are_compared_as_values() -> None:
+    """As the strings that are persisted, 9 would come after 10."""
+    assert iceberg_window(hours([]), "at", Decimal(9), Decimal(10))
 
 
 def test_a_window_goes_with_append(lake: Lake) -> None:

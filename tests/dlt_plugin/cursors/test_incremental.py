@@ -201,6 +201,7 @@ def test_a_backfill_of_a_merged_table_goes_by_its_key(
     ("change", "asked", "says"),
     [
         ({}, {"start": 1}, "end is missing"),
+        ({}, {"start": 2, "end": 1}, "must be after its start"),
         ({"cursor_field": None}, {"start": 1, "end": 2}, "cursor_field"),
         ({"write_mode": "replace"}, {"start": 1, "end": 2}, "replace"),
         ({}, {"limit": 0}, "limit is 0"),

@@ -112,8 +112,8 @@ def rows_in_window(staged: StagedTable) -> Iterator[Finding]:
         yield Finding(
             "rows_in_window",
             staged.name,
-            f"{outside} of {staged.rows} rows are not in {window.lower} <= {window.column} < "
-            f"{window.upper}, the window that this load overwrites. Extract only its rows.",
+            f"{outside} of {staged.rows} rows are not in {window.start} <= {window.column} < "
+            f"{window.end}, the window that this load overwrites. Extract only its rows.",
             column=window.column,
             details={"rows": outside},
         )

@@ -9,7 +9,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from floe_ingestion_defs import window
 
 Disposition = Literal["append", "replace", "merge", "overwrite"]
 MergeStrategy = Literal["delete-insert", "upsert", "insert-only", "scd2", "cdc"]
@@ -87,12 +89,14 @@ class Nesting(_Record):
     """The number of tables above this one."""
 
 
-class Window(_Record):
-    """The rows with `lower <= column < upper`, each bound in its JSON form."""
+class Window(window.Window[str | int | float]):
+    """The window of a column, bounds in JSON form; they are persisted as `lower` and `upper`."""
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
 
     column: str
-    lower: str | int | float
-    upper: str | int | float
+    start: str | int | float = Field(alias="lower")
+    end: str | int | float = Field(alias="upper")
 
 
 class TableIntent(_Record):

@@ -18,6 +18,7 @@ from dlt.extract.items_transform import BaseItemTransform, ItemTransform
 
 from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
 from floe_ingestion_defs.destinations.impl.iceberg.intent import Window
+from floe_ingestion_defs.window import Window as ValueWindow
 
 if TYPE_CHECKING:
     from dlt.common.typing import TDataItems
@@ -56,14 +57,14 @@ def iceberg_window(data: Any, column: str, lower: Bound, upper: Bound) -> DltRes
         >>> day = iceberg_window(flights, "time_hour", date(2013, 1, 1), date(2013, 1, 2))
         >>> pipeline.run(day)
     """
-    if type(lower) is type(upper) and not _comparable(lower) < _comparable(upper):
+    if ValueWindow(start=lower, end=upper).is_empty:
         msg = (
             f"The window {lower!r} <= {column} < {upper!r} is empty: the upper bound must be the "
             "first value after the window."
         )
         raise ValueError(msg)
     resource = get_resource_for_adapter(data)
-    window = Window(column=column, lower=_encoded(lower), upper=_encoded(upper))
+    window = Window(column=column, start=_encoded(lower), end=_encoded(upper))
     resource.add_step(_DeclareWindow(window))
     return resource
 
@@ -94,12 +95,6 @@ def parse_bound(bound: str | float, column_type: pa.DataType) -> pa.Scalar:
             "column."
         )
         raise InvalidHint(msg) from error
-
-
-def _comparable(bound: Bound) -> Any:
-    if isinstance(bound, datetime):
-        return bound.replace(tzinfo=bound.tzinfo or UTC)
-    return bound
 
 
 def _encoded(bound: Bound) -> float | str:

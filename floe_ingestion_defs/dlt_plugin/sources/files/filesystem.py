@@ -45,7 +45,7 @@ class FilesystemSource:
         resources = []
         for spec in specs:
             # A backfill reads all files, because any may contain rows of the window.
-            only_new = _only_new_files(options, spec) and not request.is_window
+            only_new = _only_new_files(options, spec) and request.window is None
             resource = dlt.resource(_read_files, name=spec.name)(
                 source, options, spec, only_new, request.limit, rejections[spec.name]
             )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
     from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
     from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
+    from floe_ingestion_defs.window import Window
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -108,8 +109,8 @@ def _resource(resource: Any, specs: Mapping[str, ResourceSpec], request: LoadReq
     if spec is None or not uses_incremental(resource) or spec.cursor_field is None:
         return resource
     endpoint = resource["endpoint"]
-    if request.is_window:
-        _request_window(endpoint, spec, request)
+    if request.window:
+        _request_window(endpoint, spec, request.window)
     elif endpoint.get("incremental") is None and not has_incremental_param(endpoint):
         endpoint["incremental"] = {
             "cursor_path": spec.cursor_field,
@@ -119,17 +120,17 @@ def _resource(resource: Any, specs: Mapping[str, ResourceSpec], request: LoadReq
     return resource
 
 
-def _request_window(endpoint: dict[str, Any], spec: ResourceSpec, request: LoadRequest) -> None:
-    window = {
-        "initial_value": as_json_value(request.start),
-        "end_value": as_json_value(request.end),
+def _request_window(endpoint: dict[str, Any], spec: ResourceSpec, window: Window[Any]) -> None:
+    bounds = {
+        "initial_value": as_json_value(window.start),
+        "end_value": as_json_value(window.end),
     }
     for param in (endpoint.get("params") or {}).values():
         if isinstance(param, dict) and param.get("type") == "incremental":
-            param.update(window)
+            param.update(bounds)
             return
     own = {"cursor_path": spec.cursor_field, **(endpoint.get("incremental") or {})}
-    endpoint["incremental"] = {**own, **window}
+    endpoint["incremental"] = {**own, **bounds}
 
 
 def _add_cursor(resource: DltResource, spec: ResourceSpec, request: LoadRequest) -> None:

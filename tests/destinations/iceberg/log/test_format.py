@@ -83,6 +83,22 @@ def test_golden_rows_are_read_and_published(path: Path, lake: Any, home: Path) -
     assert read(dataset).unsettled() == []
 
 
+@pytest.mark.parametrize("path", FILES, ids=[f"{p.parent.name}-{p.stem}" for p in FILES])
+def test_an_intent_is_written_with_the_names_that_it_was_read_with(path: Path) -> None:
+    """Compaction and branches write the intents of others again; a field may be added, not lost."""
+    for row in json.loads(path.read_text())["rows"]:
+        read_again = LoadIntent.model_validate_json(row["intent"]).model_dump_json()
+        assert _contains(json.loads(read_again), json.loads(row["intent"]))
+
+
+def _contains(value: Any, part: Any) -> bool:
+    if isinstance(part, dict):
+        return all(key in value and _contains(value[key], part[key]) for key in part)
+    if isinstance(part, list):
+        return len(value) == len(part) and all(map(_contains, value, part))
+    return bool(value == part)
+
+
 def _a_row(**changed: Any) -> dict[str, Any]:
     load = Load("1.0", "uid", "shop", "hash", "shop", LoadIntent(), seq=2)
     (row,) = load.as_row().to_pylist()

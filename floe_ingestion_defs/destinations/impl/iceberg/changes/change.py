@@ -242,7 +242,7 @@ def _renamed(keys: KeySet, column: str) -> KeySet:
 def window_deletion(metadata: TableMetadata, window: Window) -> WindowDeletion:
     """Return the deletion of a window's rows."""
     column_type = arrow_schema(metadata).field(window.column).type
-    lower, upper = (parse_bound(bound, column_type) for bound in (window.lower, window.upper))
+    lower, upper = (parse_bound(bound, column_type) for bound in (window.start, window.end))
     return WindowDeletion(window.column, lower, upper)
 
 

@@ -92,7 +92,7 @@ def count_window_rows(table: Table, column: str, lower: str | float, upper: str 
         InvalidHint: A bound is not a value of the column's type.
     """
     state = TableState(table.metadata, table.io)
-    rows = window_deletion(table.metadata, Window(column=column, lower=lower, upper=upper))
+    rows = window_deletion(table.metadata, Window(column=column, start=lower, end=upper))
     return sum(int(batch.num_rows) for batch in matching_rows(state, rows, [column]))
 
 
