@@ -111,7 +111,7 @@ def test_every_invariant_names_its_function_and_its_test(page: str) -> None:
     rows = [line for line in section(page, "Invariants").splitlines() if line.startswith("| ")][1:]
     assert len(rows) > 20
     for row in rows:
-        _, _, function, test, _ = re.split(r"(?<!`) \| |^\| | \|$", row)
+        _, function, test = row.strip("| ").split(" | ")
         assert FUNCTION.search(function), row
         assert TEST.search(test), row
 
