@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Barrier
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyiceberg.catalog.sql import SqlCatalog
-from servers.postgres import Postgres
 from servers.stack import Stack, postgres_stack, sqlite_stack
 
 from floe_ingestion_defs.destinations import open_catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from servers.postgres import Postgres
 
 AT_ONCE = 12
 

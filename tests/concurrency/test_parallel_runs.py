@@ -6,9 +6,13 @@ the tables.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from faults.parallel import Work, ids, run_together
-from servers.stack import Stack
+
+if TYPE_CHECKING:
+    from servers.stack import Stack
 
 # On the REST catalog every one of these meets the same requests.
 on_rest_in_all_cases = pytest.mark.parametrize(

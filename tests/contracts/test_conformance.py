@@ -119,7 +119,8 @@ LONG_AGO = datetime(2013, 1, 1, tzinfo=UTC)
 
 
 def unreachable(timeout: Any = None) -> Any:
-    raise ConnectionError("catalog unreachable")
+    msg = "catalog unreachable"
+    raise ConnectionError(msg)
 
 
 def slow(timeout: Any = None) -> Any:

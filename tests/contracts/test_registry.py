@@ -3,7 +3,6 @@ from __future__ import annotations
 import logging
 import shutil
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +21,8 @@ from floe_ingestion_defs.contracts import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from contracts.conftest import Install
 
 INGESTION = PluginType.INGESTION

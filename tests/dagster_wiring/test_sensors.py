@@ -185,7 +185,8 @@ def test_no_secret_is_sent(
 
     @dg.asset
     def careless() -> None:
-        raise RuntimeError("login with Tr0ub4dor was rejected")
+        msg = "login with Tr0ub4dor was rejected"
+        raise RuntimeError(msg)
 
     loaded = build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]}))
     location = dg.Definitions.merge(

@@ -92,7 +92,8 @@ class Image:
         elif name == "CMD":
             self.command = exec_form(value)
         elif name not in ("FROM", "EXPOSE"):
-            raise ValueError(f"{name} is not known here")
+            msg = f"{name} is not known here"
+            raise ValueError(msg)
 
     def _copy(self, source: str, target: str) -> None:
         place = self.place(target)
@@ -114,7 +115,8 @@ class Image:
                 self.place(folder).mkdir()
             return
         if program != "pip":
-            raise ValueError(f"{program} is not known here")
+            msg = f"{program} is not known here"
+            raise ValueError(msg)
         pip = [str(self.bin / "pip")]
         if self.offline:
             pip = ["python", "-m", "pip", "--python", str(self.bin / "python")]

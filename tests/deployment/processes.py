@@ -7,20 +7,23 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 import requests
 from servers.postgres import USER, Postgres
 from servers.process import free_port
-from servers.seaweedfs import SeaweedFS
 
 from deployment.compose import DEPLOY, read_services, required_variables
 from deployment.dockerfile import exec_form, read_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from servers.seaweedfs import SeaweedFS
 
 BIN = Path(sys.executable).parent
 T = TypeVar("T")
@@ -62,7 +65,8 @@ class Deployment:
             if found is not None:
                 return found
             time.sleep(0.5)
-        raise TimeoutError(f"not within {seconds} seconds\n{self._read_logs()}")
+        msg = f"not within {seconds} seconds\n{self._read_logs()}"
+        raise TimeoutError(msg)
 
     def _read_logs(self) -> str:
         return "\n".join(

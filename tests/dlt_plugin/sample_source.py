@@ -13,7 +13,8 @@ def orders(count: int = 3, secret: str = "") -> Any:
         updated: Any = dlt.sources.incremental("id", initial_value=0),  # noqa: B008
     ) -> Iterator[dict[str, Any]]:
         if secret:
-            raise RuntimeError(f"rejected with {secret}")
+            msg = f"rejected with {secret}"
+            raise RuntimeError(msg)
         yield from ({"id": number, "name": f"n{number}"} for number in range(1, count + 1))
 
     @dlt.resource

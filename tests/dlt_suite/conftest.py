@@ -6,11 +6,13 @@ A program is a function of a `Run`; it runs once per destination. What it leaves
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from dlt_suite.runs import Run, Tables
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Program = Callable[[Run], Any]
 

@@ -142,4 +142,5 @@ def _wait_for(ask: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
         if (answer := ask()) is not None:
             return answer
         time.sleep(0.5)
-    raise TimeoutError("not within five minutes")
+    msg = "not within five minutes"
+    raise TimeoutError(msg)

@@ -14,16 +14,18 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.table import Table
 from pyiceberg.table.update import AssertCreate
 
 from floe_ingestion_defs.destinations.impl.iceberg import client, load, working_directory
 from floe_ingestion_defs.destinations.impl.iceberg.changes import change, changed_files
 from floe_ingestion_defs.destinations.impl.iceberg.files import staged_files as stage
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
 
 Hook = Callable[[int, str], None]
 
@@ -137,5 +139,6 @@ def wait_for(path: Path, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not path.exists():
         if time.monotonic() > deadline:
-            raise AssertionError(f"{path.name} did not appear in {seconds} s")
+            msg = f"{path.name} did not appear in {seconds} s"
+            raise AssertionError(msg)
         time.sleep(0.01)

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlt.common.versioned_state import decompress_state
-from pyiceberg.table import Table
 
 from faults.loads import PIPELINE, run_again
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import decode_document
-from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
 from floe_ingestion_defs.destinations.impl.iceberg.recover import settled_through
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyiceberg.table import Table
+
+    from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 
 Row = dict[str, Any]
 

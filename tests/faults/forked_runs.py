@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster._core.execution.api import execute_run
-from dagster._core.launcher import LaunchRunContext
 from dagster._core.launcher.sync_in_memory_run_launcher import SyncInMemoryRunLauncher
 from dagster._utils.hosted_user_process import recon_job_from_origin
 
 from faults.processes import Child, start
+
+if TYPE_CHECKING:
+    from dagster._core.launcher import LaunchRunContext
 
 
 class ForkedRunLauncher(SyncInMemoryRunLauncher):

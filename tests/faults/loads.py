@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dlt
 from dlt.destinations.adapters import iceberg_adapter
 
 from faults import boundaries
 from floe_ingestion_defs.destinations.impl.iceberg.log import compaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
 Row = dict[str, Any]
 PIPELINE = "shop"

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dlt
 from dlt.pipeline.exceptions import PipelineStepFailed
-from servers.stack import Stack
 
 from faults.boundaries import wait_for
 from faults.cases import Case
 from faults.contents import Contents, read_contents
 from faults.loads import Row, pipeline
 from floe_ingestion_defs.destinations.impl.iceberg.errors import StateConflict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from servers.stack import Stack
 
 MOST_RUNS = 20
 
@@ -74,7 +77,8 @@ def load_when_open(work: Work, namespace: str, folder: Path, gate: Path) -> tupl
                 raise
         else:
             return count, time.time()
-    raise AssertionError(f"a state conflict in each of {MOST_RUNS} runs")
+    msg = f"a state conflict in each of {MOST_RUNS} runs"
+    raise AssertionError(msg)
 
 
 def run_together(stack: Stack, works: Sequence[Work]) -> tuple[Contents, list[int], float]:

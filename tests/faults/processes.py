@@ -11,12 +11,14 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 TESTS = Path(__file__).resolve().parents[1]
 SECONDS = 120.0
@@ -63,7 +65,8 @@ class Child:
         if not wait([self.process.sentinel], seconds):
             self.process.kill()
             wait([self.process.sentinel])
-            raise AssertionError(f"no end after {seconds} s: {self.tail()}")
+            msg = f"no end after {seconds} s: {self.tail()}"
+            raise AssertionError(msg)
         with _exit_codes:
             return int(self.process.exitcode)
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dlt
 import pyarrow as pa
 from dlt.destinations.adapters import iceberg_adapter, iceberg_partition
 
 from floe_ingestion_defs.destinations import iceberg_window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 Row = dict[str, Any]
 

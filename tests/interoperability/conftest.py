@@ -7,11 +7,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dlt
 import pytest
@@ -23,6 +22,9 @@ from floe_ingestion_defs.branch import branch_namespace
 from floe_ingestion_defs.destinations import Dataset, iceberg, open_catalog
 from interoperability.cases import CASES, CLONE, CLONED, Case
 from interoperability.engines import ENGINES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 Answers = dict[str, dict[str, Any]]
 DATASET = "lake"

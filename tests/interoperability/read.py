@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from servers.plain_values import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Table = dict[str, Any]
 Rows = list[dict[str, Any]]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from servers.plain_values import plain
@@ -13,6 +12,9 @@ from servers.plain_values import plain
 from interoperability import page
 from interoperability.cases import CASES, CLONE, Case, Row
 from interoperability.engines import ENGINES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.interoperability
 

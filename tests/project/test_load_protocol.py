@@ -47,7 +47,7 @@ PERSISTED = {
     **constants(log_format),
     **constants(clone_tables),
     "BRANCH_PROPERTY": clone.BRANCH_PROPERTY,
-    "PLAN_PROPERTY": clone._PLAN_PROPERTY,
+    "PLAN_PROPERTY": clone.PLAN_PROPERTY,
 }
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import http.client
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
 from servers.loopback import serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 

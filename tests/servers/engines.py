@@ -15,8 +15,11 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ENGINES = Path(__file__).resolve().parents[2] / ".engines"
 
@@ -86,7 +89,8 @@ def debian_packages(name: str, *packages: str) -> Path:
                 archive.unlink()
         except (OSError, subprocess.CalledProcessError) as error:
             names = " and ".join(packages)
-            raise EngineMissing(f"{names} of Debian or Ubuntu cannot be downloaded") from error
+            msg = f"{names} of Debian or Ubuntu cannot be downloaded"
+            raise EngineMissing(msg) from error
         shutil.rmtree(lists)
 
     return _installed(name, packages, install)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +10,10 @@ from servers.postgres import Postgres, running_postgres
 from servers.seaweedfs import SeaweedFS, running_seaweedfs
 from servers.spark import Spark, running_spark
 from servers.stack import Stack, StackKind, postgres_stack, rest_stack, sqlite_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")

@@ -32,4 +32,5 @@ def plain(value: Any) -> Any:
             return {str(plain(k)): plain(v) for k, v in value.items()}
         case list() | tuple():
             return [plain(v) for v in value]
-    raise TypeError(f"{type(value)} has no plain form")
+    msg = f"{type(value)} has no plain form"
+    raise TypeError(msg)

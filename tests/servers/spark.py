@@ -28,15 +28,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from pyiceberg.catalog import Catalog
+from typing import TYPE_CHECKING, Any
 
 from servers.engines import EngineMissing, debian_packages, python_packages, source_package
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyiceberg.catalog import Catalog
 
 PYSPARK = "3.5.9"
 # The jars of Iceberg 1.10.2 come with this package.
@@ -73,7 +75,8 @@ class Spark:
         """
         answer = self._ask({"config": _catalog_config(catalog), "statements": statements})
         if "error" in answer:
-            raise SparkError(f"{answer['error']}\n{answer['statement']}")
+            msg = f"{answer['error']}\n{answer['statement']}"
+            raise SparkError(msg)
         results: list[list[dict[str, Any]]] = answer["results"]
         return results
 
@@ -112,9 +115,10 @@ def running_spark(folder: Path) -> Iterator[Spark]:
         EngineMissing: There is no Java.
     """
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
-        raise EngineMissing(
+        msg = (
             "Spark needs a Java on the path; `make java` installs Debian's openjdk-17-jre-headless"
         )
+        raise EngineMissing(msg)
     spark = source_package("pyspark", f"pyspark=={PYSPARK}")
     (iceberg,) = python_packages("iceberg-java", ICEBERG_JARS).rglob(
         "iceberg-spark-runtime-3.5_2.12-*.jar"

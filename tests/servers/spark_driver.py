@@ -52,7 +52,8 @@ def run(spark: SparkSession, request: dict[str, Any]) -> dict[str, Any]:
 
 def close_catalog(session: SparkSession, name: str) -> None:
     # Its connection would keep a read lock on SQLite's file, and every other writer would fail.
-    catalog = session._jsparkSession.sessionState().catalogManager().catalog(name)
+    java = session._jsparkSession  # noqa: SLF001 - catalogs are closed in Java only
+    catalog = java.sessionState().catalogManager().catalog(name)
     catalog.icebergCatalog().close()
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlparse
 from uuid import uuid4
 
 import pyarrow.fs as fs
-from pyiceberg.catalog import Catalog
 
 from floe_ingestion_defs.destinations import open_catalog
-from servers.postgres import Postgres
 from servers.seaweedfs import PLAIN_BUCKET, SeaweedFS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyiceberg.catalog import Catalog
+
+    from servers.postgres import Postgres
 
 StackKind = Literal["sqlite", "postgres", "rest", "postgres_s3"]
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from pyiceberg.catalog import Catalog
 
 from servers.engines import EngineMissing
 from servers.spark import Spark, SparkError, running_spark
 from servers.stack import sqlite_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pyiceberg.catalog import Catalog
 
 
 @pytest.fixture

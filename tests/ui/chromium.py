@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from playwright.sync_api import Browser, sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # The Makefile looks for the same names.
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -37,9 +40,8 @@ def running_chromium() -> Iterator[Browser]:
     """
     found = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if found is None:
-        raise ChromiumMissing(
-            f"none of {', '.join(PROGRAMS)} is on the path; `make chromium` installs Debian's"
-        )
+        msg = f"none of {', '.join(PROGRAMS)} is on the path; `make chromium` installs Debian's"
+        raise ChromiumMissing(msg)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=list(_ARGUMENTS))
         try:

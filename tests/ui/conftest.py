@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
-from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -15,6 +15,9 @@ from playwright.sync_api import Browser, Page, expect
 from ui import shop
 from ui.chromium import running_chromium
 from ui.dagster_dev import running_dagster
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
 
 # Where CI collects the pictures of failed tests; outside of the repository in any case.
 ARTIFACTS = Path(os.environ.get("UI_ARTIFACTS") or tempfile.gettempdir(), "floe-ingestion-ui")

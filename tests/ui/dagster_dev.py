@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import requests
 from servers.process import LOG_LINES_IN_ERRORS, ServerDidNotStart, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 # Runs start at once instead of waiting for the queue, and the page asks for news twice a second:
 # both are settings of the machine, and the tests wait for neither.
@@ -100,4 +103,5 @@ def _wait_for_location(dagster: DagsterDev, process: subprocess.Popen[bytes]) ->
                 return
         time.sleep(0.2)
     end = dagster.log.read_text(errors="replace").splitlines()[-LOG_LINES_IN_ERRORS:]
-    raise ServerDidNotStart(f"dagster dev did not load the location; {dagster.log}:\n{end}")
+    msg = f"dagster dev did not load the location; {dagster.log}:\n{end}"
+    raise ServerDidNotStart(msg)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
+from typing import TYPE_CHECKING
+
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from pyiceberg.catalog import Catalog
 
 from floe_ingestion_defs.destinations import open_catalog
-from ui.conftest import Shop
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyiceberg.catalog import Catalog
+
+    from ui.conftest import Shop
 
 ORDERS = "ingestion__shop__orders"
 SCHEDULE = "ingestion__stock_schedule"

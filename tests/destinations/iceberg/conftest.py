@@ -7,24 +7,27 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dlt
 import duckdb
-import pyarrow as pa
 import pytest
 from dlt.common.destination.exceptions import DestinationException
-from dlt.common.pipeline import LoadInfo
 from dlt.pipeline.exceptions import PipelineStepFailed
-from pyiceberg.catalog import Catalog
-from pyiceberg.table import Table
 from servers.stack import rest_stack
 
 from floe_ingestion_defs.destinations import iceberg
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.files import merge_mode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+    from dlt.common.pipeline import LoadInfo
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
 
 Row = dict[str, Any]
 

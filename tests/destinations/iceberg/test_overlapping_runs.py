@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import dlt
@@ -13,6 +12,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import IncompatibleSch
 from floe_ingestion_defs.destinations.impl.iceberg.log import compaction
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from destinations.iceberg.conftest import Lake
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +10,9 @@ from floe_ingestion_defs.destinations import catalog_properties
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 from floe_ingestion_defs.dlt_plugin.config.destination import environment_of
 from floe_ingestion_defs.dlt_plugin.errors.redaction import redactor_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LOGIN = {"client_id": "floe", "client_secret": "${CATALOG_SECRET}", "token_url": "https://login"}
 

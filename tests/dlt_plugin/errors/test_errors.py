@@ -41,7 +41,8 @@ def wrapped(error: Exception) -> Exception:
         try:
             raise error
         except Exception as inner:
-            raise RuntimeError("in between") from inner
+            msg = "in between"
+            raise RuntimeError(msg) from inner
     except RuntimeError as middle:
         outer = ValueError("outermost")
         outer.__cause__ = middle

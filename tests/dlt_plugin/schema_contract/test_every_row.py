@@ -12,8 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dlt
 import psycopg2
@@ -23,6 +22,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from floe_ingestion_defs.dlt_plugin import IngestionError, LoadResult
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Source = dict[str, Any]
 Rows = list[dict[str, Any]]

@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,20 @@ _EXPORTER = InMemorySpanExporter()
 @pytest.fixture
 def exporter() -> Iterator[InMemorySpanExporter]:
     """Collects the spans of one test; a process has one tracer provider for good."""
+    collect_spans()
+    _EXPORTER.clear()
+    yield _EXPORTER
+    _EXPORTER.clear()
+
+
+@cache
+def collect_spans() -> None:
+    """Send the spans of this process to `_EXPORTER`, from now on."""
     if not isinstance(trace.get_tracer_provider(), TracerProvider):
         trace.set_tracer_provider(TracerProvider())
     provider = trace.get_tracer_provider()
     assert isinstance(provider, TracerProvider)
-    if not getattr(provider, "_floe_exporter", False):
-        provider.add_span_processor(SimpleSpanProcessor(_EXPORTER))
-        provider._floe_exporter = True  # type: ignore[attr-defined]
-    _EXPORTER.clear()
-    yield _EXPORTER
-    _EXPORTER.clear()
+    provider.add_span_processor(SimpleSpanProcessor(_EXPORTER))
 
 
 def spans(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,8 @@ from dlt.pipeline.helpers import pipeline_drop
 from dlt_suite.programs.program import Drop, Extract, Load, Program
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dlt_suite.programs.program import Row
     from dlt_suite.runs import Run
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from faults.processes import start_warm_process
-from pyiceberg.table import Table
 from servers.fixtures import make_stack
-from servers.stack import Stack
 
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, LoadResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pyiceberg.table import Table
+    from servers.stack import Stack
 
 Row = dict[str, Any]
 FSSPEC = "pyiceberg.io.fsspec.FsspecFileIO"

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from faults.boundaries import wait_for
 from faults.processes import start
 from servers.postgres import Postgres, running_postgres
-from servers.process import Server
 from servers.seaweedfs import SeaweedFS, running_seaweedfs
 from servers.stack import Stack, postgres_stack, rest_stack
 
@@ -20,6 +18,11 @@ from end_to_end.stacks.held_loads import load_held
 from floe_ingestion_defs.destinations import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.catalog import rest as rest_catalog
 from floe_ingestion_defs.dlt_plugin import DestinationWriteError, ErrorCategory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from servers.process import Server
 
 UPLOAD = "inside the upload of items"
 BEFORE_COMMIT, AFTER_COMMIT = "before a commit of {log}", "after a commit of {log}"

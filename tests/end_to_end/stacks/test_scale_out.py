@@ -8,24 +8,28 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.assets.graph.remote_asset_graph import RemoteWorkspaceAssetGraph
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.test_utils import create_test_daemon_workspace_context
-from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import PythonFileTarget
 from dagster._daemon.backfill import execute_backfill_iteration
 from dagster._time import get_current_timestamp
 from faults.boundaries import wait_for
 from faults.processes import TESTS
-from servers.stack import Stack
 
 from floe_ingestion_defs.destinations import Dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from dagster._core.workspace.context import WorkspaceProcessContext
+    from servers.stack import Stack
 
 DAYS = [f"2026-01-0{day}" for day in range(1, 4)]
 ROWS_A_DAY = 500

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +13,9 @@ from servers.stack import Stack, rest_stack
 from floe_ingestion_defs.dlt_plugin import DestinationWriteError, ErrorCategory
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from end_to_end.stacks.conftest import Shop
 
 pytestmark = pytest.mark.rest

@@ -6,16 +6,20 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from servers.stack import Stack
 
 from dlt_sources.nyc_flights_demo.local_instance import prepare_local_instance
 from dlt_sources.nyc_flights_demo.run import load_job, read_tables, run_job
 from dlt_sources.nyc_flights_demo.simulated_systems.landing import file_of_month, land_months
 from dlt_sources.nyc_flights_demo.simulated_systems.settings import ROWS_OF_THE_YEAR
 from dlt_sources.nyc_flights_demo.simulated_systems.systems import SimulatedSystems
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from servers.stack import Stack
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Literal
-
-from servers.stack import Stack
+from typing import TYPE_CHECKING, Literal
 
 from faults import loads
 from faults.cases import Ground
 from faults.contents import Contents, read_contents, run_again_and_read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from servers.stack import Stack
 
 AT_ONCE = 3
 Directory = Literal["same directory", "none left"]

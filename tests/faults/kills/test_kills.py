@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from servers.seaweedfs import SeaweedFS
 from servers.stack import rest_stack
 
 from faults import loads
 from faults.kills.kills import Directory, check_kills, choose_all, choose_visibly_different
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from servers.seaweedfs import SeaweedFS
 
 KINDS = [kind for kind in loads.LOADS if kind != "compacted"]
 

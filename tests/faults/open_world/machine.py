@@ -7,11 +7,10 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dlt
 from dlt.common.schema.utils import has_table_seen_data
@@ -26,7 +25,6 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from pyiceberg.table import Table
 
 from faults.open_world import others
 from faults.open_world.oracle import ROOTS, Oracle, row_keys
@@ -39,6 +37,11 @@ from floe_ingestion_defs.destinations import (
     remove_orphans,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import head_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyiceberg.table import Table
 
 BOUNDARIES = 30
 OUTCOMES: Counter[str] = Counter()

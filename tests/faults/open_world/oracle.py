@@ -9,12 +9,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
-from pyiceberg.table import Table
 
 from faults.open_world.project import NAMESPACE, NESTED, TABLES, Operation, Row
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
@@ -23,6 +20,11 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     SUMMARY_LOAD_ID,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
 
 ROOTS = tuple(sorted(set(TABLES.values())))
 

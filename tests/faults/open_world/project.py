@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import dlt
 
 from floe_ingestion_defs.destinations import iceberg_window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NAMESPACE = "lake"
 Row = tuple[int, str]

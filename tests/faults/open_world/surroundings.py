@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import ForbiddenError
@@ -21,6 +20,9 @@ from floe_ingestion_defs.destinations.impl.iceberg import recover
 from floe_ingestion_defs.destinations.impl.iceberg.log import compaction
 from floe_ingestion_defs.destinations.impl.iceberg.log import format as log_format
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance import orphans
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Died(BaseException):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import random
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from faults.open_world.machine import run_model
 from faults.processes import start
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EXAMPLES = int(os.environ.get("FLOE_OPEN_WORLD_EXAMPLES", "6"))
 STEPS = int(os.environ.get("FLOE_OPEN_WORLD_STEPS", "20"))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import resource
 import secrets
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dlt
 import pytest
@@ -18,6 +17,9 @@ from floe_ingestion_defs.destinations.impl.iceberg.changes import changed_files
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.files import staged_files as stage
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.release import release_blocked
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def open_under(hook: boundaries.Hook | None, namespace: str, folder: Path) -> None:
@@ -168,7 +170,8 @@ def load_until_the_disk_is_full(
         resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, resource.RLIM_INFINITY))
 
     def refuse_link(*_: Any) -> None:
-        raise OSError("another file system")
+        msg = "another file system"
+        raise OSError(msg)
 
     run = pipeline(namespace, folder)
     run.extract(dlt.resource(rows, name="events", write_disposition="merge", primary_key="id"))

@@ -11,7 +11,7 @@ import random
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from generation import without_shrinking
 from hypothesis import seed
@@ -26,8 +26,10 @@ from hypothesis.stateful import (
 from servers.stack import sqlite_stack
 
 from faults.cases import Case
-from faults.processes import Child
 from faults.races import races
+
+if TYPE_CHECKING:
+    from faults.processes import Child
 
 EXAMPLES = int(os.environ.get("FLOE_MODEL_EXAMPLES", "3"))
 STEPS = 7

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dlt
 import pytest
@@ -15,6 +14,9 @@ from faults.boundaries import wait_for
 from faults.loads import Row, pipeline
 from floe_ingestion_defs.destinations import Finding, StagedTable, iceberg
 from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed, StateConflict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def no_negatives(staged: StagedTable) -> Iterator[Finding]:

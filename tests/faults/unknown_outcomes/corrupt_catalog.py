@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException
 
 from faults import loads
+
+if TYPE_CHECKING:
+    import threading
+    from pathlib import Path
 
 Commit = Callable[[], Any]
 
@@ -22,21 +24,24 @@ class CorruptResponse(OSError):
 
 def _before(number: int, commit: Commit) -> Any:
     if number == 1:
-        raise CorruptResponse("nothing was sent")
+        msg = "nothing was sent"
+        raise CorruptResponse(msg)
     return commit()
 
 
 def _after(number: int, commit: Commit) -> Any:
     answer = commit()
     if number == 1:
-        raise CorruptResponse("no answer")
+        msg = "no answer"
+        raise CorruptResponse(msg)
     return answer
 
 
 def _conflict_after(number: int, commit: Commit) -> Any:
     answer = commit()
     if number == 1:
-        raise CommitFailedException("sent twice")
+        msg = "sent twice"
+        raise CommitFailedException(msg)
     return answer
 
 
@@ -46,7 +51,8 @@ def _late() -> Callable[[int, Commit], Any]:
     def fault(number: int, commit: Commit) -> Any:
         if number == 1:
             stuck.append(commit)
-            raise CorruptResponse("on its way")
+            msg = "on its way"
+            raise CorruptResponse(msg)
         answer = commit()
         while stuck:
             late = stuck.pop()
@@ -55,7 +61,8 @@ def _late() -> Callable[[int, Commit], Any]:
             except Exception as refused:
                 print("the late commit was rejected:", refused)
             else:
-                raise AssertionError("a late commit was applied beside the one that replaced it")
+                msg = "a late commit was applied beside the one that replaced it"
+                raise AssertionError(msg)
         return answer
 
     return fault

@@ -7,18 +7,22 @@ process.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from servers.proxy import Commit, Fault, Proxy, Reply, refusal, running_proxy
-from servers.seaweedfs import SeaweedFS
 from servers.stack import rest_stack, sqlite_stack
 
 from faults import loads
 from faults.cases import Case
 from faults.contents import Contents, read_contents
 from faults.unknown_outcomes import corrupt_catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from servers.seaweedfs import SeaweedFS
 
 # What one commit to a table meets; the tables are a first load's log and data.
 TABLES = ["loads", "events"]

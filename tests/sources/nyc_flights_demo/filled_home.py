@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -13,6 +13,9 @@ from dlt_sources.nyc_flights_demo.simulated_systems.analysts import write_delays
 from dlt_sources.nyc_flights_demo.simulated_systems.landing import file_of_month
 from dlt_sources.nyc_flights_demo.simulated_systems.systems import SimulatedSystems
 from floe_ingestion_defs.destinations import open_catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LOADED = "ingestion"
 HISTORY = "ingestion__nyc_weather_history"

@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from playwright.sync_api import Locator, Page, expect
 from sources.nyc_flights_demo import filled_home
@@ -19,6 +19,9 @@ from ui.chromium import running_chromium
 from ui.dagster_dev import running_dagster
 
 from dlt_sources.nyc_flights_demo.simulated_systems.settings import project_root
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FLIGHTS = "/assets/ingestion__nyc_flights__flights"
 HISTORY = "/assets/ingestion__nyc_weather_history__weather_history"

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from destinations.iceberg.branch.world import World, configured
 from servers.fixtures import make_stack
-from servers.stack import Stack
 
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance import orphans as maintenance
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from destinations.iceberg.conftest import Lake
+    from servers.stack import Stack
 
 
 @pytest.fixture

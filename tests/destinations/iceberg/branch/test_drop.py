@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dlt
@@ -23,6 +22,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.maintenance import orphans as
 pytestmark = pytest.mark.slow
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from destinations.iceberg.conftest import Lake
 
 

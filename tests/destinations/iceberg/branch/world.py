@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import dlt
-import pytest
-from servers.stack import Stack
 
 from floe_ingestion_defs.branch import branch_namespace
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
     from destinations.iceberg.conftest import Lake
+    from servers.stack import Stack
 
 Row = dict[str, Any]
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlt
@@ -29,6 +27,9 @@ from floe_ingestion_defs.destinations.impl.iceberg.maintenance.release import re
 from floe_ingestion_defs.destinations.impl.iceberg.recover import recover
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
     from destinations.iceberg.conftest import Lake
 
 ROWS = [{"id": 1}, {"id": 2}]

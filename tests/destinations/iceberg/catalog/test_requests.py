@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dlt
 import pytest
 from servers.counting import counting_proxy
 from servers.seaweedfs import PLAIN_BUCKET, SeaweedFS
 from servers.stack import Stack, rest_stack, sqlite_stack
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("rest", marks=pytest.mark.rest)])

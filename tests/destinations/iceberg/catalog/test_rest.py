@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING
 
 import pytest
 from servers.loopback import serving
 
 from floe_ingestion_defs.destinations.impl.iceberg.catalog import rest
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Answers = list[tuple[int, dict[str, str]]]
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from pyiceberg.catalog import MetastoreCatalog
 from pyiceberg.catalog.memory import InMemoryCatalog
 
 from floe_ingestion_defs.destinations import UnsupportedCatalog
 from floe_ingestion_defs.destinations.impl.iceberg.catalog import supported
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import MetastoreCatalog
 
 
 def of_module(module: str) -> Any:

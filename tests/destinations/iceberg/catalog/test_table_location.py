@@ -43,7 +43,8 @@ def test_a_pending_load_creates_a_renamed_table_under_a_uuid_of_its_own(
 
     def deny_orders(catalog: SqlCatalog, table: Any, *changes: Any) -> Any:
         if table.name()[-1] == "orders":
-            raise ForbiddenError("orders")
+            msg = "orders"
+            raise ForbiddenError(msg)
         return commit(catalog, table, *changes)
 
     with monkeypatch.context() as patch:
@@ -72,7 +73,8 @@ def test_files_that_a_dead_load_staged_do_not_occupy_a_location(lake: Lake) -> N
     """Loads that stage the same new table at one time have one location for it."""
 
     def die(_: object) -> None:
-        raise RuntimeError("died")
+        msg = "died"
+        raise RuntimeError(msg)
 
     with pytest.raises(PipelineStepFailed):
         lake.load([{"id": 1}], table_name="orders", options={"audits": [die]})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,6 +13,8 @@ import pytest
 pytestmark = pytest.mark.slow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from destinations.iceberg.conftest import Compare, Row
 
 

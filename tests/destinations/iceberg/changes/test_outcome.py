@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import dlt
 import pytest
 
-from floe_ingestion_defs.destinations import Finding, StagedTable
 from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from destinations.iceberg.conftest import Lake
+
+    from floe_ingestion_defs.destinations import Finding, StagedTable
 
 Told = dict[str, Any]
 

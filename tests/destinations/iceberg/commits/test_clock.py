@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timedelta, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pyiceberg.table import update
-from servers.spark import Spark
 
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import load_table
+
+if TYPE_CHECKING:
+    from servers.spark import Spark
 
 BEHIND = timedelta(minutes=2)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from destinations.iceberg.conftest import Lake
 from pyiceberg.table.update import AssertCurrentSchemaId, AssertRefSnapshotId, AssertTableUUID
 
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import add_snapshot, load_table
@@ -13,6 +12,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitConflict
 from floe_ingestion_defs.destinations.impl.iceberg.files.listing import list_files
 
 if TYPE_CHECKING:
+    from destinations.iceberg.conftest import Lake
     from pyiceberg.table import Table, Transaction
 
 
@@ -22,12 +22,12 @@ def read(lake: Lake, catalog: Any = None) -> Table:
     return table
 
 
-def set_property(transaction: Transaction) -> None:
+def set_property(table: Table, transaction: Transaction) -> None:
     transaction.set_properties({"x": "1"})
 
 
-def delete_all(transaction: Transaction) -> None:
-    files = [task.file for task in transaction._scan().plan_files()]
+def delete_all(table: Table, transaction: Transaction) -> None:
+    files = [task.file for task in table.scan().plan_files()]
     add_snapshot(transaction, [], files)
 
 
@@ -40,7 +40,7 @@ def test_a_commit_conflicts_with_any_other_since_the_table_was_read(
     stale = read(lake)
     lake.load([{"id": 2}], table_name="t")
     with pytest.raises(CommitConflict), stale.transaction() as transaction:
-        change(transaction)
+        change(stale, transaction)
     assert lake.values("t", "id") == [1, 2]
     assert "x" not in lake.table("t").properties
 
@@ -60,8 +60,8 @@ def test_a_commit_asserts_the_uuid_the_head_and_the_schema_once_each(lake: Lake)
     table = read(lake, catalog)
     head = table.metadata.current_snapshot_id
     with table.transaction() as transaction:
-        delete_all(transaction)
-        set_property(transaction)
+        delete_all(table, transaction)
+        set_property(table, transaction)
     kinds = [type(requirement) for requirement in asserted]
     assert kinds == [AssertTableUUID, AssertRefSnapshotId, AssertCurrentSchemaId]
     assert asserted[1].snapshot_id == head
@@ -74,7 +74,7 @@ def test_a_conflict_is_not_repeated_and_its_files_are_kept(lake: Lake) -> None:
     lake.load([{"id": 2}], table_name="t")
     before = {file.path for file in list_files(stale.io, stale.location())}
     with pytest.raises(CommitConflict), stale.transaction() as transaction:
-        delete_all(transaction)
+        delete_all(stale, transaction)
     left = {file.path for file in list_files(stale.io, stale.location())} - before
     assert sum("/snap-" in path for path in left) == 1
     assert sum(path.endswith("-m0.avro") for path in left) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,8 @@ from floe_ingestion_defs.destinations import Dataset, Finding, StagedTable, rele
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import read_data_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from destinations.iceberg.conftest import Lake
 
 NESTED = pa.table(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,8 @@ from pyiceberg.table.sorting import NullOrder
 from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from destinations.iceberg.conftest import Lake, Row
 
 MOMENT = datetime(2026, 2, 3, 4, 5, 6, 7, tzinfo=UTC)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import random
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +22,9 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.parquet_footer import (
     split_footer,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.files.upload import upload
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCHEMA = Schema(
     NestedField(11, "n", IntegerType()),

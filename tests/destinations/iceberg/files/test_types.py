@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from datetime import UTC, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -33,6 +32,8 @@ from pyiceberg.types import (
 from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from destinations.iceberg.conftest import Lake
 
 NAIVE = dt.datetime(2026, 2, 3, 4, 5, 6, 789012)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -22,7 +22,9 @@ from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import TableStillBlocked
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import Load
-from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
+
+if TYPE_CHECKING:
+    from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 
 Spoil = Callable[[Any, pytest.MonkeyPatch], None]
 

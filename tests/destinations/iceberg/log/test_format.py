@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -27,9 +27,11 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     LOG_SCHEMA,
     Load,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 from floe_ingestion_defs.destinations.impl.iceberg.recover import recover
 from floe_ingestion_defs.dlt_plugin import ErrorCategory, categorize_error
+
+if TYPE_CHECKING:
+    from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 
 GOLDEN = Path(__file__).parent / "golden" / "rows"
 FILES = sorted(GOLDEN.glob("*/*.json"), key=lambda path: (int(path.parent.name), path.stem))

@@ -69,7 +69,7 @@ def test_a_reader_whose_metadata_file_is_cleaned_up_meanwhile_reads_again(
     log = lake.table("_dlt_loads")
     with log.transaction() as transaction:
         transaction.set_properties({"write.metadata.previous-versions-max": "1"})
-    original = SqlCatalog._convert_orm_to_iceberg
+    original = SqlCatalog._convert_orm_to_iceberg  # noqa: SLF001 - between its two reads
     commits = 0
 
     def convert(self: SqlCatalog, row: Any) -> Any:
@@ -98,7 +98,8 @@ def test_three_unknown_outcomes_in_a_row_do_not_end_a_load(
         nonlocal failed
         if failed < 3:
             failed += 1
-            raise ServerError("overloaded")
+            msg = "overloaded"
+            raise ServerError(msg)
         return original(self, table, *arguments)
 
     monkeypatch.setattr(SqlCatalog, "commit_table", commit_table)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dlt
 import pytest
-from pyiceberg.table import Table
 
 from floe_ingestion_defs.destinations.impl.iceberg import load as load_step
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import load_table
@@ -21,9 +19,15 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     PUBLISHED_SNAPSHOT,
     SETTLED_SEQ,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 from floe_ingestion_defs.destinations.impl.iceberg.reading.inspection import summary_count
 from floe_ingestion_defs.destinations.impl.iceberg.recover import open_dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyiceberg.table import Table
+
+    from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 
 
 def events(last: int) -> Any:

@@ -6,7 +6,6 @@ would not conflict with another.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,12 +16,15 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import Asserti
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.log import due
 from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LoadLog
-from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 from floe_ingestion_defs.destinations.impl.iceberg.publish import publish
 from floe_ingestion_defs.destinations.impl.iceberg.recover import open_dataset
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from destinations.iceberg.conftest import Lake
+
+    from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 
 
 def dataset_of(lake: Lake) -> Dataset:

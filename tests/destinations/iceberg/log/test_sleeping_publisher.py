@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from floe_ingestion_defs.destinations.impl.iceberg import load as load_step
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
-from floe_ingestion_defs.destinations.impl.iceberg.log.format import Load
 from floe_ingestion_defs.destinations.impl.iceberg.publish import publish
+
+if TYPE_CHECKING:
+    from floe_ingestion_defs.destinations.impl.iceberg.log.format import Load
 
 
 def asleep(lake: Any, table: str = "orders") -> tuple[Dataset, str, Load]:

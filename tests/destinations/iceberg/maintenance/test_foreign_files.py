@@ -13,11 +13,12 @@ from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import data_path
 from floe_ingestion_defs.destinations.impl.iceberg.files.listing import folder_key
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance import orphans
-from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import Orphan
 
 if TYPE_CHECKING:
     from destinations.iceberg.conftest import Lake
     from pyiceberg.table import Table
+
+    from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import Orphan
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +122,8 @@ def test_a_location_that_cannot_be_checked_counts_as_used(
 
     def deny(self: SqlCatalog, subject: Any = (), *rest: Any) -> Any:
         if "secret" in subject or (what == "list_namespaces" and not subject):
-            raise PermissionError("denied")
+            msg = "denied"
+            raise PermissionError(msg)
         return ask(self, subject, *rest)
 
     with monkeypatch.context() as denied:

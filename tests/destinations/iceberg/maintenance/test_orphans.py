@@ -185,7 +185,8 @@ def test_what_was_staged_for_a_table_that_never_came_to_be_is_swept(
     lake.load([{"id": 1}], table_name="orders")
 
     def die(_: object) -> None:
-        raise RuntimeError("died")
+        msg = "died"
+        raise RuntimeError(msg)
 
     with pytest.raises(PipelineStepFailed):
         lake.load([{"id": 2}], table_name="never", options={"audits": [die]})
@@ -207,7 +208,8 @@ def test_a_table_s_credentials_are_for_its_own_files(
 
     def own_only(io: Any, path: str) -> None:
         if io.folder not in path:
-            raise PermissionError(f"{io.folder} is not the folder of {path}")
+            msg = f"{io.folder} is not the folder of {path}"
+            raise PermissionError(msg)
 
     def load_table(self: Dataset, name: str) -> Any:
         table = commit.load_table(self.catalog, self.identifier(name))

@@ -16,7 +16,6 @@ from pyiceberg.manifest import (
     ManifestEntryStatus,
     ManifestWriterV2,
 )
-from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Operation
 from pyiceberg.table.update.snapshot import _FastAppendFiles
 from pyiceberg.typedef import Record
@@ -25,6 +24,7 @@ from floe_ingestion_defs.destinations import LoadRefused
 
 if TYPE_CHECKING:
     from destinations.iceberg.conftest import Lake
+    from pyiceberg.table import Table
     from servers.spark import Spark
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
-from pyiceberg.table import Table
 
 from floe_ingestion_defs.destinations.impl.iceberg.changes import row_changes
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import AssertingCatalog
@@ -15,6 +14,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import read_
 
 if TYPE_CHECKING:
     from destinations.iceberg.conftest import Lake
+    from pyiceberg.table import Table
 
 MERGE: Any = {"table_name": "t", "primary_key": "id", "write_disposition": "merge"}
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import daft
@@ -24,6 +23,8 @@ from interoperability.engines import duckdb as duckdb_packages
 from floe_ingestion_defs.destinations import iceberg
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from destinations.iceberg.conftest import Lake, Row
 
 ROWS: list[Row] = [

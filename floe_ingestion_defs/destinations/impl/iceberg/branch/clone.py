@@ -70,7 +70,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BRANCH_PROPERTY = "floe.branch"
-_PLAN_PROPERTY = "floe.tables-to-clone"
+PLAN_PROPERTY = "floe.tables-to-clone"
 _TABLES_AT_ONCE = 8
 
 # For each of production's tables, its metadata file and the seq that it is published through, None
@@ -97,7 +97,7 @@ def set_up_branch(dataset: Dataset, branch: Branch, tables: BranchTables) -> Non
             "another name in FLOE_BRANCH."
         )
         raise DatasetRefused(msg)
-    if _PLAN_PROPERTY in log.properties:
+    if PLAN_PROPERTY in log.properties:
         _carry_out(dataset, log)
 
 
@@ -118,10 +118,10 @@ def _begin(dataset: Dataset, branch: Branch, tables: BranchTables) -> Table:
     rows = LOG_SCHEMA.empty_table()
     if production and (found := _read(production)):
         view, plan = found
-        rows = _moved(slim(view), dataset.name)
+        rows = moved_rows(slim(view), dataset.name)
         properties[SETTLED_SEQ] = str(view.settled_seq)
         properties[LAST_SEQ] = str(view.last_seq)
-        properties[_PLAN_PROPERTY] = json.dumps(plan)
+        properties[PLAN_PROPERTY] = json.dumps(plan)
         logger.info(
             "Branch %s begins with %s tables of %s in %s",
             branch.name,
@@ -179,7 +179,7 @@ def _watermark(table: Table, log_uuid: str) -> int | None:
     return watermark_of(table, log_uuid) if log_of(table) == log_uuid else None
 
 
-def _moved(rows: pa.Table, dataset_name: str) -> pa.Table:
+def moved_rows(rows: pa.Table, dataset_name: str) -> pa.Table:
     """Return the rows of production's log as rows of the branch's.
 
     States name their dataset. What production had committed and not published yet is published by
@@ -204,7 +204,7 @@ def _moved(rows: pa.Table, dataset_name: str) -> pa.Table:
 def _carry_out(dataset: Dataset, log: Table) -> None:
     """Register the tables of the plan that do not exist yet, and remove the plan."""
     log_uuid = str(log.metadata.table_uuid)
-    plan: Plan = json.loads(log.properties[_PLAN_PROPERTY])
+    plan: Plan = json.loads(log.properties[PLAN_PROPERTY])
 
     def clone(name: str) -> None:
         metadata_location, watermark = plan[name]
@@ -222,8 +222,8 @@ def _carry_out(dataset: Dataset, log: Table) -> None:
 
     def remove_plan() -> None:
         table = load_table(dataset.catalog, dataset.log.identifier)
-        if table is not None and _PLAN_PROPERTY in table.properties:
+        if table is not None and PLAN_PROPERTY in table.properties:
             with table.transaction() as transaction:
-                transaction.remove_properties(_PLAN_PROPERTY)
+                transaction.remove_properties(PLAN_PROPERTY)
 
     commit_certainly(f"Completing {dataset.name}", remove_plan)

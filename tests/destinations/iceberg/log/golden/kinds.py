@@ -6,12 +6,14 @@ dlt's own columns, written down by hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dlt
 
 from floe_ingestion_defs.destinations import iceberg_window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Row = dict[str, Any]
 Runs = list[dict[str, Any]]
