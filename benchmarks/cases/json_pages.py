@@ -1,11 +1,11 @@
-"""A year of flights as pages of JSON over HTTP: 336,776 rows, and four times as many."""
+"""Pages of JSON over HTTP: flat rows, four times as many of them, and rows that contain lists."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import flights
+from benchmarks import flights, nested_orders
 from benchmarks.case import Case
 from benchmarks.page_server import PageServer, serving
 from benchmarks.report import FLOE, STOCK, Row, at_least, at_most, ratio
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from benchmarks.runner import Bench
 
 TABLE = "flights"
+# The rows of each table that the orders become.
+_NESTED = {
+    TABLE: nested_orders.ORDERS,
+    f"{TABLE}__lines": nested_orders.ORDERS * nested_orders.LINES,
+}
 
 
 def compare(bench: Bench) -> list[Row]:
@@ -46,18 +51,50 @@ def grow(bench: Bench) -> list[Row]:
     return [Row(f"{4 * flights.ROWS:,} flights from pages of JSON", measured, [target])]
 
 
+def compare_nested(bench: Bench) -> list[Row]:
+    """Compare the whole run of rows with lists, which become a nested table."""
+    with serving(nested_orders.page_folder(bench.cache), 1) as server:
+        address: dict[str, Any] = {"url": server.url, "pid": server.pid}
+        floe = bench.measure("json-nested", load_nested_pages, **address)
+        stock = bench.measure("json-nested", load_nested_pages_stock, **address)
+    target = at_least(2.0, floe.whole_seconds, stock.whole_seconds)
+    work = (
+        f"{nested_orders.ORDERS:,} orders with a list of {nested_orders.LINES} from pages of JSON"
+    )
+    return [Row(work, {FLOE: floe, STOCK: stock}, [target])]
+
+
 def load_pages(home: Path, cache: Path, url: str, pid: int, times: int = 1) -> Measurement:
     """Load all pages through the plugin, with its default options."""
-    server = PageServer(url, pid)
-    before = server.cpu_seconds()
-    source = {"source_type": "rest_api", "source_config": _api(url, "flights")}
-    measured = load_with_plugin(home, TABLE, source, _api(url, "last"))
-    expect_rows(home, TABLE, flights.ROWS * times)
-    return _without_server(measured, server.cpu_seconds() - before)
+    return _load(home, url, pid, {TABLE: flights.ROWS * times})
+
+
+def load_nested_pages(home: Path, cache: Path, url: str, pid: int) -> Measurement:
+    """Load all pages of orders through the plugin, with its default options."""
+    return _load(home, url, pid, _NESTED)
 
 
 def load_pages_stock(home: Path, cache: Path, url: str, pid: int) -> Measurement:
     """Load all pages with dlt's `rest_api`."""
+    return _load_stock(home, url, pid, {TABLE: flights.ROWS})
+
+
+def load_nested_pages_stock(home: Path, cache: Path, url: str, pid: int) -> Measurement:
+    """Load all pages of orders with dlt's `rest_api`."""
+    return _load_stock(home, url, pid, _NESTED)
+
+
+def _load(home: Path, url: str, pid: int, expected: dict[str, int]) -> Measurement:
+    server = PageServer(url, pid)
+    before = server.cpu_seconds()
+    source = {"source_type": "rest_api", "source_config": _api(url, "flights")}
+    measured = load_with_plugin(home, TABLE, source, _api(url, "last"))
+    for table, rows in expected.items():
+        expect_rows(home, table, rows)
+    return _without_server(measured, server.cpu_seconds() - before)
+
+
+def _load_stock(home: Path, url: str, pid: int, expected: dict[str, int]) -> Measurement:
     from dlt.sources.rest_api import rest_api_resources
 
     def resource(path: str) -> Any:
@@ -67,7 +104,8 @@ def load_pages_stock(home: Path, cache: Path, url: str, pid: int) -> Measurement
     server = PageServer(url, pid)
     before = server.cpu_seconds()
     measured = load_with_stock(home, TABLE, resource, "flights", "last")
-    expect_rows(home, TABLE, flights.ROWS)
+    for table, rows in expected.items():
+        expect_rows(home, table, rows)
     return _without_server(measured, server.cpu_seconds() - before)
 
 
@@ -90,4 +128,8 @@ def _api(url: str, path: str) -> dict[str, Any]:
     }
 
 
-CASES = [Case("json-pages", compare, "Sources"), Case("json-pages-4x", grow, "Sources")]
+CASES = [
+    Case("json-pages", compare, "Sources"),
+    Case("json-pages-4x", grow, "Sources"),
+    Case("json-nested", compare_nested, "Sources"),
+]

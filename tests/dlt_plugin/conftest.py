@@ -208,7 +208,7 @@ def table() -> Callable[[str], pa.Table]:
 
         rows = open_catalog().load_table(name).scan().to_arrow()
         rows = rows.select([n for n in rows.column_names if not n.startswith("_dlt_")])
-        return rows.sort_by(rows.column_names[0])
+        return rows.sort_by(rows.column_names[0]) if rows.column_names else rows
 
     return table
 

@@ -180,7 +180,7 @@ def offer(
             "source_config": {
                 "client": {"base_url": api.url, "paginator": paginator},
                 "resources": [{"name": "things", "endpoint": endpoint}],
-                "flat_pages_as_arrow": variant == "arrow",
+                "pages_as_arrow": variant == "arrow",
             },
         }
 

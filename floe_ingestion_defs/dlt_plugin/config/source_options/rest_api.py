@@ -137,9 +137,9 @@ class RestApiOptions(SourceOptions):
     max_table_nesting: int | None = Field(
         default=None, ge=0, description="Maximum depth at which nested values become tables."
     )
-    flat_pages_as_arrow: bool = Field(
+    pages_as_arrow: bool = Field(
         default=True,
-        description="Whether to convert pages whose rows contain no lists to Arrow, which skips "
+        description="Whether to convert pages to Arrow tables column by column, which skips "
         "dlt's own normalization.",
     )
 

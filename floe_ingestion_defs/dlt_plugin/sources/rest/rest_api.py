@@ -46,7 +46,7 @@ class RestApiSource:
         """Return all resources of the API: one may require another that is not loaded itself."""
         from dlt.sources.rest_api import rest_api_resources
 
-        from floe_ingestion_defs.dlt_plugin.sources.rest.json_pages import read_flat_pages_as_arrow
+        from floe_ingestion_defs.dlt_plugin.sources.rest.json_pages import read_pages_as_arrow
 
         by_name = {spec.name: spec for spec in specs}
         own = copy.deepcopy(dict(source.source_config))
@@ -64,8 +64,8 @@ class RestApiSource:
             if name in by_name and not uses_incremental(settings):
                 _add_cursor(next(r for r in resources if r.name == name), by_name[name], request)
         for resource in resources:
-            if options.flat_pages_as_arrow and resource.name in by_name:
-                read_flat_pages_as_arrow(resource, by_name[resource.name])
+            if options.pages_as_arrow and resource.name in by_name:
+                read_pages_as_arrow(resource, by_name[resource.name])
             if request.limit is not None and resource.name in by_name:
                 resource.add_limit(request.limit, count_rows=True)
         return resources
