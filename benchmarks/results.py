@@ -99,7 +99,7 @@ def _figures(rows: Sequence[Document]) -> list[str]:
 
 
 def _targets(rows: Sequence[Document]) -> list[str]:
-    lines = ["| work | to reach | found | reached |", "|---|---|---|---|"]
+    lines = ["| work | target | measured | met |", "|---|---|---|---|"]
     for row in rows:
         for target in row["targets"]:
             found = target["found"] or "not measured in this run"

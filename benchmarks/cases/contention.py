@@ -24,10 +24,10 @@ ROWS = 100
 def compare(bench: Bench) -> list[Row]:
     """Measure loads into one shared table, and into one table per process."""
     rows = []
-    for shared, where in ((True, "one table"), (False, "a table each")):
+    for shared, where in ((True, "one table"), (False, "one table each")):
         found = bench.measure("together", commit_together, shared=shared)
-        target = at_most(3, found.whole_seconds, "until all have finished", seconds)
-        work = f"{PROCESSES} processes load together into {where}"
+        target = at_most(3, found.whole_seconds, "time until all have finished", seconds)
+        work = f"{PROCESSES} processes load concurrently into {where}"
         rows.append(Row(work, {FLOE: found}, [target]))
     return rows
 

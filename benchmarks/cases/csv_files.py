@@ -30,7 +30,7 @@ def grow(bench: Bench) -> list[Row]:
     """Compare the memory of four times the rows."""
     found = {times: bench.measure("csv-files", load_files, 1, times=times) for times in (1, 4)}
     growth = found[4].peak_bytes / found[1].peak_bytes
-    target = at_most(1.2, growth, f"peak, of that of {flights.ROWS:,}", ratio)
+    target = at_most(1.2, growth, f"peak memory, relative to {flights.ROWS:,}", ratio)
     measured = {FLOE: found[4], f"{FLOE}, a quarter": found[1]}
     return [Row(f"{4 * flights.ROWS:,} flights from CSV files", measured, [target])]
 

@@ -24,7 +24,7 @@ def compare(bench: Bench) -> list[Row]:
     empty = found.extra["empty_seconds"] if found.extra else 0.0
     measured = {EMPTY: Measurement(None, empty), FLOE: found}
     added = found.whole_seconds - empty
-    target = at_most(1, added, "on top of the empty asset's run", seconds)
+    target = at_most(1, added, "in addition to the empty asset's run", seconds)
     note = "an incremental source of a database, with all checks; SQLite keeps Dagster's events."
     return [Row("a Dagster run with nothing new", measured, [target], note)]
 

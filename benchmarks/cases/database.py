@@ -35,10 +35,12 @@ def compare(bench: Bench) -> list[Row]:
         }
     measured = {FLOE: floe, CONNECTORX: best, STOCK: stock, **files}
     targets = [
-        at_most(1.6, floe.whole_seconds / found.whole_seconds, f"whole run, of {name}", ratio)
+        at_most(
+            1.6, floe.whole_seconds / found.whole_seconds, f"whole run, relative to {name}", ratio
+        )
         for name, found in files.items()
     ]
-    note = "stock dlt with its default backend is measured once; ADBC leaves numerics as text."
+    note = "stock dlt with its default backend is measured once; ADBC writes numerics as strings."
     return [Row("1.5 M orders from PostgreSQL", measured, targets, note)]
 
 
@@ -49,7 +51,7 @@ def grow(bench: Bench) -> list[Row]:
         with serving_orders(bench, scale) as url:
             found[scale] = bench.measure("database", load_orders, 1, url=url, scale=scale)
     growth = found[4].peak_bytes / found[1].peak_bytes
-    target = at_most(1.2, growth, "peak, of that of 1.5 M", ratio)
+    target = at_most(1.2, growth, "peak memory, relative to 1.5 M", ratio)
     measured = {FLOE: found[4], f"{FLOE}, 1.5 M": found[1]}
     return [Row("6 M orders from PostgreSQL", measured, [target])]
 

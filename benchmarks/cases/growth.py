@@ -29,7 +29,7 @@ def compare(bench: Bench) -> list[Row]:
         fresh = bench.measure("fresh", function, side="floe")
         grown = bench.measure("grown", function, side="floe")
         growth = grown.whole_seconds / fresh.whole_seconds
-        target = at_most(1.5, growth, "whole run, of a fresh dataset's", ratio)
+        target = at_most(1.5, growth, "whole run, relative to a fresh dataset", ratio)
         title = f"{work}, after {LOADS:,} loads and with {TABLES} tables"
         rows.append(Row(title, {FLOE: grown, f"{FLOE}, fresh dataset": fresh}, [target]))
     return rows

@@ -33,8 +33,9 @@ def compare(bench: Bench) -> list[Row]:
         stock = bench.measure("json-pages", load_pages_stock, **address)
     target = at_least(2.5, floe.whole_seconds, stock.whole_seconds)
     served = [f"{side.extra['server_seconds']:.2f} s" for side in (floe, stock) if side.extra]
-    note = f"the server's own processor time, {' and '.join(served)}, is taken off the whole run."
-    work = f"{flights.ROWS:,} flights from pages of JSON"
+    spent = " and ".join(served)
+    note = f"the server's own processor time, {spent}, is subtracted from the whole run."
+    work = f"{flights.ROWS:,} flights from JSON pages"
     return [Row(work, {FLOE: floe, STOCK: stock}, [target], note)]
 
 
@@ -46,9 +47,9 @@ def grow(bench: Bench) -> list[Row]:
             address = {"url": server.url, "pid": server.pid}
             found[times] = bench.measure("json-pages", load_pages, 1, **address, times=times)
     growth = found[4].peak_bytes / found[1].peak_bytes
-    target = at_most(1.2, growth, f"peak, of that of {flights.ROWS:,}", ratio)
+    target = at_most(1.2, growth, f"peak memory, relative to {flights.ROWS:,}", ratio)
     measured = {FLOE: found[4], f"{FLOE}, a quarter": found[1]}
-    return [Row(f"{4 * flights.ROWS:,} flights from pages of JSON", measured, [target])]
+    return [Row(f"{4 * flights.ROWS:,} flights from JSON pages", measured, [target])]
 
 
 def compare_nested(bench: Bench) -> list[Row]:
@@ -58,9 +59,7 @@ def compare_nested(bench: Bench) -> list[Row]:
         floe = bench.measure("json-nested", load_nested_pages, **address)
         stock = bench.measure("json-nested", load_nested_pages_stock, **address)
     target = at_least(2.0, floe.whole_seconds, stock.whole_seconds)
-    work = (
-        f"{nested_orders.ORDERS:,} orders with a list of {nested_orders.LINES} from pages of JSON"
-    )
+    work = f"{nested_orders.ORDERS:,} orders with a list of {nested_orders.LINES} from JSON pages"
     return [Row(work, {FLOE: floe, STOCK: stock}, [target])]
 
 

@@ -36,8 +36,8 @@ def compare_sizes(bench: Bench) -> list[Row]:
         bench.prepare(f"orders-{scale}", load_orders, scale=scale)
         measured[name] = bench.measure(f"orders-{scale}", merge_spread, 1, scale=scale, mode=mode)
     small, large, _ = (found.load_seconds or 0 for found in measured.values())
-    target = at_most(3, large / small, "load step, of that into 1.5 M rows", ratio)
-    return [Row("merge 20,000 spread rows into 15 M orders", measured, [target])]
+    target = at_most(3, large / small, "load step, relative to 1.5 M rows", ratio)
+    return [Row("merge 20,000 rows spread over 15 M orders", measured, [target])]
 
 
 def load_orders(home: Path, cache: Path, scale: int) -> None:

@@ -29,7 +29,7 @@ def compare(bench: Bench) -> list[Row]:
     share = (one_of_many.load_seconds or 0) / (whole.load_seconds or 1)
     targets = [
         exactly(1, (one_of_many.extra or {}).get("rewritten"), "files rewritten, of 100"),
-        at_most(0.5, share, "load step, of that of a table of one file", ratio),
+        at_most(0.5, share, "load step, relative to a table of one file", ratio),
     ]
     measured = {FLOE: one_of_many, f"{FLOE}, a table of one file": whole}
     return [Row("merge 1,000 rows into 1 of 100 files clustered by key", measured, targets)]

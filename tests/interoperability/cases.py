@@ -193,7 +193,7 @@ ARROW_ROWS = [
 
 TYPES = {
     "every_type": Case(
-        "Every type of dlt but `time`",
+        "Every type of dlt except `time`",
         [load(EVERY_TYPE, columns=TYPE_HINTS)],
         {"": EVERY_TYPE},
     ),
@@ -343,17 +343,17 @@ DELETES = {
         {"": [*REMAINING, *(row for row in CHANGED[0] if row["id"] != 5), *CHANGED[1]]},
     ),
     "position_deletes": Case(
-        "Position deletes of Spark's", [load(FIRST)], {"": KEPT}, spark=DELETE_IN_PLACE
+        "Position deletes by Spark", [load(FIRST)], {"": KEPT}, spark=DELETE_IN_PLACE
     ),
     "position_deletes_merged": Case(
-        "Position deletes of Spark's, then a merge",
+        "Position deletes by Spark, then a merge",
         [merge(FIRST, "upsert")],
         {"": [*(row for row in KEPT if row["id"] < 5), *SECOND]},
         spark=DELETE_IN_PLACE,
         last_load=merge(SECOND, "upsert"),
     ),
     "deletion_vectors": Case(
-        "Deletion vectors of Spark's (format 3)",
+        "Deletion vectors by Spark (format 3)",
         [load(FIRST)],
         {"": KEPT},
         spark=(_MERGE_ON_READ[0] % ", 'format-version' = '3'", _MERGE_ON_READ[1]),

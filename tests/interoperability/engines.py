@@ -94,7 +94,7 @@ ENGINES = {
         {
             "deletion_vectors": Limit(
                 error="Parquet file. Corrupt footer",
-                note="Daft takes the file of a deletion vector for a Parquet file.",
+                note="Daft reads the file of a deletion vector as if it were a Parquet file.",
             )
         },
     ),

@@ -284,7 +284,7 @@ def test_a_deleted_staged_file_blocks_its_table_alone(case: Case, tmp_path: Path
     assert ids(found, "users") == [1, 2, 3, 4]
     releasing = case.start(races.release, case.namespace, "events")
     assert releasing.result() == 0
-    assert "3 rows of events are lost with" in releasing.tail()
+    assert "3 rows of events are lost, because" in releasing.tail()
     assert ids(contents(case)) == [1, 2]
 
 

@@ -32,8 +32,8 @@ logger = logging.getLogger(__name__)
 
 # A load of another pipeline is left to the process that committed it for this long.
 OTHERS_AFTER = timedelta(minutes=5)
-# What fails for another reason than the rows, such as a missing right, blocks a table after this
-# long: until then, another process may succeed.
+# What fails for another reason than the rows, such as a missing permission, blocks a table after
+# this time: until then, another process may succeed.
 BLOCKED_AFTER = timedelta(hours=1)
 _RECORD_ATTEMPTS = 3
 
@@ -47,7 +47,7 @@ def remedy(reasons: Mapping[str, str]) -> str:
     commands = " and ".join(f"`release_blocked(dataset, '{tree}')`" for tree in sorted(reasons))
     lacks_right = all(reason == ForbiddenError.__name__ for reason in reasons.values())
     change = (
-        "Grant the right to write the table"
+        "Grant permission to write to the table"
         if lacks_right
         else "Change the table back so that the rows fit"
     )
@@ -184,7 +184,7 @@ def record(
 
 def _blocks(error: Exception, load: Load, pipeline_name: str | None) -> bool:
     """Return whether an error blocks the table, so that its loads hold up no others any more."""
-    # The pipeline that loads into a table is the one that should have the right to.
+    # The pipeline that loads into a table is the one that should have permission to.
     is_own = load.pipeline_name == pipeline_name
     is_old = load.committed_at < datetime.now(UTC) - BLOCKED_AFTER
     return isinstance(error, BLOCKING_ERRORS if is_own else DETERMINISTIC_ERRORS) or is_old

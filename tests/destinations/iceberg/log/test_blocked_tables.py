@@ -105,7 +105,7 @@ def test_a_table_that_cannot_be_published_blocks_itself_alone_until_it_is_releas
 
     (message,) = blocked_tables(dataset).values()
     assert "release_blocked(dataset, 'orders')" in message
-    assert ("Grant the right to write" in message) == cause.startswith("forbidden")
+    assert ("Grant permission to write to" in message) == cause.startswith("forbidden")
     assert read(dataset).unsettled() == []
     assert len(read(dataset).pending()) >= 1
 

@@ -51,7 +51,7 @@ def test_a_report_in_the_folder_is_listed_and_kept(lake: Lake) -> None:
     table = lake.table("orders")
     report = write(table, f"{table.location()}/data/report.parquet")
     found = sweep(lake)[report]
-    assert found.doubt == "it is not named as a file of this dataset"
+    assert found.doubt == "its name does not have the id of this dataset"
     assert table.io.new_input(report).exists()
     sweep(lake, also_delete=[report])
     assert not table.io.new_input(report).exists()
@@ -150,7 +150,7 @@ def test_metadata_of_a_lost_commit_is_recognized_by_its_content(lake: Lake) -> N
     write(table, f"{folder}3.metadata.json")
     found = sweep(lake)
     doubts = [found[f"{folder}{digit}.metadata.json"].doubt for digit in "123"]
-    assert doubts == [None, *["it is not metadata of this table"] * 2]
+    assert doubts == [None, *["its contents are not metadata of this table"] * 2]
     assert not table.io.new_input(f"{folder}1.metadata.json").exists()
     assert table.io.new_input(f"{folder}2.metadata.json").exists()
 

@@ -95,7 +95,7 @@ def require_root_keys(staged: Sequence[StagedTable]) -> None:
             if field is None or nulls.get(field.field_id, 0):
                 msg = (
                     f"Nested table `{table.name}` has rows without `{nesting.root_key}`, which "
-                    f"leads to the rows of `{nesting.root}`: they were not loaded by a merge. Set "
+                    f"refers to the rows of `{nesting.root}`: they were not loaded by a merge. Set "
                     "`root_key=True` on the source and reload it with `refresh`."
                 )
                 raise InvalidHint(msg)

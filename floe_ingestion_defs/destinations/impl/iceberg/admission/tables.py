@@ -86,9 +86,9 @@ def require_writable(dataset: Dataset, plan: TablePlan, current: Table | None) -
     if metadata.format_version > NEWEST_FORMAT:
         raise NotPublishable(
             name,
-            f"it is of Iceberg's format version {metadata.format_version}, and pyiceberg writes "
-            f"versions up to {NEWEST_FORMAT}. Copy its rows to a table of version {NEWEST_FORMAT} "
-            "and give that its name, or load into another table",
+            f"its Iceberg format version is {metadata.format_version}, and pyiceberg writes "
+            f"versions up to {NEWEST_FORMAT}. Replace it by a copy in version {NEWEST_FORMAT}, or "
+            "load into another table",
         )
     if _lacks_source(metadata, metadata.spec()):
         _reject_dropped_source(name, "it is")

@@ -48,8 +48,8 @@ def _warn_once(kind: str, name: str) -> None:
     logger.warning(
         "Catalog %s is a %s catalog. Its commits are not conditional: pyiceberg locks the table "
         "and does not renew the lock, so a writer that is suspended for longer than the lock lasts "
-        "can overwrite another writer's commit. Loads are not guaranteed to be neither lost nor "
-        "duplicated; run one writer at a time, or use a REST, SQL or Glue catalog.",
+        "can overwrite another writer's commit. Loads can then be lost or duplicated; run "
+        "one writer at a time, or use a REST, SQL or Glue catalog.",
         name,
         kind,
     )

@@ -153,7 +153,7 @@ def _pass_over(
         return False
 
     name = dataset.qualified(release.table)
-    return commit_certainly(f"Passing over load {release.seq} of the log in {name}", attempt)
+    return commit_certainly(f"Skipping released load {release.seq} of the log in {name}", attempt)
 
 
 def was_published(table: Table, log_uuid: str, release: Release, by: Load) -> bool:

@@ -140,7 +140,7 @@ class LoadLog:
                 self.catalog, self.identifier, schema=LOG_SCHEMA, properties=LOG_PROPERTIES
             )
             creation.commit_transaction()
-            msg = "It is read again, as another process may have been first."
+            msg = "It is read again, because another process may have created it first."
             raise CommitConflict(msg)
 
         name = ".".join(self.identifier)

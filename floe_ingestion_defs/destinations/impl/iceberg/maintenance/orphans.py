@@ -148,7 +148,7 @@ def _delete(io: FileIO, path: str) -> None:
     try:
         io.delete(path)
     except FileNotFoundError:
-        logger.debug("%s is deleted already", path)
+        logger.debug("%s was already deleted", path)
 
 
 @dataclass
@@ -196,7 +196,7 @@ class _Sweep:
                 elif below.startswith("metadata/"):
                     were_tables.add(folder)
         except OSError as error:
-            logger.warning("Orphans beside the tables are not looked for in %s: %s", parent, error)
+            logger.warning("Cannot search for orphans next to the tables in %s: %s", parent, error)
             return
         yield from ((file, log) for folder, file in staged if folder not in were_tables)
 
@@ -206,9 +206,9 @@ class _Sweep:
         name = file.path.rpartition("/")[2]
         if doubt is None and not is_named_by(self.log_uuid, name):
             if not _METADATA_FILE.fullmatch(name):
-                doubt = "it is not named as a file of this dataset"
+                doubt = "its name does not have the id of this dataset"
             elif not self._is_own_metadata(table, file.path):
-                doubt = "it is not metadata of this table"
+                doubt = "its contents are not metadata of this table"
         return Orphan(file.path, file.bytes, file.modified, doubt)
 
     def _is_own_metadata(self, table: Table, path: str) -> bool:

@@ -62,7 +62,7 @@ def release_blocked(dataset: Dataset, table: str) -> int:
                 raise error
             load, intent = _first_unpublished(dataset, view, loads, tree)
             logger.warning(
-                "Load %s is given up for %s, and its rows are moved to %s: %s",
+                "Load %s is released for %s, and its rows are moved to %s: %s",
                 load.load_id,
                 dataset.qualified(intent.table),
                 dataset.qualified(intent.table + BLOCKED_SUFFIX),
@@ -136,7 +136,9 @@ def _quarantined(view: LogView, intent: TableIntent) -> TableIntent:
     io = view.table.io
     files = tuple(staged for staged in intent.files if io.new_input(staged.path).exists())
     for lost in set(intent.files).difference(files):
-        logger.error("%s rows of %s are lost with %s", lost.rows, intent.table, lost.path)
+        logger.error(
+            "%s rows of %s are lost, because %s was deleted", lost.rows, intent.table, lost.path
+        )
     return TableIntent(
         table=intent.table + BLOCKED_SUFFIX,
         disposition="append",
