@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from floe_ingestion_defs.contracts.api_version import FLOE_API_VERSION, is_compatible
 
-# A misspelt key must not silently drop a plugin or a setting. Values are left out of pydantic's
+# A misspelled key must not silently drop a plugin or a setting. Values are left out of pydantic's
 # messages, since those of a plugin's configuration may be secret.
 _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 

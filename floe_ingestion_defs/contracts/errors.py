@@ -48,7 +48,7 @@ class PluginConfigurationError(PluginError):
 
         Args:
             plugin: The plugin's name.
-            schema: The model of its configuration, whose fields are listed if one is misspelt.
+            schema: The model of its configuration, whose fields are listed if one is misspelled.
             config: The configuration that was rejected, used to name the items of its lists.
             error: What pydantic found.
         """

@@ -76,6 +76,6 @@ def _as_text(column: pa.Array) -> pa.Array:
 
 
 def version_rows(resource: DltResource, spec: ResourceSpec) -> None:
-    """Add row versions to a resource that is loaded with scd2, whatever the type of its rows."""
+    """Add row versions to a resource that is loaded with scd2, for rows of any type."""
     if spec.write_mode == "merge" and spec.merge_strategy == "scd2":
         resource.add_step(RowVersions())

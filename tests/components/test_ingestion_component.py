@@ -177,7 +177,7 @@ OBSERVED = dedent(
 )
 
 
-def test_a_file_may_name_tables_to_observe(load_location: LoadLocation) -> None:
+def test_a_file_may_declare_observed_tables(load_location: LoadLocation) -> None:
     """They are assets beside those that are loaded."""
     assert keys_of(load_location(prices=OBSERVED)) == {"silver/prices"}
 
@@ -204,7 +204,7 @@ def test_a_template_reads_the_environment_when_the_location_loads(
     assert tables == {"silver.shop_orders", "silver.shop_customers"}
 
 
-def test_a_template_may_stand_for_a_number_or_a_list(
+def test_a_template_may_render_a_number_or_a_list(
     load_location: LoadLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a template yields is validated, not the template."""

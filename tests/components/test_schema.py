@@ -37,7 +37,7 @@ CHECKS = ["schema_contract", "unique_key", "not_null", "row_count_change"]
 @pytest.mark.parametrize(
     "value", [True, False, None, {"severity": "warn"}, {"blocking": True}, "{{ env.CHECK }}"]
 )
-def test_a_check_may_be_switched_on_or_off_or_configured(
+def test_a_check_can_be_enabled_disabled_or_configured(
     validator: Draft202012Validator, check: str, value: Any
 ) -> None:
     """What the component takes, an editor must not underline."""
@@ -71,6 +71,6 @@ def test_an_invalid_check_is_reported_with_its_line(
     assert said in error.message
 
 
-def test_freshness_may_be_switched_off(validator: Draft202012Validator) -> None:
+def test_freshness_can_be_disabled(validator: Draft202012Validator) -> None:
     """A resource does that where its source has the check for all."""
     assert list(validator.iter_errors(with_checks(freshness=False))) == []

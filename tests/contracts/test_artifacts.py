@@ -57,8 +57,8 @@ def test_a_platform_without_an_ingestion_plugin_is_valid(document: Any, plugins:
         ('{"plugins": {"ingestion": {"type": "", "version": "1"}}}', "plugins.ingestion.type"),
     ],
 )
-def test_a_misspelt_or_missing_key_is_rejected(document: Any, place: Any) -> None:
-    """A misspelt key must not leave a plugin out without a word."""
+def test_a_misspelled_or_missing_key_is_rejected(document: Any, place: Any) -> None:
+    """A misspelled key must not leave out a plugin silently."""
     with pytest.raises(ValidationError) as refused:
         CompiledArtifacts.model_validate_json(document)
     assert [".".join(map(str, error["loc"])) for error in refused.value.errors()] == [place]

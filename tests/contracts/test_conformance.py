@@ -41,7 +41,7 @@ class TestHealthCheckOfAConformingPlugin(BaseHealthCheckTests):
 
 
 @pytest.mark.parametrize("kit", [BasePluginDiscoveryTests, BaseHealthCheckTests])
-def test_a_kit_has_eleven_tests(kit: Any) -> None:
+def test_each_conformance_kit_has_eleven_tests(kit: Any) -> None:
     """Authors count on the number: a kit that lost a test would pass more than it says."""
     assert len(rules(kit)) == 11
 
@@ -109,7 +109,9 @@ def test_the_discovery_kit_fails_a_name_claimed_twice(install: Install) -> None:
     assert "test_exactly_one_entry_point_has_the_name" in failures_of_discovery()
 
 
-def test_the_discovery_kit_fails_a_namesake_in_another_module(install: Install) -> None:
+def test_the_discovery_kit_fails_a_plugin_of_the_same_name_in_another_module(
+    install: Install,
+) -> None:
     """A module whose name merely begins alike is not the expected one."""
     install("acme-ingestion2")
     assert failures_of_discovery() == {"test_entry_point_names_the_expected_module"}

@@ -67,7 +67,7 @@ def test_startup_and_shutdown_can_be_repeated() -> None:
 
 
 @pytest.mark.parametrize("timeout", [0.1, 1, 10.0])
-def test_a_health_timeout_in_range_is_taken(timeout: Any) -> None:
+def test_a_health_timeout_in_range_is_accepted(timeout: Any) -> None:
     """From a tenth of a second to ten seconds, both included."""
     assert checked_health_timeout(timeout) == timeout
 

@@ -71,7 +71,7 @@ def test_discovery_is_idempotent(install: Install) -> None:
     assert "zenith" in PluginRegistry().list(INGESTION)
 
 
-def test_the_same_instance_is_handed_out_again(install: Install) -> None:
+def test_the_registry_returns_the_same_instance_again(install: Install) -> None:
     """`get` instantiates a plugin once."""
     install("acme-ingestion")
     registry = PluginRegistry()
@@ -79,7 +79,7 @@ def test_the_same_instance_is_handed_out_again(install: Install) -> None:
 
 
 def test_a_missing_plugin_is_an_error_that_names_the_installed_ones(install: Install) -> None:
-    """The error for a misspelt name lists the possible ones."""
+    """The error for a misspelled name lists the possible ones."""
     install("acme-ingestion")
     with pytest.raises(PluginNotFoundError, match=r"'sampel'.*'floe\.ingestion'.*'sample'"):
         PluginRegistry().get(INGESTION, "sampel")
@@ -203,7 +203,7 @@ def test_a_rejected_configuration_names_source_field_value_and_remedy(
     )
 
 
-def test_a_misspelt_field_of_a_configuration_is_named(install: Install) -> None:
+def test_a_misspelled_field_of_a_configuration_is_named(install: Install) -> None:
     """A field that would be ignored is an error at every level."""
     install("acme-ingestion")
     error = refused_configuration({"sources": [{"name": "shop", "prot": 1}], "catalog": {}})

@@ -43,7 +43,7 @@ def test_a_named_deployment_is_production() -> None:
     assert (deployment.kind, deployment.name) == ("production", "prod")
 
 
-def test_a_branch_deployment_says_pull_request_branch_and_repository() -> None:
+def test_a_branch_deployment_knows_pull_request_branch_and_repository() -> None:
     """Everything that distinguishes the tables of branches is there."""
     deployment = read_deployment(BRANCH)
 
@@ -171,7 +171,7 @@ def test_the_job_that_drops_a_branch_s_tables_runs_in_the_branch_only(
 
 
 @pytest.mark.parametrize(("environment", "running"), [({}, True), (BRANCH, False)])
-def test_everything_that_would_run_by_itself_is_off_in_a_branch(
+def test_all_automation_is_off_in_a_branch(
     environment: dict[str, str], running: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every schedule and every sensor of a location in which all are configured to run."""

@@ -57,7 +57,7 @@ def test_a_platform_file_gives_the_definitions_that_yaml_gives(shop: dict[str, A
     "nothing",
     [CompiledArtifacts(), CompiledArtifacts(plugins=ResolvedPlugins(ingestion=None))],
 )
-def test_without_an_ingestion_plugin_the_location_is_empty_and_says_so(
+def test_without_an_ingestion_plugin_the_location_is_empty_and_a_warning_is_logged(
     nothing: CompiledArtifacts, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A platform that ingests nothing is valid, and the log says so."""

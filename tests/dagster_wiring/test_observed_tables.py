@@ -53,7 +53,9 @@ def test_a_new_snapshot_of_a_table_is_observed_once(
     assert [event.metadata["dagster/row_count"].value for event in third.asset_events] == [3]
 
 
-def test_a_table_without_a_snapshot_is_waited_for(prices: Table, observed: dg.Definitions) -> None:
+def test_a_table_without_a_snapshot_is_skipped_until_it_has_one(
+    prices: Table, observed: dg.Definitions
+) -> None:
     """So is one that does not exist yet."""
     assert look(observed, None).asset_events == []
     open_catalog().drop_table("silver.prices")

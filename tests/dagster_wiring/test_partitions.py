@@ -100,7 +100,7 @@ def test_a_partition_of_a_merge_counts_the_rows_that_the_table_has_in_it(
 def test_a_backfill_leaves_the_cursor_of_the_incremental_runs_alone(
     load: Load, visits: dict[str, Any], database: sqlite3.Connection
 ) -> None:
-    """A run without a partition goes on where the last one without a partition ended."""
+    """A run without a partition continues where the last one without a partition ended."""
     load()
     load(partition_key="2026-01-02")
     database.execute("insert into visits values (20, '2026-01-11 06:00:00.000000')")
@@ -245,7 +245,7 @@ def test_a_source_with_partitions_has_a_job_of_its_own(
         ),
     ],
 )
-def test_partitions_that_cannot_work_stop_the_location(
+def test_invalid_partitions_stop_the_location(
     visits: dict[str, Any], change: dict[str, Any], said: str
 ) -> None:
     """As every wrong setting: the message says what is missing."""

@@ -85,7 +85,7 @@ def test_a_resource_s_docstring_describes_its_asset(folder: Path) -> None:
     }
 
 
-def test_what_the_configuration_says_wins(folder: Path) -> None:
+def test_a_configured_description_takes_precedence_over_the_docstring(folder: Path) -> None:
     """The author of a docstring wants it to be seen."""
     own = {"customers": {"description": "People."}}
 
@@ -93,6 +93,6 @@ def test_what_the_configuration_says_wins(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("code", ["def (", "\0"])
-def test_code_that_cannot_be_read_is_for_the_load_to_report(folder: Path, code: str) -> None:
+def test_unreadable_code_is_reported_by_the_load(folder: Path, code: str) -> None:
     """The location shows its assets all the same."""
     assert set(descriptions(folder, code).values()) == {"The shop."}

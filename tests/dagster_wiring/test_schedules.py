@@ -76,7 +76,7 @@ def test_a_schedule_is_off_in_a_branch_deployment(
     assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
 
 
-def test_a_tick_requests_one_run_that_says_source_and_cause(make_plugin: MakePlugin) -> None:
+def test_a_tick_requests_one_run_tagged_with_source_and_cause(make_plugin: MakePlugin) -> None:
     """The run key is the tick's time, so a tick that is evaluated twice runs once."""
     schedule = schedule_of(make_plugin(cron="5 * * * *"))
     tick = datetime(2026, 3, 1, 4, 5, tzinfo=UTC)
@@ -195,7 +195,7 @@ def test_on_cron_fires_when_its_time_has_come(make_plugin: MakePlugin) -> None:
         ({"cron": "5 * * * *", "default_status": "running"}, dg.DefaultScheduleStatus.RUNNING),
     ],
 )
-def test_freshness_is_checked_also_where_nothing_is_loaded(
+def test_freshness_is_checked_even_if_nothing_is_loaded(
     make_plugin: MakePlugin, orchestration: dict[str, str], status: dg.DefaultScheduleStatus
 ) -> None:
     """A check that runs with loads only never finds a source that silently stopped."""

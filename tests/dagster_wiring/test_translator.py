@@ -18,7 +18,7 @@ def specs_of(plugin: DltIngestionPlugin) -> dict[str, dg.AssetSpec]:
 
 
 def test_every_resource_is_an_asset_with_a_key_of_one_part(make_plugin: MakePlugin) -> None:
-    """The key is ingestion__{source}__{resource}, and stays so whatever the table is called."""
+    """The key is ingestion__{source}__{resource}, and does not depend on the table's name."""
     specs = specs_of(make_plugin())
 
     assert set(specs) == {"ingestion__shop__orders", "ingestion__shop__customers"}

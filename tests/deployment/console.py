@@ -14,7 +14,7 @@ _BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 def read_commands(page: Path) -> tuple[list[str], list[str]]:
     """The commands in their order, and the lines that the page says they answer.
 
-    A command begins with `$ ` and goes on in lines that begin with `> `, as in a terminal.
+    A command begins with `$ ` and continues in lines that begin with `> `, as in a terminal.
     """
     commands: list[str] = []
     answers: list[str] = []

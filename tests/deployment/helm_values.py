@@ -1,6 +1,6 @@
 """The keys of Dagster's chart that `deploy/helm-values.yaml` uses; any other key is an error.
 
-A chart passes over a key that it does not know, so a misspelt one would change nothing.
+A chart passes over a key that it does not know, so a misspelled one would change nothing.
 """
 
 from __future__ import annotations

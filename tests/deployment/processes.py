@@ -176,7 +176,7 @@ def _running(
     finally:
         family = [process, *process.children(recursive=True)] if process.is_running() else [process]
         process.terminate()
-        # A run that goes on keeps its server waiting; the test has seen what it wanted to.
+        # A run that continues keeps its server waiting; the test has seen what it wanted to.
         _, left = psutil.wait_procs(family, timeout=10)
         for each in left:
             each.kill()

@@ -13,7 +13,7 @@ GIVEN = {name: f"given-{name.lower()}" for name in required_variables()}
 
 
 def test_the_published_schema_accepts_the_file() -> None:
-    """No key is misspelt and none has the wrong type."""
+    """No key is misspelled and none has the wrong type."""
     schema = ["--builtin-schema", "vendor.compose-spec"]
     command = [sys.executable, "-m", "check_jsonschema", *schema]
     done = subprocess.run(
@@ -50,7 +50,7 @@ def test_the_example_environment_names_every_variable() -> None:
     assert not any(named.values())
 
 
-def test_only_this_machine_reaches_what_is_served() -> None:
+def test_services_listen_on_loopback_only() -> None:
     """Dagster's webserver authenticates no user."""
     published = [port for each in read_services(GIVEN).values() for port in each.get("ports", ())]
     assert published == ["127.0.0.1:3000:3000"]

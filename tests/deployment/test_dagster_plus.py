@@ -64,7 +64,7 @@ def test_dagster_cloud_yaml_is_valid_and_names_the_location() -> None:
     assert location.location_name == project["tool"]["dg"]["project"]["code_location_name"]
 
 
-def test_the_model_finds_a_misspelt_key() -> None:
+def test_the_model_finds_a_misspelled_key() -> None:
     """The rule above would be none if it took anything."""
     with pytest.raises(ValidationError, match="modul_name"):
         load_dagster_cloud_yaml(CLOUD.replace("module_name", "modul_name"))

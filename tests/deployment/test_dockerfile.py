@@ -77,7 +77,7 @@ def test_the_image_holds_nothing_but_the_code_and_its_instance(image: Image) -> 
     assert {path.name for path in home.iterdir()} == {"dagster.yaml", "workspace.yaml", "storage"}
 
 
-def test_what_is_copied_is_what_docker_is_let_see() -> None:
+def test_copied_files_are_in_the_docker_build_context() -> None:
     """Everything else is ignored, so that no secret beside the code gets into a layer."""
     ignore = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
     shown = {line[1:] for line in ignore if line.startswith("!")}
@@ -99,7 +99,7 @@ def test_nothing_runs_as_root(image: Image) -> None:
     assert "RUN" not in names[names.index("USER") :]
 
 
-def test_the_command_serves_the_location_and_its_health_is_asked_for(image: Image) -> None:
+def test_the_command_serves_the_location_and_the_health_check_queries_it(image: Image) -> None:
     """No shell stands between, so that a stop reaches Dagster."""
     assert image.command[:3] == ["dagster", "code-server", "start"]
     assert image.health[:3] == ["dagster", "api", "grpc-health-check"]

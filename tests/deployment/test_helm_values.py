@@ -40,7 +40,7 @@ def test_every_key_exists_in_the_chart(values: dict[str, Any]) -> None:
     assert read.concurrency.pools.granularity == "run"
 
 
-def test_a_misspelt_key_is_found(values: dict[str, Any]) -> None:
+def test_a_misspelled_key_is_found(values: dict[str, Any]) -> None:
     """The model would be no help if it took anything."""
     values["dagster-user-deployments"]["deployments"][0]["envSecret"] = [{"name": "x"}]
     with pytest.raises(ValidationError, match="envSecret"):
@@ -76,7 +76,7 @@ def test_kubernetes_accepts_the_pods_of_runs(values: dict[str, Any]) -> None:
     assert context.run_k8s_config.pod_spec_config["termination_grace_period_seconds"] == 60
 
 
-def test_a_source_s_run_tags_say_what_its_pod_gets() -> None:
+def test_a_source_s_run_tags_set_the_resources_of_its_pod() -> None:
     """The K8s run launcher reads the tags of the run, which begin with those of its job."""
     resources = {"requests": {"cpu": "2", "memory": "4Gi"}}
     tags = {"dagster-k8s/config": {"container_config": {"resources": resources}}}

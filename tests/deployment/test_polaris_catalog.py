@@ -80,7 +80,7 @@ def run(polaris: Polaris, secret: str = SECRET) -> subprocess.CompletedProcess[s
     )
 
 
-def test_the_catalog_is_made_once_and_may_be_written(polaris: Polaris) -> None:
+def test_the_catalog_is_created_once_and_is_writable(polaris: Polaris) -> None:
     """Every start of the deployment runs it, so the second time changes nothing."""
     for _ in range(2):
         done = run(polaris)

@@ -135,7 +135,7 @@ def test_a_user_who_follows_the_page_has_a_deployment_that_loads(
     assert alive == []
 
 
-def test_every_port_of_the_page_is_one_that_the_test_moves() -> None:
+def test_the_test_replaces_every_port_of_the_page() -> None:
     """Otherwise following the page in a test could reach another user's server."""
     commands, _ = read_commands(PAGE)
     named = set(re.findall(r"\b\d{4,5}\b", "\n".join(commands)))

@@ -25,7 +25,7 @@ def refuse_fives(staged: StagedTable) -> Iterator[Finding]:
             yield Finding("no_fives", staged.name, f"{fives} rows are five.", column="id")
 
 
-def test_rows_that_an_audit_rejects_are_not_published_nor_forgotten(
+def test_rows_that_an_audit_rejects_are_not_published_and_are_loaded_later(
     landing: Path, rows: Rows
 ) -> None:
     """The table and the cursor stay as they were, so the next load brings the rows again."""
@@ -50,7 +50,7 @@ def test_rows_that_an_audit_rejects_are_not_published_nor_forgotten(
     assert rows("bronze.items") == [{"id": 1}, {"id": 2}, {"id": 5}]
 
 
-def test_an_audit_holds_for_every_pipeline_that_is_made_again(landing: Path) -> None:
+def test_an_audit_applies_to_every_load_of_a_pipeline(landing: Path) -> None:
     """A window makes the pipeline again, and must not lose the audits on the way."""
     source = IngestionSourceConfig(
         name="items",

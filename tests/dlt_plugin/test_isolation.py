@@ -43,7 +43,7 @@ def run(source: Source) -> LoadResult:
 
 
 def test_every_resource_of_an_isolated_source_is_a_load(isolated: Source, rows: Rows) -> None:
-    """The result is that of all of them together, and each goes on from its own state."""
+    """The result is that of all of them together, and each continues from its own state."""
     result = run(isolated)
     assert result.success
     assert len(set(result.load_ids)) == 2

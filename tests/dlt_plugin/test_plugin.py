@@ -74,7 +74,7 @@ def test_settings_without_a_field_are_passed_in_the_source_config(
     assert rows("bronze.items") == [{"id": 1, "name": "changed"}, {"id": 2, "name": "y"}]
 
 
-def test_a_pipeline_without_a_name_is_called_after_its_table(config: IngestionConfig) -> None:
+def test_a_pipeline_without_a_name_is_named_after_its_table(config: IngestionConfig) -> None:
     assert DltIngestionPlugin().create_pipeline(config).name == "bronze_items"
 
 
@@ -96,7 +96,7 @@ def test_an_invalid_contract_configuration_is_rejected_when_the_pipeline_is_made
         DltIngestionPlugin().create_pipeline(config)
 
 
-def test_two_pipelines_over_one_source_keep_states_of_their_own(
+def test_two_pipelines_over_one_source_have_separate_states(
     config: IngestionConfig, rows: Rows
 ) -> None:
     plugin = DltIngestionPlugin()
@@ -149,7 +149,7 @@ def test_a_failed_load_ends_in_a_result_and_never_raises(
     assert tables() == set()
 
 
-def test_a_finished_load_does_not_fail_for_a_catalog_that_goes_away_after_it(
+def test_a_committed_load_does_not_fail_if_the_catalog_becomes_unavailable(
     files: Source,
     landed: Path,
     load: Callable[[Source], LoadResult],

@@ -17,7 +17,7 @@ def test_rows_are_loaded(run_source, tmp_path):
     assert run.tables["people"].to_pylist() == [{"id": 1, "name": "Ada"}]
 
 
-def test_a_second_run_goes_on(run_source, tmp_path):
+def test_a_second_run_continues_where_the_first_ended(run_source, tmp_path):
     (tmp_path / "a.csv").write_text("id\\n1\\n")
     files = {"bucket_url": str(tmp_path), "file_glob": "*.csv", "format": "csv"}
     source = {"source_type": "filesystem", "source_config": {**files, "resource_name": "people"}}

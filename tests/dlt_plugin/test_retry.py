@@ -69,7 +69,7 @@ def test_a_broken_connection_is_retried(
     assert run(items).rows_loaded == 1
 
 
-def test_a_server_that_asks_to_wait_is_waited_for(
+def test_a_retry_waits_as_long_as_retry_after_requests(
     items: Source, run: Callable[..., LoadResult], api: Any
 ) -> None:
     api.rows = [{"id": 1}]
@@ -80,7 +80,7 @@ def test_a_server_that_asks_to_wait_is_waited_for(
 
 
 @pytest.mark.slow
-def test_a_catalog_that_is_locked_for_a_while_is_waited_for_and_loaded_once(
+def test_a_load_waits_for_a_locked_catalog_and_loads_once(
     files: Source, landing: Path, run: Callable[..., LoadResult], home: Path, rows: Rows
 ) -> None:
     (landing / "a.csv").write_text("id\n1\n")

@@ -61,7 +61,7 @@ def test_files_of_every_type_have_versions(
     assert table("bronze.items")["id"].to_pylist() == [1, 1, 2]
 
 
-def test_a_version_is_of_the_values_alone() -> None:
+def test_a_row_version_depends_on_the_values_alone() -> None:
     """Neither the columns' order nor a column without a value makes a row another."""
     first = pa.table({"a": [1, 2], "b": ["x", None]})
     same = pa.table({"b": ["x", None], "c": pa.nulls(2, pa.int64()), "a": [1, 2]})

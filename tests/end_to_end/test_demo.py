@@ -108,7 +108,7 @@ def test_the_demo_ends_with_a_table_and_the_command_that_opens_the_ui(home: Home
     assert first.output.rstrip().endswith("make dev")
 
 
-def test_the_tables_hold_every_row_of_the_year_once(home: Home) -> None:
+def test_the_tables_have_every_row_of_the_year_once(home: Home) -> None:
     """The counts are exact, and no key occurs twice."""
     for name, rows in ROWS_OF_THE_YEAR.items():
         table = home.read(name)

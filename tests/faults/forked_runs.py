@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ForkedRunLauncher(SyncInMemoryRunLauncher):
-    """Launches a run and goes on, as the launchers of production do.
+    """Launches a run and continues, as the launchers of production do.
 
     Attributes:
         children: The processes of the runs.

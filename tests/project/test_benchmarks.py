@@ -31,7 +31,7 @@ def test_a_case_that_is_measured_again_replaces_its_own_figures_only(tmp_path: P
     }
 
 
-def test_the_table_says_which_targets_were_reached(tmp_path: Path) -> None:
+def test_the_table_shows_which_targets_were_met(tmp_path: Path) -> None:
     """Missed and unmeasured ones included."""
     case = Case("case", lambda bench: [])
     measured = {FLOE: Measurement(1.0, 2.0, 3 << 20, snapshots=1), STOCK: Measurement(9.0, 9.5)}

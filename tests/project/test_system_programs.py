@@ -64,7 +64,7 @@ def test_root_gets_the_package_of_debian(
 
 
 @each_target
-def test_other_users_read_what_to_install(
+def test_other_users_get_the_command_to_install_it(
     tmp_path: Path, target: str, program: str, package: str
 ) -> None:
     """Nothing is installed without being asked for, and a missing program fails the run."""

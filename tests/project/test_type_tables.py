@@ -55,7 +55,7 @@ def home(floe_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
-def test_each_value_of_a_file_becomes_what_the_page_says(home: Path, kind: str) -> None:
+def test_each_value_of_a_file_gets_the_type_on_the_page(home: Path, kind: str) -> None:
     """One file has a column for each line of the table."""
     lines = rows_below("file-types", f"## {kind.upper()}")
     values = [code(line[0]) for line in lines]
@@ -78,7 +78,9 @@ def test_each_value_of_a_file_becomes_what_the_page_says(home: Path, kind: str) 
     assert [found[name] for name in names] == [(code(line[1]), said(line[2])) for line in lines]
 
 
-def test_each_type_of_postgresql_becomes_what_the_page_says(home: Path, postgres: Postgres) -> None:
+def test_each_type_of_postgresql_becomes_the_type_on_the_page(
+    home: Path, postgres: Postgres
+) -> None:
     """One table has a column for each line of the page's."""
     lines = rows_below("postgresql-types", "# PostgreSQL types")
     database = postgres.new_database()

@@ -53,5 +53,9 @@ WORDS = (
     ),
     Word("is stored in, is defined in", "stands in", rf"\bst(ands?|ood) ({_PLACE})\b"),
     Word("report, configure", "tell of, told", r"\btold\b|\btell(s|ing)? of\b"),
+    Word("repair, correct", "mend", r"\bmend(s|ed|ing)?\b"),
+    Word("continue", "go on", r"\b(goes|went) on\b(?! the\b)|\bto go on\b"),
+    Word("forever", "for ever", r"\bfor ever\b"),
+    Word("corrupt a response", "spoil an answer", r"\bspoils? (\w+ )?(\w+'s )?answers?\b"),
     Word("redact", "strike out", r"\bstr(uck|ikes?) out\b"),
 )

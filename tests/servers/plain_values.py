@@ -1,4 +1,4 @@
-"""Values in a form that JSON carries and that every engine agrees on, whatever its types are."""
+"""Values in a form that JSON carries and that every engine agrees on, regardless of its types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real HTTP proxy on loopback that spoils a catalog's answers, or lets its tokens expire.
+"""A real HTTP proxy on loopback that corrupts a catalog's responses, or lets its tokens expire.
 
 It stands between pyiceberg and a REST catalog, so what the client sees is what a broken gateway,
 a lost connection, an overloaded server or a strict one would show it.

@@ -30,7 +30,7 @@ def test_an_absent_server_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path:
         pass
 
 
-def test_a_server_that_ends_is_an_error_with_its_last_words(tmp_path: Path) -> None:
+def test_a_server_that_ends_is_an_error_with_its_last_output(tmp_path: Path) -> None:
     """Within its time, whatever it was waiting for."""
     command = ["/bin/sh", "-c", "echo no such option; exit 3"]
     server = Server(command, lambda: False, tmp_path / "log", seconds=20)

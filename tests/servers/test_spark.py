@@ -26,7 +26,7 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
     catalog.close()
 
 
-def test_spark_and_pyiceberg_write_one_table_by_turns(spark: Spark, catalog: Catalog) -> None:
+def test_spark_and_pyiceberg_write_one_table_in_turn(spark: Spark, catalog: Catalog) -> None:
     """Each sees the other's commits at once, and neither holds a lock between its own."""
     spark.sql(
         catalog,

@@ -89,7 +89,7 @@ def test_a_broken_contract_is_shown_and_nothing_is_published(
     assert read_orders(catalog) == before
 
 
-def test_a_schedule_that_is_turned_on_ticks(page: Page) -> None:
+def test_a_schedule_that_is_turned_on_launches_runs(page: Page) -> None:
     """It is off at first, for nothing is loaded before the operator turns it on."""
     page.goto("/automation")
     page.get_by_role("link").filter(has_text=SCHEDULE).first.click()

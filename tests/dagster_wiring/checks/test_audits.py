@@ -85,10 +85,10 @@ def test_rows_that_break_a_blocking_check_are_never_published(
     assert len(open_catalog().load_table("bronze.shop_orders").snapshots()) == snapshots
 
 
-def test_rows_that_were_rejected_come_with_the_next_load(
+def test_rejected_rows_are_loaded_by_the_next_run(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
-    """The cursor stays where it was, so mending the source is all that is needed."""
+    """The cursor stays where it was, so repairing the source is all that is needed."""
     shop.update(write_mode="append", primary_key=None)
     shop["orchestration"] = {"checks": {"unique_key": {"columns": "id", "blocking": True}}}
     load()
@@ -133,7 +133,7 @@ def test_a_failed_blocking_check_keeps_assets_downstream_from_running(
     assert "1 keys are in the load more than once" in str(data.description)
 
 
-def test_an_empty_answer_of_the_source_does_not_empty_the_table(
+def test_an_empty_response_of_the_source_does_not_empty_the_table(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
     """A table that is replaced is guarded best by how many rows it had."""
@@ -202,7 +202,7 @@ def test_a_column_that_another_writer_retyped_blocks_loads_where_the_contract_bl
     assert ids() == [1, 2, 3]
 
 
-def test_a_check_that_does_not_block_lets_the_rows_be_seen(
+def test_a_check_that_does_not_block_publishes_the_rows(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
     """It speaks of the table as it is, after the load."""

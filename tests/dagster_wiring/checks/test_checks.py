@@ -55,7 +55,7 @@ def test_checks_are_configured_on_a_source_and_on_a_resource(make_plugin: MakePl
     }
 
 
-def test_the_description_of_a_check_says_what_it_requires(
+def test_the_description_of_a_check_states_its_requirement(
     make_plugin: MakePlugin,
 ) -> None:
     """The sentence is what a person reads in the UI before looking at figures."""
@@ -145,7 +145,7 @@ def test_a_check_can_be_run_alone(
 def test_a_check_of_severity_warn_does_not_fail_the_run(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
-    """It shows in yellow, and everything goes on."""
+    """It is shown as a warning, and everything continues."""
     shop["primary_key"] = ["id", "updated_at"]
     shop["orchestration"] = {"checks": {"unique_key": {"columns": "id", "severity": "warn"}}}
     database.execute("insert into orders values (1, 0.5, '2026-01-09')")
@@ -159,7 +159,7 @@ def test_a_check_of_severity_warn_does_not_fail_the_run(
     assert evaluation.severity == dg.AssetCheckSeverity.WARN
 
 
-def test_a_frozen_contract_that_is_violated_shows_as_a_failed_check(
+def test_a_violated_frozen_contract_is_shown_as_a_failed_check(
     load: Load,
     shop: dict[str, Any],
     database: sqlite3.Connection,
@@ -242,7 +242,7 @@ def people():
 """
 
 
-def test_a_violation_in_a_nested_table_shows_on_the_asset_that_it_hangs_from(
+def test_a_violation_in_a_nested_table_is_shown_on_the_asset_of_its_root(
     instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the root is an asset, so the check is shown there."""

@@ -56,7 +56,7 @@ def test_a_load_with_nothing_new_counts_as_a_load(make_table: MakeTable) -> None
     assert not by_snapshot.passed
 
 
-def test_a_load_that_dagster_knows_nothing_of_counts_too(make_table: MakeTable) -> None:
+def test_a_load_outside_of_dagster_counts_as_a_load(make_table: MakeTable) -> None:
     """A table that a script loads is as fresh as one that Dagster loads."""
     result = check_freshness(make_table(events(NOW)), SPEC, freshness(fail_after="1d"), None, NOW)
 

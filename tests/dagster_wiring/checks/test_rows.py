@@ -17,7 +17,7 @@ def ids(*values: int | None) -> pa.Table:
     return pa.table({"id": pa.array(values, pa.int64())})
 
 
-def test_a_key_that_is_twice_in_a_load_is_found(make_table: MakeTable) -> None:
+def test_a_duplicate_key_within_a_load_is_found(make_table: MakeTable) -> None:
     """The check says how many keys, not which: values may be personal data."""
     result = check_unique_key(make_table(ids(1, 2, 2, 3, 3, 3)), ["id"], appended=False)
 
@@ -25,7 +25,7 @@ def test_a_key_that_is_twice_in_a_load_is_found(make_table: MakeTable) -> None:
     assert result.metadata["keys_duplicated"] == 2
 
 
-def test_a_key_that_was_there_before_is_found_where_loads_append(make_table: MakeTable) -> None:
+def test_a_key_of_an_earlier_load_is_found_where_loads_append(make_table: MakeTable) -> None:
     """Only the files that may hold a key of the load are read."""
     table = make_table(ids(*range(100)), ids(*range(100, 200)), ids(150, 500))
 

@@ -89,7 +89,9 @@ def test_the_contract_covers_the_columns_of_a_created_table(
     assert check_schema_contract(make_table(ROWS), resource("freeze", id="bigint")).passed
 
 
-def test_what_a_declaration_leaves_open_fits_either_way(make_table: MakeTable) -> None:
+def test_an_unspecified_property_of_a_declared_column_matches_any_value(
+    make_table: MakeTable,
+) -> None:
     """A bigint without a precision may be an int, a timestamp without a time zone may have one."""
     rows = pa.table(
         {

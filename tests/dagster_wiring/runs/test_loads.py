@@ -29,7 +29,7 @@ def metadata_of(result: dg.ExecuteInProcessResult, key: dg.AssetKey) -> dict[str
     }
 
 
-def test_the_main_metadata_come_first(load: Load) -> None:
+def test_the_main_metadata_is_listed_first(load: Load) -> None:
     """The UI keeps the order; what never changes, and what is about the machine, is at the end."""
     names = list(metadata_of(load(), ORDERS))
 
@@ -38,7 +38,7 @@ def test_the_main_metadata_come_first(load: Load) -> None:
     assert names[-2:] == ["dagster/table_name", "dagster/storage_kind"]
 
 
-def test_a_run_loads_every_resource_and_says_what_it_did(load: Load) -> None:
+def test_a_run_loads_every_resource_and_reports_what_it_did(load: Load) -> None:
     """Rows, totals and time of each table are numbers, so they are plotted; identifiers are not."""
     result = load()
 
@@ -71,7 +71,7 @@ def test_a_second_run_in_the_same_process_loads_what_is_new(
     assert orders["dagster/row_count"] == 4
 
 
-def test_a_run_with_nothing_new_says_so(load: Load) -> None:
+def test_a_run_with_nothing_new_reports_zero_rows(load: Load) -> None:
     """Zero rows were loaded, and the table still has those that it had, in the same snapshot."""
     before = metadata_of(load(), ORDERS)
 
@@ -90,7 +90,7 @@ def test_a_selected_asset_is_loaded_alone(load: Load) -> None:
     assert not open_catalog().table_exists("bronze.shop_orders")
 
 
-def test_a_load_that_fails_says_category_table_and_what_to_do(
+def test_a_failed_load_reports_category_table_and_remedy(
     load: Load, database: sqlite3.Connection
 ) -> None:
     """The failure is the first thing that a person sees in the UI, and is enough to act on."""
@@ -175,7 +175,7 @@ def test_a_materialization_shows_where_the_table_is_and_what_columns_it_has(load
     assert columns["id"].constraints.other == ["primary key"]
 
 
-def test_a_materialization_says_what_the_load_wrote(load: Load) -> None:
+def test_a_materialization_reports_what_the_load_wrote(load: Load) -> None:
     """Bytes and files come from the snapshot, so a load with nothing new has none of them."""
     first = metadata_of(load(), ORDERS)
     second = metadata_of(load(), ORDERS)
@@ -292,7 +292,7 @@ def test_a_cursor_of_times_is_shown_as_a_time(
     )
 
 
-def test_a_materialization_says_how_long_each_phase_took(load: Load) -> None:
+def test_a_materialization_reports_the_duration_of_each_phase(load: Load) -> None:
     """A slow source can be distinguished from a slow table; what did not happen took no time."""
     phases = ("extract", "normalize", "stage", "audit", "commit", "publish")
 

@@ -33,7 +33,7 @@ def failure_of(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     return {name: value.value for name, value in data.metadata.items()}
 
 
-def test_dagster_retries_where_it_is_configured_and_the_plugin_does_not_as_well(
+def test_dagster_retries_if_configured_instead_of_the_plugin(
     load: Load,
     shop: dict[str, Any],
     locked: sqlite3.Connection,
@@ -88,7 +88,7 @@ def test_a_refresh_from_the_launchpad_loads_everything_again(
 def test_a_limit_from_the_launchpad_loads_a_few_rows(
     load: Load, database: sqlite3.Connection
 ) -> None:
-    """Of each asset; the next run goes on where it stopped, so nothing is lost by trying."""
+    """Of each asset; the next run continues where it stopped, so nothing is lost by trying."""
     database.executemany(
         "insert into orders values (?, 1.0, ?)",
         [(n, f"2026-02-{n // 1000 + 1:02}") for n in range(4, 20_000)],
@@ -104,7 +104,7 @@ def test_a_limit_from_the_launchpad_loads_a_few_rows(
     assert sorted(rows["id"].to_pylist()) == list(range(1, 20_000))
 
 
-def test_an_isolated_resource_does_not_keep_the_others_back(
+def test_a_failed_isolated_resource_does_not_prevent_the_others_from_loading(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
     """What was loaded is shown as materialized, and the failure speaks of the others only."""

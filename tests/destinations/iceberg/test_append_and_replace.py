@@ -111,7 +111,7 @@ def test_appended_rows_are_replaced_too(lake: Lake) -> None:
     assert lake.snapshots("orders") == 4
 
 
-def test_a_replace_keeps_columns_that_it_does_not_bring(lake: Lake) -> None:
+def test_a_replace_keeps_columns_that_its_rows_lack(lake: Lake) -> None:
     """Columns are never dropped; their values are null."""
     lake.load(replacing([{"id": 1, "v": "a"}]))
     lake.load(replacing([{"id": 2, "w": 1.5}]))
@@ -122,7 +122,7 @@ GUARD = {"replace_min_share": 0.5}
 
 
 @pytest.mark.parametrize("rows", [0, 1, 4])
-def test_the_guard_rejects_to_replace_many_rows_with_few(lake: Lake, rows: int) -> None:
+def test_the_guard_rejects_replacing_many_rows_with_few(lake: Lake, rows: int) -> None:
     """A source that answers with nothing, or with a part, does not empty a table."""
     lake.load(replacing([{"id": n} for n in range(10)]))
     error = lake.refused(replacing([{"id": n} for n in range(rows)]), options=GUARD)

@@ -61,7 +61,7 @@ def test_a_finding_ends_the_load(lake: Lake) -> None:
 
 
 def test_a_rejected_load_does_not_move_the_cursor(lake: Lake) -> None:
-    """Once the source is mended, the same rows are extracted again."""
+    """Once the source is repaired, the same rows are extracted again."""
     lake.load(orders(1), options=AUDITED)
     lake.refused(orders(1, -2), options=AUDITED)
     lake.load(orders(1, 2), options=AUDITED)
@@ -84,7 +84,7 @@ def test_all_audits_are_run(lake: Lake) -> None:
     ]
 
 
-def test_an_audit_sees_what_is_there_already(lake: Lake) -> None:
+def test_an_audit_sees_the_existing_rows(lake: Lake) -> None:
     """The number of present rows, of staged rows, and what the load does to the table."""
     seen: dict[str, tuple[int, int, str]] = {}
 

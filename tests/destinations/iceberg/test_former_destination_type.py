@@ -59,7 +59,7 @@ def test_a_working_directory_with_the_former_type_is_attached(lake: Lake) -> Non
 
 
 def test_a_state_with_the_former_type_is_restored_from_the_log(lake: Lake) -> None:
-    """The pipeline goes on with its cursors, and stores the current type with the next load."""
+    """The pipeline continues with its cursors, and stores the current type with the next load."""
     load_as_before(lake)
     folder = lake.folder / "fresh"
     restore = (

@@ -38,7 +38,7 @@ KINDS: dict[str, Any] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_exactly_the_window_is_replaced(lake: Lake, kind: str) -> None:
-    """The lower bound is inside and the upper is not, whatever the column's type."""
+    """The lower bound is inside and the upper is not, regardless of the column's type."""
     at = KINDS[kind]
     lake.load(hours([{"at": at(n), "v": 0} for n in range(1, 7)]))
     lake.load(window_of([{"at": at(3), "v": 1}, {"at": at(3), "v": 2}], at(3), at(5)))
@@ -118,7 +118,7 @@ def test_a_row_outside_the_window_is_rejected(lake: Lake, outside: int | None) -
 
 
 @pytest.mark.also_on_rest
-def test_nested_rows_go_and_come_with_their_roots(lake: Lake) -> None:
+def test_nested_rows_are_replaced_with_their_roots(lake: Lake) -> None:
     """No nested row is left without its root, two levels deep, or doubled."""
 
     def source(rows: list[Row], lower: int, upper: int) -> Any:
@@ -147,7 +147,7 @@ def test_rows_nested_deeper_need_a_root_key(lake: Lake) -> None:
     assert "root_key=True" in str(error)
 
 
-def test_a_window_is_of_one_load_only(lake: Lake) -> None:
+def test_a_window_applies_to_one_load_only(lake: Lake) -> None:
     """A plain append afterwards appends, also in the same working directory."""
     pipeline = lake.pipeline()
     pipeline.run(window_of([{"at": 1}], 0, 5))
@@ -202,7 +202,7 @@ def test_the_bounds_of_a_window_are_compared_as_values() -> None:
     assert iceberg_window(hours([]), "at", Decimal(9), Decimal(10))
 
 
-def test_a_window_goes_with_append(lake: Lake) -> None:
+def test_a_window_requires_append(lake: Lake) -> None:
     """What a replaced or merged window would mean is not obvious, so it is rejected."""
     error = lake.refused(window_of([{"at": 1}], 0, 5, write_disposition="replace"))
     assert isinstance(error, InvalidHint)
@@ -224,7 +224,7 @@ def test_a_bound_of_another_type_is_rejected(lake: Lake) -> None:
     assert "'last week'" in str(error)
 
 
-def test_a_window_is_of_all_tables_of_its_resource(lake: Lake) -> None:
+def test_a_window_applies_to_all_tables_of_its_resource(lake: Lake) -> None:
     """A resource that names a table for each row may have none for one of them this time."""
 
     def load(rows: list[Row]) -> None:

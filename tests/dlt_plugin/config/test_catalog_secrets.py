@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 LOGIN = {"client_id": "floe", "client_secret": "${CATALOG_SECRET}", "token_url": "https://login"}
 
 
-def test_a_login_of_several_settings_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_login_settings_with_several_fields_are_passed_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """pyiceberg's `auth` is a mapping, and its placeholders are resolved like any."""
     monkeypatch.setenv("CATALOG_SECRET", "sw0rdfish")
     auth = {"type": "oauth2", "oauth2": LOGIN}

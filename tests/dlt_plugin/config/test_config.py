@@ -255,7 +255,7 @@ def test_every_field_has_a_description_in_its_json_schema(model: type[BaseModel]
             assert described.get("description"), f"{name}.{field}"
 
 
-def test_an_unknown_source_is_rejected_with_the_names_of_those_there_are() -> None:
+def test_an_unknown_source_is_rejected_with_the_configured_names() -> None:
     plugin = DltIngestionPlugin({"sources": [FILES, SHOP]})
     with pytest.raises(PipelineConfigurationError, match="files, shop"):
         plugin.source("shops")
@@ -278,7 +278,7 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
     )
 
 
-def test_what_a_branch_begins_with_is_clone_or_empty() -> None:
+def test_branch_tables_is_clone_or_empty() -> None:
     """One word for all sources; anything else is rejected with both."""
     assert DltIngestionConfig().branch_tables == "clone"
     with pytest.raises(ValidationError, match="'clone' or 'empty'"):

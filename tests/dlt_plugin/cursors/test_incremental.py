@@ -1,4 +1,4 @@
-"""A run goes on from the last load that was committed, whatever became of those in between."""
+"""A run continues from the last load that was committed, whatever became of those in between."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_a_failed_run_leaves_the_cursor_where_it_was(
     assert sorted(row["id"] for row in rows("bronze.shop_orders")) == [1, 2, 3]
 
 
-def test_a_working_directory_is_not_needed_to_go_on(
+def test_a_new_working_directory_continues_from_the_cursor(
     files: Source, landing: Path, load: Load, tmp_path: Path
 ) -> None:
     (landing / "a.csv").write_text("id\n1\n")
@@ -141,7 +141,7 @@ def ids(rows: Rows) -> list[int]:
     return sorted(row["id"] for row in rows("bronze.days"))
 
 
-def test_a_backfill_takes_the_place_of_the_windows_rows_and_leaves_the_cursor(
+def test_a_backfill_replaces_the_rows_of_the_window_and_keeps_the_cursor(
     days: Any, run: Callable[..., LoadResult], rows: Rows
 ) -> None:
     source, have = days
@@ -185,7 +185,7 @@ def test_a_backfill_of_a_window_that_has_become_empty_empties_it(
     assert ids(rows) == [1, 4]
 
 
-def test_a_backfill_of_a_merged_table_goes_by_its_key(
+def test_a_backfill_of_a_merged_table_updates_by_key(
     days: Any, run: Callable[..., LoadResult], rows: Rows
 ) -> None:
     source, have = days
@@ -218,7 +218,7 @@ def test_an_invalid_window_is_rejected(
         run({**shop, **change}, **asked)
 
 
-def test_a_limited_load_of_a_table_goes_on_where_it_stopped(
+def test_the_load_after_a_limited_one_continues_where_it_stopped(
     shop: Source, run: Callable[..., LoadResult], database: Any
 ) -> None:
     database.run(

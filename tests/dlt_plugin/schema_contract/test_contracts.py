@@ -42,7 +42,7 @@ def offer(
     return {**files, "source_config": options}, offer_file
 
 
-def test_evolve_takes_new_columns_over(offer: Any, load: Load, rows: Rows) -> None:
+def test_evolve_adds_new_columns(offer: Any, load: Load, rows: Rows) -> None:
     source, give = offer
     give([{"id": 1}])
     load(source)
@@ -77,7 +77,7 @@ def test_freeze_holds_for_declared_columns_from_the_first_load_on(
     assert tables() == set()
 
 
-def test_discard_value_leaves_the_new_column_out(offer: Any, load: Load, rows: Rows) -> None:
+def test_discard_value_drops_the_new_column(offer: Any, load: Load, rows: Rows) -> None:
     source, give = offer
     source |= {"schema_contract": "discard_value", "columns": {"id": "bigint"}}
     give([{"id": 1, "more": "x"}])
@@ -85,7 +85,7 @@ def test_discard_value_leaves_the_new_column_out(offer: Any, load: Load, rows: R
     assert rows("bronze.items") == [{"id": 1}]
 
 
-def test_discard_row_leaves_the_row_out(offer: Any, load: Load, rows: Rows) -> None:
+def test_discard_row_drops_the_row(offer: Any, load: Load, rows: Rows) -> None:
     source, give = offer
     source |= {"schema_contract": "discard_row", "columns": {"id": "bigint"}}
     give([{"id": 1}])
@@ -169,7 +169,7 @@ def test_a_value_that_does_not_fit_is_shown_where_that_is_allowed(
     assert says in str(failed.value)
 
 
-def test_discard_row_counts_what_it_left_out(agreed: Any, load: Load, rows: Rows) -> None:
+def test_discard_row_counts_the_dropped_rows(agreed: Any, load: Load, rows: Rows) -> None:
     source, give = agreed
     give(mixed(source))
     result = load(source)
@@ -183,7 +183,7 @@ def test_discard_row_counts_what_it_left_out(agreed: Any, load: Load, rows: Rows
     assert rows("bronze.items") == [{"id": 1, "amount": 10}, {"id": 3, "amount": 30}]
 
 
-def test_discard_value_counts_what_it_left_out(agreed: Any, load: Load, rows: Rows) -> None:
+def test_discard_value_counts_the_dropped_values(agreed: Any, load: Load, rows: Rows) -> None:
     source, give = agreed
     source["schema_contract"] = "discard_value"
     give(mixed(source))
@@ -287,7 +287,7 @@ def nested(items: Source, load: Load, api: Any) -> Source:
     return items
 
 
-def test_discard_value_counts_what_it_left_out_of_nested_values(
+def test_discard_value_counts_the_dropped_nested_values(
     nested: Source, load: Load, rows: Rows
 ) -> None:
     nested["schema_contract"] = "discard_value"
@@ -338,7 +338,7 @@ def test_discard_row_counts_and_keeps_nested_rows(nested: Source, load: Load, ro
     assert kept["column items__tags.colour is new"] == {"name": "b", "colour": "red"}
 
 
-def test_what_dlt_says_of_a_violation_is_shown_only_where_that_is_allowed(
+def test_dlt_s_message_about_a_violation_is_shown_only_if_allowed(
     items: Source, load: Load, api: Any
 ) -> None:
     """Its own error names the row by the values of its key, which may be a person's address."""

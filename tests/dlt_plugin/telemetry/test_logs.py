@@ -39,7 +39,7 @@ def logs_of(code: str, folder: Path, **environment: str) -> subprocess.Completed
     )
 
 
-def test_logs_are_json_where_that_is_set(landing: Path, tmp_path: Path) -> None:
+def test_logs_are_json_if_configured(landing: Path, tmp_path: Path) -> None:
     """A line is an object, whichever layer it is from, and says what it is about in fields."""
     (landing / "a.csv").write_text("id\n1\n")
     done = logs_of(LOADS, tmp_path, FLOE_LOG_FORMAT="json")
@@ -78,9 +78,7 @@ def test_logs_are_text_by_default(landing: Path, tmp_path: Path) -> None:
         "import logging; logging.basicConfig(format='own %(message)s')",
     ],
 )
-def test_what_a_process_has_configured_itself_stays(
-    own: str, landing: Path, tmp_path: Path
-) -> None:
+def test_a_process_s_own_log_configuration_is_kept(own: str, landing: Path, tmp_path: Path) -> None:
     done = logs_of(f"{own}\n{LOADS}", tmp_path, FLOE_LOG_FORMAT="json")
     assert done.returncode == 0
     if "structlog" in own:

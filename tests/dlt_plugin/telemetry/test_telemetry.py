@@ -82,7 +82,7 @@ def test_a_run_exports_spans_of_its_steps(
         assert span.status.status_code is not StatusCode.ERROR
 
 
-def test_a_failed_run_says_so_in_its_span(
+def test_the_span_of_a_failed_run_has_the_error(
     files: Source, landing: Path, exporter: InMemorySpanExporter
 ) -> None:
     (landing / "a.csv").write_text("id\n1,2\n")
@@ -97,7 +97,7 @@ def test_a_failed_run_says_so_in_its_span(
     assert "ingestion.load" not in spans(exporter)
 
 
-def test_the_phase_that_fails_says_so_in_its_span(
+def test_the_span_of_a_failed_phase_has_the_error(
     files: Source, landing: Path, exporter: InMemorySpanExporter
 ) -> None:
     """The span of a load that the destination rejects shows in which of its phases, and why."""

@@ -52,7 +52,7 @@ def _updates(step: Load | Drop) -> bool:
 @pytest.mark.slow
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("number", [KNOWN_SEED, None])
-def test_a_program_leaves_what_it_leaves_on_duckdb(number: int | None) -> None:
+def test_a_program_leaves_the_same_tables_as_on_duckdb(number: int | None) -> None:
     """For a known seed and for a random one, which is printed; `FLOE_PROGRAM_SEED` repeats it."""
     if number is None:
         number = int(os.environ.get("FLOE_PROGRAM_SEED", random.randrange(2**32)))

@@ -89,7 +89,7 @@ def test_an_incremental_load_brings_what_is_new_and_nothing_makes_no_snapshot(sh
 
 
 def test_a_frozen_table_is_untouched_by_a_source_that_breaks_the_contract(shop: Shop) -> None:
-    """Table, schema and cursor are as they were, and the mended source loads what it missed."""
+    """Table, schema and cursor are as they were, and the repaired source loads what it missed."""
     shop.options = {"schema_contract": "freeze", "cursor_field": "id"}
     shop.hold(COLUMNS, *FIRST)
     shop.load()

@@ -71,7 +71,7 @@ def load_without(
 ) -> Callable[..., tuple[tuple[str, str, int], float]]:
     """Loads in another process, and stops the server when the load reaches a boundary.
 
-    Returns what `load_held` does, and the seconds that the load went on without the server.
+    Returns what `load_held` does, and the seconds that the load continued without the server.
     """
 
     def load(boundary: str, retries: Any, *, back_after: float | None) -> Any:
@@ -134,7 +134,7 @@ def test_a_load_survives_its_server_s_restart(shop: Any, load_without: Any, boun
     ],
     indirect=["server"],
 )
-def test_a_server_that_is_gone_for_good_ends_the_load(
+def test_a_server_that_stays_unavailable_ends_the_load(
     shop: Any, load_without: Any, boundary: str
 ) -> None:
     """In bounded time, by an error that names it; nothing is half-done, and the next run loads."""
@@ -153,7 +153,7 @@ def test_a_server_that_is_gone_for_good_ends_the_load(
 
 
 @pytest.mark.parametrize("server", [pytest.param("rest", marks=pytest.mark.rest)], indirect=True)
-def test_a_catalog_that_never_answers_is_given_up(
+def test_a_catalog_that_never_responds_ends_the_load(
     shop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes the connection and says nothing; pyiceberg alone would wait without end."""

@@ -56,7 +56,7 @@ def log_in_by_auth_manager(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("login", ["credential", "auth manager"])
 @pytest.mark.parametrize("status", [401, 419])
-def test_a_load_goes_on_when_its_token_expires(
+def test_a_load_continues_when_its_token_expires(
     shop: Shop, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, status: int, login: Any
 ) -> None:
     """Every third request is rejected, commits among them, and each row is loaded once."""

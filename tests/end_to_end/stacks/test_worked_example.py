@@ -72,7 +72,7 @@ def test_two_months_load_exactly_what_is_new_each_time(
     ],
     indirect=True,
 )
-def test_the_whole_year_is_right_to_the_row(stack: Stack) -> None:
+def test_every_table_of_the_year_has_the_exact_number_of_rows(stack: Stack) -> None:
     """The demo with a catalog from the environment instead of the embedded one."""
     done = subprocess.run(
         [sys.executable, "-m", "dlt_sources.nyc_flights_demo"],

@@ -75,7 +75,7 @@ class OpenWorld(RuleBasedStateMachine):
         self.count = 0
         self.directories: dict[str, int] = {"shop": 0, "mail": 0}
         self.newest_directory: dict[str, int] = {"shop": 0, "mail": 0}
-        self.spoilt: set[str] = set()
+        self.spoiled: set[str] = set()
         self.log_before: int | None = None
         self.log_damaged: int | None = None
         self.log_was_damaged = False
@@ -190,12 +190,12 @@ class OpenWorld(RuleBasedStateMachine):
             own.add(NESTED)
         view = self.oracle.dataset.log.read()
         blocked = set(view.blocked) if view else set()
-        return bool(own & (self.spoilt | self.surroundings.forbidden | blocked))
+        return bool(own & (self.spoiled | self.surroundings.forbidden | blocked))
 
     @precondition(lambda self: self.count > 1)
     @rule(pipeline=pipelines, is_new=st.booleans())
     def change_the_working_directory(self, pipeline: str, is_new: bool) -> None:
-        """Go on in a new working directory, as a pod does, or in the first one as it was left."""
+        """Continue in a new working directory, as a pod does, or in the first one as it is."""
         self.newest_directory[pipeline] += is_new
         self.directories[pipeline] = self.newest_directory[pipeline] if is_new else 0
 
@@ -221,7 +221,7 @@ class OpenWorld(RuleBasedStateMachine):
     @precondition(lambda self: self.count > 1)
     @rule()
     def heal(self) -> None:
-        """Give every right back, mend or release every table, and publish what is left."""
+        """Give every right back, repair or release every table, and publish what is left."""
         self.surroundings.forbidden.clear()
         self.mend_the_log()
         view = self.oracle.dataset.log.read()
@@ -283,9 +283,9 @@ class OpenWorld(RuleBasedStateMachine):
         """Another writer rolls back, or adds, drops, renames or spoils a column."""
         self._other(name, action)
         if table := self.oracle.table(name):
-            self.spoilt.discard(name)
+            self.spoiled.discard(name)
             if others.is_spoilt(table):
-                self.spoilt.add(name)
+                self.spoiled.add(name)
 
     @precondition(lambda self: self.count > 1)
     @rule(name=roots, how=st.sampled_from(["drop", "rename", "re-create"]))
@@ -310,13 +310,13 @@ class OpenWorld(RuleBasedStateMachine):
             self.oracle.catalog.rename_table((NAMESPACE, name), (NAMESPACE, f"{name}_{self.count}"))
         else:
             self.oracle.catalog.drop_table((NAMESPACE, name))
-        self.spoilt.discard(name)
+        self.spoiled.discard(name)
         if how == "re-create":
             self.oracle.catalog.create_table(
                 (NAMESPACE, name), table.schema(), location=f"{table.location()}-{self.count}"
             )
             if others.is_spoilt(table):
-                self.spoilt.add(name)
+                self.spoiled.add(name)
         self._note_others_rows(before)
 
     @precondition(lambda self: self.count > 1 and self.log_before is None)

@@ -28,7 +28,7 @@ STEPS = int(os.environ.get("FLOE_OPEN_WORLD_STEPS", "20"))
         pytest.param(None, id="random", marks=pytest.mark.all_cases),
     ],
 )
-def test_no_row_is_lost_or_doubled_among_other_writers(seed: int | None, tmp_path: Path) -> None:
+def test_no_row_is_lost_or_duplicated_among_other_writers(seed: int | None, tmp_path: Path) -> None:
     """Run again with `FLOE_OPEN_WORLD_SEED` set to the printed number."""
     seed = int(os.environ.get("FLOE_OPEN_WORLD_SEED", seed or random.randrange(2**32)))
     print(f"FLOE_OPEN_WORLD_SEED={seed}")

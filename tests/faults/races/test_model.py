@@ -154,7 +154,7 @@ class Lake(RuleBasedStateMachine):
         self.check()
 
 
-def test_any_history_leaves_what_the_log_promises() -> None:
+def test_any_history_leaves_tables_that_agree_with_the_log() -> None:
     """Run again with `FLOE_MODEL_SEED` set to the printed number, `FLOE_MODEL_EXAMPLES` to more."""
     number = int(os.environ.get("FLOE_MODEL_SEED", random.randrange(2**32)))
     print(f"FLOE_MODEL_SEED={number}")

@@ -38,7 +38,7 @@ def numbers(rows: list[int]) -> Any:
 
 
 def fail_an_audit_and_run_again(namespace: str, folder: Path) -> tuple[bool, list[int]]:
-    """One good run, one with a bad row, one after the source was mended."""
+    """One good run, one with a bad row, one after the source was repaired."""
     shop = pipeline(namespace, folder, destination=iceberg(audits=[no_negatives]))
     shop.run(numbers([1, 2]))
     with pytest.raises(PipelineStepFailed) as failed:

@@ -21,7 +21,7 @@ def case(tmp_path: Path) -> Case:
 
 
 def test_after_a_failed_audit_the_next_run_extracts_again(case: Case) -> None:
-    """The bad rows are gone with their cursor, and the mended ones come."""
+    """The bad rows are gone with their cursor, and the repaired ones come."""
     child = case.start(rejected_loads.fail_an_audit_and_run_again, case.namespace, case.work)
     pending, ids = child.result()
     assert not pending
@@ -41,7 +41,7 @@ def test_a_process_that_dies_as_its_load_is_rejected_keeps_no_cursor(
     assert case.start(rejected_loads.run_mended, *arguments).result() == [1, 2, 3, 4]
 
 
-def test_after_a_state_conflict_the_next_run_goes_on_from_the_newer_cursor(
+def test_after_a_state_conflict_the_next_run_continues_from_the_newer_cursor(
     case: Case, tmp_path: Path
 ) -> None:
     """Two runs extracted the same rows: the second to commit gives its rows up."""

@@ -1,7 +1,7 @@
 """A commit whose outcome is unknown is settled by reading again, never by guessing.
 
-On the REST catalog a real proxy spoils the answers; on SQLite the catalog is wrapped in the child
-process.
+On the REST catalog a real proxy corrupts the responses; on SQLite the catalog is wrapped in the
+child process.
 """
 
 from __future__ import annotations

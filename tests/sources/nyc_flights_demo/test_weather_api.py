@@ -152,7 +152,7 @@ def test_a_page_has_the_requested_size_up_to_a_maximum(weather_url: str) -> None
         ("nonsense", "nonsense"),
     ],
 )
-def test_a_bad_parameter_is_answered_with_400_and_a_json_error_that_names_it(
+def test_an_invalid_parameter_returns_400_and_a_json_error_that_names_it(
     weather_url: str, query: str, named: str
 ) -> None:
     """The connection can still be used."""
@@ -165,16 +165,14 @@ def test_a_bad_parameter_is_answered_with_400_and_a_json_error_that_names_it(
 
 
 @pytest.mark.parametrize("key", [{}, {"Authorization": "Bearer another"}])
-def test_a_request_without_the_api_key_is_answered_with_401(
-    weather_url: str, key: dict[str, str]
-) -> None:
+def test_a_request_without_the_api_key_returns_401(weather_url: str, key: dict[str, str]) -> None:
     """In JSON, and without any observation."""
     answer = requests.get(f"{weather_url}/weather", headers=key, timeout=30)
     assert answer.status_code == 401
     assert answer.json().keys() == {"error"}
 
 
-def test_an_unknown_path_is_answered_with_404(weather_url: str) -> None:
+def test_an_unknown_path_returns_404(weather_url: str) -> None:
     """In JSON, like everything else."""
     answer = _get(f"{weather_url}/climate")
     assert answer.status_code == 404

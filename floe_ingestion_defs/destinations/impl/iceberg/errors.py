@@ -211,7 +211,7 @@ class FailedJobs(DestinationTerminalException):
 
 
 class InvalidHint(DestinationTerminalException, LoadRefused):
-    """A resource's hint asks for something that its rows, or Iceberg, do not support."""
+    """A resource's hint requires something that its rows, or Iceberg, do not support."""
 
 
 class InvalidRows(DestinationTerminalException, LoadRefused):

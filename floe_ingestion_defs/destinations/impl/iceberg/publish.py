@@ -47,7 +47,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.merge_mode import (
     set_merge_mode,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.files.schema import evolve, reset
-from floe_ingestion_defs.destinations.impl.iceberg.log.due import is_due, pass_over
+from floe_ingestion_defs.destinations.impl.iceberg.log.due import is_due, skip_released
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     DROPPED_SEQ,
     LOG_UUID,
@@ -98,7 +98,7 @@ DETERMINISTIC_ERRORS = (
     ValueError,
 )
 
-# What blocks a table of the pipeline itself: without the right to write it, each attempt fails too.
+# What blocks a table of the pipeline itself: without permission to write to it, each attempt fails.
 BLOCKING_ERRORS = (*DETERMINISTIC_ERRORS, ForbiddenError)
 
 
@@ -165,7 +165,7 @@ def _without_published(
 ) -> TableIntent:
     """Return what a release adds to the quarantine table: nothing that was published after all."""
     try:
-        published = pass_over(dataset, log_uuid, release, loads)
+        published = skip_released(dataset, log_uuid, release, loads)
     except BLOCKING_ERRORS as error:
         # Such as a missing right. The release does not depend on it.
         logger.warning(

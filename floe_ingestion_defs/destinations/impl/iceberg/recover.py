@@ -183,7 +183,7 @@ def record(
 
 
 def _blocks(error: Exception, load: Load, pipeline_name: str | None) -> bool:
-    """Return whether an error blocks the table, so that its loads hold up no others any more."""
+    """Return whether an error blocks the table, so that its loads no longer delay others."""
     # The pipeline that loads into a table is the one that should have permission to.
     is_own = load.pipeline_name == pipeline_name
     is_old = load.committed_at < datetime.now(UTC) - BLOCKED_AFTER

@@ -52,7 +52,7 @@ def open_file(fs: AbstractFileSystem, file: ListedFile) -> Iterator[pa.NativeFil
 def open_text(
     fs: AbstractFileSystem, file: ListedFile, options: FilesystemOptions
 ) -> Iterator[pa.NativeFile]:
-    """Open a text file as UTF-8, whatever its compression and encoding."""
+    """Open a text file as UTF-8, regardless of its compression and encoding."""
     with open_file(fs, file) as opened:
         stream: Any = opened
         compression = _compression(file.name, options)

@@ -171,7 +171,7 @@ def _with_file_name(table: pa.Table, file: ListedFile, options: FilesystemOption
 
 
 def _gather(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """Yield small tables combined: each item costs dlt a millisecond, whatever its size."""
+    """Yield small tables combined: each item costs dlt a millisecond, regardless of its size."""
     import pyarrow as pa
 
     gathered: list[pa.Table] = []

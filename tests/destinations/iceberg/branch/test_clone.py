@@ -64,10 +64,8 @@ def test_a_load_that_production_has_not_published_is_published_in_each(world: Wo
     assert world.production.values("fresh", "id") == [1]
 
 
-@pytest.mark.parametrize("boundary", ["register", "part_from_production"])
-def test_a_clone_that_died_on_its_way_is_completed_by_the_next_opener(
-    boundary: str, world: World
-) -> None:
+@pytest.mark.parametrize("boundary", ["register", "separate_from_production"])
+def test_an_interrupted_clone_is_completed_by_the_next_opener(boundary: str, world: World) -> None:
     """The plan is in the log; what was registered meanwhile stays as planned."""
     world.production.load(shop(3))
     branch = world.enter_branch()
@@ -120,7 +118,7 @@ def test_two_runs_that_begin_a_branch_together_make_one(world: World) -> None:
     assert not any("probe" in name for *_, name in branch.catalog.list_tables(branch.dataset))
 
 
-def test_a_clone_says_of_itself_that_its_files_are_shared(world: World) -> None:
+def test_a_clone_declares_that_its_files_are_shared(world: World) -> None:
     """In Iceberg's own properties, which other engines go by."""
     world.production.load(shop(2))
     branch = world.enter_branch()
@@ -135,7 +133,7 @@ def test_a_clone_says_of_itself_that_its_files_are_shared(world: World) -> None:
     assert log.properties["floe.branch"] == "pr_123"
 
 
-def test_the_state_that_comes_along_names_the_branch_s_dataset(world: World) -> None:
+def test_the_cloned_state_names_the_branch_s_dataset(world: World) -> None:
     """dlt has let a restored state decide where a pipeline loads: its issue 3680."""
     world.production.load(shop(2))
     branch = world.enter_branch()

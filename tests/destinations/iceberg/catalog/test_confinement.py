@@ -188,7 +188,7 @@ def test_every_change_of_a_catalog_is_rejected(lake: Lake, branch: Branch) -> No
     assert state_of(lake) == before
 
 
-def test_production_is_neither_recovered_nor_kept_up_by_a_branch(
+def test_a_branch_neither_recovers_nor_maintains_production(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A load that production has committed and not published stays so: that is production's."""
@@ -211,7 +211,7 @@ def test_production_is_neither_recovered_nor_kept_up_by_a_branch(
     assert state_of(lake) == before
 
 
-def test_a_name_that_is_too_long_is_cut_and_stays_unique() -> None:
+def test_a_name_that_is_too_long_is_truncated_and_stays_unique() -> None:
     """Hive's metastore takes 128 characters; two that begin alike stay two."""
     branch = Branch("pr_123")
     assert branch.namespace("bronze") == "bronze__pr_123"

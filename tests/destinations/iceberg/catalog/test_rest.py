@@ -1,4 +1,4 @@
-"""A REST catalog that is overloaded is asked again, as late as it asks for and within a limit."""
+"""A request to an overloaded REST catalog is repeated after `Retry-After`, within a limit."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def server(answers: Answers) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_server_is_asked_again_when_it_asks_for_it(status: int) -> None:
+def test_a_request_is_repeated_after_retry_after(status: int) -> None:
     with server([(status, {"Retry-After": "1"}), (status, {"Retry-After": "1"})]) as (uri, seen):
         catalog = open_catalog("rest", {"type": "rest", "uri": uri})
         begin = time.monotonic()
@@ -57,7 +57,7 @@ def test_a_server_is_asked_again_when_it_asks_for_it(status: int) -> None:
         assert len([path for path in seen if "namespaces" in path]) == 3
 
 
-def test_a_server_that_asks_for_an_hour_is_asked_again_within_the_limit(
+def test_a_retry_after_of_an_hour_is_limited(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rest, "LONGEST_WAIT_SECONDS", 0.2)

@@ -33,7 +33,7 @@ def test_a_catalog_without_commits_is_rejected_with_the_reason(module: str, kind
         supported.require_supported(of_module(module))
 
 
-def test_hive_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_hive_causes_one_warning(caplog: pytest.LogCaptureFixture) -> None:
     catalog = of_module("pyiceberg.catalog.hive")
     with caplog.at_level(logging.WARNING):
         assert supported.require_supported(catalog) is catalog

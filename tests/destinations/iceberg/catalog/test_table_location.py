@@ -59,7 +59,7 @@ def test_a_pending_load_creates_a_renamed_table_under_a_uuid_of_its_own(
 
 
 def test_a_file_that_is_kept_in_the_folder_occupies_it(lake: Lake) -> None:
-    """It would be listed as an orphan of the table for ever, and be lost with a purge."""
+    """It would be listed as an orphan of the table forever, and be lost with a purge."""
     lake.load([{"id": 1}], table_name="first")
     location = lake.table("first").location().replace("first", "orders")
     with lake.table("first").io.new_output(f"{location}/report.csv").create() as stream:

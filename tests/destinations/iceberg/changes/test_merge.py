@@ -30,7 +30,7 @@ def merging(rows: list[Row], strategy: str = "upsert", **hints: Any) -> Any:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_of_several_rows_with_one_key_the_last_remains(lake: Lake, strategy: str) -> None:
+def test_the_last_of_several_rows_with_the_same_key_remains(lake: Lake, strategy: str) -> None:
     """Without `dedup_sort`, of a file's rows the last counts, in a new table and an old one."""
     lake.load(merging([{"id": 1, "v": "a"}, {"id": 1, "v": "b"}, {"id": 2, "v": "c"}], strategy))
     assert lake.rows("orders") == [{"id": 1, "v": "b"}, {"id": 2, "v": "c"}]
@@ -170,7 +170,7 @@ def test_a_spec_may_change_while_older_files_stay(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_row_that_arrives_deleted_does_not_come(lake: Lake, strategy: str) -> None:
+def test_a_row_that_arrives_flagged_as_deleted_is_not_inserted(lake: Lake, strategy: str) -> None:
     """A flagged row is not inserted, nor what is nested in it; dlt's own upsert would."""
     columns: Any = {"gone": {"hard_delete": True, "data_type": "bool"}}
     rows = [{"id": 1, "gone": True, "tags": ["a"]}, {"id": 2, "gone": False, "tags": ["b"]}]

@@ -75,13 +75,13 @@ def resources(seed: int) -> list[Any]:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_random_merges_leave_what_sql_leaves(seed: int, same_as_sql: Compare) -> None:
+def test_random_merges_leave_the_same_rows_as_sql(seed: int, same_as_sql: Compare) -> None:
     """Whatever the strategy, keys, flags, layout and nesting."""
     same_as_sql(lambda: resources(seed), "orders")
 
 
 @pytest.mark.usefixtures("merge_on_read")
 @pytest.mark.parametrize("seed", SEEDS)
-def test_random_merges_on_read_leave_what_sql_leaves(seed: int, same_as_sql: Compare) -> None:
+def test_random_merges_on_read_leave_the_same_rows_as_sql(seed: int, same_as_sql: Compare) -> None:
     """The same where rows are deleted by position."""
     same_as_sql(lambda: resources(100 + seed), "orders")

@@ -240,14 +240,16 @@ KEYS: dict[str, Callable[[int], Any]] = {
 
 @pytest.mark.also_on_rest(all_cases=True)
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_merge_leaves_what_dlt_s_sql_destination_leaves(name: str, same_as_sql: Compare) -> None:
+def test_a_merge_leaves_the_same_rows_as_dlt_s_sql_destination(
+    name: str, same_as_sql: Compare
+) -> None:
     """After every load the rows, and the rows nested in them, equal those in DuckDB."""
     same_as_sql(SCENARIOS[name].resources, "orders")
 
 
 @pytest.mark.usefixtures("merge_on_read")
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_merge_on_read_leaves_what_dlt_s_sql_destination_leaves(
+def test_a_merge_on_read_leaves_the_same_rows_as_dlt_s_sql_destination(
     name: str, same_as_sql: Compare
 ) -> None:
     """The same where rows are deleted by position."""

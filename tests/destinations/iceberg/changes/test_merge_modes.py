@@ -266,7 +266,7 @@ def test_a_delete_file_is_in_the_partition_of_its_data_file(lake: Lake) -> None:
 
 
 @pytest.mark.usefixtures("merge_on_read")
-def test_a_table_of_the_first_format_is_rewritten(lake: Lake) -> None:
+def test_files_of_a_table_in_format_version_1_are_rewritten(lake: Lake) -> None:
     """Delete files exist from version 2 of the format on."""
     merge(lake, [0])
     schema = lake.table("t").schema()

@@ -59,7 +59,7 @@ def remember(told: Told) -> Any:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_an_audit_receives_what_the_table_will_be(lake: Lake, way: str) -> None:
+def test_an_audit_receives_the_table_as_the_load_will_leave_it(lake: Lake, way: str) -> None:
     """Rows that come, rows that stay, and how many there are of both."""
     seed = random.randrange(1_000_000)
     print(f"seed {seed}")
@@ -85,7 +85,7 @@ def test_an_audit_receives_what_the_table_will_be(lake: Lake, way: str) -> None:
         assert told["may_shrink"] or len(found) >= told["before"]
 
 
-def test_an_audit_receives_what_remains_beside_a_window(lake: Lake) -> None:
+def test_an_audit_receives_the_rows_outside_of_a_window(lake: Lake) -> None:
     """Rows in the window go, whatever comes in their place."""
     told: Told = {}
     lake.load([{"id": n, "at": n} for n in range(10)], table_name="events")

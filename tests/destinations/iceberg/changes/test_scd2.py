@@ -99,7 +99,7 @@ def test_a_merge_key_may_be_composite(same_as_sql: Compare) -> None:
     same_as_sql(lambda: versions(*loads, merge_key=["id", "city"]), "customers")
 
 
-def test_the_source_may_say_what_a_version_is(same_as_sql: Compare) -> None:
+def test_the_source_may_define_the_row_version(same_as_sql: Compare) -> None:
     """A column that the source fills tells the versions apart."""
     loads = (
         [customer(1, "Oslo", rev="1a"), customer(2, "Oslo", rev="2a")],
@@ -108,7 +108,7 @@ def test_the_source_may_say_what_a_version_is(same_as_sql: Compare) -> None:
     same_as_sql(lambda: versions(*loads, strategy={"row_version_column_name": "rev"}), "customers")
 
 
-def test_a_version_of_the_source_s_leaves_no_orphan(lake: Lake) -> None:
+def test_a_row_version_of_the_source_leaves_no_orphan(lake: Lake) -> None:
     """A root that is not inserted because its version is valid brings no nested row either."""
     loads = (
         [customer(1, "Oslo", rev="1a", mails=["a", "b"])],
@@ -139,7 +139,7 @@ def test_each_load_is_one_snapshot(lake: Lake) -> None:
     assert lake.snapshots("customers") == len(CHANGES)
 
 
-def test_a_dimension_may_be_partitioned_by_what_is_valid(lake: Lake) -> None:
+def test_a_dimension_may_be_partitioned_by_validity(lake: Lake) -> None:
     """A retired row moves to the partition that its new end belongs to."""
     columns = {"city": {"partition": True}}
     for load in versions(*CHANGES, columns=columns):

@@ -108,7 +108,7 @@ def assert_ids_are_the_tables(lake: Lake, name: str) -> None:
 
 
 def test_nested_columns_are_registered_without_being_encoded_again(lake: Lake) -> None:
-    """The pages of a staged file are those that dlt wrote, whatever its columns hold."""
+    """The pages of a staged file are those that dlt wrote, regardless of its values."""
     written: list[bytes] = []
 
     def compare(staged: StagedTable) -> Iterator[Finding]:

@@ -45,7 +45,7 @@ def test_every_data_file_and_manifest_carries_the_dataset_s_id(lake: Lake) -> No
         lambda name: name.replace("floe-", ""),
     ],
 )
-def test_what_is_named_otherwise_is_not_the_dataset_s(lake: Lake, change: object) -> None:
+def test_a_file_named_otherwise_does_not_belong_to_the_dataset(lake: Lake, change: object) -> None:
     """A copy or a report beside a data file may be kept on purpose."""
     lake.load([{"id": 1}], table_name="orders")
     log = lake.table("_dlt_loads")
@@ -59,7 +59,7 @@ def test_what_is_named_otherwise_is_not_the_dataset_s(lake: Lake, change: object
 
 
 def test_an_origin_that_would_not_be_recognized_is_rejected(lake: Lake) -> None:
-    """Otherwise the file would be left behind for ever."""
+    """Otherwise the file would be left behind forever."""
     lake.load([{"id": 1}], table_name="orders")
     with pytest.raises(ValueError, match="not a valid origin"):
         data_path(lake.table("orders").metadata, "merged-1")

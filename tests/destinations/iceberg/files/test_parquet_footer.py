@@ -68,7 +68,7 @@ def with_ids(folder: Path, content: bytes, schema: Schema) -> Path | None:
     return target
 
 
-def test_all_but_the_schema_stays_as_it_was(tmp_path: Path) -> None:
+def test_only_the_schema_of_a_footer_changes(tmp_path: Path) -> None:
     """Pages, row groups, statistics, indexes and the writer's own metadata."""
     content = written(ROWS, row_group_size=100, write_page_index=True)
     target = with_ids(tmp_path, content, SCHEMA)
@@ -105,7 +105,7 @@ def test_ids_that_a_file_had_are_replaced(tmp_path: Path) -> None:
     assert pq.read_table(target)["c300"].to_pylist() == [0]
 
 
-def test_a_footer_is_put_together_as_it_was_taken_apart() -> None:
+def test_splitting_and_joining_a_footer_preserves_it() -> None:
     """Fields that nothing here knows are carried along."""
     footer = footer_of(written(ROWS))
     before, elements, after = split_footer(footer)

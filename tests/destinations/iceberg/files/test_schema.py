@@ -131,7 +131,7 @@ def test_dlt_s_own_variant_columns_are_columns(lake: Lake) -> None:
 
 
 def test_columns_are_never_dropped(lake: Lake) -> None:
-    """A load without a column leaves it, whatever the disposition."""
+    """A load without a column leaves it, regardless of the disposition."""
     lake.load([{"id": 1, "v": "a"}], table_name="t", primary_key="id")
     for disposition in ("append", "merge", "replace"):
         lake.load([{"id": 2}], table_name="t", write_disposition=disposition, primary_key="id")

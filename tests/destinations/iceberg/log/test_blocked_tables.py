@@ -61,7 +61,7 @@ def answer(error: Exception, *calls: str) -> Spoil:
     """The catalog answers calls about the table with an error; the far edge of a real server."""
 
     def spoil(_: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        def spoilt(call: str) -> Callable[..., Any]:
+        def spoiled(call: str) -> Callable[..., Any]:
             original = getattr(SqlCatalog, call)
 
             def method(self: SqlCatalog, table: Any, *arguments: Any, **keywords: Any) -> Any:
@@ -73,7 +73,7 @@ def answer(error: Exception, *calls: str) -> Spoil:
             return method
 
         for call in calls:
-            monkeypatch.setattr(SqlCatalog, call, spoilt(call))
+            monkeypatch.setattr(SqlCatalog, call, spoiled(call))
 
     return spoil
 
@@ -132,7 +132,7 @@ def test_a_load_to_a_blocked_table_is_rejected_before_its_commit_and_names_the_c
     monkeypatch.undo()
 
 
-def test_a_blocked_table_that_is_mended_is_published_by_its_next_load(lake: Any) -> None:
+def test_a_blocked_table_that_is_repaired_is_published_by_its_next_load(lake: Any) -> None:
     lake.load([{"id": 1}], table_name="orders")
     with unpublished():
         lake.load([{"id": 2}], table_name="orders")
@@ -145,7 +145,7 @@ def test_a_blocked_table_that_is_mended_is_published_by_its_next_load(lake: Any)
     assert blocked_tables(dataset_of(lake)) == {}
 
 
-def test_a_process_without_the_right_to_a_table_leaves_it_to_the_others(
+def test_a_process_without_permission_to_a_table_leaves_it_to_the_others(
     lake: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It publishes its own loads, records nothing against the table, and is not stopped by it."""

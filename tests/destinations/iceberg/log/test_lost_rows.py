@@ -66,7 +66,7 @@ def read(lake: Any) -> LogView:
 
 
 @pytest.mark.parametrize("lose", [roll_back, delete_newest])
-def test_a_log_that_lost_settled_loads_goes_on_with_their_numbers_and_cursors(
+def test_a_log_that_lost_settled_loads_continues_with_their_numbers_and_cursors(
     lose: Any, lake: Any
 ) -> None:
     for last in (1, 2, 3):

@@ -1,4 +1,4 @@
-"""A release among publishers that sleep, operators who mend the table, and other releases.
+"""A release among publishers that sleep, operators who repair the table, and other releases.
 
 Catalogs check a commit against the snapshot that it asserts, so one that changes properties alone
 would not conflict with another.
@@ -60,7 +60,7 @@ def _long() -> Any:
     return LongType()
 
 
-def mend(lake: Lake) -> None:
+def repair(lake: Lake) -> None:
     with lake.table("orders").update_schema(allow_incompatible_changes=True) as update:
         update.delete_column("note")
     with lake.table("orders").update_schema(allow_incompatible_changes=True) as update:
@@ -77,7 +77,7 @@ def release_and_mend(lake: Lake) -> None:
     """All that operators do while a publisher sleeps."""
     block(lake)
     assert release_blocked(dataset_of(lake), "orders") == 1
-    mend(lake)
+    repair(lake)
 
 
 def before_commits_of(
@@ -97,7 +97,7 @@ def before_commits_of(
 
 
 @pytest.mark.also_on_rest
-def test_a_publisher_that_wakes_after_the_table_was_mended_publishes_no_released_row(
+def test_a_publisher_that_wakes_after_the_table_was_repaired_publishes_no_released_row(
     lake: Lake,
 ) -> None:
     view = committed_only(lake)
@@ -130,7 +130,7 @@ def test_rows_that_were_published_while_they_were_released_are_not_quarantined_t
 
     def appended(log: LoadLog, now: LogView, load: Any) -> LogView:
         after = append(log, now, load)
-        mend(lake)
+        repair(lake)
         publish(dataset_of(lake), view.uuid, view.unsettled())
         return after
 
@@ -158,9 +158,7 @@ def test_a_load_is_released_once_by_two_operators(
     assert lake.values("orders____blocked", "id") == [2]
 
 
-def test_a_publisher_that_took_long_asks_the_log_again(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_publisher_reads_the_log_again(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no release could advance the watermark, only the log knows that the load is gone."""
     view = committed_only(lake)
     block(lake)
@@ -168,13 +166,15 @@ def test_a_publisher_that_took_long_asks_the_log_again(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(due, "_pass_over", lambda *_: False)
         release_blocked(dataset_of(lake), "orders")
-    mend(lake)
+    repair(lake)
     assert publish(dataset_of(lake), view.uuid, view.unsettled()) == {}
     assert lake.values("orders", "id") == [1]
 
 
 @pytest.mark.also_on_rest
-def test_a_table_is_not_freed_beside_a_record_that_counts_on_its_block(lake: Lake) -> None:
+def test_a_table_is_not_unblocked_by_a_commit_that_races_with_a_record_of_its_block(
+    lake: Lake,
+) -> None:
     """Loads of a blocked table count as settled, so one of the two has to compute again."""
     committed_only(lake)
     block(lake)
@@ -186,7 +186,7 @@ def test_a_table_is_not_freed_beside_a_record_that_counts_on_its_block(lake: Lak
 
 
 @pytest.mark.also_on_rest
-def test_what_is_settled_never_goes_back(lake: Lake) -> None:
+def test_the_settled_seq_never_decreases(lake: Lake) -> None:
     """A writer that slept with a lower number does not take a higher one away."""
     committed_only(lake)
     slept, awake = read(lake), read(lake)

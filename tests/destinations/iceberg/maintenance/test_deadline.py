@@ -23,7 +23,7 @@ DAY = 25 * 3600.0
 
 
 class Sleeper:
-    """Puts the process to sleep for a day, once, while the sweep goes on elsewhere."""
+    """Puts the process to sleep for a day, once, while the sweep continues elsewhere."""
 
     def __init__(self, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
         self.lake, self.monkeypatch = lake, monkeypatch

@@ -178,7 +178,7 @@ def test_tables_of_a_namespace_below_are_spared(lake: Lake) -> None:
 
 @pytest.mark.also_on_rest
 @pytest.mark.usefixtures("sweep_anything")
-def test_what_was_staged_for_a_table_that_never_came_to_be_is_swept(
+def test_files_staged_for_a_table_that_was_never_created_are_swept(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A load that died before its commit left its files beside those of the other tables."""

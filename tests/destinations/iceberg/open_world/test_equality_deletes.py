@@ -79,7 +79,9 @@ def delete_by_id(table: Table, number: int) -> None:
         snapshot.commit()
 
 
-def test_equality_deletes_leave_appending_and_replacing(lake: Lake, spark: Spark) -> None:
+def test_a_table_with_equality_deletes_can_be_appended_to_and_replaced(
+    lake: Lake, spark: Spark
+) -> None:
     """A merge is rejected before its commit; a replacement leaves a table that pyiceberg reads."""
     lake.load([{"id": 1}, {"id": 2}], table_name="t")
     delete_by_id(lake.table("t"), 2)

@@ -25,7 +25,7 @@ def roll_back(lake: Lake, name: str) -> None:
 
 
 @pytest.mark.parametrize("disposition", ["append", "merge"])
-def test_loads_of_a_rolled_back_table_stay_away_and_are_reported(
+def test_loads_that_a_rollback_removed_are_not_replayed_and_are_reported(
     lake: Lake, caplog: pytest.LogCaptureFixture, disposition: Any
 ) -> None:
     arguments: Any = {"table_name": "t", "primary_key": "id", "write_disposition": disposition}
@@ -86,7 +86,7 @@ def test_a_table_that_was_renamed_keeps_its_rows(lake: Lake, disposition: Any) -
 
 
 @pytest.mark.parametrize("disposition", ["append", "merge"])
-def test_a_table_that_was_restored_from_a_backup_goes_on_from_there(
+def test_a_table_that_was_restored_from_a_backup_continues_from_there(
     lake: Lake, disposition: Any
 ) -> None:
     """Settled loads that the backup lacks do not come back by themselves."""

@@ -65,7 +65,9 @@ def test_avro_files_are_appended_to_and_replaced_and_not_merged_with(
     assert lake.rows("t") == [{"id": 1, "name": "c"}]
 
 
-def test_a_dropped_partition_source_leaves_appending(lake: Lake, spark: Spark) -> None:
+def test_a_table_with_a_dropped_partition_source_can_be_appended_to(
+    lake: Lake, spark: Spark
+) -> None:
     """Iceberg Java drops a column that an earlier partition spec has."""
     written_by_spark(
         lake,

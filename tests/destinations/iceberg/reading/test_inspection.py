@@ -52,7 +52,7 @@ def test_a_table_without_a_snapshot_has_no_files(lake: Lake) -> None:
     assert summary_count(table.current_snapshot(), "total-records") is None
 
 
-def test_columns_are_read_in_the_order_asked_for_and_in_the_table_s_types(lake: Lake) -> None:
+def test_columns_are_read_in_the_requested_order_and_in_the_table_s_types(lake: Lake) -> None:
     """A file that was written before its column was widened reads like the others."""
     for kind in (pa.int32(), pa.int64()):
         lake.load(dlt.resource(pa.table({"id": pa.array([1], kind), "v": ["x"]}), name="wide"))

@@ -32,7 +32,7 @@ def test_null_tokens_are_missing_values_and_numbers_are_numbers(
     ]
 
 
-def test_declared_types_win_over_what_values_look_like(
+def test_declared_types_take_precedence_over_inferred_ones(
     files: Source, landing: Path, load: Load, table: Callable[[str], pa.Table]
 ) -> None:
     (landing / "a.csv").write_text(
@@ -99,7 +99,7 @@ def test_columns_absent_in_a_file_and_new_in_another_are_null_elsewhere(
     ]
 
 
-def test_types_of_the_table_hold_for_later_files(
+def test_types_of_the_table_apply_to_later_files(
     files: Source, landing: Path, load: Load, rows: Rows
 ) -> None:
     (landing / "a.csv").write_text("id,share\n1,0.5\n")
@@ -118,7 +118,7 @@ def test_no_columns_are_added(files: Source, landing: Path, load: Load, tmp_path
     assert [field.name for field in schema.fields] == ["id"]
 
 
-def test_the_files_name_is_added_where_it_is_asked_for(
+def test_the_file_name_column_is_added_if_configured(
     files: Source, landing: Path, load: Load, rows: Rows
 ) -> None:
     (landing / "2024").mkdir()
@@ -127,7 +127,7 @@ def test_the_files_name_is_added_where_it_is_asked_for(
     assert rows("bronze.items") == [{"id": 1, "file": "2024/a.csv"}]
 
 
-def test_empty_files_hold_no_rows(files: Source, landing: Path, load: Load) -> None:
+def test_empty_files_have_no_rows(files: Source, landing: Path, load: Load) -> None:
     (landing / "a.csv").write_text("")
     (landing / "b.csv").write_text("id,name\n")
     (landing / "c.csv").write_text("id,name\n1,x")
@@ -143,7 +143,7 @@ def test_another_encoding_and_delimiter_are_read(
     assert rows("bronze.items") == [{"id": 1, "name": "Zürich"}]
 
 
-def test_files_of_several_encodings_are_loaded_by_a_source_each(
+def test_files_with_several_encodings_are_loaded_by_one_source_per_encoding(
     files: Source, landing: Path, load: Load, rows: Rows
 ) -> None:
     (landing / "a.csv").write_bytes("\ufeffid,name\n1,Zürich\n".encode())
@@ -156,7 +156,7 @@ def test_files_of_several_encodings_are_loaded_by_a_source_each(
     assert rows("bronze.items") == [{"id": id_, "name": "Zürich"} for id_ in (1, 2, 3)]
 
 
-def test_values_with_line_ends_are_read_where_they_are_announced(
+def test_values_with_line_breaks_are_read_with_newlines_in_values(
     files: Source, landing: Path, load: Load, rows: Rows
 ) -> None:
     (landing / "a.csv").write_text('id,note\n1,"two\nlines"\n2,one\n')

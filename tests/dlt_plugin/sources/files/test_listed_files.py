@@ -36,7 +36,9 @@ def test_a_file_that_lands_late_with_an_old_time_is_loaded(
     assert load(files).rows_loaded == 1
 
 
-def test_files_of_one_time_are_all_loaded(files: Source, landing: Path, load: Load) -> None:
+def test_files_with_equal_modification_times_are_all_loaded(
+    files: Source, landing: Path, load: Load
+) -> None:
     for name in "abc":
         (landing / f"{name}.csv").write_text(f"id\n{ord(name)}\n")
         os.utime(landing / f"{name}.csv", (1, 1))
@@ -54,7 +56,7 @@ def test_a_changed_file_is_loaded_again(
     assert rows("bronze.items") == [{"id": 1, "name": "changed"}, {"id": 2, "name": "y"}]
 
 
-def test_a_file_is_forgotten_once_it_is_gone(files: Source, landing: Path, load: Load) -> None:
+def test_a_deleted_file_is_removed_from_the_state(files: Source, landing: Path, load: Load) -> None:
     landed = landing / "a.csv"
     landed.write_text("id\n1\n")
     os.utime(landed, (1, 1))
@@ -66,7 +68,7 @@ def test_a_file_is_forgotten_once_it_is_gone(files: Source, landing: Path, load:
     assert load(files).rows_loaded == 1
 
 
-def test_a_failed_load_leaves_its_files_to_the_next(
+def test_a_failed_load_leaves_its_files_to_the_next_one(
     files: Source, landing: Path, load: Load, rows: Rows
 ) -> None:
     (landing / "a.csv").write_text("id,name\n1,x\n")

@@ -77,7 +77,7 @@ PAGES: dict[str, list[dict[str, Any]]] = {
 
 
 def everything(tables: set[str], table: Callable[[str], pa.Table]) -> dict[str, Any]:
-    """All tables: the types of the columns, and the rows, whatever their order."""
+    """All tables: the types of the columns, and the rows, regardless of their order."""
     found = {}
     for name in tables:
         rows = table(name)

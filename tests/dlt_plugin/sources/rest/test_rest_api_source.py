@@ -107,7 +107,7 @@ def test_nested_values_become_tables_of_their_own(
     assert [row["name"] for row in rows("bronze.items__tags")] == ["a", "b"]
 
 
-def test_a_resource_s_own_settings_hold_where_the_source_has_none(
+def test_a_resource_s_own_settings_apply_where_the_source_has_none(
     items: Source, load: Load, rows: Rows, api: Any
 ) -> None:
     resource = {

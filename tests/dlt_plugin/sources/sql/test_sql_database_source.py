@@ -49,7 +49,7 @@ def test_a_run_with_nothing_new_loads_no_row(shop: Source, load: Load, rows: Row
     assert result.resources["orders"].total_rows == 2
 
 
-def test_rows_that_tie_with_the_cursor_are_neither_lost_nor_doubled(
+def test_rows_with_equal_cursor_values_are_neither_lost_nor_duplicated(
     shop: Source, load: Load, rows: Rows, database: Any
 ) -> None:
     appended = {**shop, "write_mode": "append"}
@@ -167,7 +167,7 @@ def test_a_driver_that_is_not_installed_is_a_configuration_error(shop: Source, l
         load({**shop, "credentials": "nosuchdb://me@127.0.0.1/shop"})
 
 
-def test_declared_columns_win_over_the_databases_types(
+def test_declared_columns_take_precedence_over_the_database_s_types(
     shop: Source, load: Load, table: Callable[[str], pa.Table]
 ) -> None:
     load({**shop, "columns": {"id": "text", "amount": "double"}})

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from floe_ingestion_defs.destinations.impl.iceberg.branch.clone_tables import (
-    obstacle_to_cloning,
-    part_from_production,
+    reason_against_cloning,
     register,
+    separate_from_production,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
 from floe_ingestion_defs.destinations.impl.iceberg.commits.attempts import (
@@ -105,7 +105,7 @@ def _begin(dataset: Dataset, branch: Branch, tables: BranchTables) -> Table:
     """Create the branch's log; if it contains production's loads, with the plan of tables."""
     dataset.log.ensure_namespace()
     production = _production_of(dataset, branch) if tables == "clone" else None
-    if production and (obstacle := obstacle_to_cloning(dataset)):
+    if production and (obstacle := reason_against_cloning(dataset)):
         logger.warning(
             "Branch %s begins with empty tables in %s: the catalog cannot clone those of %s (%s)",
             branch.name,
@@ -155,7 +155,7 @@ def _production_of(dataset: Dataset, branch: Branch) -> Dataset | None:
 
 
 def _read(production: Dataset) -> tuple[LogView, Plan] | None:
-    """Return production's log, and its tables as they are at exactly that state of the log."""
+    """Return production's log, and its tables at exactly that state of the log."""
     if production.log.read() is None:
         return None
 
@@ -212,7 +212,7 @@ def _carry_out(dataset: Dataset, log: Table) -> None:
         watermark_properties = (
             {} if watermark is None else {LOG_UUID: log_uuid, PUBLISHED_SEQ: str(watermark)}
         )
-        part_from_production(
+        separate_from_production(
             dataset, name, f"{log.location()}/clones/{name}", log_uuid, watermark_properties
         )
 

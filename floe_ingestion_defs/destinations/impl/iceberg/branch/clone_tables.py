@@ -53,7 +53,7 @@ def register(dataset: Dataset, name: str, metadata_location: str) -> None:
                 raise
 
 
-def part_from_production(
+def separate_from_production(
     dataset: Dataset,
     name: str,
     path: str,
@@ -83,7 +83,7 @@ def part_from_production(
     commit_certainly(f"Cloning {dataset.qualified(name)}", attempt, deadline_seconds)
 
 
-def obstacle_to_cloning(dataset: Dataset) -> str | None:
+def reason_against_cloning(dataset: Dataset) -> str | None:
     """Clone an empty table as a probe, and return why it fails; None if it succeeds.
 
     Only responses about what the catalog supports count; if the catalog is down, its error is
@@ -98,7 +98,7 @@ def obstacle_to_cloning(dataset: Dataset) -> str | None:
         for part in (False, True):
             register(dataset, copy, original.metadata_location)
             if part:
-                part_from_production(dataset, copy, path, name, {}, deadline_seconds=5)
+                separate_from_production(dataset, copy, path, name, {}, deadline_seconds=5)
             if not _is_dropped(dataset, copy):
                 return "a registered table cannot be dropped"
             if not original.io.new_input(original.metadata_location).exists():

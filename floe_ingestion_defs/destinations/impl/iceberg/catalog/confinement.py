@@ -1,4 +1,4 @@
-"""Confine a branch deployment to namespaces of its own, whichever code asks for others.
+"""Confine a branch deployment to namespaces of its own, whichever code requests others.
 
 Every catalog that is opened in a branch rejects changes elsewhere, so neither a configuration nor a
 hand-written pipeline can reach production's tables.

@@ -27,7 +27,7 @@ LONGEST_WAIT_SECONDS = 30
 
 
 class _RetryLater(Retry):
-    """Waits as long as the server asks in `Retry-After`, but not for hours."""
+    """Waits as long as the server requests in `Retry-After`, but not for hours."""
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
         asked = super().get_retry_after(response)

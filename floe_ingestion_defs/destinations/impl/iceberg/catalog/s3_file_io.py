@@ -1,7 +1,7 @@
 """Writing to S3 through PyArrow with one request per small file.
 
 pyiceberg 0.12 requests the metadata and a listing before it creates a file, and PyArrow starts a
-multipart upload, however small the file is: five requests for each manifest, and one suffices.
+multipart upload even for a small file: five requests for each manifest, where one is sufficient.
 """
 
 from __future__ import annotations

@@ -168,8 +168,8 @@ def _merge_nested(
         roots = excluding(roots, active)
     remaining = None
     if root_state.was_rolled_back:
-        # Rows of roots that a rollback removed would stay for ever, beside those of a root that
-        # comes again with the same key.
+        # Rows of roots that a rollback removed would stay forever, next to those of a root that
+        # is loaded again with the same key.
         kept = _all_keys(root_state, row_key)
         if not is_replaced:
             kept = KeySet(pa.concat_tables([kept.rows, roots.kept_set(row_key).rows]))

@@ -1,4 +1,4 @@
-"""How the data files with rows that change are changed: rewritten, or with rows deleted in place.
+"""How data files that contain changed rows are changed: rewritten, or with rows deleted in place.
 
 Only files that may contain such a row are read, and of them only the columns that decide it, unless
 the file is rewritten.

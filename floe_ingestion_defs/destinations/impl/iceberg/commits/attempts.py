@@ -68,7 +68,7 @@ def commit_certainly(
 
 
 def _commit_certainly(what: str, attempt: Callable[[], T], deadline_seconds: float) -> T:
-    patience = _Patience(deadline_seconds)
+    patience = _Backoff(deadline_seconds)
     is_retried = retry_if_exception_type((CommitConflict, CommitOutcomeUnknown))
     is_too_late = retry_if_not_exception_type(ReadTooLongAgo)
     retrying = Retrying(
@@ -80,7 +80,7 @@ def _commit_certainly(what: str, attempt: Callable[[], T], deadline_seconds: flo
     return retrying(attempt)
 
 
-class _Patience:
+class _Backoff:
     """How long to wait between the attempts at one commit, and when to give up."""
 
     def __init__(self, deadline_seconds: float) -> None:
@@ -90,7 +90,7 @@ class _Patience:
     def wait(self, state: RetryCallState) -> float:
         """Return the seconds to wait before the next attempt."""
         if state.outcome and isinstance(state.outcome.exception(), CommitOutcomeUnknown):
-            # A server in trouble needs seconds to recover: 0.25, 1, 4.
+            # An overloaded server needs seconds to recover: 0.25, 1, 4.
             self._unknown_outcomes += 1
             return 0.25 * 4.0 ** (self._unknown_outcomes - 1)
         # Full jitter. A conflict means that another writer made progress, so the wait grows slowly:

@@ -98,12 +98,12 @@ def is_due(
     return False
 
 
-def pass_over(dataset: Dataset, log_uuid: str, by: Load, loads: Iterable[Load]) -> bool:
+def skip_released(dataset: Dataset, log_uuid: str, by: Load, loads: Iterable[Load]) -> bool:
     """Advance the watermarks of tables past the loads that another load releases.
 
     A publisher that read the log before the release may be about to commit to a table that is
-    mended by now. The snapshot, which has no rows, makes that commit conflict; the watermark tells
-    the next attempt that there is nothing to do.
+    repaired by now. The snapshot, which has no rows, makes that commit conflict; the watermark
+    tells the next attempt that there is nothing to do.
 
     Args:
         dataset: The dataset.

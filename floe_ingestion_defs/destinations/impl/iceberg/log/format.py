@@ -9,7 +9,7 @@ kind as each format wrote it:
    there, so it must not publish it: it meets the newer version, or a field that it does not know,
    and raises `UnknownLogFormat` before it changes anything.
 2. A field is not renamed, and does not change its meaning or type. A new field takes its place, and
-   the old one is read for as long as logs may hold it, which is for ever.
+   the old one is read for as long as logs may hold it, which is forever.
 3. `format_version` and `written_by` are in each row of every format.
 4. The golden rows of the older formats stay as they are, and those of the new format are added.
 """

@@ -73,7 +73,7 @@ class LoadLog:
     """The log of one dataset.
 
     A catalog can begin to accept leading underscores, and a second log beside the first would load
-    everything twice, so a log is found under either name. The other one is asked for only where
+    everything twice, so a log is found under either name. The other one is looked up only where
     there is no log under the expected one.
 
     Args:

@@ -106,7 +106,7 @@ class IcebergSqlClient(WithTableScanners):
             yield cursor
 
     def _views(self, tables: Collection[str] | None) -> dict[str, str]:
-        """Return the tables that a query refers to, in whatever case, or all of the schemas'."""
+        """Return the tables that a query refers to, in any case, or all of the schemas'."""
         known = self._table_views()
         if tables is None:
             return known
