@@ -133,6 +133,18 @@ def test_every_module_that_uses_private_names_is_on_the_page(page: str) -> None:
     assert using <= set(CODE_SPAN.findall(section(page, "pyiceberg's internals")))
 
 
+def test_every_workaround_names_its_upstream_issue_on_the_page(page: str) -> None:
+    """The table says when to delete it, so raising a version begins with that list, too."""
+    numbers = {
+        number
+        for path in Path(iceberg.__file__).parent.rglob("*.py")
+        for found in re.findall(r"(?:issues?|pull requests?)((?:\s|#|and|\d)+)", path.read_text())
+        for number in re.findall(r"\d+", found)
+    }
+    assert numbers
+    assert numbers <= set(re.findall(r"\d+", section(page, "pyiceberg's internals")))
+
+
 @pytest.mark.parametrize(
     ("page", "file", "test"),
     sorted(
