@@ -34,3 +34,11 @@ def _starts_a_server(item: pytest.Function) -> bool:
         return True
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
     return any(isinstance(kind, str) and kind.startswith(_SERVER_KINDS) for kind in parameters)
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> Path:
+    """An empty landing folder."""
+    folder = tmp_path / "landing"
+    folder.mkdir()
+    return folder

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster_wiring.failure_sensor import evaluate_failure_sensor
 from secret_places import ELSEWHERE, ENVIRONMENT, OVER_HTTP, SECRET, SHOWN_AS
 from servers.loopback import serving
 
@@ -87,14 +88,7 @@ def test_a_planted_secret_is_found_nowhere_in_dagster(
 
     assert result.success is (status == 200 and place in OVER_HTTP and place != "bucket")
     if not result.success:
-        (failure,) = [event for event in result.all_events if event.is_run_failure]
-        context = dg.build_run_status_sensor_context(
-            sensor_name="ingestion_failures",
-            dagster_event=failure,
-            dagster_instance=instance,
-            dagster_run=result.dagster_run,
-        ).for_run_failure()
-        location.resolve_sensor_def("ingestion_failures")(context)
+        evaluate_failure_sensor(location, result, instance)
         assert json.loads(outside.told[0])["source"] == "leaky"
     output = capfd.readouterr()
     kept = [dg.serialize_value(entry) for entry in instance.all_logs(result.run_id)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster_wiring.failure_sensor import evaluate_failure_sensor
 from servers.loopback import serving
 
 from floe_ingestion_defs.dagster_wiring import (
@@ -17,13 +18,6 @@ from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
 MakePlugin = Callable[..., DltIngestionPlugin]
 Look = Callable[[], dg.SensorResult]
-
-
-@pytest.fixture
-def landing(tmp_path: Path) -> Path:
-    folder = tmp_path / "landing"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture
@@ -127,14 +121,7 @@ def run_and_tell(definitions: dg.Definitions, job: str, instance: dg.DagsterInst
     result = definitions.resolve_job_def(job).execute_in_process(
         instance=instance, raise_on_error=False
     )
-    (failure,) = [event for event in result.all_events if event.is_run_failure]
-    context = dg.build_run_status_sensor_context(
-        sensor_name="ingestion_failures",
-        dagster_event=failure,
-        dagster_instance=instance,
-        dagster_run=result.dagster_run,
-    ).for_run_failure()
-    return definitions.resolve_sensor_def("ingestion_failures")(context)
+    return evaluate_failure_sensor(definitions, result, instance)
 
 
 @pytest.fixture

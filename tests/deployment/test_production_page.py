@@ -13,13 +13,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from repository import ROOT, copy_repository
 from servers.postgres import find_postgres
 from servers.process import find_program, free_port
 
-from deployment.compose import DEPLOY
 from deployment.console import read_commands
 
-ROOT = DEPLOY.parent
 PAGE = ROOT / "docs" / "operate" / "production.md"
 PORTS = ("8181", "8333", "9333", "9340", "8888", "23646", "5432", "4000", "3000")
 BIN = Path(sys.executable).parent
@@ -50,17 +49,7 @@ def home() -> Iterator[Path]:
 def checkout(home: Path) -> Path:
     """A copy of the repository whose `.venv` has the packages already, so that none is fetched."""
     copy = home / "floe-ingestion"
-    files = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.split("\0")
-    for name in files:
-        if name and not name.startswith("tests/") and (ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, copy / name)
+    copy_repository(copy, without="tests/")
     venv.create(copy / ".venv", with_pip=False, symlinks=True)
     (site,) = (copy / ".venv").glob("lib/python*/site-packages")
     (site / "packages.pth").write_text(f"{SITE_PACKAGES}\n")

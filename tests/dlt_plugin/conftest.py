@@ -30,14 +30,6 @@ def home(floe_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 
 @pytest.fixture
-def landing(tmp_path: Path) -> Path:
-    """An empty landing folder."""
-    folder = tmp_path / "landing"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def files(landing: Path) -> dict[str, Any]:
     """A source of the CSV files in the landing folder."""
     return {

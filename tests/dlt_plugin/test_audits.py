@@ -26,15 +26,10 @@ def refuse_fives(staged: StagedTable) -> Iterator[Finding]:
 
 
 def test_rows_that_an_audit_rejects_are_not_published_and_are_loaded_later(
-    landing: Path, rows: Rows
+    files: dict[str, Any], landing: Path, rows: Rows
 ) -> None:
     """The table and the cursor stay as they were, so the next load brings the rows again."""
-    source = IngestionSourceConfig(
-        name="items",
-        source_type="filesystem",
-        source_config={"bucket_url": str(landing), "file_glob": "*.csv", "format": "csv"},
-        destination_table="bronze.items",
-    )
+    source = IngestionSourceConfig.model_validate(files)
     plugin = DltIngestionPlugin()
     (landing / "a.csv").write_text("id\n1\n2\n")
     plugin.load(plugin.create_pipeline(source, audits=[refuse_fives]))
@@ -50,14 +45,9 @@ def test_rows_that_an_audit_rejects_are_not_published_and_are_loaded_later(
     assert rows("bronze.items") == [{"id": 1}, {"id": 2}, {"id": 5}]
 
 
-def test_an_audit_applies_to_every_load_of_a_pipeline(landing: Path) -> None:
+def test_an_audit_applies_to_every_load_of_a_pipeline(files: dict[str, Any], landing: Path) -> None:
     """A window makes the pipeline again, and must not lose the audits on the way."""
-    source = IngestionSourceConfig(
-        name="items",
-        source_type="filesystem",
-        source_config={"bucket_url": str(landing), "file_glob": "*.csv", "format": "csv"},
-        destination_table="bronze.items",
-    )
+    source = IngestionSourceConfig.model_validate(files)
     plugin = DltIngestionPlugin()
     (landing / "a.csv").write_text("id\n5\n")
 

@@ -1,7 +1,5 @@
 """A project that depends on the wheel, made and used where the checkout is out of reach."""
 
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ import pytest
 from dagster_cloud_cli.config.models import load_dagster_cloud_yaml
 from deployment.console import read_commands
 from pyiceberg.catalog import Catalog, load_catalog
+from scaffold.formatting import require_formatted
 
 from floe_ingestion_defs.scaffold.new_project import compatible_versions, make_project
 
@@ -103,19 +102,7 @@ def test_dagster_plus_accepts_a_new_project(project: Path) -> None:
 
 def test_generated_code_is_formatted_as_this_project_is(project: Path) -> None:
     """A template that the linter complains about would be a bad start."""
-    config = ROOT / "pyproject.toml"
-    for check in (
-        ["check", "--config", str(config)],
-        ["format", "--check", "--config", str(config)],
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", "ruff", *check, "--no-cache", "acme_ingestion", "tests"],
-            cwd=project,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    require_formatted(project, "acme_ingestion", "tests")
 
 
 def test_existing_files_are_not_overwritten(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from scaffold.formatting import require_formatted
 
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 from floe_ingestion_defs.scaffold.new_source import make_source
@@ -48,19 +49,7 @@ def test_its_yaml_is_a_valid_configuration(project: Path) -> None:
 
 def test_generated_code_is_formatted_as_this_project_is(project: Path) -> None:
     """A template that the linter complains about would be a bad start."""
-    config = Path(__file__).parents[2] / "pyproject.toml"
-    for check in (
-        ["check", "--config", str(config)],
-        ["format", "--check", "--config", str(config)],
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", "ruff", *check, "dlt_sources/shop", "tests/sources/shop"],
-            cwd=project,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    require_formatted(project, "dlt_sources/shop", "tests/sources/shop")
 
 
 def test_existing_files_are_not_overwritten(project: Path) -> None:

@@ -1,7 +1,5 @@
 """Backfills as Dagster's daemon runs them."""
 
-import json
-import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +8,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.assets.graph.remote_asset_graph import RemoteWorkspaceAssetGraph
-from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
-from dagster._core.test_utils import create_test_daemon_workspace_context
+from backfills import create_visits, running_daemon, status_of, submit, write_location
+from dagster._core.execution.backfill import BulkActionStatus
 from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import PythonFileTarget
-from dagster._daemon.backfill import execute_backfill_iteration
-from dagster._time import get_current_timestamp
 from faults.forked_runs import ForkedRunLauncher
 from faults.processes import TESTS, start_warm_process
 
@@ -24,103 +18,36 @@ from floe_ingestion_defs.destinations import open_catalog
 
 pytestmark = pytest.mark.slow
 
-VISITS = dg.AssetKey("ingestion__shop__visits")
+VISITS = "ingestion__shop__visits"
 POOL = "ingestion__shop"
 SLOTS = 4
 DAYS = [f"2026-01-{day:02}" for day in range(1, 11)]
 ROWS_A_DAY = 200
-LOCATION = """
-import json
-
-import dagster as dg
-
-from floe_ingestion_defs.dagster_wiring import build_ingestion_definitions
-from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
-
-defs = dg.Definitions.merge(
-    build_ingestion_definitions(DltIngestionPlugin({{"sources": [json.loads({source!r})]}})),
-    dg.Definitions(executor=dg.in_process_executor),
-)
-"""
 
 
 @pytest.fixture
-def location(shop: dict[str, Any], database: sqlite3.Connection, tmp_path: Path) -> Path:
-    """The shop's visits by the day, to be appended; how a backfill is run is to be filled in."""
-    database.execute("create table visits (id integer, at timestamp)")
-    database.executemany(
-        "insert into visits values (?, ?)",
-        [
-            (day * ROWS_A_DAY + n, f"{DAYS[day]} {n % 24:02}:00:00.000000")
-            for day in range(len(DAYS))
-            for n in range(ROWS_A_DAY)
-        ],
-    )
-    database.commit()
-    shop.update(
-        source_config={"table_names": ["visits"]},
-        write_mode="append",
-        primary_key=None,
-        cursor_field="at",
-    )
-    return tmp_path / "location.py"
+def visits(shop: dict[str, Any], database: sqlite3.Connection) -> dict[str, Any]:
+    """A source of the shop's visits by the day, to be appended."""
+    create_visits(database, DAYS, ROWS_A_DAY)
+    return {
+        **shop,
+        "source_config": {"table_names": ["visits"]},
+        "write_mode": "append",
+        "primary_key": None,
+        "cursor_field": "at",
+    }
 
 
 @contextmanager
-def running_daemon(
-    location: Path, shop: dict[str, Any], backfill: str, launcher: tuple[str, str]
+def daemon_of(
+    visits: dict[str, Any], folder: Path, backfill: str, launcher: tuple[str, str]
 ) -> Iterator[WorkspaceProcessContext]:
-    """What the daemon works with: an instance, and a code server of the location."""
+    """Start the daemon of a location in which a backfill is run as configured."""
     partitions = {"kind": "daily", "start": DAYS[0], "backfill": backfill}
-    source = {**shop, "orchestration": {"partitions": partitions}}
-    location.write_text(LOCATION.format(source=json.dumps(source)))
-    overrides = {
-        "run_launcher": {"module": launcher[0], "class": launcher[1]},
-        "run_coordinator": {
-            "module": "dagster._core.run_coordinator",
-            "class": "DefaultRunCoordinator",
-        },
-    }
-    target = PythonFileTarget(str(location), None, None, "location")
-    with (
-        dg.instance_for_test(overrides=overrides) as instance,
-        create_test_daemon_workspace_context(target, instance) as workspace,
-    ):
+    location = folder / "location.py"
+    write_location(location, {**visits, "orchestration": {"partitions": partitions}})
+    with running_daemon(location, launcher) as workspace:
         yield workspace
-
-
-def launch(workspace: WorkspaceProcessContext, name: str, days: list[str]) -> None:
-    """Submit a backfill, and let the daemon launch its runs."""
-    graph = workspace.create_request_context().asset_graph
-    assert isinstance(graph, RemoteWorkspaceAssetGraph)
-    workspace.instance.add_backfill(
-        PartitionBackfill.from_asset_partitions(
-            asset_graph=graph,
-            backfill_id=name,
-            tags={},
-            backfill_timestamp=get_current_timestamp(),
-            asset_selection=[VISITS],
-            partition_names=days,
-            dynamic_partitions_store=workspace.instance,
-            all_partitions=False,
-            title=None,
-            description=None,
-            run_config=None,
-        )
-    )
-    look_after(workspace)
-
-
-def look_after(workspace: WorkspaceProcessContext) -> None:
-    """One round of the daemon."""
-    list(execute_backfill_iteration(workspace, logging.getLogger("backfill")))
-
-
-def status_of(workspace: WorkspaceProcessContext, name: str) -> BulkActionStatus:
-    look_after(workspace)
-    backfill = workspace.instance.get_backfill(name)
-    assert backfill is not None
-    return backfill.status
 
 
 def loaded_ids() -> list[int]:
@@ -129,12 +56,12 @@ def loaded_ids() -> list[int]:
 
 
 def test_a_backfill_of_a_range_is_one_run_of_the_daemon(
-    shop: dict[str, Any], location: Path
+    visits: dict[str, Any], tmp_path: Path
 ) -> None:
-    """As configured, and of the rows of the partitions that were asked for."""
+    """As configured, and of the rows of the requested partitions."""
     launcher = ("dagster._core.launcher.sync_in_memory_run_launcher", "SyncInMemoryRunLauncher")
-    with running_daemon(location, shop, "range", launcher) as workspace:
-        launch(workspace, "visits", DAYS[1:4])
+    with daemon_of(visits, tmp_path, "range", launcher) as workspace:
+        submit(workspace, "visits", VISITS, DAYS[1:4])
 
         assert [run.status for run in workspace.instance.get_runs()] == [
             dg.DagsterRunStatus.SUCCESS
@@ -144,9 +71,9 @@ def test_a_backfill_of_a_range_is_one_run_of_the_daemon(
 
 
 def test_ten_partitions_at_once_on_a_pool_end_with_every_row_once(
-    shop: dict[str, Any],
+    visits: dict[str, Any],
     database: sqlite3.Connection,
-    location: Path,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each in a process of its own, as many at a time as the pool has slots.
@@ -156,12 +83,12 @@ def test_ten_partitions_at_once_on_a_pool_end_with_every_row_once(
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
     start_warm_process("floe_ingestion_defs.dagster_wiring", "faults.forked_runs")
     launcher = ("faults.forked_runs", "ForkedRunLauncher")
-    with running_daemon(location, shop, "partition", launcher) as workspace:
+    with daemon_of(visits, tmp_path, "partition", launcher) as workspace:
         instance = workspace.instance
         assert isinstance(instance.run_launcher, ForkedRunLauncher)
         instance.event_log_storage.set_concurrency_slots(POOL, SLOTS)
 
-        launch(workspace, "all", DAYS)
+        submit(workspace, "all", VISITS, DAYS)
 
         children = instance.run_launcher.children
         assert [child.result() for child in children] == [True] * len(DAYS)
@@ -172,7 +99,7 @@ def test_ten_partitions_at_once_on_a_pool_end_with_every_row_once(
         database.execute("delete from visits where id % 2 and date(at) = ?", (DAYS[2],))
         database.execute("delete from visits where date(at) = ?", (DAYS[5],))
         database.commit()
-        launch(workspace, "again", [DAYS[2], DAYS[5]])
+        submit(workspace, "again", VISITS, [DAYS[2], DAYS[5]])
 
         assert [child.result() for child in children[len(DAYS) :]] == [True, True]
         assert status_of(workspace, "again") == BulkActionStatus.COMPLETED_SUCCESS

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,10 +11,8 @@ from pathlib import Path
 
 import pytest
 import requests
+from repository import copy_repository
 
-from dlt_sources.nyc_flights_demo.simulated_systems.settings import project_root
-
-ROOT = project_root()
 COMMAND = re.compile(r"^\$ (rm -r (?:.*\\\n)*.*)$", re.MULTILINE)
 SECTION = re.compile(r"the section \*([^*]+)\* of `README.md`")
 ASSETS = '{"query": "{ assetNodes { assetKey { path } } }"}'
@@ -25,7 +22,7 @@ ASSETS = '{"query": "{ assetNodes { assetKey { path } } }"}'
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the repository without the example, and with a source of its own."""
     folder = tmp_path_factory.mktemp("copied")
-    _copy_repository(folder)
+    copy_repository(folder)
     instructions = (folder / "CONTRIBUTING.md").read_text()
     (command,), (section,) = COMMAND.findall(instructions), SECTION.findall(instructions)
     subprocess.run(["bash", "-euc", command], cwd=folder, check=True)
@@ -37,21 +34,6 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     readme.write_text(text)
     _run("floe_ingestion_defs.scaffold.new_source", "shop", cwd=folder)
     return folder
-
-
-def _copy_repository(folder: Path) -> None:
-    """Copy what git tracks, or would track."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.split("\0")
-    for name in listed:
-        if name and (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
 
 
 def _environment(copy: Path) -> dict[str, str]:
