@@ -18,8 +18,8 @@ from servers.stack import rest_stack
 
 from floe_ingestion_defs.destinations import iceberg
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations.impl.iceberg.changes import merge_mode
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
-from floe_ingestion_defs.destinations.impl.iceberg.files import merge_mode
 
 if TYPE_CHECKING:
     from pathlib import Path

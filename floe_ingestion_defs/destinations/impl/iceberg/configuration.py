@@ -13,7 +13,7 @@ from dlt.common.typing import TSecretStrValue
 
 from floe_ingestion_defs.branch import BranchTables, current_branch
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import DEFAULT_CATALOG_NAME
-from floe_ingestion_defs.destinations.impl.iceberg.files.merge_mode import MergeMode
+from floe_ingestion_defs.destinations.impl.iceberg.changes.merge_mode import MergeMode
 
 if TYPE_CHECKING:
     from dlt.common.schema import Schema

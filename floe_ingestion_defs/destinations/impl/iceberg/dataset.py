@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
-    from floe_ingestion_defs.destinations.impl.iceberg.files.deadline import Since
+    from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from floe_ingestion_defs.branch import BranchTables
     from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.merge_mode import MergeMode
     from floe_ingestion_defs.destinations.impl.iceberg.client import IcebergClient
-    from floe_ingestion_defs.destinations.impl.iceberg.files.merge_mode import MergeMode
     from floe_ingestion_defs.destinations.impl.iceberg.package import AroundPhase
 
 # A file is a unit of parallel upload, and of what a later merge must rewrite.

@@ -23,11 +23,11 @@ from floe_ingestion_defs.destinations.impl.iceberg.admission.log import (
 )
 from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit, StagedTable, audit
 from floe_ingestion_defs.destinations.impl.iceberg.commits.attempts import commit_certainly
-from floe_ingestion_defs.destinations.impl.iceberg.errors import LoadExpired, TableBlocked
-from floe_ingestion_defs.destinations.impl.iceberg.files.deadline import (
+from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import (
     COMMIT_WITHIN_SECONDS,
     Since,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.errors import LoadExpired, TableBlocked
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
 from floe_ingestion_defs.destinations.impl.iceberg.log.compaction import compact_states
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import Load

@@ -19,12 +19,12 @@ from dlt.common.schema.utils import (
     has_table_seen_data,
 )
 
-from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
-from floe_ingestion_defs.destinations.impl.iceberg.files.layout import layout_of
-from floe_ingestion_defs.destinations.impl.iceberg.files.merge_mode import (
+from floe_ingestion_defs.destinations.impl.iceberg.changes.merge_mode import (
     MERGE_MODE_PROPERTY,
     require_merge_mode,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
+from floe_ingestion_defs.destinations.impl.iceberg.files.layout import layout_of
 from floe_ingestion_defs.destinations.impl.iceberg.intent import (
     Disposition,
     Keys,

@@ -24,6 +24,10 @@ from pyiceberg.table import TableProperties
 
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
 from floe_ingestion_defs.destinations.impl.iceberg.changes.change import compute_change
+from floe_ingestion_defs.destinations.impl.iceberg.changes.merge_mode import (
+    MERGE_MODE_PROPERTY,
+    set_merge_mode,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
 from floe_ingestion_defs.destinations.impl.iceberg.changes.work import Work
 from floe_ingestion_defs.destinations.impl.iceberg.commits.attempts import commit_certainly
@@ -31,20 +35,16 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import (
     add_snapshot,
     create_table_transaction,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     DatasetRefused,
     IncompatibleSchema,
     UnpublishableRows,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.files.deadline import Since
 from floe_ingestion_defs.destinations.impl.iceberg.files.layout import (
     DEFAULT_PROPERTIES,
     partition_spec,
     sort_order,
-)
-from floe_ingestion_defs.destinations.impl.iceberg.files.merge_mode import (
-    MERGE_MODE_PROPERTY,
-    set_merge_mode,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.files.schema import evolve, reset
 from floe_ingestion_defs.destinations.impl.iceberg.log.due import is_due, skip_released

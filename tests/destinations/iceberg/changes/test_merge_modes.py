@@ -16,10 +16,10 @@ from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.transforms import IdentityTransform
 
 from floe_ingestion_defs.destinations import iceberg_window, row_count
+from floe_ingestion_defs.destinations.impl.iceberg.changes import merge_mode
+from floe_ingestion_defs.destinations.impl.iceberg.changes.merge_mode import MERGE_MODE_PROPERTY
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import add_snapshot, load_table
 from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
-from floe_ingestion_defs.destinations.impl.iceberg.files import merge_mode
-from floe_ingestion_defs.destinations.impl.iceberg.files.merge_mode import MERGE_MODE_PROPERTY
 from floe_ingestion_defs.destinations.impl.iceberg.files.position_deletes import (
     write_position_deletes,
 )

@@ -15,13 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from floe_ingestion_defs.destinations.impl.iceberg.changes.merge_mode import is_rewritten
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     data_file_from_footer,
     data_path,
     read_data_file,
     write_data_file,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.files.merge_mode import is_rewritten
 from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import decode_partition
 from floe_ingestion_defs.destinations.impl.iceberg.files.position_deletes import (
     delete_files_of,

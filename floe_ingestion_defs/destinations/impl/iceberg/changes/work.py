@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from floe_ingestion_defs.destinations.impl.iceberg.files.deadline import Since
+from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

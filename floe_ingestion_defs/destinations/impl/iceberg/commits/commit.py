@@ -25,12 +25,12 @@ from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals i
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.table_location import (
     stage_creation,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     CommitConflict,
     LocationInUse,
     ReadTooLongAgo,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.files.deadline import Since
 from floe_ingestion_defs.destinations.impl.iceberg.files.names import commit_uuid
 
 if TYPE_CHECKING:

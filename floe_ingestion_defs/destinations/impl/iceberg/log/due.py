@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from pyiceberg.table import Table
 
+    from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
-    from floe_ingestion_defs.destinations.impl.iceberg.files.deadline import Since
     from floe_ingestion_defs.destinations.impl.iceberg.intent import Release, TableIntent
     from floe_ingestion_defs.destinations.impl.iceberg.log.format import Load
 

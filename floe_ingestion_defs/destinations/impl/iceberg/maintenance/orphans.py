@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from floe_ingestion_defs.destinations.impl.iceberg.branch.clone_tables import own_locations
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.confinement import require_own
-from floe_ingestion_defs.destinations.impl.iceberg.files.deadline import DELETE_AFTER_SECONDS
+from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import DELETE_AFTER_SECONDS
 from floe_ingestion_defs.destinations.impl.iceberg.files.listing import (
     StoredFile,
     folder_key,
