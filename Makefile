@@ -11,7 +11,8 @@ INSTALLED := $(VENV)/.installed
 FLOE_HOME ?= .floe
 # For every target that runs tests: make test-plugin ARGS="-x -k merge" JOBS=4
 ARGS ?=
-JOBS ?= logical
+# More than cores: half of the time, a test waits for servers and child processes.
+JOBS ?= $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) * 3 // 2)")
 PYTEST = $(BIN)/python -m pytest -n $(JOBS)
 # Each file by one process, in the order of tests/conftest.py, since fixtures are shared by file.
 BY_FILE = --dist loadfile --no-loadscope-reorder
@@ -37,7 +38,7 @@ venv: $(INSTALLED) ## create .venv and install into it
 dev: $(INSTALLED) ## open the Dagster UI; on another port: make dev PORT=3001
 	@$(DEV) $(if $(PORT),--port $(PORT))
 
-test: $(INSTALLED) chromium java ## run the tests; ARGS= options of pytest, JOBS= number of processes (default: one per core)
+test: $(INSTALLED) chromium java ## run the tests; ARGS= options of pytest, JOBS= number of processes (default: three per two cores)
 	@$(PYTEST) $(BY_FILE) -m "not all_cases" $(ARGS)
 
 test-all: $(INSTALLED) chromium java ## run the tests with every combination of cases
