@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from floe_ingestion_defs.dlt_plugin.config.source_options.base import SourceOptions
 
@@ -51,3 +51,12 @@ class SqlDatabaseOptions(SourceOptions):
     excluded_columns: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="Columns to exclude, by table."
     )
+
+    @model_validator(mode="after")
+    def _columns_are_of_loaded_tables(self) -> SqlDatabaseOptions:
+        for setting in ("included_columns", "excluded_columns"):
+            for table in getattr(self, setting):
+                if table not in self.table_names:
+                    msg = f"{setting} names table {table!r}, which is not among table_names"
+                    raise ValueError(msg)
+        return self

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dlt.extract import DltResource
     from dlt.sources.credentials import ConnectionStringCredentials
     from dlt.sources.sql_database import BaseTableLoader, TableBackend
-    from sqlalchemy import Engine
+    from sqlalchemy import Engine, Table
     from sqlalchemy.types import TypeEngine
 
     from floe_ingestion_defs.dlt_plugin.config.models import IngestionSourceConfig
@@ -69,8 +69,7 @@ class SqlDatabaseSource:
                 defer_table_reflect=True,
                 backend_kwargs=options.backend_kwargs or {},
                 engine_kwargs=options.engine_kwargs,
-                included_columns=_listed(options.included_columns, spec),
-                excluded_columns=_listed(options.excluded_columns, spec),
+                table_adapter_callback=partial(_select_columns, options=options),
             )
             if request.limit is not None:
                 resource.add_limit(request.limit, count_rows=True)
@@ -116,8 +115,32 @@ def _plain_float(kind: TypeEngine[Any]) -> TypeEngine[Any]:
     return sqlalchemy.Numeric(asdecimal=False) if isinstance(kind, sqlalchemy.Float) else kind
 
 
-def _listed(columns: dict[str, tuple[str, ...]], spec: ResourceSpec) -> list[str] | None:
-    return list(columns[spec.name]) if spec.name in columns else None
+def _select_columns(table: Table, options: SqlDatabaseOptions) -> None:
+    """Remove the columns that are not loaded from a reflected table.
+
+    dlt's own arguments ignore a name that is not in the table: with a typo in `excluded_columns`,
+    the column that must not be loaded would be.
+
+    Raises:
+        PipelineConfigurationError: A setting names a column that the table does not have.
+    """
+    from dlt.sources.sql_database.schema_types import default_table_adapter
+
+    included = options.included_columns.get(table.name)
+    excluded = options.excluded_columns.get(table.name)
+    for setting, columns in (("included_columns", included), ("excluded_columns", excluded)):
+        for name in columns or ():
+            if name not in table.columns:
+                msg = (
+                    f"source_config.{setting}.{table.name} names {name!r}, which is not a column "
+                    f"of the table; its columns are {', '.join(table.columns.keys())}"
+                )
+                raise PipelineConfigurationError(msg)
+    default_table_adapter(
+        table,
+        None if included is None else list(included),
+        None if excluded is None else list(excluded),
+    )
 
 
 def _credentials(
