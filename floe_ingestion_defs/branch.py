@@ -68,10 +68,17 @@ def current_branch() -> Branch | None:
         InvalidBranch: `FLOE_BRANCH` is not set to a valid branch: loading nothing is better than
             loading into production.
     """
-    value = os.environ.get(BRANCH_VARIABLE, "").strip()
-    if not value:
+    value = os.environ.get(BRANCH_VARIABLE)
+    if value is None:
         return None
-    found = _BRANCH.fullmatch(value)
+    if not value.strip():
+        # As when the variable that it is set from is missing: not a wish to load into production.
+        msg = (
+            f"{BRANCH_VARIABLE} is set, but empty; unset it for production, or set it to a branch "
+            "such as 'pr_123' or 'pr_123@acme/ingestion'."
+        )
+        raise InvalidBranch(msg)
+    found = _BRANCH.fullmatch(value.strip())
     if found is None or len(found["name"]) > _LONGEST_BRANCH:
         msg = (
             f"{BRANCH_VARIABLE} is {value!r}; use lower-case words joined by single underscores, "

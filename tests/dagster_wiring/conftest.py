@@ -19,7 +19,8 @@ def _home(floe_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     A location that is loaded for a branch confines its process, which is the next test's, too.
     """
-    monkeypatch.setenv("FLOE_BRANCH", "")
+    monkeypatch.setenv("FLOE_BRANCH", "pr_0")
+    monkeypatch.delenv("FLOE_BRANCH")
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
 
 

@@ -110,6 +110,23 @@ def column_of(text: str, names: Sequence[str] = ()) -> str | None:
     return names[int(found[1])] if int(found[1]) < len(names) else None
 
 
+def reject_repeated_names(names: Sequence[str], place: str, line: int | None = None) -> None:
+    """Reject a file of which several columns have the same name.
+
+    Args:
+        names: Names of its columns.
+        place: Where they stand.
+        line: The line of a text file in which they do.
+
+    Raises:
+        BrokenFile: A name occurs more than once.
+    """
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        problem = f"column {twice[0]!r} occurs more than once {place}"
+        raise BrokenFile(problem, [] if line is None else [f"line {line}"])
+
+
 def not_utf8(block: Block, column: str | None = None) -> BrokenFile:
     """Return the error of a block with bytes that are not UTF-8, with the line of the first."""
     where = [] if column is None else [f"column {column!r}"]

@@ -20,6 +20,7 @@ from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import (
     column_of,
     not_utf8,
     parse_block,
+    reject_repeated_names,
 )
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _read_stream(
             convert_options=_convert_options(types.names(), options, types),
         )
         names = reader.schema.names
-        _check_header(names)
+        reject_repeated_names(names, "in the header", 1)
         for batch in reader:
             table = pa.Table.from_batches([batch])
             _reject_other_encodings(table, types)
@@ -176,15 +177,8 @@ def _names_in(line: bytes, number: int, options: FilesystemOptions) -> list[str]
         raise not_utf8(block) from None
     header = parse_block(parse, block)
     names = [str(column[0].as_py()) for column in header.columns]
-    _check_header(names, number)
+    reject_repeated_names(names, "in the header", number)
     return names
-
-
-def _check_header(names: list[str], line: int = 1) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        problem = f"column {twice[0]!r} occurs more than once in the header"
-        raise BrokenFile(problem, [f"line {line}"])
 
 
 def _reject_other_encodings(table: pa.Table, types: KnownTypes, block: Block | None = None) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from floe_ingestion_defs.dlt_plugin.cursors.incremental import cursor_for
 from floe_ingestion_defs.dlt_plugin.cursors.values import as_declared
-from floe_ingestion_defs.dlt_plugin.errors.exceptions import ErrorCategory, SourceReadError
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import (
+    ErrorCategory,
+    PipelineConfigurationError,
+    SourceReadError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +29,11 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
     from floe_ingestion_defs.dlt_plugin.sources.files.listing import ListedFile
 
+logger = logging.getLogger(__name__)
+
 _ITEM_ROWS = 10_000
+# How many levels of folders are searched for files that the glob does not match.
+_LOOKED_AT_DEPTH = 3
 
 
 class FilesystemSource:
@@ -134,6 +144,8 @@ def _read_files(
     fs = open_filesystem(source, options)
     reader = FileReader(fs, options, types, spec.show_values)
     files = list_files(fs, options.bucket_url, options.file_glob)
+    if not files:
+        _require_match(fs, options, spec)
     loaded = LoadedFiles(dlt.current.resource_state() if only_new_files else {})
 
     def tables() -> Iterator[pa.Table]:
@@ -159,6 +171,23 @@ def _read_files(
         yield from _gather(tables())
     finally:
         loaded.remember()
+
+
+def _require_match(fs: AbstractFileSystem, options: FilesystemOptions, spec: ResourceSpec) -> None:
+    """Reject a glob that matches none of the files that are there, until one was loaded.
+
+    Later, a folder without a matching file is as usual as an empty one.
+    """
+    from floe_ingestion_defs.dlt_plugin.sources.first_load import has_loaded_rows
+
+    if found := fs.find(options.bucket_url, maxdepth=_LOOKED_AT_DEPTH):
+        msg = (
+            f"source_config.file_glob is {options.file_glob!r}, which matches none of the "
+            f"{len(found)} files in the folder; the first is {PurePosixPath(found[0]).name}"
+        )
+        if not has_loaded_rows(spec.table_name):
+            raise PipelineConfigurationError(msg)
+        logger.warning("%s; nothing is loaded", msg)
 
 
 def _with_file_name(table: pa.Table, file: ListedFile, options: FilesystemOptions) -> pa.Table:

@@ -15,7 +15,10 @@ import pyarrow.parquet as pa_parquet
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import ErrorCategory, SourceReadError
 from floe_ingestion_defs.dlt_plugin.sources.arrow_types import ColumnTypeMismatch, conform
 from floe_ingestion_defs.dlt_plugin.sources.files.blocks import open_file, open_text
-from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import BrokenFile
+from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import (
+    BrokenFile,
+    reject_repeated_names,
+)
 from floe_ingestion_defs.dlt_plugin.sources.files.csv_files import read_csv
 from floe_ingestion_defs.dlt_plugin.sources.files.jsonl_files import read_jsonl
 
@@ -106,6 +109,7 @@ class FileReader:
     def _tables(self, file: ListedFile) -> Iterator[pa.Table]:
         if self.options.format == "parquet":
             with open_file(self.fs, file) as opened, pa_parquet.ParquetFile(opened) as parquet:
+                reject_repeated_names(parquet.schema_arrow.names, "in the file's schema")
                 # One row group at a time: pyarrow buffers everything that is requested.
                 for number in range(parquet.num_row_groups):
                     for batch in parquet.iter_batches(self.options.batch_rows, row_groups=[number]):

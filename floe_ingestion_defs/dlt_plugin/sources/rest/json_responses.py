@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from requests import Session
 
+    from floe_ingestion_defs.dlt_plugin.sources.rest.data_selectors import SelectorCheck
+
 # orjson returns integers of more than 64 bits as floats; the shortest of them has 19 digits.
 _ALL_DIGITS_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER = b"0" * 19
@@ -41,6 +43,9 @@ class CachedResponse(Response):
         body = self.content
         if self._parsed[0] is not body:
             self._parsed = (body, self._parse(body))
+            check: SelectorCheck | None = self.__dict__.get("selector_check")
+            if check is not None:
+                check.check(self._parsed[1])
         return self._parsed[1]
 
     def _parse(self, body: bytes) -> Any:

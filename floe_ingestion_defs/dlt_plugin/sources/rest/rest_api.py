@@ -54,6 +54,10 @@ class RestApiSource:
             "client": _client(source, own["client"]),
             "resources": [_resource(resource, by_name, request) for resource in own["resources"]],
         }
+        defaults = _endpoint(own.get("resource_defaults") or {})
+        for resource in config["resources"]:
+            if spec := by_name.get(resource["name"]):
+                _check_selector(resource, defaults, spec)
         if own.get("resource_defaults"):
             config["resource_defaults"] = own["resource_defaults"]
         resources = rest_api_resources(config)  # type: ignore[arg-type]
@@ -118,6 +122,26 @@ def _resource(resource: Any, specs: Mapping[str, ResourceSpec], request: LoadReq
             **({} if spec.lag is None else {"lag": spec.lag}),
         }
     return resource
+
+
+def _check_selector(
+    resource: dict[str, Any], defaults: Mapping[str, Any], spec: ResourceSpec
+) -> None:
+    """Have the data selector of a resource checked against the first response."""
+    from floe_ingestion_defs.dlt_plugin.sources.rest.data_selectors import SelectorCheck
+
+    own = _endpoint(resource)
+    endpoint = {**defaults, **own}
+    if selector := endpoint.get("data_selector"):
+        check = SelectorCheck(spec.name, spec.table_name, selector)
+        actions = [*(endpoint.get("response_actions") or []), check]
+        resource["endpoint"] = {**own, "response_actions": actions}
+
+
+def _endpoint(resource: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the endpoint of a resource, which may be given as a path alone."""
+    endpoint = resource.get("endpoint") or {}
+    return {"path": endpoint} if isinstance(endpoint, str) else dict(endpoint)
 
 
 def _request_window(endpoint: dict[str, Any], spec: ResourceSpec, window: Window[Any]) -> None:

@@ -233,7 +233,9 @@ def test_no_branch_owns_another_s_namespaces() -> None:
     assert not Branch("pr_123").owns("bronze_pr_123")
 
 
-@pytest.mark.parametrize("value", ["PR 123", "pr__123", "_pr", "x" * 49, "pr-1", "@acme/shop"])
+@pytest.mark.parametrize(
+    "value", ["PR 123", "pr__123", "_pr", "x" * 49, "pr-1", "@acme/shop", "", " "]
+)
 def test_a_branch_with_an_invalid_name_can_do_nothing(
     value: str, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

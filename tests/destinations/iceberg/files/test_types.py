@@ -277,3 +277,19 @@ def test_rows_and_arrow_meet_in_one_table(lake: Lake) -> None:
     lake.load(pa.table({"n": [2], "v": ["b"]}), table_name="t")
     lake.load([{"n": 3, "v": "c"}], table_name="t")
     assert lake.rows("t") == [{"n": n, "v": v} for n, v in ((1, "a"), (2, "b"), (3, "c"))]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_rows_with_two_columns_of_one_name_are_rejected(nested: bool, lake: Lake) -> None:
+    """They would be loaded, and the column be null in every row."""
+    ones = [pa.array([1]), pa.array([2])]
+    names = ["a", "a"]
+    rows = pa.table({"id": [0]}).append_column("x", ones[0])
+    if nested:
+        rows = rows.set_column(1, "s", pa.StructArray.from_arrays(ones, names))
+    else:
+        rows = pa.Table.from_arrays([rows["id"].combine_chunks(), *ones], ["id", *names])
+    error = lake.refused(rows, table_name="t")
+    assert isinstance(error, InvalidHint)
+    assert "several fields named `a`" in str(error)
+    assert "t" not in lake.tables()

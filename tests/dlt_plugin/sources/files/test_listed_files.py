@@ -12,7 +12,11 @@ import pyarrow as pa
 import pytest
 from dlt_plugin.sources.files.file_source import Load, Rows, Source, configured
 
-from floe_ingestion_defs.dlt_plugin import SourceConnectionError, SourceReadError
+from floe_ingestion_defs.dlt_plugin import (
+    PipelineConfigurationError,
+    SourceConnectionError,
+    SourceReadError,
+)
 
 
 def test_a_file_is_loaded_once(files: Source, landing: Path, load: Load, rows: Rows) -> None:
@@ -164,3 +168,28 @@ def test_ten_thousand_small_files_take_no_more_memory_than_two_hundred(
     assert (few, many) == (200, 10_000)
     assert after - before < 60, f"{before:.0f} MB, then {after:.0f} MB"
     assert table("bronze.many")["id"].to_pylist() == list(range(10_000))
+
+
+def test_a_glob_that_matches_none_of_the_files_fails_the_first_load(
+    files: Source, landing: Path, load: Load
+) -> None:
+    """With a typo in the glob, the run would be green for ever."""
+    (landing / "2024").mkdir()
+    (landing / "2024" / "orders.csv").write_text("id\n1\n")
+    with pytest.raises(PipelineConfigurationError, match=r"'\*\.cvs'.*1 files.*orders\.csv"):
+        load(configured(files, file_glob="*.cvs"))
+
+
+def test_an_empty_folder_is_an_empty_source(files: Source, landing: Path, load: Load) -> None:
+    assert load(files).rows_loaded == 0
+
+
+def test_a_folder_in_which_no_file_matches_any_more_is_only_logged(
+    files: Source, landing: Path, load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where loaded files are moved away, and others stay."""
+    (landing / "a.csv").write_text("id\n1\n")
+    load(files)
+    (landing / "a.csv").rename(landing / "a.done")
+    assert load(files).rows_loaded == 0
+    assert "matches none of the 1 files" in caplog.text

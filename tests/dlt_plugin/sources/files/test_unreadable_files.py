@@ -38,6 +38,17 @@ def test_a_broken_file_fails_with_its_name_and_the_line(
     assert tables() == set()
 
 
+def test_a_parquet_file_with_two_columns_of_one_name_fails(
+    files: Source, landing: Path, load: Load, tables: Callable[[], set[str]]
+) -> None:
+    """It would be loaded, and the table be unreadable from then on."""
+    two = pa.Table.from_arrays([pa.array([1]), pa.array([2]), pa.array([3])], ["id", "a", "a"])
+    pq.write_table(two, landing / "a.parquet")
+    with pytest.raises(SourceReadError, match=r"a\.parquet.*column 'a' occurs more than once"):
+        load(configured(files, format="parquet", file_glob="*.parquet"))
+    assert tables() == set()
+
+
 def test_an_error_about_a_file_shows_none_of_its_values(
     files: Source, landing: Path, load: Load
 ) -> None:

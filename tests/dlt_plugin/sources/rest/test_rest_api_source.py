@@ -10,6 +10,7 @@ from floe_ingestion_defs.dlt_plugin import (
     DltIngestionPlugin,
     ErrorCategory,
     LoadResult,
+    PipelineConfigurationError,
     SourceConnectionError,
 )
 
@@ -218,3 +219,46 @@ def test_a_column_from_within_an_object_can_be_declared_and_partitioned_by(
     }
     files = open_catalog().load_table("bronze.items").scan().plan_files()
     assert {file.file.partition[0] for file in files} == {"Oslo", "Bergen"}
+
+
+def selecting(items: Source, selector: str) -> Source:
+    endpoint = {"path": "items", "data_selector": selector}
+    return configured(items, resources=[{"name": "items", "endpoint": endpoint}])
+
+
+def test_a_data_selector_that_matches_nothing_fails_the_first_load(
+    items: Source, load: Load, api: Any, tables: Callable[[], set[str]]
+) -> None:
+    """dlt takes such a response for an empty one, and the run would be green for ever."""
+    api.rows = [{"id": 1}]
+    with pytest.raises(PipelineConfigurationError, match=r"items.*'dta', which.*fields are.*data"):
+        load(selecting(items, "dta"))
+    assert tables() == set()
+
+
+def test_a_data_selector_in_the_defaults_is_checked_too(
+    items: Source, load: Load, api: Any
+) -> None:
+    api.rows = [{"id": 1}]
+    source = configured(
+        items,
+        resources=[{"name": "items", "endpoint": "items"}],
+        resource_defaults={"endpoint": {"data_selector": "dta"}},
+    )
+    with pytest.raises(PipelineConfigurationError, match="'dta'"):
+        load(source)
+
+
+def test_an_api_that_leaves_out_the_field_of_its_rows_where_there_are_none_is_only_logged(
+    items: Source, load: Load, api: Any, rows: Rows, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.rows = [{"id": 1}]
+    load(items)
+    load(selecting(items, "dta"))
+    assert rows("bronze.items") == [{"id": 1}]
+    assert "'dta', which matches nothing" in caplog.text
+
+
+def test_an_empty_list_of_rows_is_no_error(items: Source, load: Load, api: Any) -> None:
+    api.rows = []
+    assert load(items).rows_loaded == 0

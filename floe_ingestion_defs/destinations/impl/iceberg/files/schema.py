@@ -123,6 +123,7 @@ def iceberg_type_of_arrow(arrow_type: pa.DataType, ids: Iterable[int]) -> Iceber
     ):
         return BinaryType()
     if types.is_struct(arrow_type):
+        _reject_repeated_names("A struct", arrow_type)
         return StructType(
             *(
                 NestedField(next(ids), field.name, iceberg_type_of_arrow(field.type, ids))
@@ -149,6 +150,15 @@ def iceberg_type_of_arrow(arrow_type: pa.DataType, ids: Iterable[int]) -> Iceber
     raise InvalidHint(msg)
 
 
+def _reject_repeated_names(what: str, fields: Iterable[pa.Field]) -> None:
+    """Reject fields of the same name, of which readers would return one, or nulls."""
+    names = [field.name for field in fields]
+    for name in names:
+        if names.count(name) > 1:
+            msg = f"{what} cannot have several fields named `{name}`. Rename them in the source."
+            raise InvalidHint(msg)
+
+
 def staged_schema(
     table: str, columns: Mapping[str, TColumnSchema], files: Iterable[pa.Schema]
 ) -> Schema:
@@ -170,10 +180,12 @@ def staged_schema(
 
     Raises:
         IncompatibleSchema: Two files of the load have a column in types without a common one.
+        InvalidHint: A file has several columns of one name, or a type that Iceberg does not have.
     """
     ids = count(1)
     found: dict[str, IcebergType] = {}
     for file_schema in files:
+        _reject_repeated_names(f"The rows for `{table}`", file_schema)
         for field in file_schema:
             if pa.types.is_null(field.type):
                 continue
