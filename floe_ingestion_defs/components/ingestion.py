@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from floe_ingestion_defs.components.scaffolder import IngestionScaffolder
 from floe_ingestion_defs.components.schema import IngestionAttributes
 from floe_ingestion_defs.components.templates import render_templates
-from floe_ingestion_defs.dagster_wiring.beta import allow_beta
+from floe_ingestion_defs.dagster_wiring.beta_warnings import allow_beta
 from floe_ingestion_defs.dagster_wiring.configured_source import CodeReference
 from floe_ingestion_defs.dagster_wiring.location import build_ingestion_definitions
 from floe_ingestion_defs.dagster_wiring.observed_tables import (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from floe_ingestion_defs.dagster_wiring.beta import allow_beta
+from floe_ingestion_defs.dagster_wiring.beta_warnings import allow_beta
 from floe_ingestion_defs.dagster_wiring.configured_source import CodeReference
 from floe_ingestion_defs.dagster_wiring.deployment import Deployment, read_deployment
 from floe_ingestion_defs.dagster_wiring.python_code import find_factory

@@ -8,7 +8,7 @@ import dagster as dg
 
 from floe_ingestion_defs.contracts import CompiledArtifacts
 from floe_ingestion_defs.dagster_wiring.assets import create_ingestion_assets
-from floe_ingestion_defs.dagster_wiring.beta import expect_converted_checks
+from floe_ingestion_defs.dagster_wiring.beta_warnings import expect_converted_checks
 from floe_ingestion_defs.dagster_wiring.branch_job import create_drop_job
 from floe_ingestion_defs.dagster_wiring.checks.asset_checks import FRESHNESS, create_source_checks
 from floe_ingestion_defs.dagster_wiring.code_links import link_code_to_git

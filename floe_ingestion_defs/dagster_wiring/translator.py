@@ -6,7 +6,7 @@ import dagster as dg
 from dagster_dlt import DagsterDltTranslator
 from dagster_dlt.translator import DltResourceTranslatorData
 
-from floe_ingestion_defs.dagster_wiring.beta import allow_beta
+from floe_ingestion_defs.dagster_wiring.beta_warnings import allow_beta
 from floe_ingestion_defs.dagster_wiring.configured_source import SOURCE_TAG, ConfiguredSource
 from floe_ingestion_defs.dagster_wiring.python_code import describe_resources
 from floe_ingestion_defs.dagster_wiring.settings.partitions import PARTITIONED_TAG

@@ -21,7 +21,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.table.update import AssertCreate
 
 from floe_ingestion_defs.destinations.impl.iceberg import client, load, working_directory
-from floe_ingestion_defs.destinations.impl.iceberg.changes import change, changed_files
+from floe_ingestion_defs.destinations.impl.iceberg.changes import change, file_changes
 from floe_ingestion_defs.destinations.impl.iceberg.files import staged_files as stage
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def watch(hook: Hook) -> None:
     _halfway_through_uploads(reach)
     for writer in ("write_data_file", "write_staged", "write_position_deletes"):
         what = "deleting in place" if writer == "write_position_deletes" else "rewriting"
-        _around(changed_files, writer, reach, lambda *a, what=what: what, before=False)
+        _around(file_changes, writer, reach, lambda *a, what=what: what, before=False)
     _around(change, "write_staged", reach, lambda *a: "rewriting", before=False)
     for catalog in (SqlCatalog, RestCatalog):
         _around(catalog, "commit_table", reach, _name_of_commit)

@@ -53,7 +53,7 @@ def audit_not_null(outcome: "Outcome", columns: Sequence[str]) -> CheckResult:
     if absent := missing_columns(outcome.state.metadata.schema(), columns):
         return absent
     missing = dict.fromkeys(columns, 0)
-    for batch in outcome.coming(list(missing)):
+    for batch in outcome.added_rows(list(missing)):
         for name in missing:
             missing[name] += batch.column(name).null_count
     return _judge(missing)

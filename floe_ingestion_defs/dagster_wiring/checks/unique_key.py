@@ -87,9 +87,11 @@ def audit_unique_key(
     primary_key = set(intent.keys.primary_key)
     if primary_key and primary_key <= set(names) and intent.validity is None:
         return CheckResult(True, f"The merge keeps one row per key `{', '.join(names)}`.")
-    incoming = _IncomingKeys(outcome.staged.rows, lambda: outcome.coming(names))
+    incoming = _IncomingKeys(outcome.staged.rows, lambda: outcome.added_rows(names))
     existing = _ExistingFiles(
-        outcome.state.tasks, outcome.state.metadata, lambda tasks: outcome.staying(names, tasks)
+        outcome.state.tasks,
+        outcome.state.metadata,
+        lambda tasks: outcome.remaining_rows(names, tasks),
     )
     return _look_for_repeats(incoming, existing, names, keys_a_pass)
 

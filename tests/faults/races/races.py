@@ -15,7 +15,7 @@ from faults import boundaries, loads
 from faults.loads import Row, pipeline
 from floe_ingestion_defs.destinations.impl.iceberg import recover
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
-from floe_ingestion_defs.destinations.impl.iceberg.changes import changed_files
+from floe_ingestion_defs.destinations.impl.iceberg.changes import file_changes
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.files import staged_files as stage
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.release import release_blocked
@@ -179,7 +179,7 @@ def load_until_the_disk_is_full(
     run = pipeline(namespace, folder)
     run.extract(dlt.resource(rows, name="events", write_disposition="merge", primary_key="id"))
     run.normalize()
-    owner, name = (stage, "upload") if when == "staging" else (changed_files, "write_data_file")
+    owner, name = (stage, "upload") if when == "staging" else (file_changes, "write_data_file")
     original = getattr(owner, name)
 
     def with_a_full_disk(*arguments: Any) -> Any:

@@ -136,7 +136,7 @@ def commit(
                 "hours ago, and its files may be swept as orphans. Run the pipeline again."
             )
             raise LoadExpired(msg)
-        _reject_what_no_longer_fits(dataset, staged, view, fitted_through)
+        _require_that_rows_still_fit(dataset, staged, view, fitted_through)
         fitted_through = view.last_seq
         load = _next_load(dataset, package, staged, view)
         return load, dataset.log.append(view, load)
@@ -144,7 +144,7 @@ def commit(
     return commit_certainly(f"Committing load {package.load_id} to {dataset.name}", attempt)
 
 
-def _reject_what_no_longer_fits(
+def _require_that_rows_still_fit(
     dataset: Dataset, staged: Sequence[StagedTable], view: LogView, fitted_through: int
 ) -> None:
     """Check the staged rows against the loads that were committed since they were found to fit.

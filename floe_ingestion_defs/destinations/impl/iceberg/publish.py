@@ -23,13 +23,13 @@ from pyiceberg.schema import Schema
 from pyiceberg.table import TableProperties
 
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
+from floe_ingestion_defs.destinations.impl.iceberg.changes.attempt_results import AttemptResults
 from floe_ingestion_defs.destinations.impl.iceberg.changes.change import compute_change
 from floe_ingestion_defs.destinations.impl.iceberg.changes.merge_mode import (
     MERGE_MODE_PROPERTY,
     set_merge_mode,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
-from floe_ingestion_defs.destinations.impl.iceberg.changes.work import Work
 from floe_ingestion_defs.destinations.impl.iceberg.commits.attempts import commit_certainly
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import (
     add_snapshot,
@@ -205,13 +205,13 @@ def publish_table(
         CommitContention: Other writers won every attempt within the time limit.
     """
     conflicting_creations = 0
-    work = Work()
+    earlier = AttemptResults()
 
     def attempt() -> None:
-        nonlocal conflicting_creations, work
-        if work.since.is_too_long:
-            work = Work()  # The files of earlier attempts may have been swept.
-        table = dataset.load_table(intent.table, work.since)
+        nonlocal conflicting_creations, earlier
+        if earlier.since.is_too_long:
+            earlier = AttemptResults()  # The files of earlier attempts may have been swept.
+        table = dataset.load_table(intent.table, earlier.since)
         if table is None:
             conflicting_creations += 1
             if conflicting_creations > _MOST_CREATIONS:
@@ -223,7 +223,7 @@ def publish_table(
         if watermark_of(table, log_uuid) < load.seq and is_due(
             dataset, log_uuid, load, intent, table, read
         ):
-            _commit(dataset, log_uuid, load, intent, table, work)
+            _commit(dataset, log_uuid, load, intent, table, earlier)
 
     commit_certainly(
         f"Publishing load {load.load_id} to {dataset.qualified(intent.table)}", attempt
@@ -236,7 +236,7 @@ def _commit(
     load: Load,
     intent: TableIntent,
     table: Table | None,
-    work: Work,
+    earlier: AttemptResults,
 ) -> None:
     transaction = creation(dataset, intent) if table is None else table.transaction()
     name = dataset.qualified(intent.table)
@@ -245,9 +245,9 @@ def _commit(
     intent = _with_later_boundary(intent, table)
     _set_properties(transaction, log_uuid, load, intent, table)
     metadata, io = transaction.table_metadata, file_io(transaction)
-    state = TableState(metadata, io, is_empty=table is None, work=work)
+    state = TableState(metadata, io, is_empty=table is None, earlier=earlier)
     try:
-        change = compute_change(state, intent, lambda: _root_before(dataset, load, intent, work))
+        change = compute_change(state, intent, lambda: _root_before(dataset, load, intent, earlier))
     except DETERMINISTIC_ERRORS as error:
         msg = f"{type(error).__name__}: {error}"
         raise UnpublishableRows(msg) from error
@@ -370,7 +370,7 @@ def _set_properties(
 
 
 def _root_before(
-    dataset: Dataset, load: Load, intent: TableIntent, work: Work
+    dataset: Dataset, load: Load, intent: TableIntent, earlier: AttemptResults
 ) -> tuple[TableState, TableIntent]:
     """Return the root of a nested table as before the load, and the load's intent for it.
 
@@ -388,4 +388,6 @@ def _root_before(
     _adapt_schema(transaction, dataset.qualified(root_intent.table), root_intent, is_dropped(root))
     metadata = transaction.table_metadata
     rolled_back = was_rolled_back(root)
-    return TableState(metadata, root.io, root_intent.starts_empty, rolled_back, work), root_intent
+    return TableState(
+        metadata, root.io, root_intent.starts_empty, rolled_back, earlier
+    ), root_intent

@@ -49,8 +49,10 @@ def remember(told: Told) -> Any:
     def audit(staged: StagedTable) -> Iterator[Finding]:
         if staged.name == "lake.events":
             outcome = Outcome(staged)
-            came = [n for batch in outcome.coming(["id"]) for n in batch.column(0).to_pylist()]
-            stayed = [n for batch in outcome.staying(["id"]) for n in batch.column(0).to_pylist()]
+            came = [n for batch in outcome.added_rows(["id"]) for n in batch.column(0).to_pylist()]
+            stayed = [
+                n for batch in outcome.remaining_rows(["id"]) for n in batch.column(0).to_pylist()
+            ]
             told.update(rows=outcome.rows_after, ids=sorted(came + stayed))
             told.update(before=staged.current_rows, may_shrink=outcome.may_shrink)
         yield from ()

@@ -52,11 +52,14 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     PUBLISHED_SEQ,
     SETTLED_SEQ,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LOG_PROPERTIES, slim
+from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import (
+    LOG_PROPERTIES,
+    compacted_rows,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import (
     decode_document,
     encode_document,
-    move_state,
+    state_for_dataset,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import log_of, watermark_of
 
@@ -98,7 +101,7 @@ def set_up_branch(dataset: Dataset, branch: Branch, tables: BranchTables) -> Non
         )
         raise DatasetRefused(msg)
     if PLAN_PROPERTY in log.properties:
-        _carry_out(dataset, log)
+        _register_planned_tables(dataset, log)
 
 
 def _begin(dataset: Dataset, branch: Branch, tables: BranchTables) -> Table:
@@ -118,7 +121,7 @@ def _begin(dataset: Dataset, branch: Branch, tables: BranchTables) -> Table:
     rows = LOG_SCHEMA.empty_table()
     if production and (found := _read(production)):
         view, plan = found
-        rows = moved_rows(slim(view), dataset.name)
+        rows = rows_for_branch(compacted_rows(view), dataset.name)
         properties[SETTLED_SEQ] = str(view.settled_seq)
         properties[LAST_SEQ] = str(view.last_seq)
         properties[PLAN_PROPERTY] = json.dumps(plan)
@@ -179,7 +182,7 @@ def _watermark(table: Table, log_uuid: str) -> int | None:
     return watermark_of(table, log_uuid) if log_of(table) == log_uuid else None
 
 
-def moved_rows(rows: pa.Table, dataset_name: str) -> pa.Table:
+def rows_for_branch(rows: pa.Table, dataset_name: str) -> pa.Table:
     """Return the rows of production's log as rows of the branch's.
 
     States name their dataset. What production had committed and not published yet is published by
@@ -188,7 +191,7 @@ def moved_rows(rows: pa.Table, dataset_name: str) -> pa.Table:
     moved = []
     for row in rows.to_pylist():
         if row["state"] is not None:
-            document = move_state(decode_document(row["state"]), dataset_name)
+            document = state_for_dataset(decode_document(row["state"]), dataset_name)
             row["state"] = encode_document(document)
         if row["intent"] is not None:
             intent = LoadIntent.model_validate_json(row["intent"])
@@ -201,7 +204,7 @@ def moved_rows(rows: pa.Table, dataset_name: str) -> pa.Table:
     return pa.Table.from_pylist(moved, schema=LOG_SCHEMA)
 
 
-def _carry_out(dataset: Dataset, log: Table) -> None:
+def _register_planned_tables(dataset: Dataset, log: Table) -> None:
     """Register the tables of the plan that do not exist yet, and remove the plan."""
     log_uuid = str(log.metadata.table_uuid)
     plan: Plan = json.loads(log.properties[PLAN_PROPERTY])

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from floe_ingestion_defs.destinations.impl.iceberg.changes.changed_files import (
+from floe_ingestion_defs.destinations.impl.iceberg.changes.file_changes import (
     Change,
     as_data_file,
     change_rows,
@@ -78,7 +78,7 @@ def compute_change(state: TableState, intent: TableIntent, read_root: ReadRoot) 
     change = Change()
     if intent.starts_empty:
         change.removed = list(state.files)
-        state = TableState(state.metadata, state.io, is_empty=True, work=state.work)
+        state = TableState(state.metadata, state.io, is_empty=True, earlier=state.earlier)
     if intent.nesting and intent.disposition in ("merge", "overwrite"):
         _merge_nested(change, state, intent, intent.nesting, read_root)
     elif intent.disposition == "merge" and intent.strategy == "scd2":

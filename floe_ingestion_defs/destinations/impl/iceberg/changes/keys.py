@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 Mask: TypeAlias = Any
 
 
-def with_one_form(keys: pa.Table) -> pa.Table:
+def normalized(keys: pa.Table) -> pa.Table:
     """Return keys such that equal ones have the same bytes, by which Arrow compares them.
 
     As in SQL, 0.0 equals -0.0, and as in most engines, NaN equals NaN.
     """
     for index, column in enumerate(keys.columns):
-        keys = keys.set_column(index, keys.field(index), _one_form(column))
+        keys = keys.set_column(index, keys.field(index), _normalized_column(column))
     return keys
 
 
-def _one_form(column: Any) -> Any:
+def _normalized_column(column: Any) -> Any:
     if not pa.types.is_floating(column.type):
         return column
     zero, nan = pa.scalar(0.0, column.type), pa.scalar(math.nan, column.type)
@@ -59,7 +59,7 @@ class KeySet:
 
     def __init__(self, rows: pa.Table) -> None:
         self.columns: list[str] = rows.column_names
-        rows = with_one_form(rows)
+        rows = normalized(rows)
         self.rows = rows.group_by(self.columns).aggregate([]) if self.columns else rows
         self._single = self.rows.column(0).combine_chunks() if len(self.columns) == 1 else None
 
@@ -87,9 +87,9 @@ class KeySet:
         if not len(self):
             return pa.array([False] * batch.num_rows, pa.bool_())
         if self._single is not None:
-            column = _one_form(batch.column(self.columns[0]))
+            column = _normalized_column(batch.column(self.columns[0]))
             return pc.is_in(column, value_set=self._single, skip_nulls=True)
-        rows = with_one_form(pa.Table.from_batches([batch.select(self.columns)]))
+        rows = normalized(pa.Table.from_batches([batch.select(self.columns)]))
         numbered = rows.append_column("__row", pa.array(range(batch.num_rows), pa.int64()))
         hits = numbered.join(self.rows, keys=self.columns, join_type="left semi")["__row"]
         return pc.is_in(numbered["__row"].combine_chunks(), value_set=hits.combine_chunks())
@@ -228,7 +228,7 @@ def _first_of_each(
 ) -> pa.BooleanArray:
     """Return a mask of one row per key: the first by `sort`, otherwise the last."""
     position = pa.array(range(rows.num_rows), pa.int64())
-    numbered = with_one_form(rows.select(list(key))).append_column("__row", position)
+    numbered = normalized(rows.select(list(key))).append_column("__row", position)
     groups = numbered.group_by(list(key)).aggregate([("__row", "max")])
     if groups.num_rows == rows.num_rows:
         return pa.array([True] * rows.num_rows, pa.bool_())

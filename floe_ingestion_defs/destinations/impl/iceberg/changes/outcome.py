@@ -74,7 +74,7 @@ class Outcome:
         before = 0 if self.state.is_empty else self.staged.current_rows
         return before - self._rows_gone() + came
 
-    def coming(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def added_rows(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield columns of the rows that will be added to the table."""
         staged = self.staged
         if self._incoming is None:
@@ -87,7 +87,7 @@ class Outcome:
             yield batch if mask is None else batch.filter(mask.slice(start, batch.num_rows))
             start += batch.num_rows
 
-    def staying(
+    def remaining_rows(
         self, columns: Sequence[str], tasks: Iterable[FileScanTask] | None = None
     ) -> Iterator[pa.RecordBatch]:
         """Yield columns of the rows that are in the table and will remain.

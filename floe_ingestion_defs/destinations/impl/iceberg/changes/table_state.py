@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pyiceberg.table import DataScan
 
-from floe_ingestion_defs.destinations.impl.iceberg.changes.work import Work
+from floe_ingestion_defs.destinations.impl.iceberg.changes.attempt_results import AttemptResults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -29,18 +29,18 @@ class TableState:
         metadata: The table's metadata, with the schema that the load evolves it to.
         is_empty: Whether the table counts as empty: it is new, or emptied by the load.
         was_rolled_back: Whether another writer removed the snapshot that was published last.
-        work: The results of earlier attempts at the same commit.
+        earlier: The results of earlier attempts at the same commit.
     """
 
     metadata: TableMetadata
     io: FileIO
     is_empty: bool = False
     was_rolled_back: bool = False
-    work: Work = field(default_factory=Work)
+    earlier: AttemptResults = field(default_factory=AttemptResults)
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return a result that depends on the table's schema and layout, but not on its head."""
-        return self.work.once((self._version, key), compute)
+        return self.earlier.once((self._version, key), compute)
 
     @cached_property
     def _version(self) -> Hashable:

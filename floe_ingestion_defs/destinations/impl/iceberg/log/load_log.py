@@ -227,10 +227,10 @@ class LoadLog:
         if not is_due(view.table):
             return False
         # Also as a property, since the newest row's own record may be among the older ones.
-        return rewrite(view.table, slim(view), {SETTLED_SEQ: str(view.settled_seq)})
+        return rewrite(view.table, compacted_rows(view), {SETTLED_SEQ: str(view.settled_seq)})
 
 
-def slim(view: LogView) -> pa.Table:
+def compacted_rows(view: LogView) -> pa.Table:
     """Return the rows of a log with all that will be read of them again.
 
     A settled load's intent is not read again, except for the trees of tables that the load is

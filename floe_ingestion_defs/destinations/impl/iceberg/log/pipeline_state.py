@@ -146,7 +146,7 @@ def _conflict(document: TPipelineStateDoc, moved: Sequence[Cell]) -> StateConfli
     return StateConflict(msg)
 
 
-def move_state(document: TPipelineStateDoc, dataset_name: str) -> TPipelineStateDoc:
+def state_for_dataset(document: TPipelineStateDoc, dataset_name: str) -> TPipelineStateDoc:
     """Return the state document for another dataset: dlt would continue in the one it names."""
     state: State = decompress_state(document["state"])
     return _with_state(document, {**state, "dataset_name": dataset_name})

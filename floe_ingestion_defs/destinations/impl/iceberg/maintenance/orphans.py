@@ -112,7 +112,7 @@ def remove_orphans(
             references.add(staged.path for staged in intent.files)
     sweep = _Sweep(dataset, view.uuid, tables, others)
     orphans = {
-        file.path: (sweep.judged(file, table), table.io)
+        file.path: (sweep.as_orphan(file, table), table.io)
         for file, table in sweep.stored_files()
         if file.modified < written_before and file.path not in references
     }
@@ -200,7 +200,7 @@ class _Sweep:
             return
         yield from ((file, log) for folder, file in staged if folder not in were_tables)
 
-    def judged(self, file: StoredFile, table: Table) -> Orphan:
+    def as_orphan(self, file: StoredFile, table: Table) -> Orphan:
         """Return a file as an orphan, with the doubt about it."""
         doubt = self.others.doubt_about(folder_key(file.path))
         name = file.path.rpartition("/")[2]

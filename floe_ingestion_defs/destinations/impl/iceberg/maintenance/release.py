@@ -68,7 +68,7 @@ def release_blocked(dataset: Dataset, table: str) -> int:
                 dataset.qualified(intent.table + BLOCKED_SUFFIX),
                 type(error).__name__,
             )
-            moved += give_up(dataset, view, load, intent)
+            moved += commit_release(dataset, view, load, intent)
         view = dataset.log.read()
     return moved
 
@@ -96,7 +96,7 @@ def _load_table(dataset: Dataset, table: str) -> Table | None:
         return None
 
 
-def give_up(dataset: Dataset, view: LogView, load: Load, intent: TableIntent) -> int:
+def commit_release(dataset: Dataset, view: LogView, load: Load, intent: TableIntent) -> int:
     """Commit and publish the release of one load for one table."""
     quarantined = _quarantined(view, intent)
     release = Load(

@@ -56,10 +56,10 @@ def committed_rows(kind: str, folder: Path) -> list[dict[str, Any]]:
     if kind == "release":
         (load,) = view.unsettled()
         (intent,) = (table for table in load.intent.tables if table.table == "users")
-        release.give_up(dataset, view, load, intent)
+        release.commit_release(dataset, view, load, intent)
     rows = dataset.catalog.load_table(dataset.log.identifier).scan().to_arrow().sort_by("seq")
     if kind == "branch":
-        rows = clone.moved_rows(rows, "branch_of_lake")
+        rows = clone.rows_for_branch(rows, "branch_of_lake")
     # Nothing is settled for the process that reads them.
     return [{**row, "settled_seq": 0} for row in rows.to_pylist()]
 

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Work:
+class AttemptResults:
     """Results of the attempts to publish one load to one table.
 
     Attributes:
