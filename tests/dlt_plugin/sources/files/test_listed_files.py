@@ -173,7 +173,7 @@ def test_ten_thousand_small_files_take_no_more_memory_than_two_hundred(
 def test_a_glob_that_matches_none_of_the_files_fails_the_first_load(
     files: Source, landing: Path, load: Load
 ) -> None:
-    """With a typo in the glob, the run would be green for ever."""
+    """With a typo in the glob, the run would be green forever."""
     (landing / "2024").mkdir()
     (landing / "2024" / "orders.csv").write_text("id\n1\n")
     with pytest.raises(PipelineConfigurationError, match=r"'\*\.cvs'.*1 files.*orders\.csv"):

@@ -229,7 +229,7 @@ def selecting(items: Source, selector: str) -> Source:
 def test_a_data_selector_that_matches_nothing_fails_the_first_load(
     items: Source, load: Load, api: Any, tables: Callable[[], set[str]]
 ) -> None:
-    """dlt takes such a response for an empty one, and the run would be green for ever."""
+    """dlt takes such a response for an empty one, and the run would be green forever."""
     api.rows = [{"id": 1}]
     with pytest.raises(PipelineConfigurationError, match=r"items.*'dta', which.*fields are.*data"):
         load(selecting(items, "dta"))
