@@ -45,6 +45,11 @@ class SqlDatabaseOptions(SourceOptions):
         default="full",
         description="How much of each column's type is read from the database schema.",
     )
+    unbounded_numeric: Literal["decimal", "text"] = Field(
+        default="decimal",
+        description="Type of a numeric without a precision: decimal has 18 digits before and 20 "
+        "after the point, and a value with more fails the load; text holds every value.",
+    )
     included_columns: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="Columns to load, by table. Default: all columns."
     )

@@ -66,7 +66,7 @@ class AdbcTableLoader(BaseTableLoader):
             for name, column in self.columns.items()
             if (kind := arrow_type(column)) is not None
         }
-        query = self._query(types)
+        query = self._query()
         with (
             dbapi.connect(self.get_connection_url(), **(backend_kwargs or {})) as connection,
             connection.cursor() as cursor,
@@ -80,27 +80,23 @@ class AdbcTableLoader(BaseTableLoader):
                     yield conform(pa.Table.from_batches([batch]), types)
                 except ColumnTypeMismatch as mismatch:
                     msg = f"table {self.table.name}: {mismatch}; declare the column under `columns`"
+                    if pa.types.is_decimal(mismatch.expected):
+                        msg += ", or set source_config.unbounded_numeric to text"
                     raise SourceReadError(msg) from None
 
-    def _query(self, types: dict[str, pa.DataType]) -> str:
+    def _query(self) -> str:
         query: Any = self.make_query()
         if isinstance(query, sa.Select):
-            query = query.with_only_columns(
-                *(_readable(column, types.get(column.name)) for column in self.table.columns)
-            )
+            query = query.with_only_columns(*(_readable(column) for column in self.table.columns))
         # psycopg's dialect would double every percent sign.
         dialect = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
         return str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
 
-def _readable(column: sa.Column[Any], wanted: pa.DataType | None) -> sa.ColumnElement[Any]:
+def _readable(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     kind = column.type
     if isinstance(kind, sa.Numeric) and not isinstance(kind, sa.Float):
-        exact: sa.ColumnElement[Any] = column
-        if wanted is not None and pa.types.is_decimal(wanted):
-            # A numeric without a precision can have more decimal places than the table's type.
-            exact = sa.func.round(column, wanted.scale)
-        return sa.cast(exact, sa.Text).label(column.name)
+        return sa.cast(column, sa.Text).label(column.name)
     if isinstance(kind, sa.ARRAY):
         return sa.cast(sa.func.to_json(column), sa.Text).label(column.name)
     zoned_time = isinstance(kind, sa.Time) and kind.timezone

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 
 
+# Iceberg's longest decimal, and the decimal places of a numeric without a precision: an average of
+# integers in PostgreSQL has at most so many.
+_LONGEST_DECIMAL = 38
+_UNBOUNDED_SCALE = 20
+
+
 class SqlDatabaseSource:
     """The configured tables and views; nothing is reflected before a run."""
 
@@ -64,7 +70,7 @@ class SqlDatabaseSource:
                 backend=backend,
                 table_loader_class=loader,
                 reflection_level=options.reflection_level,
-                type_adapter_callback=_plain_float,
+                type_adapter_callback=partial(_plain_type, options=options),
                 # Reflected during extraction, so that a missing table is a failed load.
                 defer_table_reflect=True,
                 backend_kwargs=options.backend_kwargs or {},
@@ -108,11 +114,21 @@ def _backend(
     return "pyarrow", None
 
 
-def _plain_float(kind: TypeEngine[Any]) -> TypeEngine[Any]:
-    """Return a type that dlt recognizes: in SQLAlchemy 2.1, Float is no longer a Numeric."""
+def _plain_type(kind: TypeEngine[Any], options: SqlDatabaseOptions) -> TypeEngine[Any]:
+    """Return the type that dlt infers a column from.
+
+    In SQLAlchemy 2.1, Float is no longer a Numeric. A numeric without a precision gets one that no
+    usual value exceeds: dlt's nine decimal places are fewer than an average has.
+    """
     import sqlalchemy
 
-    return sqlalchemy.Numeric(asdecimal=False) if isinstance(kind, sqlalchemy.Float) else kind
+    if isinstance(kind, sqlalchemy.Float):
+        return sqlalchemy.Numeric(asdecimal=False)
+    if isinstance(kind, sqlalchemy.Numeric) and kind.asdecimal and kind.precision is None:
+        if options.unbounded_numeric == "text":
+            return sqlalchemy.Text()
+        return sqlalchemy.Numeric(_LONGEST_DECIMAL, _UNBOUNDED_SCALE)
+    return kind
 
 
 def _select_columns(table: Table, options: SqlDatabaseOptions) -> None:

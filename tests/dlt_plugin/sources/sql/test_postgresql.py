@@ -197,3 +197,48 @@ def test_a_database_that_fails_during_a_load_is_a_transient_failure(
 def test_adbc_is_rejected_for_other_databases(shop: Source, load: Load) -> None:
     with pytest.raises(PipelineConfigurationError, match=r"'adbc'.*'pyarrow'"):
         load(configured(shop, backend="adbc"))
+
+
+@pytest.mark.parametrize("backend", ["adbc", "pyarrow", "sqlalchemy"])
+def test_no_digit_of_a_numeric_is_lost(
+    execute: Execute, things: Source, load: Load, table: Callable[[str], pa.Table], backend: str
+) -> None:
+    """Also those of sums and averages in a view, whose types have no precision."""
+    execute("CREATE TABLE sales (id int, amount numeric)")
+    execute("INSERT INTO sales VALUES (1, 99999.99999999999), (1, 1), (1, -0.5)")
+    execute(
+        "CREATE VIEW totals AS SELECT 1 AS id, sum(amount) AS total, avg(amount) AS mean, "
+        "avg(id::numeric / 3) AS third, max(amount) AS most FROM sales"
+    )
+    load(configured(things, table_names=["totals"], backend=backend))
+    (row,) = table("bronze.things").to_pylist()
+    assert row["most"] == Decimal("99999.99999999999")
+    assert row["total"] == Decimal("100000.49999999999")
+    assert row["third"] == Decimal("0.33333333333333333333")
+    assert row["mean"] == Decimal("33333.499999999997")
+
+
+@pytest.mark.parametrize("backend", ["adbc", "pyarrow", "sqlalchemy"])
+@pytest.mark.parametrize("value", ["0." + "1" * 21, "1" + "0" * 18])
+def test_a_numeric_that_does_not_fit_fails_the_load_and_is_loaded_as_text(
+    execute: Execute,
+    things: Source,
+    load: Load,
+    table: Callable[[str], pa.Table],
+    tables: Callable[[], set[str]],
+    value: str,
+    backend: str,
+) -> None:
+    execute("CREATE TABLE sales (id int, amount numeric)")
+    execute(f"INSERT INTO sales VALUES (1, 1), (2, {value})")
+    sales = configured(things, table_names=["sales"], backend=backend)
+    # dlt's own backends do not say which column it was.
+    says = "amount" if backend == "adbc" else "Decimal"
+    with pytest.raises(IngestionError, match=says) as failed:
+        load(sales)
+    assert value not in str(failed.value)
+    assert tables() == set()
+    load(configured(sales, unbounded_numeric="text"))
+    loaded = [row["amount"] for row in table("bronze.things").to_pylist()]
+    assert all(isinstance(amount, str) for amount in loaded)
+    assert [Decimal(amount) for amount in loaded] == [Decimal(1), Decimal(value)]
