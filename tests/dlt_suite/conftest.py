@@ -18,11 +18,8 @@ Program = Callable[[Run], Any]
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test an embedded catalog of its own."""
-    monkeypatch.setenv("FLOE_HOME", str(tmp_path / "floe"))
-    monkeypatch.setenv("PYICEBERG_HOME", str(tmp_path))
-    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+def home(floe_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test an embedded catalog of its own, and a folder for dlt's files."""
     monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
     monkeypatch.chdir(tmp_path)
 
