@@ -249,7 +249,11 @@ def _schema_changes(
     before: dict[str, dict[str, str]], after: dict[str, dict[str, str]]
 ) -> dict[str, dict[str, str]]:
     changes = {
-        table: dict(columns.items() - before.get(table, {}).items())
+        table: {
+            column: data_type
+            for column, data_type in columns.items()
+            if before.get(table, {}).get(column) != data_type
+        }
         for table, columns in after.items()
     }
     return {table: columns for table, columns in changes.items() if columns}
