@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from floe_ingestion_defs.dlt_plugin.config.destination import open_configured_catalog
+from floe_ingestion_defs.dlt_plugin.cursors.lost_tables import require_tables
 from floe_ingestion_defs.dlt_plugin.cursors.stored import read_cursors
 from floe_ingestion_defs.dlt_plugin.errors.categories import error_chain
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import IngestionError
@@ -84,6 +85,8 @@ class _Load:
         pipeline.sync_destination()
         self.known_before = _data_types(pipeline)
         self.cursors_before = self.cursors(workspace)
+        if refresh is None and self.described.request.window is None:
+            require_tables(pipeline, self.described.name, self.described.resources)
         with self.phases.around("extract"):
             pipeline.extract(workspace.source, refresh=refresh)
         with self.phases.around("normalize"):

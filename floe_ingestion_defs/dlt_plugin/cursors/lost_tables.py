@@ -1,0 +1,50 @@
+"""Finds tables that are gone while the state of their resources is kept, as after DROP TABLE."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
+from dlt.common.schema.utils import has_table_seen_data
+
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import DestinationWriteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dlt import Pipeline
+
+    from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
+
+
+def require_tables(pipeline: Pipeline, source_name: str, specs: Iterable[ResourceSpec]) -> None:
+    """Verify that the tables exist which loads continue from a stored cursor or list of files.
+
+    Only what is new would be loaded, and the table would lack all earlier rows, in green runs.
+
+    Args:
+        pipeline: dlt's pipeline, with its state restored.
+        source_name: Name of the source, under which dlt stores the resources' state.
+        specs: The resources.
+
+    Raises:
+        DestinationWriteError: A table does not exist, although its resource has loaded rows.
+    """
+    states = pipeline.state.get("sources", {}).get(source_name, {}).get("resources", {})
+    schema = pipeline.schemas.get(source_name)
+    if schema is None:
+        return
+    for spec in specs:
+        table = schema.tables.get(schema.naming.normalize_tables_path(spec.table_name))
+        if not states.get(spec.name) or table is None or not has_table_seen_data(table):
+            continue
+        with pipeline.destination_client(source_name) as client:
+            try:
+                client.load_open_table("iceberg", table["name"])  # type: ignore[attr-defined]
+            except DestinationUndefinedEntity:
+                msg = (
+                    f"table {spec.table} does not exist, but resource {spec.name} has loaded rows "
+                    "into it and would continue after them; load everything again with a full "
+                    "refresh (`refresh` in the run configuration), or restore the table"
+                )
+                raise DestinationWriteError(msg) from None
