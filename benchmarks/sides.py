@@ -91,7 +91,7 @@ def hints(side: Side) -> dict[str, Any]:
 
 
 def snapshots(home: Path, table: str) -> int:
-    """How many snapshots `main` of a table has behind it."""
+    """Return the number of snapshots in the history of `main` of a table."""
     loaded = open_catalog(home).load_table((DATASET, table))
     by_id = {s.snapshot_id: s for s in loaded.metadata.snapshots}
     head = loaded.current_snapshot()
@@ -103,7 +103,7 @@ def snapshots(home: Path, table: str) -> int:
 
 
 def row_count(home: Path, table: str) -> int:
-    """How many rows a table has, by its newest snapshot's own summary."""
+    """Return the number of rows of a table, by the summary of its newest snapshot."""
     snapshot = open_catalog(home).load_table((DATASET, table)).current_snapshot()
     if snapshot is None or snapshot.summary is None:
         return 0

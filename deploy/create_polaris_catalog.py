@@ -1,6 +1,6 @@
-"""Makes the catalog in Polaris, and lets the client that made it write tables; then does nothing.
+"""Creates the catalog in Polaris, and allows its client to write tables; can be run again.
 
-Needs no package, and takes everything from the environment: POLARIS_URI, POLARIS_CLIENT_ID,
+It requires no package, and reads everything from the environment: POLARIS_URI, POLARIS_CLIENT_ID,
 POLARIS_CLIENT_SECRET, CATALOG, CATALOG_LOCATION and S3_ENDPOINT.
 """
 
@@ -17,7 +17,7 @@ _EXISTS = 409
 
 
 def main() -> int:
-    """Make what is not there yet."""
+    """Create what does not exist yet."""
     uri, catalog = os.environ["POLARIS_URI"], os.environ["CATALOG"]
     location = os.environ["CATALOG_LOCATION"]
     token = _ask(
@@ -44,7 +44,7 @@ def main() -> int:
     }
     management = f"{uri}/api/management/v1/catalogs"
     _ask("POST", management, token, {"catalog": made})
-    # Who makes a catalog may manage it, and may not write into it before this.
+    # The creator of a catalog may manage it, but may not write into it before this.
     grant = {"type": "catalog", "privilege": "CATALOG_MANAGE_CONTENT"}
     role = f"{management}/{urllib.parse.quote(catalog)}/catalog-roles/catalog_admin/grants"
     _ask("PUT", role, token, {"grant": grant})
@@ -73,7 +73,7 @@ def _ask(
     except urllib.error.HTTPError as error:
         if error.code == _EXISTS:
             return {}
-        # The answer says what is wrong; the request, which holds the secret, stays out of it.
+        # The response describes the error; the request, which contains the secret, is not shown.
         said = error.read().decode(errors="replace")
         print(f"error: {method} {url} answered {error.code}: {said}", file=sys.stderr)
         raise SystemExit(1) from None

@@ -1,1 +1,1 @@
-"""Sources that people write themselves, one package each."""
+"""Sources written in Python, one package each."""

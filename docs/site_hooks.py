@@ -1,4 +1,4 @@
-"""What mkdocs.yml cannot say: mkdocs calls these functions while it builds the site."""
+"""What mkdocs.yml cannot express: mkdocs calls these functions while it builds the site."""
 
 from __future__ import annotations
 

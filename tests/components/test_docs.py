@@ -24,5 +24,5 @@ def test_every_whole_file_in_the_docs_loads(load_location: LoadLocation, text: s
 
 
 def test_the_docs_have_examples() -> None:
-    """The rule above must not hold for want of examples."""
+    """The test above must not pass because the documentation has no examples."""
     assert len(EXAMPLES) >= 4

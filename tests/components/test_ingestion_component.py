@@ -58,12 +58,12 @@ def test_a_yaml_file_becomes_assets_a_job_a_schedule_and_the_resource(
 
 
 def test_a_location_without_sources_loads(load_location: LoadLocation) -> None:
-    """It is what is left when the example has been removed."""
+    """As in a copy from which the example was removed."""
     assert keys_of(load_location()) == set()
 
 
 def test_sources_of_several_files_are_one_location(load_location: LoadLocation) -> None:
-    """Each file brings the resource `dlt`; there is one all the same."""
+    """Each file defines the resource `dlt`; the location has a single one."""
     crm = SHOP.replace("shop", "crm").replace("orders, customers", "people")
 
     assert keys_of(load_location(shop=SHOP, crm=crm)) == {
@@ -127,7 +127,7 @@ def test_two_sources_with_the_same_name_stop_the_location(load_location: LoadLoc
 def test_two_sources_with_the_same_name_in_different_files_stop_the_location(
     load_location: LoadLocation,
 ) -> None:
-    """The message says where each of them stands."""
+    """The message names the file and line of each."""
     message = failure_of(
         load_location, shop=SHOP, store=SHOP.replace("orders, customers", "people")
     )
@@ -185,7 +185,7 @@ def test_a_file_may_declare_observed_tables(load_location: LoadLocation) -> None
 def test_an_invalid_table_to_observe_stops_the_location_with_its_line(
     load_location: LoadLocation,
 ) -> None:
-    """As for sources: line, field and what would be right."""
+    """As for sources: with the line, the field and the fix."""
     message = failure_of(load_location, prices=OBSERVED.replace("description", "descripton"))
 
     assert "defs/prices/defs.yaml:6: " in message
@@ -195,7 +195,7 @@ def test_an_invalid_table_to_observe_stops_the_location_with_its_line(
 def test_a_template_reads_the_environment_when_the_location_loads(
     load_location: LoadLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`{{ env.X }}` holds from the load on, as everywhere in Dagster's YAML."""
+    """`{{ env.X }}` is resolved at that time, as everywhere in Dagster's YAML."""
     monkeypatch.setenv("LAKE_NAMESPACE", "silver")
 
     definitions = load_location(shop=IN_A_NAMESPACE_OF_THE_ENVIRONMENT)
@@ -207,7 +207,7 @@ def test_a_template_reads_the_environment_when_the_location_loads(
 def test_a_template_may_render_a_number_or_a_list(
     load_location: LoadLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a template yields is validated, not the template."""
+    """The rendered value is validated, not the template."""
     monkeypatch.setenv("SHOP_TABLES", "['orders', 'returns']")
     text = SHOP.replace("[orders, customers]", '"{{ env.SHOP_TABLES }}"')
 
@@ -245,14 +245,14 @@ def test_a_template_may_use_variables_of_the_project_s_own(load_location: LoadLo
 
 
 def test_a_template_with_an_unset_variable_stops_the_location(load_location: LoadLocation) -> None:
-    """Dagster renders it as None without a word, and a table would be called None."""
+    """Dagster renders it as None silently, and a table would be named None."""
     assert "LAKE_NAMESPACE is not set" in failure_of(
         load_location, shop=IN_A_NAMESPACE_OF_THE_ENVIRONMENT
     )
 
 
 def test_a_string_that_looks_like_another_type_stays_a_string() -> None:
-    """Dagster's templates would make the null token "None" nothing, and "007" a number."""
+    """Dagster's templates would turn the null token "None" into null, and "007" into a number."""
     attributes = {
         "sources": [
             {

@@ -1,4 +1,4 @@
-"""What editors and `dg check yaml` go by: the JSON schema of a `defs.yaml`'s attributes."""
+"""The JSON schema of the attributes of a `defs.yaml`, for editors and `dg check yaml`."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ CHECKS = ["schema_contract", "unique_key", "not_null", "row_count_change"]
 def test_a_check_can_be_enabled_disabled_or_configured(
     validator: Draft202012Validator, check: str, value: Any
 ) -> None:
-    """What the component takes, an editor must not underline."""
+    """An editor must not mark as invalid what the component accepts."""
     attributes = with_checks(**{check: value})
 
     assert list(validator.iter_errors(attributes)) == []
@@ -63,7 +63,7 @@ def test_a_check_can_be_enabled_disabled_or_configured(
 def test_an_invalid_check_is_reported_with_its_line(
     validator: Draft202012Validator, checks: dict[str, Any], path: str, said: str
 ) -> None:
-    """The error is about the field, and not that of several forms none fits."""
+    """The error names the field, instead of saying that none of several forms fits."""
     (error,) = validator.iter_errors(with_checks(**checks))
 
     where = ".".join(str(part) for part in error.absolute_path)

@@ -1,4 +1,4 @@
-"""Runs that overlap end with every row exactly once and every cursor where it belongs.
+"""Overlapping runs load every row exactly once and leave every cursor correct.
 
 In each test the dataset is new, so the processes also race to create the namespace, the log and
 the tables.
@@ -23,7 +23,7 @@ on_rest_in_all_cases = pytest.mark.parametrize(
 
 
 def test_parallel_runs_of_one_pipeline_over_one_resource_load_each_row_once(stack: Stack) -> None:
-    """One run wins; the others find the cursor moved, extract again, and have nothing to load."""
+    """One run commits first; the others find the cursor moved, extract again and load nothing."""
     contents, runs, _ = run_together(stack, [Work("shop", "events", 1, 20)] * 4)
     assert ids(contents, "events") == list(range(1, 21))
     assert contents.cursors == {"events.id": 20}
@@ -54,14 +54,14 @@ def test_several_pipelines_load_into_one_dataset(stack: Stack) -> None:
 
 @on_rest_in_all_cases
 def test_several_pipelines_append_to_one_table(stack: Stack) -> None:
-    """No append is lost or doubled."""
+    """No append is lost or duplicated."""
     works = [Work(f"shop_{n}", "events", 10 * n + 1, 10 * n + 10) for n in range(4)]
     contents, _, _ = run_together(stack, works)
     assert ids(contents, "events") == list(range(1, 41))
 
 
 def test_several_pipelines_merge_into_one_table(stack: Stack) -> None:
-    """A row that several bring is there once, as the last of them to commit brought it."""
+    """A row that several pipelines load exists once, as the last of them to commit loaded it."""
     works = [Work(f"shop_{n}", "events", 5 * n + 1, 5 * n + 10, merge=True) for n in range(4)]
     contents, _, _ = run_together(stack, works)
     assert ids(contents, "events") == list(range(1, 26))

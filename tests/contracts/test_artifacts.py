@@ -66,14 +66,14 @@ def test_a_misspelled_or_missing_key_is_rejected(document: Any, place: Any) -> N
 
 @pytest.mark.parametrize("version", ["2.0", "0.1", "latest"])
 def test_artifacts_for_another_major_version_are_rejected(version: str) -> None:
-    """They may mean something else by the same words; the error says what is spoken here."""
+    """The same names may have another meaning there; the error names the supported version."""
     with pytest.raises(ValidationError, match=rf"{version}.*'1\.0'"):
         CompiledArtifacts(floe_api_version=version)
 
 
 @pytest.mark.parametrize("value", [date(2013, 1, 1), SecretStr("hunter2"), object(), {1, 2}])
 def test_a_configuration_holds_only_what_json_can(value: Any) -> None:
-    """A date or a SecretStr would come back as something else, so it does not go in."""
+    """A date or a SecretStr would be read back as something else, so it is rejected."""
     with pytest.raises(ValidationError, match="valid JSON"):
         PluginRef(type="dlt", version="0.1.0", config={"initial_value": value})
 

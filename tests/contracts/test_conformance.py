@@ -42,7 +42,7 @@ class TestHealthCheckOfAConformingPlugin(BaseHealthCheckTests):
 
 @pytest.mark.parametrize("kit", [BasePluginDiscoveryTests, BaseHealthCheckTests])
 def test_each_conformance_kit_has_eleven_tests(kit: Any) -> None:
-    """Authors count on the number: a kit that lost a test would pass more than it says."""
+    """Plugin authors rely on it: a kit that lost a test would accept more than documented."""
     assert len(rules(kit)) == 11
 
 
@@ -84,21 +84,21 @@ def test_the_discovery_kit_fails_a_plugin_that_breaks_a_rule(
 
 
 def test_the_discovery_kit_fails_a_plugin_that_cannot_be_made(install: Install) -> None:
-    """Whatever needs an instance fails with it; what the entry point says still holds."""
+    """Tests that need an instance fail as well; those of the entry point still pass."""
     install("acme-ingestion", "class SamplePlugin(IngestionPlugin): pass")
     assert "test_plugin_instantiates" in failures_of_discovery()
     assert "test_entry_point_loads" not in failures_of_discovery()
 
 
 def test_the_discovery_kit_fails_a_target_that_cannot_be_imported(install: Install) -> None:
-    """The entry point stands, and leads nowhere."""
+    """The entry point exists, but its target cannot be imported."""
     install("acme-ingestion", "import a_module_that_is_absent")
     assert "test_entry_point_loads" in failures_of_discovery()
     assert "test_entry_point_is_registered" not in failures_of_discovery()
 
 
 def test_the_discovery_kit_fails_a_plugin_that_is_not_installed() -> None:
-    """Without an entry point nothing holds."""
+    """Without an entry point every test fails."""
     assert failures_of_discovery() == set(rules(BasePluginDiscoveryTests))
 
 
@@ -112,7 +112,7 @@ def test_the_discovery_kit_fails_a_name_claimed_twice(install: Install) -> None:
 def test_the_discovery_kit_fails_a_plugin_of_the_same_name_in_another_module(
     install: Install,
 ) -> None:
-    """A module whose name merely begins alike is not the expected one."""
+    """A module whose name only begins in the same way is not the expected one."""
     install("acme-ingestion2")
     assert failures_of_discovery() == {"test_entry_point_names_the_expected_module"}
 

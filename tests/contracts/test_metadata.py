@@ -22,7 +22,7 @@ class Plain(PluginMetadata):
 
 
 def test_the_plugin_type_is_its_entry_point_group() -> None:
-    """The type can be used wherever the group's name is wanted."""
+    """The type can be used in place of the group's name."""
     assert str(PluginType.INGESTION) == "floe.ingestion"
 
 
@@ -36,7 +36,7 @@ def test_a_plugin_without_required_metadata_cannot_be_made(missing: str) -> None
 
 
 def test_what_a_plugin_does_not_define_has_a_default() -> None:
-    """Three attributes make a plugin; everything else is offered."""
+    """Three attributes are required; everything else has a default."""
     plugin = Plain()
     plugin.startup()
     plugin.configure(None)

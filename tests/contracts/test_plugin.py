@@ -27,7 +27,7 @@ def test_success_is_all_that_a_result_needs() -> None:
 
 
 def test_defaults_are_not_shared() -> None:
-    """What one run adds to its result or configuration, the next one does not find there."""
+    """A change of one result or configuration does not affect the next one."""
     IngestionConfig("rest_api").source_config["key"] = 1
     IngestionResult(False).errors.append("PERMANENT")
     assert IngestionConfig("rest_api").source_config == {}

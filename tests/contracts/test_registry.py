@@ -43,7 +43,7 @@ def test_installed_plugins_are_listed_by_their_entry_points(install: Install) ->
 
 
 def test_listing_imports_nothing(install: Install) -> None:
-    """What a plugin's module does at import cannot reach those who only look for plugins."""
+    """Listing plugins does not run the code of their modules."""
     install("acme-ingestion", "raise SystemExit('imported')")
     registry = PluginRegistry()
     registry.discover()
@@ -52,7 +52,7 @@ def test_listing_imports_nothing(install: Install) -> None:
 
 
 def test_a_plugin_found_by_its_name_runs(install: Install) -> None:
-    """What the registry hands out is a working instance of the class that the target names."""
+    """The registry returns a working instance of the class that the target names."""
     install("acme-ingestion")
     plugin = PluginRegistry().get(INGESTION, "sample")
     assert isinstance(plugin, IngestionPlugin)
@@ -121,7 +121,7 @@ def test_a_broken_plugin_is_logged_and_skipped(
 
 
 def test_two_plugins_with_the_same_name_are_an_error_that_names_both(install: Install) -> None:
-    """There is no telling which one is meant, so neither is taken; both sides are named."""
+    """It is ambiguous which one is meant, so neither is used; the error names both."""
     install("acme-ingestion", name="twin")
     install("zenith-ingestion", name="twin")
     with pytest.raises(DuplicatePluginError) as refused:
@@ -152,7 +152,7 @@ def test_one_distribution_seen_twice_is_not_a_duplicate(
 def test_a_plugin_for_another_major_version_is_rejected(
     install: Install, caplog: pytest.LogCaptureFixture, version: str
 ) -> None:
-    """It was written for a contract that this release does not keep, or does not say for which."""
+    """It was written for a contract that this release does not implement, or declares none."""
     install("acme-ingestion", f"SamplePlugin.floe_api_version = {version!r}")
     registry = PluginRegistry()
     with pytest.raises(PluginIncompatibleError, match=rf"'sample'.*{version!r}.*'1\.0'"):
@@ -162,7 +162,7 @@ def test_a_plugin_for_another_major_version_is_rejected(
 
 
 def test_a_plugin_for_another_minor_version_is_accepted(install: Install) -> None:
-    """Within a major version, plugins and platform understand each other."""
+    """Within a major version, plugins and platform are compatible."""
     install("acme-ingestion", "SamplePlugin.floe_api_version = '1.7'")
     assert PluginRegistry().get(INGESTION, "sample").floe_api_version == "1.7"
 
@@ -194,7 +194,7 @@ def test_a_reference_for_another_version_is_logged(
 def test_a_rejected_configuration_names_source_field_value_and_remedy(
     install: Install,
 ) -> None:
-    """The place is written as people know it: by the source's name."""
+    """The location in the configuration contains the source's name."""
     install("acme-ingestion")
     error = refused_configuration({"sources": [{"name": "shop", "write_mode": "upsert"}]})
     assert str(error) == (

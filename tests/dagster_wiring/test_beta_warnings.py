@@ -1,4 +1,4 @@
-"""What of Dagster's is in beta and used on purpose gives no warning; everything else still does."""
+"""Beta features of Dagster that are used deliberately cause no warning; all others still do."""
 
 import warnings
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dg.Def
 def test_a_location_that_uses_everything_warns_of_nothing_in_beta(
     load: Callable[[], dg.Definitions],
 ) -> None:
-    """A warning at every start hides those that are new."""
+    """A warning at every start would hide new ones."""
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         repository = load().get_repository_def()

@@ -32,7 +32,7 @@ def references_of(definitions: dg.Definitions) -> list[str]:
 
 
 def test_code_opens_in_an_editor_where_no_repository_is_known(definitions: dg.Definitions) -> None:
-    """On a laptop the file itself is what one wants to see."""
+    """In local development the link opens the file itself."""
     linked = link_code_to_git(definitions, ROOT, Deployment(kind="local", name="local"))
 
     assert references_of(linked) == ["/srv/acme/ingestion/defs/shop/defs.yaml:4"]

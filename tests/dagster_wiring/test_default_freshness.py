@@ -68,7 +68,7 @@ def test_a_source_that_is_loaded_regularly_is_late_half_an_interval_after_the_ne
 def test_a_source_without_cadence_reports_its_age_and_passes(
     orchestration: dict[str, Any],
 ) -> None:
-    """No age is too old: files arrive when they arrive, and a year that has ended is complete."""
+    """No age is too old: files arrive at any time, and a year that has ended is complete."""
     check = freshness_of(**orchestration)
 
     result = check_freshness(None, SPEC, check, NOW - timedelta(days=400), NOW)

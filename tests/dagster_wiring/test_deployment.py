@@ -29,7 +29,7 @@ BRANCH = {
 
 
 def test_a_process_without_the_variables_of_dagster_cloud_is_local() -> None:
-    """Self-hosting and laptops are one: no variable of Dagster+ is set there."""
+    """Self-hosted and local processes alike: no variable of Dagster+ is set."""
     deployment = read_deployment({})
 
     assert (deployment.kind, deployment.name) == ("local", "local")
@@ -37,14 +37,14 @@ def test_a_process_without_the_variables_of_dagster_cloud_is_local() -> None:
 
 
 def test_a_named_deployment_is_production() -> None:
-    """Dagster+ names every deployment and marks the branches, so what is unmarked is production."""
+    """Dagster+ names every deployment and marks branches; an unmarked one is production."""
     deployment = read_deployment({"DAGSTER_CLOUD_DEPLOYMENT_NAME": "prod"})
 
     assert (deployment.kind, deployment.name) == ("production", "prod")
 
 
 def test_a_branch_deployment_knows_pull_request_branch_and_repository() -> None:
-    """Everything that distinguishes the tables of branches is there."""
+    """The deployment has everything that distinguishes the tables of branches."""
     deployment = read_deployment(BRANCH)
 
     assert deployment.is_branch
@@ -54,7 +54,7 @@ def test_a_branch_deployment_knows_pull_request_branch_and_repository() -> None:
 
 
 def test_code_is_linked_at_the_commit_where_that_is_known() -> None:
-    """A branch moves on; a commit shows the code that really runs."""
+    """A branch changes; a commit identifies the code that is running."""
     assert read_deployment(BRANCH).git_revision == "0f3c"
     assert read_deployment({**BRANCH, "DAGSTER_CLOUD_GIT_SHA": ""}).git_revision == "add-weather"
 
@@ -68,7 +68,7 @@ def test_the_process_s_own_environment_is_read_by_default(monkeypatch: pytest.Mo
 
 
 def test_a_branch_s_tables_are_named_after_its_pull_request() -> None:
-    """By the number, which is short, and the repository, of which each has a pull request 123."""
+    """By the number, and by the repository, because each repository has a pull request 123."""
     assert read_deployment(BRANCH).branch == "pr_123@acme/ingestion"
     assert read_deployment({}).branch is None
     assert read_deployment({"DAGSTER_CLOUD_DEPLOYMENT_NAME": "prod"}).branch is None
@@ -77,7 +77,7 @@ def test_a_branch_s_tables_are_named_after_its_pull_request() -> None:
 def test_branches_without_a_pull_request_differ_in_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Names that are alike once they are cut, or once only letters and digits remain."""
+    """Names that are equal once truncated, or reduced to letters and digits."""
     names = set()
     for git_branch in ("add-weather", "add_weather", "add-" + "x" * 60, "add-" + "x" * 61, "Ä"):
         without = {**BRANCH, "DAGSTER_CLOUD_PULL_REQUEST_ID": ""}
@@ -148,7 +148,7 @@ def test_a_branch_continues_production_unless_it_is_to_be_empty(
 def test_the_job_that_drops_a_branch_s_tables_runs_in_the_branch_only(
     load: Any, shop: dict[str, Any], database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The location has it everywhere; production's run of it fails, and says why."""
+    """Every location has it; in production its run fails with the reason."""
     load()
 
     def drop_job() -> dg.JobDefinition:

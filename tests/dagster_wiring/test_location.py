@@ -35,7 +35,7 @@ def artifacts(config: dict[str, Any], plugin: str = "dlt") -> CompiledArtifacts:
 
 
 def test_a_platform_file_gives_the_definitions_that_yaml_gives(shop: dict[str, Any]) -> None:
-    """One factory stands behind both, so who moves from one to the other loses nothing."""
+    """Both use one factory, so a change from one to the other changes no definition."""
     # The schedule of the freshness checks belongs to the location, not to a source.
     shop["orchestration"] = {"cron": "5 * * * *", "checks": {"freshness": False}}
 
@@ -70,7 +70,7 @@ def test_without_an_ingestion_plugin_the_location_is_empty_and_a_warning_is_logg
 
 
 def test_a_plugin_that_is_not_installed_is_an_error() -> None:
-    """Only the absence of a configured plugin is passed over."""
+    """Only a missing configuration of a plugin is ignored."""
     wanted = artifacts({}, plugin="airbyte")
 
     with pytest.raises(PluginNotFoundError, match="'airbyte'"):
@@ -80,7 +80,7 @@ def test_a_plugin_that_is_not_installed_is_an_error() -> None:
 
 
 def test_a_configuration_that_the_plugin_rejects_is_an_error(shop: dict[str, Any]) -> None:
-    """What is wrong in the platform file is said, not loaded around."""
+    """An error in the platform file is raised, not skipped."""
     del shop["primary_key"]
 
     with pytest.raises(PluginConfigurationError, match="primary_key"):

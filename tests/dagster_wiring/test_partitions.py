@@ -86,7 +86,7 @@ def test_a_partition_drops_rows_that_the_source_no_longer_has(
 def test_a_partition_of_a_merge_counts_the_rows_that_the_table_has_in_it(
     load: Load, visits: dict[str, Any], database: sqlite3.Connection
 ) -> None:
-    """A merge goes by key, so what was loaded last need not be all that is there."""
+    """A merge updates by key, so the partition can have more rows than were loaded last."""
     visits.update(write_mode="merge", primary_key="id")
     load(partition_key="2026-01-03")
     database.execute("delete from visits where id = 4")
@@ -162,7 +162,7 @@ def test_partitions_have_the_length_and_the_time_zone_that_are_configured(
 def test_a_window_can_be_loaded_from_the_launchpad_without_partitions(
     load: Load, visits: dict[str, Any]
 ) -> None:
-    """What a person needs once needs no configuration."""
+    """A one-off window needs no configuration."""
     visits["orchestration"] = {}
     config = {"ops": {"load_shop": {"config": {"start": "2026-01-02", "end": "2026-01-04"}}}}
 
@@ -176,7 +176,7 @@ def test_a_window_can_be_loaded_from_the_launchpad_without_partitions(
 def test_a_partition_is_loaded_whole(
     load: Load, visits: dict[str, Any], option: dict[str, Any]
 ) -> None:
-    """Some of its rows in the place of all of them would be a loss."""
+    """Replacing all of its rows by some of them would lose rows."""
     result = load(
         partition_key="2026-01-03",
         run_config={"ops": {"load_shop": {"config": option}}},
@@ -208,7 +208,7 @@ def test_a_schedule_loads_the_partition_that_is_complete(visits: dict[str, Any])
 def test_a_source_with_partitions_has_a_job_of_its_own(
     shop: dict[str, Any], visits: dict[str, Any]
 ) -> None:
-    """A job has one kind of partitions, and `ingestion` has none."""
+    """A job has one partitions definition, and `ingestion` has none."""
     crm = {
         "name": "crm",
         "source_type": "sql_database",

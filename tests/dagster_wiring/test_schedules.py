@@ -37,7 +37,7 @@ def test_a_source_has_one_job_that_loads_all_of_it(make_plugin: MakePlugin) -> N
 
 
 def test_a_source_without_a_cron_has_no_schedule(make_plugin: MakePlugin) -> None:
-    """Nothing runs by itself unless it is configured to."""
+    """Nothing runs automatically unless it is configured to."""
     definitions = build_ingestion_definitions(make_plugin())
 
     assert list(definitions.get_repository_def().schedule_defs) == []
@@ -91,7 +91,7 @@ def test_a_tick_requests_one_run_tagged_with_source_and_cause(make_plugin: MakeP
 
 
 def test_the_job_ingestion_loads_every_source_and_nothing_else(make_plugin: MakePlugin) -> None:
-    """Assets that are not loaded by dlt are none of its business."""
+    """It does not select assets that dlt does not load."""
 
     @dg.asset
     def report() -> None: ...
@@ -213,7 +213,7 @@ def test_freshness_is_checked_even_if_nothing_is_loaded(
 def test_the_schedule_of_freshness_finds_a_source_that_silently_stopped(
     shop: dict[str, Any], database: sqlite3.Connection, instance: dg.DagsterInstance
 ) -> None:
-    """Its tick asks for a run that looks at every table and loads none."""
+    """Its tick requests a run that checks every table and loads none."""
     shop["columns"] = {"updated_at": "timestamp"}
     shop["orchestration"] = {"checks": {"freshness": {"clock": "cursor", "fail_after": "1d"}}}
     loaded = build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]}))
@@ -238,7 +238,7 @@ def test_the_schedule_of_freshness_finds_a_source_that_silently_stopped(
 
 
 def test_without_freshness_checks_there_is_no_schedule_for_them(make_plugin: MakePlugin) -> None:
-    """Nothing runs that has nothing to do."""
+    """A schedule without checks would have nothing to run."""
     shared = create_shared_definitions(
         build_ingestion_definitions(make_plugin(checks={"freshness": False}))
     )

@@ -1,4 +1,4 @@
-"""A planted secret stands nowhere in what Dagster keeps of a run, or sends of it."""
+"""A planted secret is not in anything that Dagster stores or sends about a run."""
 
 import json
 from collections.abc import Iterator

@@ -49,7 +49,7 @@ def look(landing: Path) -> Look:
 
 
 def test_a_burst_of_files_is_one_run(look: Look, landing: Path) -> None:
-    """The run starts when no more files come, and loads them all."""
+    """The run starts once no more files arrive, and loads all of them."""
     (landing / "a.csv").write_text("id\n1\n")
     assert look().run_requests == []
     (landing / "b.csv").write_text("id\n2\n")
@@ -62,7 +62,7 @@ def test_a_burst_of_files_is_one_run(look: Look, landing: Path) -> None:
 
 
 def test_files_are_loaded_once(look: Look, landing: Path) -> None:
-    """A folder that stays as it is asks for nothing."""
+    """An unchanged folder requests no run."""
     (landing / "a.csv").write_text("id\n1\n")
     requested = [len(look().run_requests or ()) for _ in range(5)]
 
@@ -203,7 +203,7 @@ def test_without_a_webhook_nothing_is_sent(
 def test_the_failure_sensor_is_on_where_it_has_a_webhook(
     make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
-    """It needs no click in production, and does not run idle elsewhere."""
+    """It is on in production without an action in the UI, and off elsewhere."""
     monkeypatch.setenv("FLOE_FAILURE_WEBHOOK_URL", url)
 
     shared = create_shared_definitions(build_ingestion_definitions(make_plugin()))

@@ -40,7 +40,7 @@ def test_an_asset_has_no_upstream_unless_one_is_configured(make_plugin: MakePlug
 
 
 def test_an_asset_names_its_iceberg_table(make_plugin: MakePlugin) -> None:
-    """Table name and storage kind are what other tools of Dagster's know the table by."""
+    """Dagster's other tools identify the table by its name and storage kind."""
     metadata = specs_of(make_plugin())["ingestion__shop__orders"].metadata
 
     assert metadata["dagster/table_name"] == "bronze.shop_orders"
@@ -114,7 +114,7 @@ def test_an_asset_has_a_freshness_policy_with_the_check_s_windows(
 
 
 def test_one_override_changes_every_asset(make_plugin: MakePlugin) -> None:
-    """`get_asset_spec` is the only seam, as in dagster-dlt."""
+    """`get_asset_spec` is the only extension point, as in dagster-dlt."""
 
     class Gold(FloeDltTranslator):
         def get_asset_spec(self, data: DltResourceTranslatorData) -> dg.AssetSpec:

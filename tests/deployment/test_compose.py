@@ -1,4 +1,4 @@
-"""`deploy/docker-compose.yaml`, as far as it can be held without an engine for containers."""
+"""`deploy/docker-compose.yaml`, as far as it can be verified without a container engine."""
 
 import re
 import subprocess
@@ -23,7 +23,7 @@ def test_the_published_schema_accepts_the_file() -> None:
 
 
 def test_the_schema_finds_an_invalid_value(tmp_path: Path) -> None:
-    """The rule above would say nothing if the schema took anything."""
+    """The test above would be meaningless if the schema accepted everything."""
     text = (DEPLOY / "docker-compose.yaml").read_text().replace("healthcheck:", "health_check:")
     (tmp_path / "docker-compose.yaml").write_text(text)
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
@@ -42,7 +42,7 @@ def test_without_a_secret_nothing_starts(name: str) -> None:
 
 
 def test_the_example_environment_names_every_variable() -> None:
-    """And gives none a value."""
+    """And sets none of them."""
     example = (DEPLOY / ".env.example").read_text()
     named = dict(re.findall(r"^(\w+)=(.*)$", example, re.MULTILINE))
     wanted = set(re.findall(r"\$\{(\w+)", (DEPLOY / "docker-compose.yaml").read_text()))
@@ -80,6 +80,6 @@ def test_only_the_code_server_holds_the_catalog_s_credential() -> None:
 
 
 def test_every_image_has_a_version() -> None:
-    """What was tried is what is started again next year."""
+    """The same versions are started again later."""
     images = {service["image"] for service in read_services(GIVEN).values()}
     assert all(re.search(r":\S*\d", image) for image in images)

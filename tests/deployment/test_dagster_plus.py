@@ -65,7 +65,7 @@ def test_dagster_cloud_yaml_is_valid_and_names_the_location() -> None:
 
 
 def test_the_model_finds_a_misspelled_key() -> None:
-    """The rule above would be none if it took anything."""
+    """The test above would be meaningless if it accepted everything."""
     with pytest.raises(ValidationError, match="modul_name"):
         load_dagster_cloud_yaml(CLOUD.replace("module_name", "modul_name"))
 
@@ -130,7 +130,7 @@ def test_the_workflow_launches_the_job_of_the_location() -> None:
 
 
 def test_every_script_of_the_workflow_is_bash() -> None:
-    """A step with a quote too many would be found out on the first deployment."""
+    """A step with an unbalanced quote would fail only in a deployment."""
     for job in WORKFLOW["jobs"]:
         for script in scripts(job):
             subprocess.run(["bash", "-n", "-c", script], check=True)

@@ -100,7 +100,7 @@ def test_nothing_runs_as_root(image: Image) -> None:
 
 
 def test_the_command_serves_the_location_and_the_health_check_queries_it(image: Image) -> None:
-    """No shell stands between, so that a stop reaches Dagster."""
+    """There is no shell in between, so that a stop signal reaches Dagster."""
     assert image.command[:3] == ["dagster", "code-server", "start"]
     assert image.health[:3] == ["dagster", "api", "grpc-health-check"]
     port = image.command[image.command.index("-p") + 1]

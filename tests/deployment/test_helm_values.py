@@ -1,4 +1,4 @@
-"""`deploy/helm-values.yaml`, as far as it can be held without a cluster."""
+"""`deploy/helm-values.yaml`, as far as it can be verified without a cluster."""
 
 import re
 from pathlib import Path
@@ -41,7 +41,7 @@ def test_every_key_exists_in_the_chart(values: dict[str, Any]) -> None:
 
 
 def test_a_misspelled_key_is_found(values: dict[str, Any]) -> None:
-    """The model would be no help if it took anything."""
+    """The model would be useless if it accepted everything."""
     values["dagster-user-deployments"]["deployments"][0]["envSecret"] = [{"name": "x"}]
     with pytest.raises(ValidationError, match="envSecret"):
         HelmValues.model_validate(values)

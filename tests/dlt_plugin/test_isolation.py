@@ -1,4 +1,4 @@
-"""An isolated source is loaded a resource at a time, and what fails keeps no other back."""
+"""An isolated source is loaded one resource at a time; a failure does not affect the others."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The plugin keeps the contract: what it is, what a run gives back, and where its state is."""
+"""The plugin implements the contract: metadata, results of runs, and state."""
 
 import os
 import tempfile
@@ -157,7 +157,7 @@ def test_a_committed_load_does_not_fail_if_the_catalog_becomes_unavailable(
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The result lacks what the catalog would have said, and nothing is loaded again."""
+    """The result lacks the figures of the catalog, and nothing is loaded again."""
     load(files)
     (landed / "b.csv").write_text("id,name\n3,z\n")
     catalog, away = home / "catalog.db", home / "catalog.away"

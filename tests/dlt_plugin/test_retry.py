@@ -1,4 +1,4 @@
-"""A load is retried where that can help, and is never loaded twice."""
+"""Loads are retried after transient errors, and never loaded twice."""
 
 import sqlite3
 import threading

@@ -62,7 +62,7 @@ def test_files_of_every_type_have_versions(
 
 
 def test_a_row_version_depends_on_the_values_alone() -> None:
-    """Neither the columns' order nor a column without a value makes a row another."""
+    """Neither the order of the columns nor a column without a value changes the version."""
     first = pa.table({"a": [1, 2], "b": ["x", None]})
     same = pa.table({"b": ["x", None], "c": pa.nulls(2, pa.int64()), "a": [1, 2]})
     assert row_versions(first) == row_versions(same)

@@ -1,1 +1,1 @@
-"""Other engines read the tables that this project writes, row by row as they were loaded."""
+"""Other engines read the tables that this project writes, with the same rows."""

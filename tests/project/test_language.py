@@ -150,7 +150,7 @@ def test_a_rejected_word_is_listed_for_contributors(word: Word) -> None:
     ],
 )
 def test_the_patterns_find_the_word_and_not_its_neighbours(text: str, rejected: bool) -> None:
-    """A lint that rejects good sentences would be switched off."""
+    """A lint with false positives would be disabled."""
     assert bool(judge(text)) == rejected
 
 

@@ -69,13 +69,13 @@ def first_cells(text: str) -> set[str]:
 
 @pytest.mark.parametrize("name", PERSISTED)
 def test_every_persisted_name_is_on_the_page(name: str, page: str) -> None:
-    """A name that is written into tables, logs or snapshots can never be changed in silence."""
+    """A name that is persisted in tables, logs or snapshots cannot be changed unnoticed."""
     spans = [span.replace("{table}", "") for span in CODE_SPAN.findall(page)]
     assert any(span.startswith(PERSISTED[name]) for span in spans), PERSISTED[name]
 
 
 def test_the_columns_on_the_page_are_those_of_the_log(page: str) -> None:
-    """Neither more nor fewer."""
+    """All of them, and no others."""
     columns = section(page, "The log, `_dlt_loads`").split("\n### ")[0]
     assert first_cells(columns) == set(log_format.LOG_SCHEMA.names)
 
@@ -98,7 +98,7 @@ def test_the_fields_on_the_page_are_those_of_an_intent(model: type[BaseModel], p
 
 @pytest.mark.parametrize("name", sorted(set(FUNCTION.findall(PROTOCOL.read_text()))))
 def test_every_function_that_the_page_names_exists(name: str) -> None:
-    """A rule whose keeper was renamed would lead a reader nowhere."""
+    """If the function was renamed, the reader would not find it."""
     package, parts = iceberg.__name__, name.split(".")
     depth = next(n for n in range(len(parts), 0, -1) if is_module(package, parts[:n]))
     found = import_module(".".join([package, *parts[:depth]]))
@@ -107,7 +107,7 @@ def test_every_function_that_the_page_names_exists(name: str) -> None:
 
 
 def test_every_invariant_names_its_function_and_its_test(page: str) -> None:
-    """A rule that nothing keeps, or that no test fails without, is only a wish."""
+    """An invariant needs a function that keeps it and a test that fails without it."""
     rows = [line for line in section(page, "Invariants").splitlines() if line.startswith("| ")][1:]
     assert len(rows) > 20
     for row in rows:

@@ -32,7 +32,7 @@ def test_each_dagster_yaml_is_valid(config: dict[str, Any]) -> None:
 
 
 def test_the_schema_finds_a_misspelled_key() -> None:
-    """The rule above would be none if it took anything."""
+    """The test above would be meaningless if it accepted everything."""
     wrong = {"concurrency": {"pools": {"default_limits": 1}}}
     assert not validate_config(dagster_instance_config_schema(), wrong).success
 

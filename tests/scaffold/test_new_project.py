@@ -1,4 +1,4 @@
-"""A project that depends on the wheel, made and used where the checkout is out of reach."""
+"""A project that depends on the wheel, created and used where the checkout is not importable."""
 
 import zipfile
 from pathlib import Path
@@ -28,7 +28,7 @@ def project(environment: Any) -> Path:
 
 
 def test_the_wheel_holds_the_engine_and_nothing_of_a_project(wheel: Path) -> None:
-    """What a project has itself must not come with the engine, or the two would clash."""
+    """The wheel must not contain what a project has itself, because the two would conflict."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         (entry_points,) = [name for name in names if name.endswith("entry_points.txt")]
@@ -101,7 +101,7 @@ def test_dagster_plus_accepts_a_new_project(project: Path) -> None:
 
 
 def test_generated_code_is_formatted_as_this_project_is(project: Path) -> None:
-    """A template that the linter complains about would be a bad start."""
+    """Generated code passes the linter."""
     require_formatted(project, "acme_ingestion", "tests")
 
 

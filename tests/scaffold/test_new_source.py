@@ -1,4 +1,4 @@
-"""The five minutes of the documentation: a new source, its test, its YAML, and a load of it."""
+"""The tutorial of the documentation: a new source, its test, its YAML, and a load of it."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_a_new_source_passes_its_own_test(project: Path) -> None:
-    """What the template makes works as it stands."""
+    """The generated source works unchanged."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "floe_ingestion_defs.pytest_plugin"]
     done = subprocess.run(
         [*command, "-p", "no:cacheprovider", "tests/sources/shop"],
@@ -48,7 +48,7 @@ def test_its_yaml_is_a_valid_configuration(project: Path) -> None:
 
 
 def test_generated_code_is_formatted_as_this_project_is(project: Path) -> None:
-    """A template that the linter complains about would be a bad start."""
+    """Generated code passes the linter."""
     require_formatted(project, "dlt_sources/shop", "tests/sources/shop")
 
 
@@ -67,7 +67,7 @@ def test_a_name_that_cannot_be_used_is_rejected(name: str, tmp_path: Path) -> No
 
 
 def test_a_folder_without_a_project_is_rejected(tmp_path: Path) -> None:
-    """A source is written where its YAML is read, or not at all."""
+    """A source is written only where its YAML is read."""
     with pytest.raises(ValueError, match="run this command in the folder of a project"):
         make_source("shop", tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The tests' own servers: a test that needs one fails without it, and is not left out."""
+"""The tests' own servers: a test fails if its server is missing, instead of being skipped."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_an_absent_server_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def test_a_server_that_ends_is_an_error_with_its_last_output(tmp_path: Path) -> None:
-    """Within its time, whatever it was waiting for."""
+    """Within its time limit."""
     command = ["/bin/sh", "-c", "echo no such option; exit 3"]
     server = Server(command, lambda: False, tmp_path / "log", seconds=20)
     with pytest.raises(ServerDidNotStart, match=r"(?s)ended.*no such option"):

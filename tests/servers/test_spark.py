@@ -96,7 +96,7 @@ def test_a_rejected_statement_raises_what_spark_says(spark: Spark, catalog: Cata
 def test_without_java_the_error_names_the_target_of_make(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A test that needs Spark fails, and is not left out."""
+    """A test that needs Spark fails instead of being skipped."""
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.delenv("JAVA_HOME", raising=False)
     with pytest.raises(EngineMissing, match="make java"), running_spark(tmp_path):

@@ -104,7 +104,7 @@ def test_rejected_rows_are_loaded_by_the_next_run(
 def test_a_failed_blocking_check_keeps_assets_downstream_from_running(
     shop: dict[str, Any], database: sqlite3.Connection, instance: dg.DagsterInstance
 ) -> None:
-    """They would be built on what is not there; and the failure says what to do."""
+    """They would be built on rows that were not published; the failure names the remedy."""
     shop.update(write_mode="append", primary_key=None)
     shop["orchestration"] = {"checks": {"unique_key": {"columns": "id", "blocking": True}}}
     insert(database, (1, 0.5, "2026-01-09"))
@@ -136,7 +136,7 @@ def test_a_failed_blocking_check_keeps_assets_downstream_from_running(
 def test_an_empty_response_of_the_source_does_not_empty_the_table(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
-    """A table that is replaced is guarded best by how many rows it had."""
+    """A replaced table is guarded by the number of rows that it had."""
     shop.update(write_mode="replace", primary_key=None, cursor_field=None)
     shop["orchestration"] = {"checks": {"row_count_change": {"blocking": True}}}
     load()
@@ -186,7 +186,7 @@ def test_a_merge_that_repeats_another_key_is_rejected(
 def test_a_column_that_another_writer_retyped_blocks_loads_where_the_contract_blocks(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
-    """The table is not what was agreed on, so nothing more is built on it."""
+    """The table violates the contract, so no further load is built on it."""
     shop["resources"] = {"orders": {"columns": {"id": {"data_type": "bigint", "precision": 32}}}}
     shop["orchestration"] = {"checks": {"schema_contract": {"blocking": True}}}
     load()
@@ -205,7 +205,7 @@ def test_a_column_that_another_writer_retyped_blocks_loads_where_the_contract_bl
 def test_a_check_that_does_not_block_publishes_the_rows(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
-    """It speaks of the table as it is, after the load."""
+    """It evaluates the table as it is after the load."""
     shop.update(write_mode="append", primary_key=None)
     shop["orchestration"] = {"checks": {"unique_key": {"columns": "id"}}}
     insert(database, (3, 0.5, "2026-01-09"))

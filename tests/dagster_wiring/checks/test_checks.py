@@ -58,7 +58,7 @@ def test_checks_are_configured_on_a_source_and_on_a_resource(make_plugin: MakePl
 def test_the_description_of_a_check_states_its_requirement(
     make_plugin: MakePlugin,
 ) -> None:
-    """The sentence is what a person reads in the UI before looking at figures."""
+    """The UI shows this sentence above the figures."""
     plugin = make_plugin(
         checks={
             "freshness": {"fail_after": "26h"},
@@ -97,7 +97,7 @@ def test_an_invalid_check_stops_the_location(
 
 
 def test_a_check_that_does_not_fit_its_resource_stops_the_location(shop: dict[str, Any]) -> None:
-    """A clock without a cursor, a key without columns: there is nothing to look at."""
+    """Such as a clock without a cursor, or a key without columns."""
     del shop["cursor_field"]
     shop["orchestration"] = {"checks": {"freshness": {"clock": "cursor", "fail_after": "1d"}}}
 
@@ -125,7 +125,7 @@ def test_checks_run_with_every_load(load: Load, shop: dict[str, Any]) -> None:
 def test_a_check_can_be_run_alone(
     load: Load, shop: dict[str, Any], instance: dg.DagsterInstance
 ) -> None:
-    """Nothing is loaded for it."""
+    """It loads nothing."""
     shop["orchestration"] = {"checks": {"freshness": {"fail_after": "26h"}}}
     load()
     definitions = build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]}))
@@ -187,7 +187,7 @@ def test_a_violated_frozen_contract_is_shown_as_a_failed_check(
 def test_a_load_that_fails_leaves_the_other_checks_as_they_are(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection, instance: dg.DagsterInstance
 ) -> None:
-    """All of them red would hide the one that is; they are about the table, which did not change.
+    """If all were red, the violated one would be hidden; they evaluate the unchanged table.
 
     With `isolation: resource`, what a neighbour loaded is looked at although the step failed.
     """
@@ -218,7 +218,7 @@ def test_a_load_that_fails_leaves_the_other_checks_as_they_are(
 def test_a_table_that_cannot_be_read_does_not_hide_why_the_load_failed(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the catalog is gone, the load's failure is the news."""
+    """If the catalog is unavailable, the run shows the failure of the load."""
     load()
     monkeypatch.setenv("PYICEBERG_CATALOG__FLOE__URI", "sqlite:////proc/nowhere/catalog.db")
 

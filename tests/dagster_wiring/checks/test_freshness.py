@@ -34,7 +34,7 @@ def freshness(**settings: Any) -> FreshnessCheck:
 def test_an_old_load_warns_first_and_fails_then(
     make_table: MakeTable, age: timedelta, *, passed: bool, severity: str | None
 ) -> None:
-    """There is time to look after it before it counts as a failure."""
+    """An operator can react before the check fails."""
     check = freshness(clock="snapshot", warn_after="26h", fail_after="50h")
 
     result = check_freshness(make_table(events(NOW)), SPEC, check, None, NOW + age)
@@ -43,7 +43,7 @@ def test_an_old_load_warns_first_and_fails_then(
 
 
 def test_a_load_with_nothing_new_counts_as_a_load(make_table: MakeTable) -> None:
-    """The source was asked and had nothing: the table is as fresh as it can be."""
+    """The source had nothing new, so the table is up to date."""
     later = NOW + timedelta(days=3)
     table = make_table(events(NOW))
 
@@ -89,7 +89,7 @@ def test_a_cursor_may_be_a_date_or_a_timestamp_without_a_time_zone(
 
 
 def test_a_table_that_was_never_loaded_is_not_fresh() -> None:
-    """Otherwise a source that never ran would never be found out."""
+    """Otherwise a source that never ran would not be detected."""
     assert not check_freshness(None, SPEC, freshness(fail_after="1d"), None, NOW).passed
 
 

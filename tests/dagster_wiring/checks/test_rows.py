@@ -18,7 +18,7 @@ def ids(*values: int | None) -> pa.Table:
 
 
 def test_a_duplicate_key_within_a_load_is_found(make_table: MakeTable) -> None:
-    """The check says how many keys, not which: values may be personal data."""
+    """The check reports the number of keys, not their values, which may be personal data."""
     result = check_unique_key(make_table(ids(1, 2, 2, 3, 3, 3)), ["id"], appended=False)
 
     assert not result.passed
@@ -37,12 +37,12 @@ def test_a_key_of_an_earlier_load_is_found_where_loads_append(make_table: MakeTa
 
 
 def test_unique_keys_pass(make_table: MakeTable) -> None:
-    """A load that brings new keys only has nothing to say."""
+    """A load with only new keys passes."""
     assert check_unique_key(make_table(ids(1, 2), ids(3, 4)), ["id"], appended=True).passed
 
 
 def test_a_key_of_several_columns_is_one_key(make_table: MakeTable) -> None:
-    """The parts may repeat, the whole may not."""
+    """Single columns may repeat, the combination may not."""
     rows = pa.table({"origin": ["JFK", "JFK", "LGA"], "hour": [1, 2, 1]})
 
     assert check_unique_key(make_table(rows), ["origin", "hour"], appended=False).passed
@@ -52,7 +52,7 @@ def test_a_key_of_several_columns_is_one_key(make_table: MakeTable) -> None:
 def test_more_keys_than_fit_into_memory_are_checked_in_passes(
     make_table: MakeTable, keys_a_pass: int
 ) -> None:
-    """However the keys are cut, each one is looked for once; a null is not a key."""
+    """In any number of passes each key is looked up once; a null is not a key."""
     values = random.Random(7).sample(range(1000), 1000)
     table = make_table(ids(*values), ids(999, 0, 5000, None, None))
 
@@ -123,7 +123,7 @@ def test_a_load_may_change_the_number_of_rows_by_a_share(
 
 
 def test_a_table_that_loses_rows_is_found(make_table: MakeTable) -> None:
-    """An export that was cut off looks like this."""
+    """As after an export that was truncated."""
     table = make_table(ids(*range(10)))
     table.overwrite(ids(1, 2, 3))
 

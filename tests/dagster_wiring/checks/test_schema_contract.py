@@ -54,7 +54,7 @@ def test_a_declared_column_that_is_missing_fails_under_every_contract(
 def test_a_column_of_another_type_fails_and_names_both_types(
     make_table: MakeTable, contract: str
 ) -> None:
-    """Both types are what one needs to know to decide which side is wrong."""
+    """With both types, a user can decide which side to correct."""
     result = check_schema_contract(make_table(ROWS), resource(contract, price="decimal"))
 
     assert not result.passed
@@ -109,7 +109,7 @@ def test_an_unspecified_property_of_a_declared_column_matches_any_value(
 
 
 def test_a_table_that_does_not_exist_yet_violates_nothing() -> None:
-    """The first load has yet to come."""
+    """Before the first load."""
     assert check_schema_contract(None, resource("freeze", id="bigint")).passed
 
 

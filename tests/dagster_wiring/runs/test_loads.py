@@ -30,7 +30,7 @@ def metadata_of(result: dg.ExecuteInProcessResult, key: dg.AssetKey) -> dict[str
 
 
 def test_the_main_metadata_is_listed_first(load: Load) -> None:
-    """The UI keeps the order; what never changes, and what is about the machine, is at the end."""
+    """The UI keeps the order; constant values and those about the machine are at the end."""
     names = list(metadata_of(load(), ORDERS))
 
     assert names[:3] == ["rows_loaded", "dagster/row_count", "rows_rejected"]
@@ -93,7 +93,7 @@ def test_a_selected_asset_is_loaded_alone(load: Load) -> None:
 def test_a_failed_load_reports_category_table_and_remedy(
     load: Load, database: sqlite3.Connection
 ) -> None:
-    """The failure is the first thing that a person sees in the UI, and is enough to act on."""
+    """The UI shows the failure first; it contains everything that is needed to act."""
     database.execute("drop table customers")
     database.commit()
 
@@ -114,7 +114,7 @@ def test_a_failed_load_reports_category_table_and_remedy(
 def test_a_failed_load_shows_one_error_and_logs_its_stack(
     load: Load, database: sqlite3.Connection, instance: dg.DagsterInstance
 ) -> None:
-    """A person reads a few lines; the chain of errors is in the debug log."""
+    """The UI shows a few lines; the chain of errors is in the debug log."""
     database.execute("drop table customers")
     database.commit()
 
@@ -165,7 +165,7 @@ def test_a_load_that_fails_publishes_nothing(load: Load, database: sqlite3.Conne
 
 
 def test_a_materialization_shows_where_the_table_is_and_what_columns_it_has(load: Load) -> None:
-    """People find the data, and the UI keeps the columns of every load."""
+    """Users find the data, and the UI keeps the columns of every load."""
     orders = metadata_of(load(), ORDERS)
 
     table = open_catalog().load_table("bronze.shop_orders")
@@ -187,7 +187,7 @@ def test_a_materialization_reports_what_the_load_wrote(load: Load) -> None:
 
 
 def test_a_column_that_a_load_adds_is_shown(load: Load, database: sqlite3.Connection) -> None:
-    """A schema that evolves by itself must not do so unseen."""
+    """Schema changes must be visible."""
     load()
     database.execute("alter table orders add column note text")
     database.execute("insert into orders values (4, 1.0, '2026-01-04', 'gift')")
@@ -218,7 +218,7 @@ def test_rows_are_shown_only_where_that_is_configured(load: Load, shop: dict[str
 def test_what_a_contract_rejects_is_counted_with_its_reason(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
-    """Nothing is lost without a word."""
+    """Rejected rows are reported."""
     shop["schema_contract"] = "discard_row"
     clean = metadata_of(load(), ORDERS)
     database.execute("alter table orders add column note text")
@@ -237,7 +237,7 @@ def test_what_a_contract_rejects_is_counted_with_its_reason(
 def test_a_quarantined_file_is_shown_with_its_reason(
     load: Load, shop: dict[str, Any], tmp_path: Path
 ) -> None:
-    """The load succeeds without it, so it must not go unseen."""
+    """The load succeeds without the file, so this must be visible."""
     (tmp_path / "1.csv").write_text("id\n1\n")
     (tmp_path / "2.csv").write_text("id\n1,2\n")
     shop.update(
@@ -263,7 +263,7 @@ def test_a_quarantined_file_is_shown_with_its_reason(
 def test_a_materialization_shows_the_cursor_before_and_after(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
-    """It says what the next load will bring; a number is plotted."""
+    """It shows where the next load continues; a number is plotted."""
     shop["cursor_field"] = "id"
     first = metadata_of(load(), ORDERS)
     database.execute("insert into orders values (9, 1.0, '2026-01-04')")
@@ -293,7 +293,7 @@ def test_a_cursor_of_times_is_shown_as_a_time(
 
 
 def test_a_materialization_reports_the_duration_of_each_phase(load: Load) -> None:
-    """A slow source can be distinguished from a slow table; what did not happen took no time."""
+    """A slow source can be distinguished from a slow table; a skipped phase takes no time."""
     phases = ("extract", "normalize", "stage", "audit", "commit", "publish")
 
     first, second = (metadata_of(load(), ORDERS) for _ in range(2))

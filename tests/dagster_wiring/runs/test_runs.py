@@ -54,7 +54,7 @@ def test_dagster_retries_if_configured_instead_of_the_plugin(
 def test_a_permanent_error_is_not_retried(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
-    """A table that is not there will not be there in a minute."""
+    """A missing table is a permanent error."""
     shop["orchestration"] = {"retries": {"max_retries": 2, "delay_seconds": 0}}
     database.execute("drop table customers")
     database.commit()
@@ -68,7 +68,7 @@ def test_a_permanent_error_is_not_retried(
 def test_a_refresh_from_the_launchpad_loads_everything_again(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
-    """Without it the cursor lets only new rows through; with it, the source is read whole."""
+    """Without it only new rows are loaded; with it, the whole source."""
     shop.update(write_mode="append", primary_key=None)
     load()
     database.execute("delete from orders where id = 1")
@@ -107,7 +107,7 @@ def test_a_limit_from_the_launchpad_loads_a_few_rows(
 def test_a_failed_isolated_resource_does_not_prevent_the_others_from_loading(
     load: Load, shop: dict[str, Any], database: sqlite3.Connection
 ) -> None:
-    """What was loaded is shown as materialized, and the failure speaks of the others only."""
+    """Loaded assets are shown as materialized, and the failure names only the others."""
     shop["isolation"] = "resource"
     database.execute("drop table customers")
     database.commit()

@@ -1,4 +1,4 @@
-"""An error about a configuration says where, what, and what would be right."""
+"""An error about a configuration names the place, the value and the fix."""
 
 import json
 import subprocess
@@ -279,7 +279,7 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
 
 
 def test_branch_tables_is_clone_or_empty() -> None:
-    """One word for all sources; anything else is rejected with both."""
+    """One setting for all sources; any other value is rejected with the two valid ones."""
     assert DltIngestionConfig().branch_tables == "clone"
     with pytest.raises(ValidationError, match="'clone' or 'empty'"):
         DltIngestionConfig.model_validate({"branch_tables": "copy"})

@@ -1,4 +1,4 @@
-"""A run continues from the last load that was committed, whatever became of those in between."""
+"""A run continues from the last committed load, regardless of failed loads in between."""
 
 from collections.abc import Callable
 from pathlib import Path

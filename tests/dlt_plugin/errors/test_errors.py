@@ -1,4 +1,4 @@
-"""Errors are sorted by what is to be done about them, however deep they are wrapped."""
+"""Errors are categorized by their remedy, at any depth of wrapping."""
 
 import socket
 from pathlib import Path

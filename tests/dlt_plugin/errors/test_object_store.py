@@ -1,4 +1,4 @@
-"""An object store's errors, as each of pyiceberg's FileIOs words them."""
+"""An object store's errors, as each of pyiceberg's FileIOs reports them."""
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError

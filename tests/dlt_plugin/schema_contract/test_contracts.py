@@ -321,7 +321,7 @@ def test_discard_value_counts_the_dropped_nested_values(
 
 
 def test_discard_row_counts_and_keeps_nested_rows(nested: Source, load: Load, rows: Rows) -> None:
-    """A nested row that does not fit is rejected alone; a row that does not, with all in it."""
+    """A nested row that does not fit is rejected alone, a root row with its nested rows."""
     import json
 
     nested |= {"schema_contract": "discard_row", "quarantine": True}

@@ -1,4 +1,4 @@
-"""A source that people write themselves is loaded as it says of itself."""
+"""A source written by users is loaded by its own hints."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Logs are for people or for machines, by one setting, and in one place: standard error."""
+"""One setting makes logs readable for people or machines; they go to standard error."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def logs_of(code: str, folder: Path, **environment: str) -> subprocess.Completed
 
 
 def test_logs_are_json_if_configured(landing: Path, tmp_path: Path) -> None:
-    """A line is an object, whichever layer it is from, and says what it is about in fields."""
+    """Each line is a JSON object with fields, for all layers."""
     (landing / "a.csv").write_text("id\n1\n")
     done = logs_of(LOADS, tmp_path, FLOE_LOG_FORMAT="json")
     assert (done.returncode, done.stdout) == (0, "")

@@ -94,7 +94,7 @@ class Shop:
         connection.close()
 
     def load(self, **arguments: Any) -> LoadResult:
-        """Loads the source, without a second try."""
+        """Load the source in a single attempt."""
         plugin = DltIngestionPlugin({"sources": [self.config], "retry_config": {"max_retries": 0}})
         return plugin.load(plugin.create_pipeline(plugin.source("shop")), **arguments)
 

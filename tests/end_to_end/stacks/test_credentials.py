@@ -1,4 +1,4 @@
-"""Wrong credentials, of the catalog and of its storage: said clearly, once, and without them."""
+"""Wrong credentials of catalog and storage: reported clearly, once, and without their values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Servers that go away in the middle of a load, for some seconds or for good."""
+"""Servers that become unavailable in the middle of a load, temporarily or permanently."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_a_server_that_stays_unavailable_ends_the_load(
 def test_a_catalog_that_never_responds_ends_the_load(
     shop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It takes the connection and says nothing; pyiceberg alone would wait without end."""
+    """It accepts the connection and never responds; pyiceberg alone would wait forever."""
     monkeypatch.setattr(rest_catalog, "ANSWER_SECONDS", 0.5)
     shop.hold("id integer", (1,))
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -1,4 +1,4 @@
-"""A process that is killed anywhere in a load leaves no duplicate, no loss and no half table."""
+"""A process that is killed anywhere in a load leaves no duplicate, no loss, no partial table."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ KINDS = [kind for kind in loads.LOADS if kind != "compacted"]
 def test_a_load_killed_at_any_boundary_is_loaded_exactly_once(
     kind: str, directory: Directory, tmp_path: Path
 ) -> None:
-    """After a kill anywhere, the next run leaves what a run that was never killed leaves."""
+    """After a kill anywhere, the next run leaves the same tables as a run that was never killed."""
     choose = choose_all if directory == "same directory" else choose_visibly_different
     check_kills(kind, directory, tmp_path, choose=choose)
 
 
 def test_a_process_killed_while_it_compacts_the_log_loses_nothing(tmp_path: Path) -> None:
-    """The log is rewritten in one commit: it is the old one or the new one, and says the same."""
+    """The log is rewritten in one commit; the old and the new one have the same content."""
 
     def after_publishing(names: Sequence[str]) -> range:
         return range(len(names) - names[::-1].index("after a commit of events"), len(names))

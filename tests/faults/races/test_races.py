@@ -1,4 +1,4 @@
-"""Loads that overtake, outlive and succeed each other."""
+"""Loads that overtake each other, or complete what another one left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A commit whose outcome is unknown is settled by reading again, never by guessing.
+"""A commit whose outcome is unknown is resolved by reading again.
 
 On the REST catalog a real proxy corrupts the responses; on SQLite the catalog is wrapped in the
 child process.

@@ -1,4 +1,4 @@
-"""A branch runs on production's tables and state, and production never notices."""
+"""A branch uses production's tables and state without any effect on production."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def test_what_production_loads_later_does_not_reach_the_branch(world: World) -> None:
-    """Each goes its own way from the clone on."""
+    """They are independent from the clone on."""
     world.production.load(shop(2))
     branch = world.enter_branch()
     branch.load(shop(3))
@@ -119,7 +119,7 @@ def test_two_runs_that_begin_a_branch_together_make_one(world: World) -> None:
 
 
 def test_a_clone_declares_that_its_files_are_shared(world: World) -> None:
-    """In Iceberg's own properties, which other engines go by."""
+    """In Iceberg's own properties, which other engines read."""
     world.production.load(shop(2))
     branch = world.enter_branch()
     branch.pipeline().sync_destination()

@@ -1,4 +1,4 @@
-"""A dropped branch is gone, and production is as it was."""
+"""Dropping a branch removes its tables and leaves production unchanged."""
 
 from __future__ import annotations
 

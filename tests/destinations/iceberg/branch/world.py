@@ -36,7 +36,7 @@ class World:
     monkeypatch: pytest.MonkeyPatch
 
     def enter_branch(self, name: str = "pr_123") -> Lake:
-        """From now on this process is the branch's."""
+        """Confine this process to the branch from now on."""
         self.monkeypatch.setenv("FLOE_BRANCH", name)
         return replace(self.production, dataset=branch_namespace(self.production.dataset))
 

@@ -52,7 +52,7 @@ def branch(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Branch:
 
 
 def state_of(lake: Lake) -> dict[str, str]:
-    """Where each table of production stands: a metadata file that never changes."""
+    """The metadata file of each of production's tables; such a file never changes."""
     tables = lake.catalog.list_tables(lake.dataset)
     return {t[-1]: lake.catalog.load_table(t).metadata_location for t in tables}
 
@@ -152,7 +152,7 @@ def test_a_branch_loads_into_its_own_namespace(lake: Lake, branch: Branch) -> No
 
 @pytest.mark.also_on_rest
 def test_every_change_of_a_catalog_is_rejected(lake: Lake, branch: Branch) -> None:
-    """Also by a catalog, or a table of one: this is the wall behind the pipeline's check."""
+    """Also through a catalog or one of its tables, in addition to the check of the pipeline."""
     catalog, namespace = lake.catalog, lake.dataset
     before = state_of(lake)
     table = catalog.load_table((namespace, "items"))
@@ -239,7 +239,7 @@ def test_no_branch_owns_another_s_namespaces() -> None:
 def test_a_branch_with_an_invalid_name_can_do_nothing(
     value: str, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Better nothing than production: the variable is set, so this is not production."""
+    """The variable is set, so this is not production; loading nothing is safer."""
     monkeypatch.setenv("FLOE_BRANCH", value)
     with pytest.raises(InvalidBranch, match="such as 'pr_123'"):
         current_branch()
@@ -248,5 +248,5 @@ def test_a_branch_with_an_invalid_name_can_do_nothing(
 
 
 def test_without_a_branch_a_name_is_unchanged() -> None:
-    """Production pays nothing and changes nothing."""
+    """Production is unaffected."""
     assert branch_namespace("bronze") == "bronze"

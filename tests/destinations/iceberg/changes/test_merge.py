@@ -108,7 +108,7 @@ def test_a_key_in_several_files_of_one_load_is_one_row(lake: Lake, sort: bool) -
 @pytest.mark.also_on_rest
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_merge_is_one_snapshot_of_every_table(lake: Lake, strategy: str) -> None:
-    """No reader sees half a merge of a table."""
+    """No reader sees a partial merge of a table."""
     lake.load(merging([{"id": n, "tags": ["a"]} for n in range(5)], strategy))
     lake.load(merging([{"id": n, "tags": ["b"]} for n in range(3, 9)], strategy))
     assert lake.snapshots("orders") == lake.snapshots("orders__tags") == 2
@@ -130,7 +130,7 @@ def test_a_merge_reads_and_rewrites_only_files_that_hold_its_keys(lake: Lake) ->
 @pytest.mark.parametrize("layout", ["partition", "sort"])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_laid_out_table_is_merged_into(lake: Lake, strategy: str, layout: str) -> None:
-    """Rows find their row also in another partition than their own."""
+    """An incoming row also replaces a row in another partition."""
     columns: Any = {"region": {layout: True}}
     first = [{"id": n, "region": "ab"[n % 2], "v": 0} for n in range(6)]
     second = [{"id": n, "region": "c" if n < 5 else "b", "v": 1} for n in (2, 5, 7)]

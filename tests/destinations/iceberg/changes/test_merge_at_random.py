@@ -1,4 +1,4 @@
-"""Random loads leave what dlt's SQL destination leaves."""
+"""Random loads leave the same rows as dlt's SQL destination."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Merges leave what dlt's own SQL destination leaves, load after load."""
+"""Merges leave the same rows as dlt's own SQL destination, after every load."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def remember(told: Told) -> Any:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_an_audit_receives_the_table_as_the_load_will_leave_it(lake: Lake, way: str) -> None:
-    """Rows that come, rows that stay, and how many there are of both."""
+    """The added rows, the remaining rows, and the number of both."""
     seed = random.randrange(1_000_000)
     print(f"seed {seed}")
     chance = random.Random(seed)
@@ -88,7 +88,7 @@ def test_an_audit_receives_the_table_as_the_load_will_leave_it(lake: Lake, way: 
 
 
 def test_an_audit_receives_the_rows_outside_of_a_window(lake: Lake) -> None:
-    """Rows in the window go, whatever comes in their place."""
+    """Rows in the window are removed, regardless of the rows that replace them."""
     told: Told = {}
     lake.load([{"id": n, "at": n} for n in range(10)], table_name="events")
     window = lake_window(2, 7)

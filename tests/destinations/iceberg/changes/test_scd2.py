@@ -91,7 +91,7 @@ def test_a_merge_key_keeps_other_partitions_valid(same_as_sql: Compare) -> None:
 
 
 def test_a_merge_key_may_be_composite(same_as_sql: Compare) -> None:
-    """With one row to a merge key, an increment retires only what it brings again."""
+    """With one row per merge key, an increment retires only rows that it replaces."""
     loads = (
         [customer(1, "Oslo", n=1), customer(1, "Bergen", n=2), customer(2, "Oslo", n=3)],
         [customer(1, "Bergen", n=20)],
@@ -100,7 +100,7 @@ def test_a_merge_key_may_be_composite(same_as_sql: Compare) -> None:
 
 
 def test_the_source_may_define_the_row_version(same_as_sql: Compare) -> None:
-    """A column that the source fills tells the versions apart."""
+    """The versions are distinguished by a column of the source."""
     loads = (
         [customer(1, "Oslo", rev="1a"), customer(2, "Oslo", rev="2a")],
         [customer(1, "Skien", rev="1a"), customer(2, "Bergen", rev="2b")],

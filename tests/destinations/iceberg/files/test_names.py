@@ -1,4 +1,4 @@
-"""The names of a dataset's files tell whose they are."""
+"""The names of files show which dataset wrote them."""
 
 from __future__ import annotations
 

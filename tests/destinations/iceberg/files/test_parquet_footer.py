@@ -106,7 +106,7 @@ def test_ids_that_a_file_had_are_replaced(tmp_path: Path) -> None:
 
 
 def test_splitting_and_joining_a_footer_preserves_it() -> None:
-    """Fields that nothing here knows are carried along."""
+    """Unknown fields are preserved."""
     footer = footer_of(written(ROWS))
     before, elements, after = split_footer(footer)
     assert join_footer(before, elements, after) == footer
@@ -119,7 +119,7 @@ def test_splitting_and_joining_a_footer_preserves_it() -> None:
 
 
 def test_a_damaged_footer_is_rejected() -> None:
-    """Cut off anywhere in the schema, or full of noise, it is an error of one kind."""
+    """A footer that is truncated in the schema, or random, raises one type of error."""
     footer = footer_of(written(ROWS))
     after = split_footer(footer)[2]
     for end in range(len(footer) - len(after)):

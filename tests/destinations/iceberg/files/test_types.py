@@ -249,7 +249,7 @@ def test_an_arrow_type_without_a_counterpart_is_rejected(lake: Lake) -> None:
 
 
 def test_a_column_without_an_iceberg_type_names_itself() -> None:
-    """What Arrow has and Iceberg has not is said in one sentence."""
+    """A type that only Arrow has is rejected with one sentence."""
     from floe_ingestion_defs.destinations.impl.iceberg.files.schema import iceberg_type_of_arrow
 
     with pytest.raises(InvalidHint, match="duration"):

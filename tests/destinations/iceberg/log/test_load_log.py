@@ -75,7 +75,7 @@ def test_a_reader_whose_metadata_file_is_cleaned_up_meanwhile_reads_again(
     def convert(self: SqlCatalog, row: Any) -> Any:
         nonlocal commits
         if row.table_name == "_dlt_loads" and commits == 0:
-            # The reader sleeps here, with the name of the metadata file in its hand.
+            # The reader sleeps here, after it has read the name of the metadata file.
             for commits in range(1, 4):
                 with lake.table("_dlt_loads").transaction() as transaction:
                     transaction.set_properties({"commit": str(commits)})

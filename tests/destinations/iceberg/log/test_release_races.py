@@ -74,7 +74,7 @@ def block(lake: Lake) -> None:
 
 
 def release_and_mend(lake: Lake) -> None:
-    """All that operators do while a publisher sleeps."""
+    """Everything that operators do while a publisher sleeps."""
     block(lake)
     assert release_blocked(dataset_of(lake), "orders") == 1
     repair(lake)
@@ -187,7 +187,7 @@ def test_a_table_is_not_unblocked_by_a_commit_that_races_with_a_record_of_its_bl
 
 @pytest.mark.also_on_rest
 def test_the_settled_seq_never_decreases(lake: Lake) -> None:
-    """A writer that slept with a lower number does not take a higher one away."""
+    """A writer that slept and has a lower number does not replace a higher one."""
     committed_only(lake)
     slept, awake = read(lake), read(lake)
     log = dataset_of(lake).log

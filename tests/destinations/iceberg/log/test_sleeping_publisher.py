@@ -31,7 +31,7 @@ def drop(dataset: Dataset, *tables: str) -> None:
 
 
 def test_the_table_was_dropped_and_loaded_again(lake: Any) -> None:
-    """The rows of the sleeper come once, with the load that created the table again."""
+    """Its rows are loaded once, with the load that created the table again."""
     lake.load([{"id": 1}], table_name="orders")
     dataset, uuid, load = asleep(lake)
     drop(dataset, "orders")

@@ -46,7 +46,7 @@ def set_property(table: Table, **properties: str) -> None:
 
 @pytest.mark.also_on_rest
 def test_a_report_in_the_folder_is_listed_and_kept(lake: Lake) -> None:
-    """It is deleted by its path only, which is an explicit wish."""
+    """It is deleted only if its path is passed explicitly."""
     lake.load([{"id": 1}], table_name="orders")
     table = lake.table("orders")
     report = write(table, f"{table.location()}/data/report.parquet")

@@ -71,7 +71,7 @@ def test_orphans_are_listed_then_deleted(lake: Lake) -> None:
 @pytest.mark.usefixtures("sweep_anything")
 @pytest.mark.parametrize("kind", ["branch", "tag"])
 def test_files_of_branches_and_tags_are_spared(lake: Lake, kind: str) -> None:
-    """What `main` has left behind may be kept on purpose."""
+    """Snapshots that `main` does not contain may be kept on purpose."""
     lake.load([{"id": 1}], table_name="orders")
     table = lake.table("orders")
     snapshot = table.current_snapshot()

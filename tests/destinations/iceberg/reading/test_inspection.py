@@ -75,7 +75,7 @@ def test_bounds_are_those_of_one_file(days: Lake) -> None:
 
 
 def test_a_file_without_statistics_has_no_bounds(days: Lake) -> None:
-    """Nothing is made up: the caller has to read the file."""
+    """No bounds are guessed: the caller has to read the file."""
     table = days.table("days")
     (added,) = files_added_last(table)
     added.file.lower_bounds.clear()

@@ -111,7 +111,7 @@ def test_text_in_another_encoding_is_rejected_with_line_and_remedy(
 def test_a_file_of_which_rows_would_be_lost_is_rejected(
     files: Source, landing: Path, load: Load, rows: Rows, text: str, says: str
 ) -> None:
-    """An open quote swallows lines, and text without line feeds looks like a header alone."""
+    """An open quote absorbs lines, and text without line feeds looks like a header only."""
     (landing / "a.csv").write_bytes(text.encode())
     with pytest.raises(SourceReadError, match=says):
         load(files)

@@ -1,4 +1,4 @@
-"""An API that misbehaves in the middle of a load leaves tables and cursor as they were."""
+"""An API that fails in the middle of a load leaves tables and cursor unchanged."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

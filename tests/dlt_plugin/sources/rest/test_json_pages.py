@@ -223,7 +223,7 @@ def test_the_id_of_a_merged_row_is_the_one_that_dlt_gives_it(
 
 
 def test_a_page_with_lists_is_converted_and_not_passed_to_dlt() -> None:
-    """The comparisons above would pass, too, if every page with a list went dlt's way."""
+    """The comparisons above would also pass if dlt normalized every page with a list."""
     spec = ResourceSpec("orders", "bronze.orders", write_mode="merge", primary_key=("id",))
     converter = PageConverter(spec, Schema("shop"), nested=True)
     rows = [{"id": n, "lines": [{"sku": "a", "tags": ["b", "c"]}], "no": []} for n in range(3)]

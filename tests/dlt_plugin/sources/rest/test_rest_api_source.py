@@ -1,4 +1,4 @@
-"""APIs are read page by page, from where the last load ended, the way dlt's REST source does."""
+"""APIs are read page by page, from where the last load ended, as by dlt's REST source."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

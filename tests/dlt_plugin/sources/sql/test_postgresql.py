@@ -1,4 +1,4 @@
-"""A real PostgreSQL: every type comes over, fast way or slow, and its errors are understood."""
+"""A real PostgreSQL: every type is loaded with each backend, and its errors are categorized."""
 
 import json
 import threading
