@@ -31,7 +31,7 @@ DEV = mkdir -p "$(FLOE_HOME)/dagster" && DAGSTER_HOME="$$(cd "$(FLOE_HOME)/dagst
 .PHONY: help venv dev test test-all test-fast test-ui coverage chromium java new-source new-project lint docs bench
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-23s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(INSTALLED) ## create .venv and install into it
 
@@ -49,15 +49,15 @@ test-fast: $(INSTALLED) ## run the four layers' tests without servers and slow c
 		tests/contracts tests/destinations tests/dlt_plugin tests/dagster_wiring tests/components $(ARGS)
 
 # One target per layer, and the folders below tests/ that it runs.
-test-contracts: FOLDERS = contracts ## run the tests of one layer
-test-destinations: FOLDERS = destinations dlt_suite ## … of the destination
-test-plugin: FOLDERS = dlt_plugin ## … of the dlt plugin
-test-wiring: FOLDERS = dagster_wiring components ## … of Dagster's side
-test-faults: FOLDERS = faults concurrency ## … that kill processes and run them concurrently
-test-end-to-end: FOLDERS = end_to_end ## … of whole stacks, and the demo
-test-deployment: FOLDERS = deployment ## … of the images, the charts and the workflows
-test-interoperability: FOLDERS = interoperability ## … with which other engines read the tables
-test-project: FOLDERS = project scaffold servers sources ## … of the repository's own files
+test-contracts: FOLDERS = contracts ## run the tests of the contracts
+test-destinations: FOLDERS = destinations dlt_suite ## run the tests of the destination
+test-plugin: FOLDERS = dlt_plugin ## run the tests of the plugin
+test-wiring: FOLDERS = dagster_wiring components ## run the tests of the Dagster wiring and the component
+test-faults: FOLDERS = faults concurrency ## run the tests that kill processes and run them concurrently
+test-end-to-end: FOLDERS = end_to_end ## run the tests of whole stacks, and of the demo
+test-deployment: FOLDERS = deployment ## run the tests of images, charts and workflows
+test-interoperability: FOLDERS = interoperability ## run the tests in which other engines read the tables
+test-project: FOLDERS = project scaffold servers sources ## run the tests of the repository's own files
 LAYERS := test-contracts test-destinations test-plugin test-wiring test-faults test-end-to-end \
 	test-deployment test-interoperability test-project
 .PHONY: $(LAYERS)
