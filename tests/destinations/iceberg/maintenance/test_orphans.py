@@ -231,7 +231,7 @@ def test_a_table_s_credentials_are_for_its_own_files(
     dataset = Dataset(lake.catalog, lake.dataset)
     assert [file.path for file in remove_orphans(dataset, NOW, dry_run=False)] == [orphan]
     assert not exists(lake, orphan)
-    assert "Orphans beside the tables are not looked for" in caplog.text
+    assert "Cannot search for orphans next to the tables" in caplog.text
 
 
 @pytest.mark.usefixtures("sweep_anything", "merge_on_read")
