@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def require_tables(pipeline: Pipeline, source_name: str, specs: Iterable[ResourceSpec]) -> None:
     """Verify that the tables exist which loads continue from a stored cursor or list of files.
 
-    Only what is new would be loaded, and the table would lack all earlier rows, in green runs.
+    Otherwise only new rows would be loaded, and the table would silently lack all earlier ones.
 
     Args:
         pipeline: dlt's pipeline, with its state restored.
