@@ -22,6 +22,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     read_data_file,
     write_data_file,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.files.in_parallel import in_parallel
 from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import decode_partition
 from floe_ingestion_defs.destinations.impl.iceberg.files.position_deletes import (
     delete_files_of,
@@ -77,12 +78,14 @@ class _FileChange:
 def change_rows(change: Change, state: TableState, rows: RowChange) -> None:
     """Add to a change what becomes of the data files that contain a row that changes."""
     moved: dict[Hashable, tuple[FileScanTask, pa.ChunkedArray]] = {}
-    for task in state.tasks:
-        if not rows.may_touch(task.file, state.metadata):
-            continue
+
+    def changed_once(task: FileScanTask) -> tuple[Hashable, _FileChange | None]:
         deletes = frozenset(file.file_path for file in task.delete_files)
         key = (rows, task.file.file_path, deletes)
-        changed = state.once(("changed", *key), functools.partial(_changed, state, task, rows))
+        return key, state.once(("changed", *key), functools.partial(_changed, state, task, rows))
+
+    touched = (task for task in state.tasks if rows.may_touch(task.file, state.metadata))
+    for task, (key, changed) in in_parallel(changed_once, touched):
         if changed is None:
             continue
         change.removed += changed.removed
