@@ -59,9 +59,9 @@ def test_a_platform_without_an_ingestion_plugin_is_valid(document: Any, plugins:
 )
 def test_a_misspelled_or_missing_key_is_rejected(document: Any, place: Any) -> None:
     """A misspelled key must not leave out a plugin silently."""
-    with pytest.raises(ValidationError) as refused:
+    with pytest.raises(ValidationError) as rejected:
         CompiledArtifacts.model_validate_json(document)
-    assert [".".join(map(str, error["loc"])) for error in refused.value.errors()] == [place]
+    assert [".".join(map(str, error["loc"])) for error in rejected.value.errors()] == [place]
 
 
 @pytest.mark.parametrize("version", ["2.0", "0.1", "latest"])
@@ -85,6 +85,6 @@ def test_no_string_form_of_a_reference_shows_its_configuration() -> None:
     for text in (repr(ref), str(ref), f"{ref}", repr(artifacts), str(artifacts)):
         assert "hunter2" not in text
         assert "dlt" in text
-    with pytest.raises(ValidationError) as refused:
+    with pytest.raises(ValidationError) as rejected:
         PluginRef.model_validate({"type": "dlt", "config": "hunter2", "password": "hunter2"})
-    assert "hunter2" not in str(refused.value)
+    assert "hunter2" not in str(rejected.value)

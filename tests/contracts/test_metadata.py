@@ -49,9 +49,11 @@ def test_a_plugin_that_takes_no_configuration_rejects_one() -> None:
     """A configuration that would be ignored is an error."""
     plugin = Plain()
     plugin.configure({})
-    with pytest.raises(PluginConfigurationError, match="'plain' takes no configuration") as refused:
+    with pytest.raises(
+        PluginConfigurationError, match="'plain' takes no configuration"
+    ) as rejected:
         plugin.configure({"password": "hunter2"})
-    assert "hunter2" not in str(refused.value)
+    assert "hunter2" not in str(rejected.value)
 
 
 def test_startup_and_shutdown_can_be_repeated() -> None:

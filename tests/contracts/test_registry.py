@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 INGESTION = PluginType.INGESTION
 
 
-def refused_configuration(config: Any) -> Any:
+def rejected_configuration(config: Any) -> Any:
     """Return the error with which the sample plugin's registry rejects a configuration."""
-    with pytest.raises(PluginConfigurationError) as refused:
+    with pytest.raises(PluginConfigurationError) as rejected:
         PluginRegistry().create(INGESTION, PluginRef(type="sample", version="1", config=config))
-    return refused.value
+    return rejected.value
 
 
 def test_installed_plugins_are_listed_by_their_entry_points(install: Install) -> None:
@@ -124,7 +124,7 @@ def test_two_plugins_with_the_same_name_are_an_error_that_names_both(install: In
     """It is ambiguous which one is meant, so neither is used; the error names both."""
     install("acme-ingestion", name="twin")
     install("zenith-ingestion", name="twin")
-    with pytest.raises(DuplicatePluginError) as refused:
+    with pytest.raises(DuplicatePluginError) as rejected:
         PluginRegistry().discover()
     for expected in (
         "'twin'",
@@ -133,7 +133,7 @@ def test_two_plugins_with_the_same_name_are_an_error_that_names_both(install: In
         "'zenith-ingestion'",
         "zenith_ingestion:SamplePlugin",
     ):
-        assert expected in str(refused.value)
+        assert expected in str(rejected.value)
 
 
 def test_one_distribution_seen_twice_is_not_a_duplicate(
@@ -196,7 +196,7 @@ def test_a_rejected_configuration_names_source_field_value_and_remedy(
 ) -> None:
     """The location in the configuration contains the source's name."""
     install("acme-ingestion")
-    error = refused_configuration({"sources": [{"name": "shop", "write_mode": "upsert"}]})
+    error = rejected_configuration({"sources": [{"name": "shop", "write_mode": "upsert"}]})
     assert str(error) == (
         "configuration of plugin 'sample' is not valid: sources[0 'shop'].write_mode: "
         "Input should be 'append', 'replace' or 'merge', not 'upsert'"
@@ -206,7 +206,7 @@ def test_a_rejected_configuration_names_source_field_value_and_remedy(
 def test_a_misspelled_field_of_a_configuration_is_named(install: Install) -> None:
     """A field that would be ignored is an error at every level."""
     install("acme-ingestion")
-    error = refused_configuration({"sources": [{"name": "shop", "prot": 1}], "catalog": {}})
+    error = rejected_configuration({"sources": [{"name": "shop", "prot": 1}], "catalog": {}})
     assert "sources[0 'shop'].prot: " in str(error)
     assert "catalog: Extra inputs are not permitted; valid fields: sources" in str(error)
 
@@ -214,7 +214,7 @@ def test_a_misspelled_field_of_a_configuration_is_named(install: Install) -> Non
 def test_a_rejected_configuration_shows_no_value_that_could_be_a_secret(install: Install) -> None:
     """Neither the error nor its cause contains a value other than one of a fixed set of choices."""
     install("acme-ingestion")
-    error = refused_configuration(
+    error = rejected_configuration(
         {
             "sources": [
                 {"name": "shop", "port": "hunter2", "pasword": "hunter3"},

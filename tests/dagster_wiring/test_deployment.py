@@ -156,8 +156,8 @@ def test_the_job_that_drops_a_branch_s_tables_runs_in_the_branch_only(
         location = dg.Definitions.merge(built, create_shared_definitions(built))
         return location.resolve_job_def("drop_branch_tables")
 
-    refused = drop_job().execute_in_process(raise_on_error=False)
-    (failure,) = refused.filter_events(lambda event: event.is_step_failure)
+    rejected = drop_job().execute_in_process(raise_on_error=False)
+    (failure,) = rejected.filter_events(lambda event: event.is_step_failure)
     assert "Only a branch's tables can be dropped" in str(failure.step_failure_data)
     for name, value in BRANCH.items():
         monkeypatch.setenv(name, value)

@@ -18,7 +18,7 @@ from floe_ingestion_defs.dlt_plugin import (
 Rows = Callable[[str], list[dict[str, Any]]]
 
 
-def refuse_fives(staged: StagedTable) -> Iterator[Finding]:
+def reject_fives(staged: StagedTable) -> Iterator[Finding]:
     if staged.name == "bronze.items":
         fives = sum(batch.column(0).to_pylist().count(5) for batch in staged.batches(["id"]))
         if fives:
@@ -32,10 +32,10 @@ def test_rows_that_an_audit_rejects_are_not_published_and_are_loaded_later(
     source = IngestionSourceConfig.model_validate(files)
     plugin = DltIngestionPlugin()
     (landing / "a.csv").write_text("id\n1\n2\n")
-    plugin.load(plugin.create_pipeline(source, audits=[refuse_fives]))
+    plugin.load(plugin.create_pipeline(source, audits=[reject_fives]))
     (landing / "b.csv").write_text("id\n5\n")
 
-    pipeline = plugin.create_pipeline(source, audits=[refuse_fives])
+    pipeline = plugin.create_pipeline(source, audits=[reject_fives])
     with pytest.raises(DestinationWriteError, match="1 rows are five") as failed:
         plugin.load(pipeline)
 
@@ -51,7 +51,7 @@ def test_an_audit_applies_to_every_load_of_a_pipeline(files: dict[str, Any], lan
     plugin = DltIngestionPlugin()
     (landing / "a.csv").write_text("id\n5\n")
 
-    pipeline = plugin.create_pipeline(source, audits=[refuse_fives])
+    pipeline = plugin.create_pipeline(source, audits=[reject_fives])
 
     with pytest.raises(DestinationWriteError, match="no_fives"):
         plugin.load(pipeline, limit=10)

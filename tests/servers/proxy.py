@@ -69,12 +69,12 @@ class Tokens:
     def issue(self, headers: dict[str, str], forward: Forward) -> Reply:
         """Answers a request for a token as RFC 6749 has it: with one way to log in, not two."""
         if headers.get("Authorization", "").startswith("Bearer "):
-            return oauth_refusal("invalid_request")
+            return oauth_rejection("invalid_request")
         status, answered, body = forward()
         if status != 200:
             return status, answered, body
         if self.issued >= self.most:
-            return oauth_refusal("invalid_client")
+            return oauth_rejection("invalid_client")
         self.issued += 1
         granted = json.loads(body)
         token = f"token-{next(self._numbers)}"
@@ -86,7 +86,7 @@ class Tokens:
         token = headers.get("Authorization", "").removeprefix("Bearer ")
         if self._left.get(token, 0) < 1:
             self.rejected += 1
-            return refusal(self.status, "NotAuthorizedException")
+            return rejection(self.status, "NotAuthorizedException")
         self._left[token] -= 1
         headers["Authorization"] = f"Bearer {self._real[token]}"
         return None
@@ -109,13 +109,13 @@ class Proxy:
     tokens: Tokens | None = None
 
 
-def refusal(status: int, kind: str) -> Reply:
+def rejection(status: int, kind: str) -> Reply:
     """An error in the form of the REST specification."""
     body = f'{{"error": {{"message": "corrupt", "type": "{kind}", "code": {status}}}}}'
     return status, {"Content-Type": "application/json"}, body.encode()
 
 
-def oauth_refusal(error: str) -> Reply:
+def oauth_rejection(error: str) -> Reply:
     """The answer of a token endpoint that gives no token."""
     return 401, {"Content-Type": "application/json"}, f'{{"error": "{error}"}}'.encode()
 

@@ -55,7 +55,7 @@ class Lake:
         """Runs a pipeline; `options` are the destination's, the rest is dlt's `run`."""
         return self.pipeline(pipeline, **(options or {})).run(data, **arguments)
 
-    def refused(self, data: Any, **arguments: Any) -> Exception:
+    def rejected(self, data: Any, **arguments: Any) -> Exception:
         """What the destination raised when it rejected a load."""
         with pytest.raises(PipelineStepFailed) as caught:
             self.load(data, **arguments)

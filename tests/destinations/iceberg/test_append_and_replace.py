@@ -125,7 +125,7 @@ GUARD = {"replace_min_share": 0.5}
 def test_the_guard_rejects_replacing_many_rows_with_few(lake: Lake, rows: int) -> None:
     """A source that answers with nothing, or with a part, does not empty a table."""
     lake.load(replacing([{"id": n} for n in range(10)]))
-    error = lake.refused(replacing([{"id": n} for n in range(rows)]), options=GUARD)
+    error = lake.rejected(replacing([{"id": n} for n in range(rows)]), options=GUARD)
     assert isinstance(error, AuditFailed)
     (finding,) = error.findings
     assert finding.table == "lake.orders"

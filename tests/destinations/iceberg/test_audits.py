@@ -50,7 +50,7 @@ def test_a_finding_ends_the_load(lake: Lake) -> None:
     """The error carries the findings; tables, schemas, log and cursor are as they were."""
     lake.load(orders(1), options=AUDITED)
     before = {t: lake.table(t).metadata_location for t in (*lake.tables(), "_dlt_loads")}
-    error = lake.refused([{"at": 2, "amount": -1, "new": 1}], table_name="orders", options=AUDITED)
+    error = lake.rejected([{"at": 2, "amount": -1, "new": 1}], table_name="orders", options=AUDITED)
     assert isinstance(error, AuditFailed)
     (finding,) = error.findings
     assert (finding.audit, finding.table, finding.column) == (
@@ -63,7 +63,7 @@ def test_a_finding_ends_the_load(lake: Lake) -> None:
 def test_a_rejected_load_does_not_move_the_cursor(lake: Lake) -> None:
     """Once the source is repaired, the same rows are extracted again."""
     lake.load(orders(1), options=AUDITED)
-    lake.refused(orders(1, -2), options=AUDITED)
+    lake.rejected(orders(1, -2), options=AUDITED)
     lake.load(orders(1, 2), options=AUDITED)
     assert lake.values("orders", "amount") == [1, 2]
 
@@ -75,7 +75,7 @@ def test_all_audits_are_run(lake: Lake) -> None:
         if staged.resource == "orders":
             yield Finding("no_table", staged.name, "is here")
 
-    error = lake.refused(orders(-1), options={"audits": [no_negative_amount, no_table]})
+    error = lake.rejected(orders(-1), options={"audits": [no_negative_amount, no_table]})
     assert isinstance(error, AuditFailed)
     assert sorted((f.audit, f.table) for f in error.findings) == [
         ("no_negative_amount", "lake.orders"),

@@ -60,7 +60,7 @@ def test_a_load_that_no_longer_fits_is_rejected_after_the_log_was_compacted(
                 lake.load([{"id": n}], table_name="others", pipeline="third")
         yield from ()
 
-    error = lake.refused([{"id": 9, "size": 3}], table_name="orders", options={"audits": [others]})
+    error = lake.rejected([{"id": 9, "size": 3}], table_name="orders", options={"audits": [others]})
     assert isinstance(error, IncompatibleSchema)
     lake.load([{"id": 10}], table_name="orders")
     assert lake.values("orders", "id") == [1, 2, 10]

@@ -111,7 +111,7 @@ def test_an_empty_window_of_a_new_table_is_loaded(lake: Lake) -> None:
 def test_a_row_outside_the_window_is_rejected(lake: Lake, outside: int | None) -> None:
     """The next overwrite of its window would not find it, so nothing is published."""
     lake.load(hours([{"at": n} for n in range(10)]))
-    error = lake.refused(window_of([{"at": 1}, {"at": outside}], 0, 5))
+    error = lake.rejected(window_of([{"at": 1}, {"at": outside}], 0, 5))
     assert isinstance(error, AuditFailed)
     assert (error.findings[0].table, error.findings[0].column) == ("lake.hours", "at")
     assert lake.values("hours", "at") == list(range(10))
@@ -142,7 +142,7 @@ def test_nested_rows_are_replaced_with_their_roots(lake: Lake) -> None:
 
 def test_rows_nested_deeper_need_a_root_key(lake: Lake) -> None:
     """Without it nothing leads from them to the window, so the load is rejected."""
-    error = lake.refused(window_of([{"at": 1, "a": [{"b": [1]}]}], 0, 5))
+    error = lake.rejected(window_of([{"at": 1, "a": [{"b": [1]}]}], 0, 5))
     assert isinstance(error, InvalidHint)
     assert "root_key=True" in str(error)
 
@@ -204,14 +204,14 @@ def test_the_bounds_of_a_window_are_compared_as_values() -> None:
 
 def test_a_window_requires_append(lake: Lake) -> None:
     """What a replaced or merged window would mean is not obvious, so it is rejected."""
-    error = lake.refused(window_of([{"at": 1}], 0, 5, write_disposition="replace"))
+    error = lake.rejected(window_of([{"at": 1}], 0, 5, write_disposition="replace"))
     assert isinstance(error, InvalidHint)
     assert "append" in str(error)
 
 
 def test_a_window_of_an_unknown_column_is_rejected(lake: Lake) -> None:
     """The error names the columns that there are."""
-    error = lake.refused(iceberg_window(hours([{"at": 1}]), "when", 0, 5))
+    error = lake.rejected(iceberg_window(hours([{"at": 1}]), "when", 0, 5))
     assert isinstance(error, InvalidHint)
     assert "`when`" in str(error)
     assert "at" in str(error)
@@ -219,7 +219,7 @@ def test_a_window_of_an_unknown_column_is_rejected(lake: Lake) -> None:
 
 def test_a_bound_of_another_type_is_rejected(lake: Lake) -> None:
     """The error names the bound and the column's type."""
-    error = lake.refused(window_of([{"at": 1}], "last week", "today"))
+    error = lake.rejected(window_of([{"at": 1}], "last week", "today"))
     assert isinstance(error, InvalidHint)
     assert "'last week'" in str(error)
 

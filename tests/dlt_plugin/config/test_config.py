@@ -37,10 +37,10 @@ API = {
 }
 
 
-def refusal(*sources: dict[str, Any], **config: Any) -> str:
-    with pytest.raises(PipelineConfigurationError) as refused:
+def rejection(*sources: dict[str, Any], **config: Any) -> str:
+    with pytest.raises(PipelineConfigurationError) as rejected:
         DltIngestionPlugin({"sources": list(sources), **config})
-    return str(refused.value)
+    return str(rejected.value)
 
 
 @pytest.mark.parametrize(
@@ -171,17 +171,17 @@ def test_an_invalid_source_is_rejected_with_name_field_value_and_remedy(
     base: dict[str, Any], change: dict[str, Any], says: list[str]
 ) -> None:
     source = {**base, **change}
-    text = refusal(source)
+    text = rejection(source)
     for part in [f"source {source['name']!r}", *says]:
         assert part in text
 
 
 def test_two_sources_with_the_same_name_are_rejected() -> None:
-    assert "'files'" in refusal(FILES, {**FILES, "destination_table": "bronze.others"})
+    assert "'files'" in rejection(FILES, {**FILES, "destination_table": "bronze.others"})
 
 
 def test_two_sources_of_different_write_modes_do_not_share_a_table() -> None:
-    text = refusal(FILES, {**FILES, "name": "more", "write_mode": "merge", "primary_key": "id"})
+    text = rejection(FILES, {**FILES, "name": "more", "write_mode": "merge", "primary_key": "id"})
     for part in ["'more'", "'merge'", "'append'", "'files'", "'bronze.items'"]:
         assert part in text
 
@@ -193,7 +193,7 @@ def test_two_sources_that_append_may_share_a_table() -> None:
 
 def test_a_table_that_is_replaced_belongs_to_one_source() -> None:
     replaced = {**FILES, "write_mode": "replace"}
-    assert "'bronze.items'" in refusal(replaced, {**replaced, "name": "more"})
+    assert "'bronze.items'" in rejection(replaced, {**replaced, "name": "more"})
 
 
 def test_an_error_never_repeats_a_value_that_may_be_a_secret() -> None:
@@ -205,15 +205,15 @@ def test_an_error_never_repeats_a_value_that_may_be_a_secret() -> None:
         {"source_config": {"table_names": ["orders"], "chunk_size": secret}},
         {"write_mode": "merge", "credentials": secret},
     ):
-        assert secret not in refusal({**SHOP, **change})
+        assert secret not in rejection({**SHOP, **change})
 
 
 def test_a_location_of_each_error_is_kept_for_editors() -> None:
-    with pytest.raises(ValidationError) as refused:
+    with pytest.raises(ValidationError) as rejected:
         DltIngestionConfig.model_validate(
             {"sources": [FILES, {**SHOP, "source_config": {"table_names": ["a"], "schem": "x"}}]}
         )
-    assert refused.value.errors()[0]["loc"] == ("sources", 1, "source_config", "schem")
+    assert rejected.value.errors()[0]["loc"] == ("sources", 1, "source_config", "schem")
 
 
 def test_secrets_do_not_show_in_repr() -> None:

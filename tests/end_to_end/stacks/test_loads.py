@@ -95,9 +95,9 @@ def test_a_frozen_table_is_untouched_by_a_source_that_breaks_the_contract(shop: 
     shop.load()
     before = shop.table.metadata
     shop.hold(f"{COLUMNS}, surprise text", *((*row, "!") for row in (*FIRST, (3, "three"))))
-    with pytest.raises(SchemaContractViolation, match="surprise") as refused:
+    with pytest.raises(SchemaContractViolation, match="surprise") as rejected:
         shop.load()
-    assert refused.value.category is ErrorCategory.PERMANENT
+    assert rejected.value.category is ErrorCategory.PERMANENT
     assert shop.table.metadata == before
     shop.hold(COLUMNS, *FIRST, (3, "three"))
     assert shop.load().rows_loaded == 1

@@ -172,7 +172,7 @@ def load_until_the_disk_is_full(
     def no_more_space() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, resource.RLIM_INFINITY))
 
-    def refuse_link(*_: Any) -> None:
+    def reject_link(*_: Any) -> None:
         msg = "another file system"
         raise OSError(msg)
 
@@ -189,7 +189,7 @@ def load_until_the_disk_is_full(
     setattr(owner, name, with_a_full_disk)
     with pytest.MonkeyPatch.context() as patch:
         # A link would need no space.
-        patch.setattr("os.link", refuse_link)
+        patch.setattr("os.link", reject_link)
         with pytest.raises(PipelineStepFailed) as failed:
             run.load()
     return repr(failed.value.exception), bool(run.has_pending_data)

@@ -58,8 +58,8 @@ def _late() -> Callable[[int, Commit], Any]:
             late = stuck.pop()
             try:
                 late()
-            except Exception as refused:
-                print("the late commit was rejected:", refused)
+            except Exception as rejected:
+                print("the late commit was rejected:", rejected)
             else:
                 msg = "a late commit was applied beside the one that replaced it"
                 raise AssertionError(msg)

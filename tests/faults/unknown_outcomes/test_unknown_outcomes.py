@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from servers.proxy import Commit, Fault, Proxy, Reply, refusal, running_proxy
+from servers.proxy import Commit, Fault, Proxy, Reply, rejection, running_proxy
 from servers.stack import rest_stack, sqlite_stack
 
 from faults import loads
@@ -30,19 +30,19 @@ TABLES = ["loads", "events"]
 
 def answer_500_before(commit: Commit) -> Reply | None:
     """The gateway failed; the catalog never saw the request."""
-    return refusal(500, "InternalServerError") if commit.number == 1 else commit.forward()
+    return rejection(500, "InternalServerError") if commit.number == 1 else commit.forward()
 
 
 def answer_500_after(commit: Commit) -> Reply | None:
     """The catalog applied it, and the answer was lost."""
     reply = commit.forward()
-    return refusal(500, "InternalServerError") if commit.number == 1 else reply
+    return rejection(500, "InternalServerError") if commit.number == 1 else reply
 
 
 def answer_409_after(commit: Commit) -> Reply | None:
     """A gateway sent the request twice, and passed on the answer to the second."""
     reply = commit.forward()
-    return refusal(409, "CommitFailedException") if commit.number == 1 else reply
+    return rejection(409, "CommitFailedException") if commit.number == 1 else reply
 
 
 def break_connection_before(commit: Commit) -> Reply | None:
@@ -63,7 +63,7 @@ def applied_late() -> Fault:
     def fault(commit: Commit) -> Reply | None:
         if commit.number == 1:
             stuck.append(commit)
-            return refusal(504, "GatewayTimeout")
+            return rejection(504, "GatewayTimeout")
         reply = commit.forward()
         while stuck:
             status, _, _ = stuck.pop().forward()
@@ -80,7 +80,7 @@ def applied_while_asking_again() -> Fault:
     def fault(commit: Commit) -> Reply | None:
         if commit.number == 1:
             stuck.append(commit)
-            return refusal(504, "GatewayTimeout")
+            return rejection(504, "GatewayTimeout")
         while stuck:
             status, _, _ = stuck.pop().forward()
             assert status < 300
@@ -146,7 +146,7 @@ def test_an_unavailable_catalog_ends_the_run_and_the_next_one_loads(
 ) -> None:
     """The run gives up with the catalog's error; its package stays, and is loaded once."""
     case = Case(rest_stack(seaweedfs, tmp_path, proxy.uri))
-    proxy.faults["dlt_loads"] = lambda commit: refusal(503, "ServiceUnavailable")
+    proxy.faults["dlt_loads"] = lambda commit: rejection(503, "ServiceUnavailable")
     child = case.start(loads.run_again, "first", case.namespace, case.work)
     assert child.wait() == 1
     assert "ServiceUnavailable" in child.tail()

@@ -169,10 +169,10 @@ def test_two_repositories_do_not_share_a_branch(world: World) -> None:
     branch = world.enter_branch("pr_123@acme/shop")
     branch.load(shop(3))
     world.enter_branch("pr_123@acme/other")
-    with pytest.raises(PipelineStepFailed) as refused:
+    with pytest.raises(PipelineStepFailed) as rejected:
         branch.load(shop(4))
-    assert isinstance(refused.value.__cause__, DatasetRefused)
-    assert "belongs to branch `pr_123@acme/shop`" in str(refused.value)
+    assert isinstance(rejected.value.__cause__, DatasetRefused)
+    assert "belongs to branch `pr_123@acme/shop`" in str(rejected.value)
     assert branch.values("events", "id") == [1, 2, 3]
 
 

@@ -57,7 +57,7 @@ def state_of(lake: Lake) -> dict[str, str]:
     return {t[-1]: lake.catalog.load_table(t).metadata_location for t in tables}
 
 
-def refusal(work: Callable[[], Any]) -> DatasetRefused:
+def rejection(work: Callable[[], Any]) -> DatasetRefused:
     """Return the error that rejected some work, whatever dlt wrapped it in."""
     with pytest.raises((DatasetRefused, DestinationException, Exception)) as caught:
         work()
@@ -137,7 +137,7 @@ def test_production_is_rejected_however_a_pipeline_gets_its_dataset(
 ) -> None:
     """By name, environment, configuration file or restored state; and nothing has happened."""
     before = state_of(lake)
-    error = refusal(lambda: way(lake, monkeypatch))
+    error = rejection(lambda: way(lake, monkeypatch))
     assert "is not a namespace of branch `pr_123`" in str(error)
     assert state_of(lake) == before
 
@@ -207,7 +207,7 @@ def test_a_branch_neither_recovers_nor_maintains_production(
         lambda: release_blocked(dataset, "items"),
         lambda: remove_orphans(dataset, timedelta(days=2), dry_run=False),
     ):
-        refusal(upkeep)
+        rejection(upkeep)
     assert state_of(lake) == before
 
 

@@ -50,7 +50,7 @@ def test_a_pending_load_creates_a_renamed_table_under_a_uuid_of_its_own(
     with monkeypatch.context() as patch:
         patch.setattr("time.sleep", lambda seconds: None)
         patch.setattr(SqlCatalog, "commit_table", deny_orders)
-        lake.refused(both(2))
+        lake.rejected(both(2))
     lake.catalog.rename_table(f"{lake.dataset}.orders", f"{lake.dataset}.kept")
     lake.load([{"id": 3}], table_name="orders")
     assert lake.values("kept", "id") == [1]

@@ -65,7 +65,7 @@ def test_a_null_in_a_key_is_rejected(lake: Lake, strategy: str, kind: str) -> No
         primary_key=["id", "part"],
         columns=columns,
     )
-    error = lake.refused(bad)
+    error = lake.rejected(bad)
     assert isinstance(error, AuditFailed)
     (finding,) = error.findings
     assert (finding.table, finding.column) == ("lake.orders", "part")
@@ -194,7 +194,7 @@ def test_a_merge_by_an_sql_condition_is_rejected(lake: Lake) -> None:
         "strategy": "delete-insert",
         "destination_scope": "id > 3",
     }
-    error = lake.refused(
+    error = lake.rejected(
         [{"id": 1}], table_name="orders", write_disposition=disposition, primary_key="id"
     )
     assert isinstance(error, InvalidHint)
@@ -271,7 +271,7 @@ def test_a_key_without_statistics_in_some_row_groups_finds_its_row(lake: Lake) -
 def test_a_nested_key_is_rejected_before_anything_is_committed(lake: Lake, key: Any) -> None:
     """No two can be compared, and a load that is committed blocks its table until it can be."""
     rows = pa.table({"k": key})
-    error = lake.refused(rows, table_name="orders", write_disposition="merge", primary_key="k")
+    error = lake.rejected(rows, table_name="orders", write_disposition="merge", primary_key="k")
     assert isinstance(error, InvalidHint)
     assert "`k`" in str(error)
     assert lake.tables() == set()

@@ -199,7 +199,7 @@ def test_a_mode_that_does_not_exist_is_rejected(lake: Lake) -> None:
     """Before anything is staged; the error names the valid ones."""
     resource = dlt.resource([{"id": 1}], name="t", primary_key="id", write_disposition="merge")
     iceberg_adapter(resource, table_properties={MERGE_MODE_PROPERTY: "merge-on-write"})
-    error = lake.refused(resource)
+    error = lake.rejected(resource)
     assert isinstance(error, InvalidHint)
     assert "copy-on-write" in str(error)
 

@@ -261,7 +261,7 @@ def test_nested_tables_are_not_partitioned_with_their_root(lake: Lake) -> None:
 )
 def test_an_invalid_partition_transform_is_rejected(lake: Lake, partition: Any, said: str) -> None:
     """The error names the table and what is wrong, and no table is made."""
-    error = lake.refused(laid_out(ROWS, partition))
+    error = lake.rejected(laid_out(ROWS, partition))
     assert isinstance(error, InvalidHint)
     assert "lake.t" in str(error)
     assert said in str(error)

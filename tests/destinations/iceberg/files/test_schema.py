@@ -94,7 +94,7 @@ def test_another_type_is_rejected(lake: Lake, kind: str) -> None:
     lake.load(before, table_name="t", pipeline="one")
     metadata = lake.table("t").metadata_location
     # Another pipeline, since dlt itself would give a changed column of its schema another name.
-    error = lake.refused(after, table_name="t", pipeline="two")
+    error = lake.rejected(after, table_name="t", pipeline="two")
     assert isinstance(error, IncompatibleSchema)
     assert (error.table, error.column) == ("lake.t", "v")
     assert error.table_type == table_type
@@ -115,7 +115,7 @@ def test_one_rejected_table_keeps_the_others_from_changing(lake: Lake) -> None:
         yield dlt.resource(column([1], pa.int64()), name="t")
         yield dlt.resource([{"id": 1}], name="other")
 
-    lake.refused(both(), pipeline="two")
+    lake.rejected(both(), pipeline="two")
     assert lake.tables() == {"t"}
     assert {r["schema_name"] for r in lake.rows("_dlt_version", "schema_name")} == {"one"}
 
@@ -179,7 +179,7 @@ def test_names_that_differ_in_case_alone_are_rejected(
     loads = lake.table("_dlt_loads").scan().to_arrow().num_rows
     table = "other" if is_new else "t"
     rows = [{"id": 2, "Amount": 2, **({"amount": 2} if is_new else {})}]
-    error = lake.refused(rows, table_name=table)
+    error = lake.rejected(rows, table_name=table)
     assert isinstance(error, SchemaIdentifierNormalizationCollision)
     assert "`Amount`" in str(error)
     assert "`amount`" in str(error)
@@ -195,7 +195,7 @@ def test_a_column_of_the_table_with_other_case_is_named_before_the_commit(
     monkeypatch.setenv("SCHEMA__NAMING", "direct")
     lake.load([{"id": 1, "amount": 1}], table_name="t", pipeline="one")
     metadata = lake.table("t").metadata_location
-    error = lake.refused([{"id": 2, "Amount": "x"}], table_name="t", pipeline="two")
+    error = lake.rejected([{"id": 2, "Amount": "x"}], table_name="t", pipeline="two")
     assert isinstance(error, ColumnNameCollision)
     assert (error.table, error.column, error.present) == ("lake.t", "Amount", "amount")
     assert (error.table_type, error.incoming_type) == ("long", "string")

@@ -244,7 +244,7 @@ def test_a_column_of_nulls_waits_for_its_type(lake: Lake) -> None:
 def test_an_arrow_type_without_a_counterpart_is_rejected(lake: Lake) -> None:
     """The error names the type."""
     duration = pa.array([timedelta(seconds=1)])
-    error = lake.refused(pa.table({"v": duration}), table_name="t")
+    error = lake.rejected(pa.table({"v": duration}), table_name="t")
     assert "duration" in str(error)
 
 
@@ -289,7 +289,7 @@ def test_rows_with_two_columns_of_one_name_are_rejected(nested: bool, lake: Lake
         rows = rows.set_column(1, "s", pa.StructArray.from_arrays(ones, names))
     else:
         rows = pa.Table.from_arrays([rows["id"].combine_chunks(), *ones], ["id", *names])
-    error = lake.refused(rows, table_name="t")
+    error = lake.rejected(rows, table_name="t")
     assert isinstance(error, InvalidHint)
     assert "several fields named `a`" in str(error)
     assert "t" not in lake.tables()

@@ -125,7 +125,7 @@ def test_a_load_to_a_blocked_table_is_rejected_before_its_commit_and_names_the_c
     CAUSES["bad request"](lake, monkeypatch)
     lake.load([{"id": 1}], table_name="refunds")
     before = read(dataset_of(lake)).last_seq
-    error = lake.refused([{"id": 3}], table_name="orders")
+    error = lake.rejected([{"id": 3}], table_name="orders")
     assert isinstance(error, TableStillBlocked)
     assert "release_blocked(dataset, 'orders')" in str(error)
     assert read(dataset_of(lake)).last_seq == before

@@ -123,7 +123,7 @@ def test_a_row_in_an_unknown_format_stops_a_load_and_changes_nothing(
     dataset = Dataset(lake.catalog, lake.dataset)
     write_log(dataset, [_a_row(**changed)])
     before, files = lake.table("_dlt_loads").metadata_location, listing(home)
-    error = lake.refused([{"id": 2}], table_name="users")
+    error = lake.rejected([{"id": 2}], table_name="users")
     assert isinstance(error, UnknownLogFormat)
     assert categorize_error(error) is ErrorCategory.TRANSIENT
     assert lake.table("_dlt_loads").metadata_location == before

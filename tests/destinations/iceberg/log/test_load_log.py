@@ -56,7 +56,7 @@ def test_a_log_under_the_expected_name_is_found_with_one_request(
 def test_a_resource_cannot_take_the_name_of_a_table_of_the_bookkeeping(
     name: str, lake: Any
 ) -> None:
-    error = lake.refused([{"id": 1}], table_name=name)
+    error = lake.rejected([{"id": 1}], table_name=name)
     assert isinstance(error, InvalidHint)
     assert f"`{name}`" in str(error)
     assert "reserved" in str(error)

@@ -101,7 +101,7 @@ def test_a_log_that_lost_an_unpublished_load_rejects_loads_until_it_is_given_up(
         lake.load([{"id": 2}], table_name="other", pipeline="second")
         lake.load([{"id": 3}], table_name="other", pipeline="third")
     lose(lake.table("_dlt_loads"))
-    error = lake.refused(events(4))
+    error = lake.rejected(events(4))
     assert isinstance(error, LogBehindTables)
     assert f"`{SETTLED_SEQ}` to `3`" in str(error)
     assert lake.values("events", "id") == [1]
@@ -119,7 +119,7 @@ def test_a_log_restored_from_a_backup_is_older_than_its_tables(lake: Any) -> Non
     lake.load(events(2))
     dataset.catalog.drop_table(dataset.log.identifier)
     dataset.catalog.register_table(dataset.log.identifier, backup)
-    error = lake.refused(events(3))
+    error = lake.rejected(events(3))
     assert isinstance(error, LogBehindTables)
     assert lake.values("events", "id") == [1, 2]
 

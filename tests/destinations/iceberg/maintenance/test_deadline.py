@@ -85,7 +85,7 @@ def test_a_load_that_slept_before_its_commit_expires(lake: Lake, sleeper: Sleepe
     """Its staged files were swept, so nothing of it may come to be."""
     lake.load([{"id": 1}], table_name="orders")
     sleeper.after(loading, "audit")
-    assert isinstance(lake.refused([{"id": 2}], table_name="orders"), LoadExpired)
+    assert isinstance(lake.rejected([{"id": 2}], table_name="orders"), LoadExpired)
     assert sleeper.swept
     assert lake.values("orders", "id") == [1]
 
@@ -94,7 +94,7 @@ def test_a_commit_to_the_log_after_a_sleep_is_made_again(lake: Lake, sleeper: Sl
     """The log's own data file and manifests were swept with the staged ones."""
     lake.load([{"id": 1}], table_name="orders")
     sleeper.after(load_log, "add_snapshot")
-    assert isinstance(lake.refused([{"id": 2}], table_name="orders"), LoadExpired)
+    assert isinstance(lake.rejected([{"id": 2}], table_name="orders"), LoadExpired)
     assert sleeper.swept
     lake.load([{"id": 3}], table_name="orders")
     assert lake.values("orders", "id") == [1, 3]

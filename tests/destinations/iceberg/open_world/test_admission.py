@@ -37,7 +37,7 @@ def test_a_date_that_python_lacks_is_rejected(
 ) -> None:
     """Such as PostgreSQL's `infinity`: no file that has it can be described."""
     integers = pa.array(values, pa.int32() if column_type == pa.date32() else pa.int64())
-    error = lake.refused(pa.table({"at": integers.cast(column_type)}), table_name="t")
+    error = lake.rejected(pa.table({"at": integers.cast(column_type)}), table_name="t")
     assert isinstance(error, LoadRefused)
     assert "1 rows of column `at`" in str(error)
     assert lake.tables() == set()
@@ -80,7 +80,7 @@ def test_a_rejected_load_s_cursor_is_extracted_again(lake: Lake) -> None:
 
         return t()
 
-    lake.refused(loads(YEAR_12024 * 10**6), pipeline="p")
+    lake.rejected(loads(YEAR_12024 * 10**6), pipeline="p")
     lake.load(loads(0), pipeline="p")
     assert seen == [0, 0]
     assert lake.rows("t", "n") == [{"n": 5}]
@@ -102,6 +102,6 @@ def test_a_required_column_is_required_of_a_load(lake: Lake, write_disposition: 
     with lake.table("t").update_schema(allow_incompatible_changes=True) as update:
         update.update_column("name", required=True)
     arguments = {"table_name": "t", "primary_key": "id", "write_disposition": write_disposition}
-    assert "1 of 2 rows" in str(lake.refused([{"id": 2}, {"id": 3, "name": "c"}], **arguments))
+    assert "1 of 2 rows" in str(lake.rejected([{"id": 2}, {"id": 3, "name": "c"}], **arguments))
     lake.load([{"id": 1, "name": "b"}], **arguments)
     assert {"id": 1, "name": "b"} in lake.rows("t")

@@ -86,7 +86,7 @@ def test_a_table_with_equality_deletes_can_be_appended_to_and_replaced(
     lake.load([{"id": 1}, {"id": 2}], table_name="t")
     delete_by_id(lake.table("t"), 2)
     merge: Any = {"table_name": "t", "primary_key": "id", "write_disposition": "merge"}
-    error = lake.refused([{"id": 1}], **merge)
+    error = lake.rejected([{"id": 1}], **merge)
     assert isinstance(error, LoadRefused)
     assert "equality deletes" in str(error)
     lake.load([{"id": 3}], table_name="t")

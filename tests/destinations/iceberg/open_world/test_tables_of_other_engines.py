@@ -31,7 +31,7 @@ def rejected(lake: Lake, disposition: str) -> str:
     """The error of a load, of which nothing remains in the log."""
     before = lake.table("_dlt_loads").scan().to_arrow().num_rows
     row = {"id": 1, "name": "c"}
-    error = lake.refused([row], table_name="t", primary_key="id", write_disposition=disposition)
+    error = lake.rejected([row], table_name="t", primary_key="id", write_disposition=disposition)
     assert isinstance(error, LoadRefused)
     assert lake.table("_dlt_loads").scan().to_arrow().num_rows == before
     return str(error)
@@ -93,9 +93,9 @@ def test_a_column_that_spark_requires_is_required_of_a_load(lake: Lake, spark: S
     """A file without its values would make the table unreadable for every reader."""
     lake.load([{"q": 1}], table_name="q")
     spark.sql(lake.catalog, "CREATE TABLE lake.t (id BIGINT, name STRING NOT NULL) USING iceberg")
-    error = lake.refused([{"id": 1}, {"id": 2}], table_name="t")
+    error = lake.rejected([{"id": 1}, {"id": 2}], table_name="t")
     assert "`name` is required, and 2 of 2 rows" in str(error)
-    error = lake.refused([{"id": 1, "name": "a"}, {"id": 2}], table_name="t")
+    error = lake.rejected([{"id": 1, "name": "a"}, {"id": 2}], table_name="t")
     assert "1 of 2 rows" in str(error)
     lake.load([{"id": 1, "name": "a"}], table_name="t")
     assert spark.sql(lake.catalog, "SELECT id, name FROM lake.t") == [[{"id": 1, "name": "a"}]]
