@@ -86,7 +86,7 @@ def require_writable(dataset: Dataset, plan: TablePlan, current: Table | None) -
     if metadata.format_version > NEWEST_FORMAT:
         raise NotPublishable(
             name,
-            f"its Iceberg format version is {metadata.format_version}, and pyiceberg writes "
+            f"it has Iceberg format version {metadata.format_version}, and pyiceberg writes "
             f"versions up to {NEWEST_FORMAT}. Replace it by a copy in version {NEWEST_FORMAT}, or "
             "load into another table",
         )
