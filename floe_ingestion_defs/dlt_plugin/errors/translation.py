@@ -26,6 +26,11 @@ from floe_ingestion_defs.dlt_plugin.errors.exceptions import (
     SourceConnectionError,
     SourceReadError,
 )
+from floe_ingestion_defs.dlt_plugin.errors.row_values import (
+    ValuesHidden,
+    described_without_values,
+    innermost_with_values,
+)
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import contract_violation, shown_value
 
 if TYPE_CHECKING:
@@ -61,7 +66,13 @@ def raise_as_ingestion_error(
     text = "".join(traceback.format_exception(error))
     # dlt's message about a violated contract contains values of the row.
     sensitive = redactor.finds_secret(text) or isinstance(ours, SchemaContractViolation)
-    raise ours from (None if sensitive or ours is error else error)
+    if sensitive or ours is error:
+        raise ours from None
+    with_values = None if _all_show_values(source) else innermost_with_values(_below(error, ours))
+    if with_values is None:
+        raise ours from error
+    hidden = ValuesHidden(type(with_values).__name__)
+    raise ours from hidden.with_traceback(with_values.__traceback__)
 
 
 def as_ingestion_error(
@@ -92,6 +103,11 @@ def as_ingestion_error(
     return ours
 
 
+def _below(error: BaseException, ours: IngestionError) -> list[BaseException]:
+    """Return the errors that a stack trace would show beside our own."""
+    return [inner for inner in error_chain(error) if inner is not ours]
+
+
 def _table_in(chain: Sequence[BaseException], source: IngestionSourceConfig) -> str:
     """Return the table of the resource that failed, else the source's destination table."""
     failed = {getattr(error, "pipe_name", None) for error in chain}
@@ -113,7 +129,11 @@ def _made_for(
             return _contract_violation(inner, source, about)
         if "IncompatibleSchema" in names:
             return _incompatible(inner, about)
-    message = redactor.clean(_message(chain, for_catalog=step in _DESTINATION_STEPS))
+    message = None
+    # The first contact with the catalog is about its settings, not yet about rows.
+    if step != "sync" and not _all_show_values(source):
+        message = described_without_values(chain)
+    message = redactor.clean(message or _message(chain, for_catalog=step in _DESTINATION_STEPS))
     if step in _DESTINATION_STEPS:
         return DestinationWriteError(message, **about)
     if any(class_names(inner) & SETUP_ERRORS for inner in chain):
@@ -139,6 +159,10 @@ def _contract_violation(
     if _shows_values(source, table) and isinstance(item, Mapping) and column in item:
         value = shown_value(item[column])
     return contract_violation(table, column, known.get("data_type"), None, value, **about)
+
+
+def _all_show_values(source: IngestionSourceConfig) -> bool:
+    return bool(source.specs) and all(spec.show_values for spec in source.specs)
 
 
 def _shows_values(source: IngestionSourceConfig, table: str) -> bool:

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 _ROW = re.compile(r"Row #(\d+)|in row (\d+)")
 _COLUMN = re.compile(r"In CSV column #(\d+)|Column\(/([^)]*)\)")
+# Messages of Arrow, or their beginnings, without values; those about JSON are RapidJSON's.
+_NO_VALUES = re.compile(
+    r"Expected \d+ columns, got \d+|conversion error to [^:]+|Failed to convert JSON to \w+"
+    r"|changed from \w+ to \w+|was specified twice|straddling object[^:]*|JSON parse error: "
+    r"(Invalid value|Missing a \w+[^.:'\"]*|Terminate parsing[^.:'\"]*|The document [^.:'\"]*"
+    r"|Invalid (?:encoding|escape)[^.:'\"]*|Number too big[^.:'\"]*)"
+)
 _OTHER_TYPE = ("conversion error", "changed from", "convert")
 _DECLARE = "; declare the column under `columns` if its inferred type is too narrow"
 _NOT_UTF8 = "text that is not UTF-8"
@@ -33,13 +40,21 @@ class BrokenFile(Exception):
         problem: The error, including values; Arrow's message or our own.
         where: Line or row, and column, if known.
         advice: How to fix it.
+        without_values: The error without values, if that differs.
     """
 
-    def __init__(self, problem: str, where: Sequence[str] = (), advice: str = "") -> None:
+    def __init__(
+        self,
+        problem: str,
+        where: Sequence[str] = (),
+        advice: str = "",
+        without_values: str | None = None,
+    ) -> None:
         super().__init__(problem)
         self._problem = problem
         self._where = where
         self._advice = advice
+        self._without_values = problem if without_values is None else without_values
 
     def describe(self, name: str, *, show_values: bool) -> str:
         """Return the error's message.
@@ -48,7 +63,7 @@ class BrokenFile(Exception):
             name: Name of the file.
             show_values: Whether the message may contain values of the file.
         """
-        text = self._problem if show_values else _without_values(self._problem)
+        text = self._problem if show_values else self._without_values
         return f"{': '.join([name, *self._where, _without_place(text)])}{self._advice}"
 
 
@@ -97,7 +112,8 @@ def broken_by(text: str, block: Block | None = None, names: Sequence[str] = ()) 
         return BrokenFile("not a JSON object", where)
     if "UTF8" in text:
         return BrokenFile(_NOT_UTF8, where, _ENCODING)
-    return BrokenFile(text, where, _DECLARE if any(part in text for part in _OTHER_TYPE) else "")
+    advice = _DECLARE if any(part in text for part in _OTHER_TYPE) else ""
+    return BrokenFile(text, where, advice, _without_values(text))
 
 
 def column_of(text: str, names: Sequence[str] = ()) -> str | None:
@@ -147,6 +163,6 @@ def _without_place(text: str) -> str:
 
 
 def _without_values(text: str) -> str:
-    text = re.sub(r"(Expected \d+ columns, got \d+):.*", r"\1", text, flags=re.DOTALL)
-    text = re.sub(r": invalid value .*", "", text, flags=re.DOTALL)
-    return re.sub(r", couldn't parse:.*", "", text, flags=re.DOTALL)
+    """Return the part of Arrow's message that names types and numbers only."""
+    found = _NO_VALUES.search(text)
+    return found[0] if found else "cannot be parsed; set show_values: true to see the reason"

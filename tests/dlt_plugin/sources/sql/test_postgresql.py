@@ -2,6 +2,7 @@
 
 import json
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -192,6 +193,20 @@ def test_a_database_that_fails_during_a_load_is_a_transient_failure(
         "CREATE OR REPLACE VIEW slow AS SELECT n, ''::text AS pg_sleep FROM generate_series(1, 4) n"
     )
     assert load(slow).rows_loaded == 4
+
+
+@pytest.mark.parametrize("backend", ["adbc", "pyarrow", "sqlalchemy"])
+def test_an_error_of_the_database_does_not_show_the_value_that_it_quotes(
+    execute: Execute, things: Source, load: Load, backend: str
+) -> None:
+    execute(
+        "CREATE VIEW ages AS SELECT CASE WHEN id > 0 THEN 'Jane Doe' END::integer AS age "
+        "FROM generate_series(1, 3) id"
+    )
+    ages = configured(things, table_names=["ages"], backend=backend)
+    with pytest.raises(IngestionError, match="invalid input syntax for type integer") as failed:
+        load(ages)
+    assert "Jane Doe" not in "".join(traceback.format_exception(failed.value))
 
 
 def test_adbc_is_rejected_for_other_databases(shop: Source, load: Load) -> None:
