@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pyiceberg.exceptions import BadRequestError, ForbiddenError
 from pyiceberg.table.update import AssertCurrentSchemaId, AssertRefSnapshotId, AssertTableUUID
 
-from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import add_snapshot, load_table
+from floe_ingestion_defs.destinations.impl.iceberg.commits.attempts import commit_certainly
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import (
+    CommitOutcomeUnknown,
+    add_snapshot,
+    load_table,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitConflict
 from floe_ingestion_defs.destinations.impl.iceberg.files.listing import list_files
 
@@ -78,3 +84,18 @@ def test_a_conflict_is_not_repeated_and_its_files_are_kept(lake: Lake) -> None:
     left = {file.path for file in list_files(stale.io, stale.location())} - before
     assert sum("/snap-" in path for path in left) == 1
     assert sum(path.endswith("-m0.avro") for path in left) == 1
+
+
+@pytest.mark.parametrize("kind", [ForbiddenError, BadRequestError])
+def test_a_commit_that_the_catalog_rejects_is_not_attempted_again(kind: type[Exception]) -> None:
+    """The answer would be the same, and the load would wait five seconds for it in each table."""
+    attempts = 0
+
+    def attempt() -> None:
+        nonlocal attempts
+        attempts += 1
+        raise CommitOutcomeUnknown(kind("no"))
+
+    with pytest.raises(kind):
+        commit_certainly("Publishing", attempt)
+    assert attempts == 1

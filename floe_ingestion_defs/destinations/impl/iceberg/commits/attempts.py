@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from pyiceberg.exceptions import BadRequestError, ForbiddenError
 from tenacity import (
     RetryError,
     Retrying,
@@ -33,6 +34,8 @@ T = TypeVar("T")
 COMMIT_DEADLINE_SECONDS = 120.0
 # A catalog whose responses are lost this often in a commit is considered down.
 _MOST_UNKNOWN_OUTCOMES = 4
+# Responses that the next attempt would get, too; still, an earlier request may have been applied.
+_REPEATED_RESPONSES = (BadRequestError, ForbiddenError)
 
 
 def commit_certainly(
@@ -101,6 +104,9 @@ class _Backoff:
     def stop(self, state: RetryCallState) -> bool:
         """Return whether to give up."""
         elapsed = state.seconds_since_start or 0.0
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, CommitOutcomeUnknown) and isinstance(error.cause, _REPEATED_RESPONSES):
+            return True
         return self._unknown_outcomes >= _MOST_UNKNOWN_OUTCOMES or elapsed > self._deadline_seconds
 
 
