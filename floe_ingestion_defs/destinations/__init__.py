@@ -48,7 +48,17 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.factory import iceberg
     from floe_ingestion_defs.destinations.impl.iceberg.files.schema import iceberg_type_of_column
     from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LoadLog
+    from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import last_change
+    from floe_ingestion_defs.destinations.impl.iceberg.maintenance.compact import (
+        CompactionResult,
+        compact,
+    )
+    from floe_ingestion_defs.destinations.impl.iceberg.maintenance.options import CompactionOptions
     from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
+    from floe_ingestion_defs.destinations.impl.iceberg.maintenance.plan import (
+        CompactionPlan,
+        plan_compaction,
+    )
     from floe_ingestion_defs.destinations.impl.iceberg.maintenance.release import release_blocked
     from floe_ingestion_defs.destinations.impl.iceberg.reading.inspection import (
         column_bounds,
@@ -70,6 +80,9 @@ _HOMES = {
     "BranchTables": "floe_ingestion_defs.branch",
     "ColumnNameCollision": f"{_IMPLEMENTATION}.errors",
     "CommitContention": f"{_IMPLEMENTATION}.errors",
+    "CompactionOptions": f"{_IMPLEMENTATION}.maintenance.options",
+    "CompactionPlan": f"{_IMPLEMENTATION}.maintenance.plan",
+    "CompactionResult": f"{_IMPLEMENTATION}.maintenance.compact",
     "Dataset": f"{_IMPLEMENTATION}.dataset",
     "DatasetRefused": f"{_IMPLEMENTATION}.errors",
     "FailedJobs": f"{_IMPLEMENTATION}.errors",
@@ -97,6 +110,7 @@ _HOMES = {
     "blocked_tables": f"{_IMPLEMENTATION}.recover",
     "branch_namespace": "floe_ingestion_defs.branch",
     "catalog_properties": f"{_IMPLEMENTATION}.catalog.open_catalog",
+    "compact": f"{_IMPLEMENTATION}.maintenance.compact",
     "column_bounds": f"{_IMPLEMENTATION}.reading.inspection",
     "count_window_rows": f"{_IMPLEMENTATION}.reading.inspection",
     "drop_branch": f"{_IMPLEMENTATION}.branch.drop",
@@ -104,10 +118,12 @@ _HOMES = {
     "iceberg": f"{_IMPLEMENTATION}.factory",
     "iceberg_type_of_column": f"{_IMPLEMENTATION}.files.schema",
     "iceberg_window": f"{_IMPLEMENTATION}.window",
+    "last_change": f"{_IMPLEMENTATION}.log.watermark",
     "live_files": f"{_IMPLEMENTATION}.reading.inspection",
     "missing_loads": f"{_IMPLEMENTATION}.reading.inspection",
     "open_catalog": f"{_IMPLEMENTATION}.catalog.open_catalog",
     "open_destination_catalog": f"{_IMPLEMENTATION}.catalog.open_catalog",
+    "plan_compaction": f"{_IMPLEMENTATION}.maintenance.plan",
     "read_columns": f"{_IMPLEMENTATION}.reading.inspection",
     "recover": f"{_IMPLEMENTATION}.recover",
     "release_blocked": f"{_IMPLEMENTATION}.maintenance.release",
@@ -122,6 +138,9 @@ __all__ = [
     "BranchTables",
     "ColumnNameCollision",
     "CommitContention",
+    "CompactionOptions",
+    "CompactionPlan",
+    "CompactionResult",
     "Dataset",
     "DatasetRefused",
     "FailedJobs",
@@ -150,16 +169,19 @@ __all__ = [
     "branch_namespace",
     "catalog_properties",
     "column_bounds",
+    "compact",
     "count_window_rows",
     "drop_branch",
     "files_added_last",
     "iceberg",
     "iceberg_type_of_column",
     "iceberg_window",
+    "last_change",
     "live_files",
     "missing_loads",
     "open_catalog",
     "open_destination_catalog",
+    "plan_compaction",
     "read_columns",
     "recover",
     "release_blocked",

@@ -23,6 +23,7 @@ from pyiceberg.table.update import AssertCreate
 from floe_ingestion_defs.destinations.impl.iceberg import client, load, working_directory
 from floe_ingestion_defs.destinations.impl.iceberg.changes import change, file_changes
 from floe_ingestion_defs.destinations.impl.iceberg.files import staged_files as stage
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance import rewrite
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -44,7 +45,9 @@ def watch(hook: Hook) -> None:
     for writer in ("write_data_file", "write_staged", "write_position_deletes"):
         what = "deleting in place" if writer == "write_position_deletes" else "rewriting"
         _around(file_changes, writer, reach, lambda *a, what=what: what, before=False)
-    _around(change, "write_staged", reach, lambda *a: "rewriting", before=False)
+    for module in (change, rewrite):
+        _around(module, "write_staged", reach, lambda *a: "rewriting", before=False)
+    _around(rewrite, "write_data_file", reach, lambda *a: "rewriting", before=False)
     for catalog in (SqlCatalog, RestCatalog):
         _around(catalog, "commit_table", reach, _name_of_commit)
         _around(catalog, "create_namespace", reach, lambda *a: "creating the namespace")

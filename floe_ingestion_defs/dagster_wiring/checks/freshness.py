@@ -10,7 +10,12 @@ from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
 from floe_ingestion_defs.dagster_wiring.settings.checks import FreshnessCheck
 from floe_ingestion_defs.dagster_wiring.settings.types import format_duration
 from floe_ingestion_defs.dagster_wiring.units import format_age
-from floe_ingestion_defs.destinations import column_bounds, live_files, read_columns
+from floe_ingestion_defs.destinations import (
+    column_bounds,
+    last_change,
+    live_files,
+    read_columns,
+)
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
@@ -100,7 +105,7 @@ def _read_clock(
 
 
 def _last_change(table: "Table | None") -> datetime | None:
-    snapshot = table.current_snapshot() if table is not None else None
+    snapshot = last_change(table) if table is not None else None
     return None if snapshot is None else datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
 from floe_ingestion_defs.dagster_wiring.settings.checks import RowCountChangeCheck
-from floe_ingestion_defs.destinations import row_count
+from floe_ingestion_defs.destinations import last_change, row_count
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def check_row_count_change(table: "Table | None", check: RowCountChangeCheck) -> CheckResult:
-    """Compare the row count of the current snapshot with that of the previous one.
+    """Compare the row count after the last load with that before it.
 
     Args:
         table: The table; None if it does not exist yet.
         check: The configured shares.
     """
-    snapshot = table.current_snapshot() if table is not None else None
+    snapshot = last_change(table) if table is not None else None
     if table is None or snapshot is None or snapshot.parent_snapshot_id is None:
         return CheckResult(True, "There is no previous snapshot to compare with.")
     before = _last_rows(table, table.snapshot_by_id(snapshot.parent_snapshot_id))

@@ -1,4 +1,4 @@
-"""Random loads, kills, resumptions, recoveries and concurrent writers, against a simple model.
+"""Random loads, kills, resumptions, compactions and concurrent writers, against a simple model.
 
 The model is the log's promise: a load exists if and only if its row is in the log, and a table is
 what the loads in the log make of an empty one, in their order.
@@ -25,6 +25,7 @@ from hypothesis.stateful import (
 )
 from servers.stack import sqlite_stack
 
+from faults import compactions
 from faults.cases import Case
 from faults.races import races
 
@@ -140,6 +141,22 @@ class Lake(RuleBasedStateMachine):
         ]
         for operation, child in zip(operations, children, strict=True):
             self.end(operation, child)
+        self.check()
+
+    @precondition(lambda self: bool(getattr(self, "finished", None)))
+    @rule(shape=shapes, killed_at=st.none() | st.integers(0, 6))
+    def compact_during_a_load(
+        self, shape: tuple[str, tuple[int, ...]], killed_at: int | None
+    ) -> None:
+        operation = self.plan(shape)
+        load = self.start(operation)
+        namespace = self.case.namespace
+        if killed_at is None:
+            self.case.start(compactions.compact_all, namespace).result()
+        else:
+            victim = self.case.start(compactions.compact_and_die_at, killed_at, namespace)
+            victim.was_killed()
+        self.end(operation, load)
         self.check()
 
     @precondition(lambda self: bool(getattr(self, "killed", None)))

@@ -206,6 +206,25 @@ class TableStillBlocked(DestinationTerminalException, LoadRefused):
     """An earlier load still cannot be published to a table of this load; nothing was loaded."""
 
 
+class RowsLost(DestinationTerminalException):
+    """A rewrite of data files does not have their rows. Nothing was committed.
+
+    Attributes:
+        rows: The rows of the files.
+        deleted: How many of them are deleted.
+        written: The rows of the new files.
+    """
+
+    def __init__(self, rows: int, deleted: int, written: int) -> None:
+        self.rows = rows
+        self.deleted = deleted
+        self.written = written
+        super().__init__(
+            f"Files with {rows} rows, of which {deleted} are deleted, were rewritten with "
+            f"{written} rows. Nothing was committed."
+        )
+
+
 class FailedJobs(DestinationTerminalException):
     """A load package has failed jobs: committing the others would lose rows."""
 

@@ -90,10 +90,10 @@ def require_writable(dataset: Dataset, plan: TablePlan, current: Table | None) -
             f"versions up to {NEWEST_FORMAT}. Replace it by a copy in version {NEWEST_FORMAT}, or "
             "load into another table",
         )
-    if _lacks_source(metadata, metadata.spec()):
+    if lacks_source(metadata, metadata.spec()):
         _reject_dropped_source(name, "it is")
     if plan.intent.disposition != "append" or plan.intent.starts_empty:
-        _require_removable(name, current, is_replaced=plan.intent.starts_empty)
+        require_removable(name, current, is_replaced=plan.intent.starts_empty)
 
 
 def require_accepted_columns(catalog: Catalog, staged: StagedTable) -> None:
@@ -186,7 +186,8 @@ def _require_short(table: str, what: str, text: str | None) -> None:
         )
 
 
-def _lacks_source(metadata: TableMetadata, spec: PartitionSpec | None) -> bool:
+def lacks_source(metadata: TableMetadata, spec: PartitionSpec | None) -> bool:
+    """Return whether a partition spec has a column that was dropped."""
     columns = {field.field_id for field in metadata.schema().fields}
     return spec is not None and any(
         field.source_id not in columns and not isinstance(field.transform, VoidTransform)
@@ -203,14 +204,14 @@ def _reject_dropped_source(name: str, what: str) -> NoReturn:
     )
 
 
-def _require_removable(name: str, current: Table, *, is_replaced: bool) -> None:
+def require_removable(name: str, current: Table, *, is_replaced: bool) -> None:
     """Check that pyiceberg can read the files of a table, or only remove them."""
     if head_of(current) is None or (snapshot := current.current_snapshot()) is None:
         return
     specs = current.metadata.specs()
     for manifest in snapshot.manifests(current.io):
         contents = _contents(current, manifest)
-        if contents and _lacks_source(current.metadata, specs.get(manifest.partition_spec_id)):
+        if contents and lacks_source(current.metadata, specs.get(manifest.partition_spec_id)):
             _reject_dropped_source(name, "some of its files are")
         if is_replaced:
             continue

@@ -22,6 +22,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals i
     file_io,
     table_of,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.replace_snapshot import Replace
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.table_location import (
     stage_creation,
 )
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import CommitTableResponse, StagedTable
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.update import TableRequirement, TableUpdate
+    from pyiceberg.table.update.snapshot import _SnapshotProducer
 
 ENGINE_NAME = "floe-ingestion"
 _DISTRIBUTION = "floe-ingestion-defs"
@@ -268,12 +270,39 @@ def add_snapshot(
     io = file_io(transaction)
     is_append = not removed and all(file.content == DataFileContent.DATA for file in added)
     with append() if is_append else Overwrite(transaction, io, summary) as snapshot:
-        snapshot.commit_uuid = commit_uuid(transaction.table_metadata)
-        for data_file in removed:
-            snapshot.delete_data_file(data_file)
-        for data_file in added:
-            snapshot.append_data_file(data_file)
+        _fill(snapshot, transaction, added, removed)
     return int(snapshot.snapshot_id)
+
+
+def replace_files(
+    transaction: Transaction,
+    added: Iterable[DataFile],
+    removed: Iterable[DataFile],
+    summary: Mapping[str, str],
+) -> None:
+    """Add to the transaction one snapshot with the same rows in other files.
+
+    Args:
+        transaction: A transaction on a table.
+        added: The data files to add.
+        removed: The data files and delete files to remove.
+        summary: Further entries of the snapshot's summary, besides the engine.
+    """
+    with Replace(transaction, file_io(transaction), {**_engine(), **summary}) as snapshot:
+        _fill(snapshot, transaction, added, removed)
+
+
+def _fill(
+    snapshot: _SnapshotProducer[Any],
+    transaction: Transaction,
+    added: Iterable[DataFile],
+    removed: Iterable[DataFile],
+) -> None:
+    snapshot.commit_uuid = commit_uuid(transaction.table_metadata)
+    for data_file in removed:
+        snapshot.delete_data_file(data_file)
+    for data_file in added:
+        snapshot.append_data_file(data_file)
 
 
 @cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.replace_snapshot import is_replacement
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     LOG_UUID,
     PUBLISHED_LOAD_UID,
@@ -44,12 +45,40 @@ def publishers_of(table: Table, log_uuid: str, seq: int) -> set[str]:
     uids = {
         _summary(snapshot)[SUMMARY_LOAD_UID]
         for published, snapshot in _published(table, log_uuid)
-        if published == seq
+        if published == seq and SUMMARY_LOAD_UID in _summary(snapshot)
     }
     properties = table.properties
     if properties.get(LOG_UUID) == log_uuid and properties.get(PUBLISHED_SEQ) == str(seq):
         uids |= {uid for uid in (properties.get(PUBLISHED_LOAD_UID),) if uid is not None}
     return uids
+
+
+def watermark_summary(table: Table) -> dict[str, str]:
+    """Return the summary entries by which a snapshot of maintenance carries the watermark on.
+
+    The snapshots of loads expire, and other engines can unset properties. There is no load id, as
+    the snapshot publishes none.
+    """
+    log_uuid = log_of(table)
+    if log_uuid is None:
+        return {}
+    seq = watermark_of(table, log_uuid)
+    summary = {SUMMARY_LOG_UUID: log_uuid, SUMMARY_SEQ: str(seq)}
+    if publishers := publishers_of(table, log_uuid, seq):
+        summary[SUMMARY_LOAD_UID] = min(publishers)
+    return summary
+
+
+def last_change(table: Table) -> Snapshot | None:
+    """Return the newest snapshot of `main` that changed rows, None where there is none.
+
+    Where all that changed rows are expired, it is the oldest one that is left.
+    """
+    snapshot = None
+    for snapshot in _history(table):
+        if not is_replacement(snapshot):
+            return snapshot
+    return snapshot
 
 
 def log_of(table: Table) -> str | None:
@@ -80,6 +109,8 @@ def rolled_back_loads(table: Table, log_uuid: str) -> list[str]:
     kept: list[Snapshot] = []
     for snapshot in _history(table):
         kept.append(snapshot)
+        if is_replacement(snapshot):
+            continue
         summary = _summary(snapshot)
         if summary.get("total-data-files") == summary.get("added-data-files", "0"):
             break

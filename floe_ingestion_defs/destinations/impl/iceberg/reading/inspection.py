@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pyiceberg.manifest import ManifestEntryStatus
-
 from floe_ingestion_defs.destinations.impl.iceberg.changes.change import window_deletion
 from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import stored_bounds
 from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import matching_rows
 from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import read_data_file
 from floe_ingestion_defs.destinations.impl.iceberg.intent import Window
-from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import log_of, rolled_back_loads
+from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import (
+    last_change,
+    log_of,
+    rolled_back_loads,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,20 +35,25 @@ def live_files(table: Table) -> list[FileScanTask]:
 
 
 def files_added_last(table: Table) -> list[FileScanTask]:
-    """Return the data files that the current snapshot added, which are those of the last load.
+    """Return the data files with the rows that the last load, or another writer, added.
 
-    A merge rewrites files, so rows that it did not change are among them.
+    A merge and a compaction rewrite files, so rows that were there before are among them.
     """
-    snapshot = table.current_snapshot()
-    if snapshot is None:
+    snapshot, change = table.current_snapshot(), last_change(table)
+    if snapshot is None or change is None:
         return []
+    # Maintenance may have moved the rows to other files since.
+    since = {
+        s.snapshot_id
+        for s in table.metadata.snapshots
+        if (s.sequence_number or 0) >= (change.sequence_number or 0)
+    }
     added = {
         entry.data_file.file_path
         for manifest in snapshot.manifests(table.io)
-        if manifest.added_snapshot_id == snapshot.snapshot_id
+        if manifest.added_snapshot_id in since
         for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
-        if entry.status == ManifestEntryStatus.ADDED
-        and entry.snapshot_id in (None, snapshot.snapshot_id)
+        if entry.snapshot_id is None or entry.snapshot_id in since
     }
     return [task for task in live_files(table) if task.file.file_path in added]
 
