@@ -55,13 +55,27 @@ class Layout(_Record):
     properties: dict[str, str] = {}
 
 
+class Scope(_Record):
+    """The rows that a merge can delete or retire, regardless of their keys."""
+
+    condition: str
+    """A condition on single rows, in DuckDB's SQL."""
+    columns: tuple[str, ...]
+    """The columns that it refers to."""
+
+
 class Keys(_Record):
-    """The columns that decide which rows a merge replaces, and which of the incoming rows win."""
+    """What decides which rows a merge replaces, and which of the incoming rows win."""
 
     primary_key: tuple[str, ...] = ()
     merge_key: tuple[str, ...] = ()
     hard_delete: str | None = None
     dedup_sort: tuple[str, Literal["asc", "desc"]] | None = None
+    scope: Scope | None = None
+    """Takes the place of the merge key, with `delete-insert` also of the primary key."""
+    compared: tuple[str, ...] = ()
+    """An incoming row that equals the table's in these columns does not replace it. Empty: each row
+    replaces."""
 
 
 class Validity(_Record):

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 
 from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME as STATE_TABLE
 
-from floe_ingestion_defs.destinations.impl.iceberg.admission.hints import require_root_keys
+from floe_ingestion_defs.destinations.impl.iceberg.admission.hints import (
+    require_root_keys,
+    require_valid_scopes,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.admission.log import (
     require_own_tables,
     require_same_log,
@@ -88,6 +91,7 @@ def run_load(
             staged = stage(dataset, package, plans, view)
             require_own_tables(dataset, view, staged)
             require_root_keys(staged)
+            require_valid_scopes(staged)
         with around_phase("audit"):
             audit(dataset, staged, audits)
         with around_phase("commit"):

@@ -18,6 +18,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from dlt.common.schema.utils import get_first_column_name_with_prop, get_root_table
 
+from floe_ingestion_defs.destinations.impl.iceberg.changes.condition import (
+    ConditionError,
+    evaluate,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
 
 if TYPE_CHECKING:
@@ -69,31 +73,12 @@ def _selection(package: Package, plan: TablePlan, kept_keys: dict[str, pa.Array]
 
 
 def _evaluated(table: str, condition: str, rows: pa.Table) -> Mask:
-    """Return the rows for which an SQL condition is true, as DuckDB evaluates it."""
+    """Return the rows for which an SQL condition is true."""
     try:
-        import duckdb
-    except ModuleNotFoundError as missing:
-        msg = (
-            f"`source_filter` of table `{table}` is evaluated with DuckDB, which is not "
-            "installed. Install the extra `floe-ingestion-defs[duckdb]`."
-        )
-        raise InvalidHint(msg) from missing
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.register("merge_source", rows)
-        try:
-            selected = connection.sql(
-                f"SELECT coalesce(CAST(({condition}) AS BOOLEAN), false) AS selected "  # noqa: S608
-                "FROM merge_source"
-            ).to_arrow_table()
-        except duckdb.Error as invalid:
-            msg = (
-                f"`source_filter` of table `{table}` cannot be evaluated "
-                f"({type(invalid).__name__}): {condition}"
-            )
-            # DuckDB's own message can contain a value.
-            raise InvalidHint(msg) from None
-    return selected["selected"]
+        return evaluate(condition, rows)
+    except ConditionError as invalid:
+        msg = f"`source_filter` of table `{table}` is not valid: {invalid}"
+        raise InvalidHint(msg) from None
 
 
 def _filtered(job: Path, select: Select, folder: Path) -> Path:

@@ -19,6 +19,11 @@ from dlt.common.schema.utils import (
     has_table_seen_data,
 )
 
+from floe_ingestion_defs.destinations.impl.iceberg.changes.condition import (
+    RELATION,
+    ConditionError,
+    columns_of,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.changes.merge_mode import (
     MERGE_MODE_PROPERTY,
     require_merge_mode,
@@ -30,6 +35,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.intent import (
     Keys,
     Layout,
     Nesting,
+    Scope,
     TableIntent,
     Validity,
     Window,
@@ -45,6 +51,8 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.package import Package
 
 _DLT_COLUMNS = (C_DLT_ID, C_DLT_LOAD_ID)
+# As in dlt's SQL destinations, the others ignore a scope.
+_SCOPED = ("delete-insert", "scd2", "cdc")
 
 
 @dataclass(frozen=True)
@@ -134,19 +142,22 @@ def _plan_table(package: Package, name: str) -> TablePlan:
     columns = {n: c for n, c in table["columns"].items() if c.get("data_type")}
     disposition = _disposition(package, root)
     strategy = resolve_merge_strategy(package.schema.tables, root, package.capabilities)
-    root_keys = _keys(root)
+    root_keys = _keys(root, _scope(root, strategy) if disposition == "merge" else None)
     if disposition == "merge" and strategy == "delete-insert" and root_keys == Keys():
         # As in dlt's SQL destinations: a merge without keys has nothing to delete.
         disposition, strategy = "append", None
-    if disposition == "merge":
-        _reject_destination_scope(root)
     nested = name != chain_root
+    compared = _compared(package, table, root, strategy) if disposition == "merge" else ()
     intent = TableIntent(
         table=name,
         disposition=disposition,
         layout=_layout(package, table, root, disposition),
         strategy=strategy,
-        keys=Keys() if nested or disposition != "merge" else root_keys,
+        keys=(
+            Keys(compared=compared)
+            if nested or disposition != "merge"
+            else root_keys.model_copy(update={"compared": compared})
+        ),
         nesting=(
             _nesting(package, table, root)
             if nested and disposition in ("merge", "overwrite")
@@ -177,14 +188,39 @@ def _layout(
     return layout.model_copy(update={"properties": properties})
 
 
-def _reject_destination_scope(root: TTableSchema) -> None:
-    """Reject a hint, written in SQL, that would change which rows of the table are deleted."""
-    if cast("dict[str, Any]", root).get("x-merge-destination-scope"):
-        msg = (
-            f"Table `{root['name']}` has a merge hint `destination_scope` in SQL, which this "
-            "destination does not run. To replace a range of a column, use `iceberg_window`."
-        )
-        raise InvalidHint(msg)
+def _scope(root: TTableSchema, strategy: str | None) -> Scope | None:
+    """Return the rows that the merge can delete or retire, by dlt's hint `destination_scope`."""
+    condition = cast("dict[str, Any]", root).get("x-merge-destination-scope")
+    if not condition or strategy not in _SCOPED:
+        return None
+    columns = tuple(name for name, c in root["columns"].items() if c.get("data_type"))
+    try:
+        condition = condition.format(table=RELATION)
+        return Scope(condition=condition, columns=columns_of(condition, columns))
+    except KeyError:
+        reason = "its only placeholder here is `{table}`"
+    except ConditionError as invalid:
+        reason = str(invalid)
+    msg = f"`destination_scope` of table `{root['name']}` is not valid: {reason}"
+    raise InvalidHint(msg)
+
+
+def _compared(
+    package: Package, table: TTableSchema, root: TTableSchema, strategy: str | None
+) -> tuple[str, ...]:
+    """Return the columns by which rows are compared, by dlt's hint `skip_unchanged_rows`."""
+    if not cast("dict[str, Any]", root).get("x-merge-skip-unchanged-rows"):
+        return ()
+    if strategy not in ("upsert", "cdc"):
+        return ()
+    from dlt.common.destination.utils import get_merge_compare_columns
+
+    names = [n for n in get_merge_compare_columns(table) if table["columns"][n].get("data_type")]
+    if names and len(get_nested_tables(package.schema.tables, _name(table))) > 1:
+        # A row that another strategy loaded has another row key, and the incoming nested rows refer
+        # to the incoming one.
+        names += get_columns_names_with_prop(table, "row_key")
+    return tuple(names)
 
 
 def _name(table: TTableSchema) -> str:
@@ -195,12 +231,13 @@ def _root_name(package: Package, table: str) -> str:
     return _name(get_root_table(package.schema.tables, table))
 
 
-def _keys(table: TTableSchema) -> Keys:
+def _keys(table: TTableSchema, scope: Scope | None) -> Keys:
     return Keys(
         primary_key=tuple(get_columns_names_with_prop(table, "primary_key")),
         merge_key=tuple(get_columns_names_with_prop(table, "merge_key")),
         hard_delete=get_first_column_name_with_prop(table, "hard_delete"),
         dedup_sort=get_dedup_sort_tuple(table),
+        scope=scope,
     )
 
 

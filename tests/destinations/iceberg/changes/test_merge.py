@@ -187,20 +187,6 @@ def test_an_empty_merge_changes_nothing(lake: Lake) -> None:
     assert lake.snapshots("orders") == 1
 
 
-def test_a_merge_by_an_sql_condition_is_rejected(lake: Lake) -> None:
-    """dlt lets a merge be narrowed in SQL; to ignore that would replace other rows."""
-    disposition = {
-        "disposition": "merge",
-        "strategy": "delete-insert",
-        "destination_scope": "id > 3",
-    }
-    error = lake.rejected(
-        [{"id": 1}], table_name="orders", write_disposition=disposition, primary_key="id"
-    )
-    assert isinstance(error, InvalidHint)
-    assert "destination_scope" in str(error)
-
-
 def test_a_key_is_widened_with_its_column(lake: Lake) -> None:
     """An int key merges with the long keys of a later load."""
     small = pa.table({"id": pa.array([1, 2], pa.int32()), "v": ["a", "b"]})

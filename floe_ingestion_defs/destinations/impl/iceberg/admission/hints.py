@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from dlt.common.schema.exceptions import SchemaCorruptedException
 from dlt.common.schema.utils import get_root_table, is_nested_table
 from dlt.destinations.utils import (
@@ -11,6 +12,13 @@ from dlt.destinations.utils import (
     verify_schema_replace_disposition,
 )
 
+from floe_ingestion_defs.destinations.impl.iceberg.changes.condition import ConditionError
+from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
+from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import (
+    Deletion,
+    matching_rows,
+    scope_of,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidHint
 from floe_ingestion_defs.destinations.impl.iceberg.reading.inspection import live_files
 
@@ -25,9 +33,6 @@ if TYPE_CHECKING:
 
     from floe_ingestion_defs.destinations.impl.iceberg.audit import StagedTable
     from floe_ingestion_defs.destinations.impl.iceberg.intent import Nesting
-
-# Options of dlt 1.31; a merge that ignored one would write other rows than requested.
-_UNSUPPORTED_OPTIONS = {"x-merge-skip-unchanged-rows": "skip_unchanged_rows"}
 
 
 def verify_hints(
@@ -64,10 +69,6 @@ def verify_hints(
                 "together; remove the hint from `nested_hints`."
             )
             raise SchemaCorruptedException(schema.name, msg)
-        for hint, option in _UNSUPPORTED_OPTIONS.items():
-            if table.get(hint):
-                msg = f"Table `{table['name']}` has hint `{option}`, which is not supported."
-                raise SchemaCorruptedException(schema.name, msg)
 
 
 def require_root_keys(staged: Sequence[StagedTable]) -> None:
@@ -99,6 +100,25 @@ def require_root_keys(staged: Sequence[StagedTable]) -> None:
                     "`root_key=True` on the source and reload it with `refresh`."
                 )
                 raise InvalidHint(msg)
+
+
+def require_valid_scopes(staged: Sequence[StagedTable]) -> None:
+    """Check that the hints `destination_scope` can be evaluated on the rows of their tables.
+
+    Raises:
+        InvalidHint: One cannot, such as by a value that does not convert to another type.
+    """
+    for table in staged:
+        if (scope := scope_of(table.intent)) is None:
+            continue
+        columns = pa.schema([table.schema.field(name) for name in scope.columns])
+        try:
+            scope.contains(pa.RecordBatch.from_pylist([], columns))
+            for _ in matching_rows(Outcome(table).state, Deletion((scope,)), []):
+                pass
+        except ConditionError as invalid:
+            msg = f"`destination_scope` of table `{table.name}` is not valid: {invalid}"
+            raise InvalidHint(msg) from None
 
 
 def _has(table: Table, nesting: Nesting) -> bool:

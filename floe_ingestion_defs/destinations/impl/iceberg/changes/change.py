@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -33,9 +34,11 @@ from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import (
     key_set_of,
     matching_keys,
     present_keys,
+    scope_of,
     superseded,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
+from floe_ingestion_defs.destinations.impl.iceberg.changes.unchanged import unchanged_keys
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     arrow_schema,
     read_data_file,
@@ -99,13 +102,17 @@ def _merge_rows(change: Change, state: TableState, intent: TableIntent) -> None:
         present = present_keys(state, incoming.key_set(keys))
         _add(change, state, intent, excluding(incoming, present).keep_masks())
         return
-    if deletion := state.once("superseded", lambda: superseded(incoming, intent)):
-        change_rows(change, state, deletion)
-    _add(change, state, intent, incoming.keep_masks())
+    deletion = state.once("superseded", lambda: superseded(incoming, intent))
+    unchanged = unchanged_keys(state, intent, incoming, intent.keys.primary_key)
+    if deletion:
+        change_rows(change, state, replace(deletion, spared=unchanged))
+    _add(change, state, intent, excluding(incoming, unchanged).keep_masks())
 
 
-def excluding(incoming: Incoming, keys: KeySet) -> Incoming:
+def excluding(incoming: Incoming, keys: KeySet | None) -> Incoming:
     """Return the incoming rows, of which those whose key is in the set are no longer kept."""
+    if keys is None:
+        return incoming
     return incoming.keeping(pc.invert(keys.contains(_as_batch(incoming.keys))))
 
 
@@ -119,7 +126,7 @@ def _merge_versions(change: Change, state: TableState, intent: TableIntent) -> N
     versions = incoming.kept_set(version)
     merge_key = intent.keys.merge_key
     merge_keys = incoming.key_set(merge_key) if merge_key else None
-    change_rows(change, state, Retirement(validity, versions, merge_keys))
+    change_rows(change, state, Retirement(validity, versions, scope_of(intent) or merge_keys))
     active = active_versions(state, validity, versions)
     masks = excluding(incoming, active).keep_masks()
     digests = tuple(_digest(mask) for mask in masks)
@@ -174,11 +181,13 @@ def _merge_nested(
         if not is_replaced:
             kept = KeySet(pa.concat_tables([kept.rows, roots.kept_set(row_key).rows]))
         remaining = _renamed(kept, nesting.root_key)
-    if sets or remaining is not None:
-        change_rows(change, state, Deletion(sets, remaining))
     rows = _incoming_nested(state, rows_of, nesting.root_key)
     coming = _renamed(roots.kept_set(row_key), nesting.root_key)
     rows = rows.keeping(coming.contains(_as_batch(rows.keys)))
+    unchanged = unchanged_keys(state, intent, rows, [nesting.row_key])
+    if sets or remaining is not None:
+        change_rows(change, state, Deletion(sets, remaining, unchanged))
+    rows = excluding(rows, unchanged)
     if root.strategy in ("scd2", "insert-only"):
         # As in dlt's SQL destinations: a nested row is added unless its own key exists, so a list
         # that grew adds its new elements, and existing ones are not changed.

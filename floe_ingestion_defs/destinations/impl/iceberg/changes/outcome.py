@@ -6,14 +6,18 @@ the load was staged on; a writer that commits in between can change it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
 from floe_ingestion_defs.destinations.impl.iceberg.changes.change import excluding, window_deletion
-from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import Incoming, read_incoming
+from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import (
+    Incoming,
+    KeySet,
+    read_incoming,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import (
     RowChange,
     active_versions,
@@ -22,6 +26,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import (
     superseded,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
+from floe_ingestion_defs.destinations.impl.iceberg.changes.unchanged import unchanged_keys
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import read_data_file
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import read_staged
 
@@ -62,6 +67,7 @@ class Outcome:
             or intent.window is not None
             or intent.keys.hard_delete is not None
             or intent.strategy == "cdc"
+            or intent.keys.scope is not None
             or (intent.strategy == "delete-insert" and bool(intent.keys.merge_key))
         )
 
@@ -119,8 +125,14 @@ class Outcome:
             incoming = read_incoming(state, intent)
             present = present_keys(state, incoming.key_set(intent.keys.primary_key))
         else:
-            return read_incoming(state, intent)
+            return excluding(read_incoming(state, intent), self._unchanged)
         return excluding(incoming, present)
+
+    @cached_property
+    def _unchanged(self) -> KeySet | None:
+        intent, state = self.staged.intent, self.state
+        incoming = read_incoming(state, intent)
+        return unchanged_keys(state, intent, incoming, intent.keys.primary_key)
 
     @cached_property
     def _removal(self) -> RowChange | None:
@@ -130,7 +142,8 @@ class Outcome:
             return window_deletion(self.state.metadata, intent.window)
         if self._incoming is None or intent.strategy == "insert-only" or intent.validity:
             return None
-        return superseded(self._incoming, intent)
+        deletion = superseded(self._incoming, intent)
+        return replace(deletion, spared=self._unchanged) if deletion else None
 
     def _rows_gone(self) -> int:
         removal = self._removal

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from floe_ingestion_defs.destinations.impl.iceberg.changes.condition import RowCondition
 from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import KeySet, bounds_of
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     arrow_schema,
@@ -54,21 +55,24 @@ class RowChange(Protocol):
 
 @dataclass(frozen=True)
 class Deletion:
-    """The deletion of the rows whose key is in any of the sets.
+    """The deletion of the rows that are in any of the sets.
 
     Attributes:
         sets: The sets.
         remaining: If given, rows whose key is not in this set are deleted too.
+        spared: If given, rows whose key is in this set are not deleted in any case.
     """
 
-    sets: tuple[KeySet, ...]
+    sets: tuple[KeySet | RowCondition, ...]
     remaining: KeySet | None = None
+    spared: KeySet | None = None
     keeps_rows: ClassVar[bool] = False
 
     @property
     def columns(self) -> list[str]:
         """The columns that decide which rows change."""
-        sets = (*self.sets, *([] if self.remaining is None else [self.remaining]))
+        further = [keys for keys in (self.remaining, self.spared) if keys is not None]
+        sets = (*self.sets, *further)
         return list(dict.fromkeys(name for keys in sets for name in keys.columns))
 
     def may_touch(self, file: DataFile, metadata: TableMetadata) -> bool:
@@ -82,7 +86,8 @@ class Deletion:
         masks = [keys.contains(batch) for keys in self.sets]
         if self.remaining is not None:
             masks.append(pc.invert(self.remaining.contains(batch)))
-        return functools.reduce(pc.or_, masks)
+        gone = functools.reduce(pc.or_, masks)
+        return gone if self.spared is None else pc.and_not(gone, self.spared.contains(batch))
 
     def apply(self, batch: pa.RecordBatch, marked: Mask) -> pa.RecordBatch:
         """Return the batch without the marked rows."""
@@ -128,12 +133,12 @@ class WindowDeletion:
 class Retirement:
     """The end of validity of a slowly changing dimension's active rows that a load does not have.
 
-    With a merge key, only of those whose merge key the load has.
+    With a merge key, only of those whose merge key the load has; with a scope, only of those in it.
     """
 
     validity: Validity
     versions: KeySet
-    merge_keys: KeySet | None
+    merge_keys: KeySet | RowCondition | None
     keeps_rows: ClassVar[bool] = True
 
     @property
@@ -179,14 +184,25 @@ def superseded(incoming: Incoming, intent: TableIntent) -> Deletion | None:
     """Return the deletion of the rows with the same primary or merge key as incoming ones.
 
     With strategy `cdc`, rows that are absent from the load are deleted too: those whose merge key
-    it has, or all of them without a merge key.
+    it has, or all of them without a merge key. As in dlt's SQL destinations, a scope takes the
+    place of the merge key, and with strategy `delete-insert` nothing else is deleted.
     """
-    merge_key = intent.keys.merge_key if intent.strategy in ("delete-insert", "cdc") else ()
+    keys, scope = intent.keys, scope_of(intent)
+    if scope is not None and intent.strategy in ("delete-insert", "cdc"):
+        by_key = [incoming.key_set(keys.primary_key)] if intent.strategy == "cdc" else []
+        return Deletion((*by_key, scope))
+    merge_key = keys.merge_key if intent.strategy in ("delete-insert", "cdc") else ()
     if intent.strategy == "cdc" and not merge_key:
-        nothing = incoming.keys.select(list(intent.keys.primary_key)).slice(0, 0)
+        nothing = incoming.keys.select(list(keys.primary_key)).slice(0, 0)
         return Deletion((), remaining=KeySet(nothing))
-    sets = tuple(incoming.key_set(key) for key in (intent.keys.primary_key, merge_key) if key)
+    sets = tuple(incoming.key_set(key) for key in (keys.primary_key, merge_key) if key)
     return Deletion(sets) if sets else None
+
+
+def scope_of(intent: TableIntent) -> RowCondition | None:
+    """Return the rows that a merge can delete or retire, None without such a hint."""
+    scope = intent.keys.scope
+    return None if scope is None else RowCondition(scope.condition, scope.columns)
 
 
 def matching_rows(

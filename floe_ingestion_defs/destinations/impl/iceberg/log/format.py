@@ -28,7 +28,7 @@ from pydantic import ValidationError
 from floe_ingestion_defs.destinations.impl.iceberg.errors import UnknownLogFormat
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """The newest format that this release reads, and the one that it writes."""
 
 LOADS_TABLE = "_dlt_loads"

@@ -23,8 +23,10 @@ def _resource(name: str, rows: list[Row], **hints: Any) -> Any:
     return dlt.resource(rows, name=name, **hints)
 
 
-def _merges(strategy: str, *loads: list[Row], **hints: Any) -> Runs:
-    disposition = {"disposition": "merge", "strategy": strategy}
+def _merges(
+    strategy: str, *loads: list[Row], options: dict[str, Any] | None = None, **hints: Any
+) -> Runs:
+    disposition = {"disposition": "merge", "strategy": strategy, **(options or {})}
     return [
         {"data": _resource("users", rows, write_disposition=disposition, **hints)} for rows in loads
     ]
@@ -61,6 +63,31 @@ KINDS: dict[str, tuple[Callable[[], Runs], dict[str, list[Row]]]] = {
     "insert_only": (
         lambda: _merges("insert-only", [_ADA, _BOB], [_BEA, _CYD], primary_key="id"),
         {"users": [_ADA, _BOB, _CYD]},
+    ),
+    "cdc": (
+        lambda: _merges("cdc", [_ADA, _BOB], [_BEA, _CYD], primary_key="id"),
+        {"users": [_BEA, _CYD]},
+    ),
+    "scope": (
+        lambda: _merges(
+            "delete-insert",
+            [_ADA, _BOB],
+            [_CYD],
+            options={"destination_scope": "name = 'Bob'"},
+            primary_key="id",
+        ),
+        {"users": [_ADA, _CYD]},
+    ),
+    # Rows that are the same by the compared column stay as they are.
+    "unchanged": (
+        lambda: _merges(
+            "upsert",
+            [{**_ADA, "n": 1}, {**_BOB, "n": 1}],
+            [{**_BEA, "n": 1}, {**_CYD, "n": 1}],
+            options={"skip_unchanged_rows": True, "row_version_column_name": "n"},
+            primary_key="id",
+        ),
+        {"users": [{**_ADA, "n": 1}, {**_BOB, "n": 1}, {**_CYD, "n": 1}]},
     ),
     "scd2": (
         lambda: _merges("scd2", [_ADA, _BOB], [_ADA, _BEA]),
