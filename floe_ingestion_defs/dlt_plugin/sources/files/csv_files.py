@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -22,9 +23,10 @@ from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import (
     parse_block,
     reject_repeated_names,
 )
+from floe_ingestion_defs.dlt_plugin.sources.files.exact_numbers import keep_digits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
     from floe_ingestion_defs.dlt_plugin.sources.files.known_types import KnownTypes
@@ -51,7 +53,16 @@ def read_csv(
         if not names:
             names, block = _split_header(block, options)
         if block.data.strip(b"\r\n"):
+            known = types.of(names)
             table = _parse(block, names, options, types)
+            table = keep_digits(
+                table,
+                block,
+                known,
+                types.declared_among(names),
+                options.delimiter + options.quote_char,
+                partial(_read_texts, block, names, options),
+            )
             _reject_other_encodings(table, types, block)
             _reject_open_quotes(table, block, options)
             yield table
@@ -83,6 +94,22 @@ def _parse(
                 break
             convert.column_types = {**convert.column_types, name: pa.string()}
     return parse_block(parse, block, names)
+
+
+def _read_texts(
+    block: Block, names: list[str], options: FilesystemOptions, wanted: Sequence[str]
+) -> pa.Table:
+    return pa_csv.read_csv(
+        pa.BufferReader(block.data),
+        read_options=pa_csv.ReadOptions(column_names=names, block_size=_parser_block(block)),
+        parse_options=_parse_options(options),
+        convert_options=pa_csv.ConvertOptions(
+            include_columns=list(wanted),
+            column_types=dict.fromkeys(wanted, pa.string()),
+            null_values=list(options.null_values),
+            strings_can_be_null=True,
+        ),
+    )
 
 
 def _parser_block(block: Block) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.json as pa_json
 
 from floe_ingestion_defs.dlt_plugin.sources.files.blocks import UTF8_MARK, Block, read_blocks
@@ -14,15 +16,20 @@ from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import (
     not_utf8,
     parse_block,
 )
+from floe_ingestion_defs.dlt_plugin.sources.files.exact_numbers import LONG_INTEGER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
     from floe_ingestion_defs.dlt_plugin.sources.files.known_types import KnownTypes
 
 # Arrow's messages for a nested value in a column whose requested type is string.
 _NESTED = ("changed from string to array", "changed from string to object")
+
+_TWO_TO_63 = 2.0**63
+# The digits of such an integer.
+_LONG = re.compile(rb"\d{19}")
 
 
 def read_jsonl(
@@ -46,12 +53,37 @@ def read_jsonl(
             except UnicodeDecodeError:
                 # Arrow would pass the bytes on unchanged, and a later step would fail.
                 raise not_utf8(block) from None
-            yield _zoned(_parse(block, types))
+            yield _zoned(_parse_exactly(block, types))
 
 
-def _parse(block: Block, types: KnownTypes) -> pa.Table:
+def _parse_exactly(block: Block, types: KnownTypes) -> pa.Table:
+    """Parse a block; a new column with integers of more than 64 bits becomes a decimal."""
+    table = _parse(block, types)
+    known = types.of(table.schema.names)
+    doubles = [
+        field.name
+        for field in table.schema
+        if pa.types.is_floating(field.type)
+        and field.name not in known
+        # A null is not larger either.
+        and (pc.max(pc.abs(table[field.name])).as_py() or 0) >= _TWO_TO_63
+    ]
+    if not doubles or not _LONG.search(block.data):
+        return table
+    for name in doubles:
+        try:
+            exact = _parse(block, types, {name: LONG_INTEGER})
+        except BrokenFile:  # It also has fractions, or more digits than a decimal.
+            continue
+        table = table.set_column(table.schema.get_field_index(name), name, exact[name])
+    return table
+
+
+def _parse(
+    block: Block, types: KnownTypes, exact: Mapping[str, pa.DataType] | None = None
+) -> pa.Table:
     def parse(block: Block, threads: bool) -> pa.Table:
-        wanted = {
+        wanted = dict(exact or {}) | {
             name: kind
             for name, kind in types.of(types.names()).items()
             # Other types are read from several JSON types, and cast afterwards.

@@ -37,11 +37,13 @@ class KnownTypes:
         self.lenient = lenient
         self._normalize = naming.normalize_path
         self._columns: dict[str, Mapping[str, Any]] = dict(table)
-        self._columns |= {
+        declared_columns = {
             self._normalize(name): column
             for name, column in declared.items()
             if column.get("data_type")
         }
+        self._declared = frozenset(declared_columns)
+        self._columns |= declared_columns
         self._types = {
             name: kind
             for name, column in self._columns.items()
@@ -54,6 +56,10 @@ class KnownTypes:
         """Return the known types of the named columns."""
         found = {name: self._types.get(self._key(name)) for name in names}
         return {name: kind for name, kind in found.items() if kind is not None}
+
+    def declared_among(self, names: Iterable[str]) -> frozenset[str]:
+        """Return those of the named columns whose type the configuration declares."""
+        return frozenset(name for name in names if self._key(name) in self._declared)
 
     def names(self) -> list[str]:
         """Return the columns whose type is known, by every name that they had in a file."""

@@ -1,0 +1,78 @@
+"""No digit of a number in a text file is lost."""
+
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from dlt_plugin.sources.files.file_source import Load, Rows, Source, configured
+
+from floe_ingestion_defs.dlt_plugin import SourceReadError
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("id,a\n1,10115\n2,01067\n", ["10115", "01067"]),
+        ('id,a\n1,"49"\n2,"+49"\n', ["49", "+49"]),
+        ("a,id\n+49,1\n30,2\n", ["+49", "30"]),
+        ("id,a\n1,-5\n2,-05\n", ["-5", "-05"]),
+        ("id,a\n1,007.5\n2,\n", ["007.5", None]),
+        ("id,a\n1,0\n2,10\n", [0, 10]),
+        ("id,a\n1,0.5\n2,-0.5\n", [0.5, -0.5]),
+        ("id,a\n1,9223372036854775808\n2,7\n", [Decimal(9223372036854775808), 7]),
+        (f"id,a\n1,{'9' * 39}\n2,7\n", ["9" * 39, "7"]),
+        ("id,a\n1,9223372036854775808\n2,0.5\n", [9223372036854775808.0, 0.5]),
+    ],
+)
+def test_a_new_column_of_csv_keeps_its_digits(
+    files: Source, landing: Path, load: Load, rows: Rows, text: str, expected: list[object]
+) -> None:
+    (landing / "a.csv").write_text(text)
+    load(files)
+    found = sorted(rows("bronze.items"), key=lambda row: int(row["id"]))
+    assert [row["a"] for row in found] == expected
+
+
+@pytest.mark.parametrize("value", ["007", '"007"', "-07", " 07"])
+def test_leading_zeros_and_signs_in_a_column_of_numbers_fail_with_line_and_remedy(
+    files: Source, landing: Path, load: Load, rows: Rows, value: str
+) -> None:
+    (landing / "a.csv").write_text("id,code\n1,7\n")
+    load(files)
+    (landing / "b.csv").write_text(f"id,code\n2,8\n\n3,{value}\n")
+    says = re.escape("b.csv: line 4: column 'code': leading zeros or plus signs")
+    with pytest.raises(SourceReadError, match=f"{says}.*as text to keep them, as bigint"):
+        load(files)
+    load({**files, "columns": {"code": "bigint"}})
+    assert [abs(row["code"]) for row in rows("bronze.items")] == [7, 8, 7]
+
+
+def test_leading_zeros_are_found_in_every_block(files: Source, landing: Path, load: Load) -> None:
+    lines = "".join(f"{n},{100000 + n}\n" for n in range(9000))
+    (landing / "a.csv").write_text(f"id,code\n{lines}9000,000001\n")
+    with pytest.raises(SourceReadError, match=r"a\.csv: line 9002: column 'code'"):
+        load(configured(files, block_size=64 * 1024))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["9223372036854775808", "-5"], [Decimal(9223372036854775808), -5]),
+        (["9223372036854775808", "null"], [Decimal(9223372036854775808), None]),
+        (["9223372036854775808", "0.5"], [9223372036854775808.0, 0.5]),
+        (["1e300", "1"], [1e300, 1.0]),
+    ],
+)
+def test_an_integer_of_more_than_64_bits_in_jsonl_is_a_decimal(
+    files: Source,
+    landing: Path,
+    load: Load,
+    rows: Rows,
+    values: list[str],
+    expected: list[object],
+) -> None:
+    lines = [f'{{"id": {n}, "a": {value}}}\n' for n, value in enumerate(values)]
+    (landing / "a.jsonl").write_text("".join(lines))
+    load(configured(files, format="jsonl", file_glob="*.jsonl"))
+    assert [row["a"] for row in rows("bronze.items")] == expected
