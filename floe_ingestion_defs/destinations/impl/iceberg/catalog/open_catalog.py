@@ -96,11 +96,11 @@ def open_catalog(
         UnsupportedCatalog: pyiceberg cannot commit to tables of this type of catalog.
     """
     from floe_ingestion_defs.destinations.impl.iceberg.catalog.s3_file_io import (
-        upload_small_files_at_once,
+        send_few_requests,
     )
 
     opened = require_supported(_open_catalog(name, overrides))
-    return confine(keep_in_order(upload_small_files_at_once(opened)))
+    return confine(keep_in_order(send_few_requests(opened)))
 
 
 def open_destination_catalog(

@@ -1,40 +1,63 @@
-"""Writing to S3 through PyArrow with one request per small file.
+"""FileIOs for S3 that send few requests: pyiceberg's two, with a memory of immutable files.
 
 pyiceberg 0.12 requests the metadata and a listing before it creates a file, and PyArrow starts a
 multipart upload even for a small file: five requests for each manifest, where one is sufficient.
+Then it requests the metadata and the content of what it has just written.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from pyiceberg.io import PY_IO_IMPL, S3_RETRY_STRATEGY_IMPL, WAREHOUSE
-from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
+from pyiceberg.io import (
+    ARROW_FILE_IO,
+    FSSPEC_FILE_IO,
+    PY_IO_IMPL,
+    S3_RETRY_STRATEGY_IMPL,
+    WAREHOUSE,
+    FileIO,
+    InputFile,
+    OutputFile,
+)
+from pyiceberg.io.pyarrow import PyArrowFileIO
+
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.file_memory import (
+    FILE_MEMORY,
+    RememberedInput,
+    RememberedOutput,
+    is_immutable,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyarrow.fs import FileSystem
     from pyiceberg.catalog import Catalog
-    from pyiceberg.io import OutputStream
 
 _SCHEMES = ("s3://", "s3a://", "s3n://")
-_UNIQUE = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
 
 
-class _UniqueFile(PyArrowFile):
-    def create(self, overwrite: bool = False) -> OutputStream:
-        # No other file has a name with a new uuid.
-        is_unique = _UNIQUE.search(self.location.rpartition("/")[2]) is not None
-        return super().create(overwrite=overwrite or is_unique)
+class RemembersFiles(FileIO):
+    """What a FileIO of pyiceberg's needs, to be listed before it, to remember immutable files."""
+
+    def new_input(self, location: str) -> InputFile:
+        """Return a file to read; if its name has a uuid, it is read from the store once."""
+        file = super().new_input(location)  # type: ignore[safe-super]
+        return RememberedInput(file, FILE_MEMORY) if is_immutable(location) else file
+
+    def new_output(self, location: str) -> OutputFile:
+        """Return a file to write; if its name has a uuid, it need not be read again."""
+        file = super().new_output(location)  # type: ignore[safe-super]
+        return RememberedOutput(file, FILE_MEMORY) if is_immutable(location) else file
+
+    def delete(self, location: str | InputFile | OutputFile) -> None:
+        """Delete a file."""
+        FILE_MEMORY.forget(location if isinstance(location, str) else location.location)
+        super().delete(location)  # type: ignore[safe-super]
 
 
-class S3FileIO(PyArrowFileIO):
+class S3FileIO(RemembersFiles, PyArrowFileIO):
     """PyArrow's FileIO, which uploads a small file in one request."""
-
-    def new_output(self, location: str) -> PyArrowFile:
-        """Return a file to write, whose existence is not checked if its name has a uuid."""
-        file = super().new_output(location)
-        return _UniqueFile(file.location, file._path, file._filesystem, file._buffer_size)  # noqa: SLF001
 
     def _initialize_s3_fs(self, netloc: str | None) -> FileSystem:
         filesystem = super()._initialize_s3_fs(netloc)
@@ -45,12 +68,26 @@ class S3FileIO(PyArrowFileIO):
         return rebuild({**options, "allow_delayed_open": True})
 
 
-def upload_small_files_at_once(catalog: Catalog) -> Catalog:
-    """Return the catalog, whose tables on S3 are written with few requests from now on.
+# pyiceberg's own FileIOs, and the subclass of each that is used in its place.
+_IN_PLACE_OF = {
+    ARROW_FILE_IO: f"{__name__}.{S3FileIO.__qualname__}",
+    FSSPEC_FILE_IO: f"{__name__.rpartition('.')[0]}.fsspec_file_io.RememberingFsspecFileIO",
+}
 
-    A configured `py-io-impl` is kept.
+
+def with_few_requests(properties: Mapping[str, str], location: str) -> dict[str, str]:
+    """Return the properties of a FileIO for a location, which sends few requests if it is on S3.
+
+    Another implementation than pyiceberg's own two is kept.
     """
-    if str(catalog.properties.get(WAREHOUSE, "")).startswith(_SCHEMES):
-        implementation = f"{S3FileIO.__module__}.{S3FileIO.__qualname__}"
-        catalog.properties.setdefault(PY_IO_IMPL, implementation)
+    configured = properties.get(PY_IO_IMPL, ARROW_FILE_IO)
+    if not location.startswith(_SCHEMES):
+        return dict(properties)
+    return {**properties, PY_IO_IMPL: _IN_PLACE_OF.get(configured, configured)}
+
+
+def send_few_requests(catalog: Catalog) -> Catalog:
+    """Return the catalog, whose tables on S3 are read and written with few requests from now on."""
+    location = str(catalog.properties.get(WAREHOUSE, ""))
+    catalog.properties.update(with_few_requests(catalog.properties, location))
     return catalog

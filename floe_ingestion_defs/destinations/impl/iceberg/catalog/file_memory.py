@@ -1,0 +1,192 @@
+"""Files of an object store that this process has written or read, kept for as long as it may help.
+
+Metadata, manifests and data files are named with a new uuid and never written again, so what was
+read once is read. A load reads most of what it writes: the manifest list that it extends, the
+metadata that the next commit asserts, the footer of a staged file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from threading import Lock
+from typing import TYPE_CHECKING, cast
+
+import pyarrow as pa
+from cachetools import TTLCache
+from pyiceberg.io import InputFile, InputStream, OutputFile, OutputStream
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+# A larger file is read and written as a stream, and not remembered.
+SMALL_BYTES = 2 * 1024 * 1024
+_MOST_BYTES = 64 * 1024 * 1024
+_SECONDS = 3600
+_UNIQUE = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
+
+
+def is_immutable(location: str) -> bool:
+    """Return whether a file's name contains a uuid, so that the file is never written again."""
+    return _UNIQUE.search(location.rpartition("/")[2]) is not None
+
+
+class FileMemory:
+    """The contents of small immutable files by their locations, bounded in bytes and in time."""
+
+    def __init__(self, most_bytes: int = _MOST_BYTES, seconds: float = _SECONDS) -> None:
+        self._lock = Lock()
+        self._files: TTLCache[str, bytes] = TTLCache(most_bytes, seconds, getsizeof=len)
+
+    def get(self, location: str) -> bytes | None:
+        """Return the content of a file, None if it is not remembered."""
+        with self._lock:
+            return self._files.get(location)
+
+    def keep(self, location: str, content: bytes) -> None:
+        """Remember a file that is small."""
+        if len(content) <= SMALL_BYTES:
+            with self._lock:
+                self._files[location] = content
+
+    def forget(self, location: str) -> None:
+        """Forget a file, such as one that is deleted."""
+        with self._lock:
+            self._files.pop(location, None)
+
+    def clear(self) -> None:
+        """Forget all files; also in a child process, whose parent may have held the lock."""
+        self._lock = Lock()
+        self._files.clear()
+
+
+FILE_MEMORY = FileMemory()
+os.register_at_fork(after_in_child=FILE_MEMORY.clear)
+
+
+class RememberedInput(InputFile):
+    """A file that is read from the store once.
+
+    Args:
+        file: The file, which is immutable.
+        memory: Where its content is kept.
+    """
+
+    def __init__(self, file: InputFile, memory: FileMemory) -> None:
+        super().__init__(file.location)
+        self._file = file
+        self._memory = memory
+
+    def __len__(self) -> int:
+        """Return the size in bytes."""
+        content = self._memory.get(self.location)
+        return len(self._file) if content is None else len(content)
+
+    def exists(self) -> bool:
+        """Return whether the file exists in the store, whatever is remembered of it."""
+        return self._file.exists()
+
+    def open(self, seekable: bool = True) -> InputStream:
+        """Open the file, or the content that is remembered.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+        """
+        content = self._memory.get(self.location)
+        if content is None:
+            stream = self._file.open()
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(0)
+            if size > SMALL_BYTES:
+                return stream
+            with stream:
+                content = stream.read()
+            self._memory.keep(self.location, content)
+        return cast("InputStream", pa.BufferReader(content))
+
+
+class RememberedOutput(OutputFile):
+    """A file that is written once, in one request if it is small, and need not be read.
+
+    Args:
+        file: The file, whose name no other file has.
+        memory: Where its content is kept.
+    """
+
+    def __init__(self, file: OutputFile, memory: FileMemory) -> None:
+        super().__init__(file.location)
+        self._file = file
+        self._memory = memory
+
+    def __len__(self) -> int:
+        """Return the size in bytes."""
+        return len(self.to_input_file())
+
+    def exists(self) -> bool:
+        """Return whether the file exists in the store."""
+        return self._file.exists()
+
+    def to_input_file(self) -> InputFile:
+        """Return the file to be read."""
+        return RememberedInput(self._file.to_input_file(), self._memory)
+
+    def create(self, overwrite: bool = False) -> OutputStream:
+        """Return a stream to write the file, without a check whether it exists."""
+        return _Writing(self._file, self._memory)
+
+
+class _Writing(OutputStream):
+    """Collects what is written until it is no longer small; an interrupted file is not created."""
+
+    def __init__(self, file: OutputFile, memory: FileMemory) -> None:
+        self._file = file
+        self._memory = memory
+        self._content = bytearray()
+        self._sink: OutputStream | None = None
+        self._size = 0
+        self.closed = False
+
+    def write(self, b: bytes) -> int:
+        size = memoryview(b).nbytes
+        self._size += size
+        if self._sink is not None:
+            self._sink.write(b)
+            return size
+        self._content += b
+        if self._size > SMALL_BYTES:
+            self._sink = self._file.create(overwrite=True)
+            self._sink.write(bytes(self._content))
+            self._content.clear()
+        return size
+
+    def tell(self) -> int:
+        return self._size
+
+    def flush(self) -> None:
+        """Do nothing: the file is visible once it is closed."""
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self._memory.forget(self._file.location)
+        if self._sink is not None:
+            self._sink.close()
+            return
+        content = bytes(self._content)
+        with self._file.create(overwrite=True) as sink:
+            sink.write(content)
+        self._memory.keep(self._file.location, content)
+
+    def __enter__(self) -> OutputStream:
+        return self
+
+    def __exit__(
+        self,
+        exctype: type[BaseException] | None,
+        excinst: BaseException | None,
+        exctb: TracebackType | None,
+    ) -> None:
+        if exctype is None or self._sink is not None:
+            self.close()
+        self.closed = True
