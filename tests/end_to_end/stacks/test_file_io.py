@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from faults.processes import start
+from pyiceberg.io.fsspec import FsspecFileIO
 
 from end_to_end.stacks.held_loads import load_and_die, load_held
 from floe_ingestion_defs.destinations import Dataset, remove_orphans
@@ -32,7 +33,7 @@ def test_fsspec_loads_merges_recovers_and_lists(shop: Any) -> None:
     shop.hold(COLUMNS, (1, "one"), (2, "two"))
     shop.load()
     dataset = Dataset(stack.catalog(), stack.namespace)
-    assert type(shop.table.io).__name__ == "FsspecFileIO"
+    assert isinstance(shop.table.io, FsspecFileIO)
     before = remove_orphans(dataset, timedelta(0))
 
     shop.hold(COLUMNS, (2, "TWO"), (3, "three"))

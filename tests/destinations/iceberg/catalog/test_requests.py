@@ -1,44 +1,134 @@
-"""How many requests a load sends to an object store, counted between it and a real one."""
+"""How many requests a load sends to an object store and a catalog, counted before real ones."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dlt
 import pytest
-from servers.counting import counting_proxy
+from servers.counting import CountingProxy, counting_proxy
 from servers.seaweedfs import PLAIN_BUCKET, SeaweedFS
 from servers.stack import Stack, rest_stack, sqlite_stack
 
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.file_memory import FILE_MEMORY
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.rest import log_out
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+FSSPEC = "pyiceberg.io.fsspec.FsspecFileIO"
 
-@pytest.mark.parametrize("kind", ["sqlite", pytest.param("rest", marks=pytest.mark.rest)])
-def test_a_small_file_is_uploaded_in_one_request(
-    kind: str, seaweedfs: SeaweedFS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with counting_proxy(seaweedfs.s3_endpoint) as store:
-        chosen = rest_stack(seaweedfs, tmp_path) if kind == "rest" else sqlite_stack(tmp_path)
+
+@dataclass
+class CountedStack:
+    """A catalog with an S3 store, both behind proxies; a SQL catalog sends no requests.
+
+    Attributes:
+        stack: The stack.
+        store: The proxy in front of the store.
+        catalog: The proxy in front of the catalog.
+    """
+
+    stack: Stack
+    store: CountingProxy
+    catalog: CountingProxy
+
+    def load(self, *rows: dict[str, int], folder: str = "work") -> None:
+        """Append rows, with a working directory that may be a new one; count from zero."""
+        self.store.reset()
+        self.catalog.reset()
+        work = str(self.stack.folder / folder)
+        pipeline = dlt.pipeline(
+            "shop", work, destination="iceberg", dataset_name=self.stack.namespace
+        )
+        pipeline.run([list(rows)] if rows else [], table_name="events")
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids of the rows that are loaded."""
+        table = self.stack.catalog().load_table(f"{self.stack.namespace}.events")
+        return sorted(table.scan().to_arrow()["id"].to_pylist())
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        "sqlite by fsspec",
+        pytest.param("rest", marks=pytest.mark.rest),
+        pytest.param("rest by fsspec", marks=pytest.mark.rest),
+    ]
+)
+def counted(
+    request: pytest.FixtureRequest,
+    seaweedfs: SeaweedFS,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[CountedStack]:
+    """A stack of each catalog and each FileIO."""
+    kind, _, by_fsspec = request.param.partition(" by ")
+    log_out()
+    with ExitStack() as proxies:
+        store = proxies.enter_context(counting_proxy(seaweedfs.s3_endpoint))
+        catalog = proxies.enter_context(counting_proxy(seaweedfs.catalog_uri))
+        if kind == "rest":
+            chosen = rest_stack(seaweedfs, tmp_path, catalog.uri)
+        else:
+            chosen = sqlite_stack(tmp_path)
         properties = {**chosen.properties, **seaweedfs.s3_properties, "s3.endpoint": store.uri}
         if kind == "sqlite":
             properties["warehouse"] = f"s3://{PLAIN_BUCKET}/{chosen.namespace}"
+        if by_fsspec:
+            properties["py-io-impl"] = FSSPEC
         stack = Stack(chosen.kind, properties, tmp_path, chosen.namespace)
         for name, value in stack.environment.items():
             monkeypatch.setenv(name, value)
-        pipeline = dlt.pipeline(
-            "shop", str(tmp_path), destination="iceberg", dataset_name=stack.namespace
-        )
-        for number in range(2):
-            store.reset()
-            pipeline.run([{"id": number}], table_name="events")
-            uploads = [r for r in store.requests if r.startswith("PUT ")]
-            assert uploads
-            assert len(uploads) == len(set(uploads))
-            # Neither a multipart upload nor the listing by which pyiceberg looks for a file.
-            assert not [r for r in uploads if "partNumber" in r]
-            assert store.methods["POST"] == 0
-            assert len(store.requests) <= (66, 43)[number]
-            assert not [r for r in store.requests if "delimiter" in r]
-        rows = stack.catalog().load_table(f"{stack.namespace}.events").scan().to_arrow()
-        assert sorted(rows["id"].to_pylist()) == [0, 1]
+        yield CountedStack(stack, store, catalog)
+
+
+def test_a_load_sends_few_requests(counted: CountedStack) -> None:
+    is_rest = counted.stack.kind == "rest"
+    is_fsspec = "py-io-impl" in counted.stack.properties
+    # fsspec takes three requests to find that a folder does not exist.
+    for number, most_to_store in enumerate([33 if is_fsspec else 25, 14, 14]):
+        counted.load({"id": number})
+        to_store, to_catalog = counted.store.requests, counted.catalog.requests
+        assert len(to_store) <= most_to_store
+        uploads = [request for request in to_store if request.startswith("PUT ")]
+        assert len(uploads) == len(set(uploads)) >= 7
+        # Neither a multipart upload nor a look at what this process has written.
+        assert counted.store.methods["POST"] == 0
+        assert not [request for request in uploads if "partNumber" in request]
+        written = {request.partition(" ")[2] for request in uploads}
+        assert not [
+            request
+            for request in to_store
+            if not request.startswith("PUT ") and request.partition(" ")[2] in written
+        ]
+        # A first load creates four tables.
+        assert len(to_catalog) <= ((40, 10, 10)[number] if is_rest else 0)
+        logins = [request for request in to_catalog if "oauth" in request]
+        assert len(logins) == (1 if is_rest and number == 0 else 0)
+    assert counted.ids == [0, 1, 2]
+
+
+def test_a_new_process_reads_each_file_once(counted: CountedStack) -> None:
+    counted.load({"id": 1})
+    FILE_MEMORY.clear()
+    log_out()
+    counted.load({"id": 2}, folder="another")
+    reads = [request for request in counted.store.requests if request.startswith("GET ")]
+    assert len(reads) == len(set(reads))
+    # Each file is preceded by a request for its size, and the stored schema is read as well.
+    assert len(counted.store.requests) <= 26
+    assert len(counted.catalog.requests) <= 13
+    assert counted.ids == [1, 2]
+
+
+def test_a_load_with_nothing_new_sends_four_requests_at_most(counted: CountedStack) -> None:
+    counted.load({"id": 1})
+    counted.load(folder="another")
+    assert len(counted.store.requests) + len(counted.catalog.requests) <= 4
+    assert counted.ids == [1]

@@ -7,7 +7,7 @@ Then it requests the metadata and the content of what it has just written.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyiceberg.io import (
     ARROW_FILE_IO,
@@ -16,8 +16,6 @@ from pyiceberg.io import (
     S3_RETRY_STRATEGY_IMPL,
     WAREHOUSE,
     FileIO,
-    InputFile,
-    OutputFile,
 )
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
@@ -33,19 +31,23 @@ if TYPE_CHECKING:
 
     from pyarrow.fs import FileSystem
     from pyiceberg.catalog import Catalog
+    from pyiceberg.io import InputFile, OutputFile
 
 _SCHEMES = ("s3://", "s3a://", "s3n://")
 
 
 class RemembersFiles(FileIO):
-    """What a FileIO of pyiceberg's needs, to be listed before it, to remember immutable files."""
+    """Remembers immutable files; a base class to be listed before one of pyiceberg's FileIOs.
 
-    def new_input(self, location: str) -> InputFile:
+    Those return files of their own types, which is why no type is declared here.
+    """
+
+    def new_input(self, location: str) -> Any:
         """Return a file to read; if its name has a uuid, it is read from the store once."""
         file = super().new_input(location)  # type: ignore[safe-super]
         return RememberedInput(file, FILE_MEMORY) if is_immutable(location) else file
 
-    def new_output(self, location: str) -> OutputFile:
+    def new_output(self, location: str) -> Any:
         """Return a file to write; if its name has a uuid, it need not be read again."""
         file = super().new_output(location)  # type: ignore[safe-super]
         return RememberedOutput(file, FILE_MEMORY) if is_immutable(location) else file

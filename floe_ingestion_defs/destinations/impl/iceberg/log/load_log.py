@@ -132,10 +132,13 @@ class LoadLog:
         if view := self.read(known):
             return view
         self.ensure_namespace()
+        is_absent = True
 
         def attempt() -> LogView:
-            if view := self.read():
+            nonlocal is_absent
+            if not is_absent and (view := self.read()):
                 return view
+            is_absent = False
             creation = create_table_transaction(
                 self.catalog, self.identifier, schema=LOG_SCHEMA, properties=LOG_PROPERTIES
             )
