@@ -41,7 +41,7 @@ def make_pipeline(side: Side, home: Path, name: str, dataset: str = DATASET) -> 
     """Return a pipeline that loads into the catalog under `home`, in its own working directory."""
     import dlt
 
-    import_all(side)
+    _import_all(side)
     (home / "warehouse").mkdir(parents=True, exist_ok=True)
     return dlt.pipeline(
         name,
@@ -51,7 +51,7 @@ def make_pipeline(side: Side, home: Path, name: str, dataset: str = DATASET) -> 
     )
 
 
-def import_all(side: Side) -> None:
+def _import_all(side: Side) -> None:
     """Import what a side imports during a load, so that measurements do not include it."""
     import pyiceberg.catalog.sql
     import pyiceberg.io.pyarrow  # noqa: F401

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
@@ -15,10 +15,10 @@ from uuid import uuid4
 from benchmarks.case import Case
 from benchmarks.measure import Measurement
 from benchmarks.report import FLOE, STOCK, Row, at_most, ratio
-from benchmarks.sides import SIDES, Side, hints, import_all
+from benchmarks.sides import SIDES, Side, hints, make_pipeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from benchmarks.runner import Bench
 
@@ -29,63 +29,52 @@ ROWS = 100
 TARGET = 0.6
 
 
-@dataclass(frozen=True)
-class Store:
-    """The servers of a measurement.
-
-    Attributes:
-        catalog_type: Where the tables are.
-        properties: The pyiceberg properties that open the catalog and the store.
-        bucket: Where a SQL catalog has its tables, and stock dlt its files.
-    """
-
-    catalog_type: CatalogType
-    properties: Mapping[str, str]
-    bucket: str
-
-
 def compare(bench: Bench) -> list[Row]:
     """Compare a first load and a later one, for each delay and type of catalog."""
     rows = []
     for catalog_type in ("SQL", "REST"):
         for delay in DELAYS_MS:
             with _delayed_store(bench, catalog_type, delay / 1000) as store:
-                for work in ("first load of", "append to"):
-                    rows.append(_row(bench, store, work, delay))
+                where = f"a small table on S3, {catalog_type} catalog"
+                rows += [
+                    _row(bench, store, f"{work} {where}", delay)
+                    for work in ("first load of", "append to")
+                ]
     return rows
 
 
-def _row(bench: Bench, store: Store, work: str, delay: int) -> Row:
+def _row(bench: Bench, store: Path, work: str, delay: int) -> Row:
     found = {
         side: bench.measure(
             f"object-store-{side}",
             load_few_rows,
             bench.repetitions,
             side=side,
-            properties=store.properties,
-            bucket=store.bucket,
-            is_first=work == "first load of",
+            store=store,
+            is_first=work.startswith("first"),
         )
         for side in SIDES
     }
     share = found["floe"].whole_seconds / found["stock"].whole_seconds
-    # The issue is the number of requests, which is what takes the time when they are slow.
     targets = [
         at_most(TARGET if delay == max(DELAYS_MS) else 1, share, "whole run of stock dlt's", ratio)
     ]
-    title = f"{work} a small table on S3, {store.catalog_type} catalog, {delay} ms per request"
-    return Row(title, {FLOE: found["floe"], STOCK: found["stock"]}, targets)
+    return Row(
+        f"{work}, {delay} ms per request", {FLOE: found["floe"], STOCK: found["stock"]}, targets
+    )
 
 
 @contextmanager
-def _delayed_store(
-    bench: Bench, catalog_type: CatalogType, delay_seconds: float
-) -> Iterator[Store]:
-    """Run SeaweedFS and a proxy in front of it, in another process than the measured one."""
+def _delayed_store(bench: Bench, catalog_type: CatalogType, delay_seconds: float) -> Iterator[Path]:
+    """Run SeaweedFS and a proxy in front of it, in another process than the measured one.
+
+    Yields:
+        A file with the properties that open the catalog, and the bucket.
+    """
     # The servers of the tests, which are located and started in the same way.
     sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
     from servers.counting import counting_proxy
-    from servers.seaweedfs import BUCKET, PLAIN_BUCKET, running_seaweedfs
+    from servers.seaweedfs import PLAIN_BUCKET, running_seaweedfs
 
     folder = bench.root / "run" / f"seaweedfs-{uuid4().hex[:8]}"
     folder.mkdir(parents=True)
@@ -95,33 +84,30 @@ def _delayed_store(
         counting_proxy(server.catalog_uri, delay_seconds) as catalog,
     ):
         if catalog_type == "REST":
-            properties, bucket = server.catalog_properties(catalog.uri), BUCKET
+            properties, bucket = server.catalog_properties(catalog.uri), PLAIN_BUCKET
         else:
             properties, bucket = {"type": "sql", **server.s3_properties}, PLAIN_BUCKET
-        yield Store(catalog_type, {**properties, "s3.endpoint": s3.uri}, f"s3://{bucket}")
+        store = folder / "store.json"
+        store.write_text(json.dumps([{**properties, "s3.endpoint": s3.uri}, f"s3://{bucket}"]))
+        yield store
 
 
-def load_few_rows(
-    home: Path, cache: Path, side: Side, properties: dict[str, str], bucket: str, is_first: bool
-) -> Measurement:
+def load_few_rows(home: Path, cache: Path, side: Side, store: str, is_first: bool) -> Measurement:
     """Append a few rows, to a new table or to one that a load of another process created.
 
     Args:
         home: Where a SQL catalog is.
         cache: Unused.
         side: What loads them.
-        properties: See `Store`.
-        bucket: See `Store`.
+        store: The file with the properties that open the catalog, and the bucket.
         is_first: Whether the table is a new one.
     """
     dataset = f"bench_{uuid4().hex[:8]}"
+    properties, bucket = json.loads(Path(store).read_text())
     if properties["type"] == "sql":
-        properties = {
-            **properties,
-            "uri": f"sqlite:///{home / 'catalog.db'}",
-            "warehouse": f"{bucket}/{dataset}",
-        }
-    import_all(side)
+        properties["uri"] = f"sqlite:///{home / 'catalog.db'}"
+        properties["warehouse"] = f"{bucket}/{dataset}"
+    _warm_up(home / "warm", side)
     if not is_first:
         # Forked, so that the measured process has read nothing of it.
         child = os.fork()
@@ -143,6 +129,14 @@ def load_few_rows(
     return Measurement(None, seconds)
 
 
+def _warm_up(home: Path, side: Side) -> None:
+    """Import all modules that a load needs, without a request to the store."""
+    for name in ("pyiceberg.catalog.rest", "s3fs"):
+        importlib.import_module(name)
+    home.mkdir()
+    make_pipeline(side, home, "warm").run(_events([{"id": 1}], side))
+
+
 def _load(home: Path, side: Side, properties: dict[str, str], bucket: str, dataset: str) -> None:
     import dlt
 
@@ -152,8 +146,13 @@ def _load(home: Path, side: Side, properties: dict[str, str], bucket: str, datas
     pipeline = dlt.pipeline(
         "small", destination=destination, dataset_name=dataset, pipelines_dir=str(home)
     )
-    rows = [{"id": n, "name": f"event {n}"} for n in range(ROWS)]
-    pipeline.run(dlt.resource([rows], name=TABLE, write_disposition="append", **hints(side)))
+    pipeline.run(_events([{"id": n, "name": f"event {n}"} for n in range(ROWS)], side))
+
+
+def _events(rows: list[dict[str, Any]], side: Side) -> Any:
+    import dlt
+
+    return dlt.resource([rows], name=TABLE, write_disposition="append", **hints(side))
 
 
 def _floe(properties: dict[str, str]) -> Any:
