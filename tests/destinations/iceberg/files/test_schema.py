@@ -9,12 +9,13 @@ import dlt
 import pyarrow as pa
 import pytest
 from dlt.common.schema.exceptions import SchemaIdentifierNormalizationCollision
-from pyiceberg.types import DecimalType, DoubleType, LongType
+from pyiceberg.types import BinaryType, DecimalType, DoubleType, LongType
 
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     ColumnNameCollision,
     IncompatibleSchema,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.files.schema import staged_schema
 
 if TYPE_CHECKING:
     from destinations.iceberg.conftest import Lake
@@ -57,6 +58,48 @@ def test_a_type_is_widened(lake: Lake, kind: str, sort: bool) -> None:
         lake.load(column([value, None], arrow_type), table_name="t", columns=columns)
     assert lake.table("t").schema().find_type("v") == expected
     assert lake.values("t", "v") == [value] * 3 + [None] * 3
+
+
+LOSSLESS: dict[str, tuple[pa.DataType, pa.DataType, IcebergType, Any, Any]] = {
+    "decimal of a smaller scale": (
+        pa.decimal128(10, 2),
+        pa.decimal128(9, 1),
+        DecimalType(10, 2),
+        Decimal("1.25"),
+        Decimal("12345678.9"),
+    ),
+    "decimal of a smaller scale and more digits": (
+        pa.decimal128(10, 2),
+        pa.decimal128(12, 1),
+        DecimalType(13, 2),
+        Decimal("1.25"),
+        Decimal("12345678901.2"),
+    ),
+    "int to decimal": (
+        pa.decimal128(12, 2),
+        pa.int32(),
+        DecimalType(12, 2),
+        Decimal("1.25"),
+        2**31 - 1,
+    ),
+    "int to double": (pa.float64(), pa.int32(), DoubleType(), 1.5, 2**31 - 1),
+    "fixed to binary": (pa.binary(), pa.binary(2), BinaryType(), b"", b"ab"),
+}
+
+
+@pytest.mark.parametrize("kind", LOSSLESS)
+def test_values_that_the_column_holds_exactly_are_cast(lake: Lake, kind: str) -> None:
+    first, second, expected, value, cast = LOSSLESS[kind]
+    lake.load(column([value], first), table_name="t", pipeline="one")
+    lake.load(column([cast], second), table_name="t", pipeline="two")
+    assert lake.table("t").schema().find_type("v") == expected
+    assert set(lake.values("t", "v")) == {value, cast}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_files_of_a_load_get_a_type_that_holds_all_values(order: int) -> None:
+    files = [pa.schema([("v", pa.decimal128(10, scale))]) for scale in (1, 2)][::order]
+    assert staged_schema("t", {}, files).find_type("v") == DecimalType(11, 2)
 
 
 NARROWER: dict[str, tuple[pa.Table, pa.Table, str, str]] = {

@@ -190,11 +190,9 @@ def staged_schema(
             if pa.types.is_null(field.type):
                 continue
             incoming = iceberg_type_of_arrow(field.type, ids)
-            found[field.name] = (
-                _widest(table, field.name, found[field.name], incoming)
-                if field.name in found
-                else incoming
-            )
+            if field.name in found:
+                incoming = _common(table, field.name, found[field.name], incoming)
+            found[field.name] = incoming
     for name, column in columns.items():
         if name not in found and column.get("data_type"):
             found[name] = iceberg_type_of_column(column)
@@ -266,10 +264,25 @@ def reset(transaction: Transaction, table: str, incoming: Schema) -> None:
     evolve(transaction, table, incoming)
 
 
+def _common(table: str, column: str, one: IcebergType, other: IcebergType) -> IcebergType:
+    """Return the type that holds every value of two types, of which none is a table's yet."""
+    coarse, fine = sorted((one, other), key=lambda found: getattr(found, "scale", 0))
+    return coarse if _is_exact(fine, coarse) else _widest(table, column, fine, coarse)
+
+
 def _widest(table: str, column: str, present: IcebergType, incoming: IcebergType) -> IcebergType:
-    """Return the wider of two types, if Iceberg's specification allows promotion to it."""
-    if _same_shape(present, incoming):
+    """Return the type that a column needs for the incoming values.
+
+    It is the present one where that holds every value, which staging then casts, or a wider one
+    that Iceberg's specification allows promotion to.
+    """
+    if _same_shape(present, incoming) or _is_exact(incoming, present):
         return present
+    if isinstance(present, DecimalType) and isinstance(incoming, DecimalType):
+        digits = max(t.precision - t.scale for t in (present, incoming))
+        wide = digits + present.scale
+        if incoming.scale <= present.scale and wide <= DEFAULT_DECIMAL[0]:
+            return DecimalType(wide, present.scale)
     for narrow, wide in ((present, incoming), (incoming, present)):
         if isinstance(wide, StringType | BinaryType):
             continue  # Promotion between strings and bytes would read one as the other.
@@ -282,6 +295,21 @@ def _widest(table: str, column: str, present: IcebergType, incoming: IcebergType
         except ResolveError:
             continue
     raise IncompatibleSchema(table, column, str(present), str(incoming))
+
+
+_DIGITS: dict[type[IcebergType], int] = {IntegerType: 10, LongType: 19}
+
+
+def _is_exact(source: IcebergType, target: IcebergType) -> bool:
+    """Return whether a cast to the target changes no value of the source, for any of them."""
+    if isinstance(target, DecimalType):
+        whole = target.precision - target.scale
+        if isinstance(source, DecimalType):
+            return source.scale <= target.scale and source.precision - source.scale <= whole
+        return type(source) in _DIGITS and _DIGITS[type(source)] <= whole
+    if isinstance(source, IntegerType):
+        return isinstance(target, DoubleType)
+    return isinstance(source, FixedType) and isinstance(target, BinaryType)
 
 
 def _same_shape(left: IcebergType, right: IcebergType) -> bool:
