@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import dlt
@@ -76,6 +77,16 @@ def test_a_query_with_parameters_reads_the_columns_that_it_names(same: Any) -> N
             return client.execute_sql("SELECT c FROM t WHERE a > %s AND b <> %s", 1, "b3")
 
     same(program)
+
+
+def test_a_detached_connection_has_all_tables_and_outlives_its_client(run: Any) -> None:
+    """ibis gets it: `dataset().ibis()`."""
+    with pipeline_with_tables(run).destination_client() as client:
+        connection = client.sql_client.detach_connection()  # type: ignore[attr-defined]
+    del client
+    gc.collect()
+    query = "SELECT t.b, lake.u.e FROM t JOIN lake.u USING (a) WHERE a > 2"
+    assert connection.sql(query).fetchall() == [("b3", 300)]
 
 
 def test_tables_are_open_to_pyiceberg(run: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from dlt.common.destination import Destination, DestinationCapabilitiesContext
@@ -14,6 +15,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.configuration import IcebergC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from dlt.common.schema import Schema
 
     from floe_ingestion_defs.branch import BranchTables
     from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit
@@ -125,6 +128,26 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
         from floe_ingestion_defs.destinations.impl.iceberg.client import IcebergClient
 
         return IcebergClient
+
+    def create_ibis_backend(
+        self, client: IcebergClient, read_only: bool = False, schemas: Sequence[Schema] = ()
+    ) -> Any:
+        """Return an ibis backend for the tables of a dataset; dlt ≥ 1.31 calls it.
+
+        The backend is ibis' own for DuckDB. Its tables are read with pyiceberg, each as it is now,
+        so that later loads are seen by a new backend only.
+
+        Args:
+            client: The client of the dataset, which the backend takes over.
+            read_only: Without effect: the tables are views.
+            schemas: The schemas whose tables the backend has.
+        """
+        # dlt has imported ibis before, or reported that it is missing.
+        ibis = import_module("ibis")
+        sql_client = client.sql_client
+        if schemas:
+            sql_client.set_schemas(schemas)
+        return ibis.duckdb.from_connection(sql_client.detach_connection())
 
     def _raw_capabilities(self) -> DestinationCapabilitiesContext:
         caps = DestinationCapabilitiesContext.generic_capabilities("parquet")

@@ -280,9 +280,9 @@ def _widest(table: str, column: str, present: IcebergType, incoming: IcebergType
         return present
     if isinstance(present, DecimalType) and isinstance(incoming, DecimalType):
         digits = max(t.precision - t.scale for t in (present, incoming))
-        wide = digits + present.scale
-        if incoming.scale <= present.scale and wide <= DEFAULT_DECIMAL[0]:
-            return DecimalType(wide, present.scale)
+        precision = digits + present.scale
+        if incoming.scale <= present.scale and precision <= DEFAULT_DECIMAL[0]:
+            return DecimalType(precision, present.scale)
     for narrow, wide in ((present, incoming), (incoming, present)):
         if isinstance(wide, StringType | BinaryType):
             continue  # Promotion between strings and bytes would read one as the other.

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dlt.common.destination.dataset import DBApiCursor
     from dlt.common.destination.typing import PreparedTableSchema
     from dlt.common.schema import Schema
+    from duckdb import DuckDBPyConnection
     from pyiceberg.table import Table
 
     from floe_ingestion_defs.destinations.impl.iceberg.client import IcebergClient
@@ -112,6 +113,18 @@ class IcebergSqlClient(WithTableScanners):
             return known
         wanted = {name.casefold() for name in tables}
         return {name: view for name, view in known.items() if name.casefold() in wanted}
+
+    def detach_connection(self) -> DuckDBPyConnection:
+        """Return a connection with views of all tables, each as it is now; it outlives the client.
+
+        The views read only the rows that a query asks for, when it does.
+        """
+        connection = self.open_connection()
+        self._columns = None
+        self.create_views_for_all_tables()
+        # dlt's client closes the database that it has when it is garbage-collected.
+        del self.memory_db
+        return connection
 
     def can_create_view(self, table_schema: PreparedTableSchema) -> bool:
         """Return True: every table can be read."""
