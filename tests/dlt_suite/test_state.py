@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import dlt
@@ -88,3 +89,23 @@ def test_an_edit_that_another_run_overtook_does_not_block_the_pipeline(run: Any)
         except PipelineStepFailed as failed:
             assert "StateConflict" in repr(failed.exception)  # noqa: PT017
     assert len(run.tables()["orders"]) == 5
+
+
+def test_sync_schema_stores_the_schema_once(same: Any) -> None:
+    def program(run: Any) -> Any:
+        pipeline = run.pipeline()
+        pipeline.extract([{"id": 1}], table_name="t")
+        pipeline.normalize()
+        with pipeline.destination_client() as client:
+            assert client.get_stored_schema(pipeline.default_schema_name) is None
+        pipeline.sync_schema()
+        pipeline.sync_schema()
+        with pipeline.destination_client() as client:
+            stored = client.get_stored_schema(pipeline.default_schema_name)
+            with client.sql_client as sql:
+                versions = sql.execute_sql("SELECT version_hash FROM _dlt_version")
+        pipeline.load()
+        assert [(stored.version_hash,)] == versions
+        return json.loads(stored.schema)["tables"]["t"]["columns"]["id"]
+
+    assert len(same(program)["t"]) == 1

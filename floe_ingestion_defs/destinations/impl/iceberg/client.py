@@ -7,6 +7,7 @@ schemas, truncate and drop, change nothing here: the package contains all of it 
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -30,6 +31,7 @@ from dlt.common.schema.exceptions import SchemaException
 from dlt.common.storages.load_package import (
     LoadPackageStateInjectableContext,
     ParsedLoadJobFileName,
+    create_load_id,
     destination_state,
 )
 from dlt.destinations.sql_client import WithSqlClient
@@ -87,6 +89,10 @@ class CheckParquetFile(RunnableLoadJob):
             pyarrow.ArrowInvalid: The file is not a Parquet file, or is truncated.
         """
         pq.read_metadata(self._file_path)
+
+
+def _uid(*parts: str) -> str:
+    return sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 class IcebergClient(JobClientBase, WithStateSync, WithSqlClient, SupportsOpenTables):
@@ -166,10 +172,34 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient, SupportsOpenTab
         force: bool = False,
         **_: Any,
     ) -> TSchemaTables | None:
-        """Verify the schema; tables evolve when the load is published."""
-        return super().update_stored_schema(
+        """Verify the schema; tables evolve when the load is published.
+
+        Without a load, as dlt's `pipeline.sync_schema()` calls it, store the schema.
+        """
+        update = super().update_stored_schema(
             cast("Iterable[str]", only_tables), cast("TSchemaTables", expected_update)
         )
+        if LoadPackageStateInjectableContext not in Container():
+            self._store_schema()
+        return update
+
+    def _store_schema(self) -> None:
+        """Commit a load without rows, of which the log and `_dlt_version` have the schema."""
+        version = self.schema.stored_version_hash
+        if self.dataset.log.read_or_create().knows_schema(version):
+            return
+        pipeline = dlt.current.pipeline().pipeline_name
+        package = Package(
+            load_id=create_load_id(),
+            load_uid=_uid(pipeline, "schema", self.schema.name, version),
+            pipeline_name=pipeline,
+            created_at=datetime.now(UTC),
+            schema=self.schema,
+            capabilities=self.capabilities,
+            prepare_table=self._prepare_table,
+            jobs={},
+        )
+        run_load(self.dataset, package)
 
     def verify_schema(
         self,
@@ -188,6 +218,8 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient, SupportsOpenTab
             )
             verify_hints(self.schema, tables, self.capabilities, self.config.replace_strategy)
         except (SchemaException, DestinationException) as invalid:
+            if LoadPackageStateInjectableContext not in Container():
+                raise
             package = Container()[LoadPackageStateInjectableContext]
             reject(package.storage, package.load_id, invalid)
         return tables
@@ -243,10 +275,9 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient, SupportsOpenTab
         )
         # dlt gives each file of a package a random id when it extracts or normalizes it, so copies
         # of a package, as a pod and its successor may have, are the same load.
-        load_uid = sha256("\n".join([pipeline, *identity]).encode()).hexdigest()[:32]
         return Package(
             load_id=load_id,
-            load_uid=load_uid,
+            load_uid=_uid(pipeline, *identity),
             pipeline_name=pipeline,
             created_at=state["created_at"],
             schema=self.schema,
