@@ -48,7 +48,10 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.factory import iceberg
     from floe_ingestion_defs.destinations.impl.iceberg.files.schema import iceberg_type_of_column
     from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LoadLog
-    from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import last_change
+    from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import (
+        last_change,
+        watermark_of,
+    )
     from floe_ingestion_defs.destinations.impl.iceberg.maintenance.compact import (
         CompactionResult,
         compact,
@@ -130,6 +133,7 @@ _HOMES = {
     "remove_orphans": f"{_IMPLEMENTATION}.maintenance.orphans",
     "row_count": f"{_IMPLEMENTATION}.reading.inspection",
     "summary_count": f"{_IMPLEMENTATION}.reading.inspection",
+    "watermark_of": f"{_IMPLEMENTATION}.log.watermark",
 }
 
 __all__ = [
@@ -188,6 +192,7 @@ __all__ = [
     "remove_orphans",
     "row_count",
     "summary_count",
+    "watermark_of",
 ]
 
 

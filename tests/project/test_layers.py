@@ -7,6 +7,7 @@ import pytest
 DESTINATION = "floe_ingestion_defs.destinations.impl.iceberg.client"
 FACE = "floe_ingestion_defs.destinations"
 PLUGIN = "floe_ingestion_defs.dlt_plugin"
+COMMAND = "floe_ingestion_defs.cli.main"
 
 
 @pytest.mark.parametrize(
@@ -16,8 +17,9 @@ PLUGIN = "floe_ingestion_defs.dlt_plugin"
         (FACE, ["dlt", "pyiceberg", "pyarrow", "dagster"]),
         (DESTINATION, ["dagster", "dagster_dlt", "floe_ingestion_defs.contracts"]),
         (PLUGIN, ["dagster", "dagster_dlt", "dlt", "pyiceberg", "pyarrow", "sqlalchemy"]),
+        (COMMAND, ["dagster", "dagster_dlt", "dlt", "pyiceberg", "pyarrow"]),
     ],
-    ids=["package", "face", "destination", "plugin"],
+    ids=["package", "face", "destination", "plugin", "command"],
 )
 def test_a_layer_imports_only_what_it_may(imported: Any, left_out: Any) -> None:
     """Each layer can be used alone, and the light ones stay light."""

@@ -1,0 +1,144 @@
+"""The commands that only read: `status`, `log` and `plan`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from floe_ingestion_defs.cli.session import Row, Session, is_dlts_own
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+    from floe_ingestion_defs.destinations import Dataset
+
+
+@click.command()
+@click.argument("dataset", required=False)
+@click.option("--all", "also_dlts", is_flag=True, help="Show dlt's own tables, too.")
+@click.pass_obj
+def status(session: Session, dataset: str | None, also_dlts: bool) -> None:
+    """Show the tables of DATASET, or of all: watermark, last load, size and health.
+
+    A table's watermark is the number of the newest load that it is published through.
+    """
+    found = [session.dataset(dataset)] if dataset else session.datasets()
+    rows = [row for each in found for row in _tables(each, also_dlts)]
+    session.show("tables", rows, catalog=session.catalog_name)
+
+
+def _tables(dataset: Dataset, also_dlts: bool) -> list[Row]:
+    from floe_ingestion_defs.destinations import blocked_tables
+
+    view = dataset.log.read()
+    if view is None:
+        return []
+    blocked = blocked_tables(dataset)
+    pending: dict[str, int] = {}
+    for load in view.pending():
+        for intent in load.intent.tables:
+            pending[intent.table] = max(pending.get(intent.table, 0), load.seq)
+    return [
+        _table(dataset, name, table, view.uuid, pending.get(name, 0), blocked.get(name))
+        for name, table in sorted(dataset.tables().items())
+        if also_dlts or not is_dlts_own(name)
+    ]
+
+
+def _table(
+    dataset: Dataset, name: str, table: Table, log_uuid: str, pending: int, blocked: str | None
+) -> Row:
+    from floe_ingestion_defs.destinations import (
+        last_change,
+        missing_loads,
+        row_count,
+        summary_count,
+        watermark_of,
+    )
+
+    head, change = table.current_snapshot(), last_change(table)
+    watermark = watermark_of(table, log_uuid)
+    missing = missing_loads(table)
+    health = "ok"
+    if blocked:
+        health = f"blocked: {blocked}"
+    elif pending > watermark:
+        health = f"load {pending} is not published yet; the next load or reader publishes it"
+    elif missing:
+        health = f"a rollback removed {len(missing)} loads: {', '.join(missing)}"
+    return {
+        "table": dataset.qualified(name),
+        "rows": row_count(head),
+        "files": summary_count(head, "total-data-files"),
+        "bytes": summary_count(head, "total-files-size"),
+        "snapshots": len(table.metadata.snapshots),
+        "watermark": watermark,
+        "last_load": change.summary.get("dlt.load-id") if change and change.summary else None,
+        "changed_at": datetime.fromtimestamp(change.timestamp_ms / 1000, UTC) if change else None,
+        "health": health,
+    }
+
+
+@click.command()
+@click.argument("dataset")
+@click.option("--last", default=20, show_default=True, type=click.IntRange(1), help="How many.")
+@click.pass_obj
+def log(session: Session, dataset: str, last: int) -> None:
+    """Show the last loads of DATASET, newest first."""
+    view = session.dataset(dataset).log.read()
+    loads = view.after(max(0, view.last_seq - last)) if view is not None else []
+    rows = [
+        {
+            "seq": load.seq,
+            "load": load.load_id,
+            "pipeline": load.pipeline_name,
+            "committed_at": load.committed_at,
+            "tables": sorted(i.table for i in load.intent.tables if not is_dlts_own(i.table)),
+            "rows": sum(i.rows for i in load.intent.tables if not is_dlts_own(i.table)),
+            "state": _state_of(view, load),
+        }
+        for load in reversed(loads)
+    ]
+    session.show("loads", rows, dataset=dataset)
+
+
+def _state_of(view: Any, load: Any) -> str:
+    trees = {intent.tree for intent in load.intent.tables}
+    if load.intent.releases:
+        return "releases " + ", ".join(f"{r.table} of {r.seq}" for r in load.intent.releases)
+    if blocked := sorted(
+        tree for tree in trees if load.seq >= view.blocked.get(tree, load.seq + 1)
+    ):
+        return f"blocked in {', '.join(blocked)}"
+    return "settled" if load.seq <= view.settled_seq else "unsettled"
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("tables", nargs=-1)
+@click.pass_obj
+def plan(session: Session, dataset: str, tables: tuple[str, ...]) -> None:
+    """Show what `compact` would do to TABLES of DATASET, all by default; no data file is read."""
+    from floe_ingestion_defs.destinations import plan_compaction
+
+    opened = session.dataset(dataset)
+    rows = []
+    for name in session.tables(opened, tables):
+        found = plan_compaction(opened, name)
+        rows.append(
+            {
+                "table": opened.qualified(name),
+                "files": found.files,
+                "bytes": found.total_bytes,
+                "files_to_replace": found.files_removed,
+                "by_new_files": found.files_added,
+                "read_bytes": found.bytes,
+                "obstacle": found.obstacle,
+            }
+        )
+    session.show("tables", rows, dataset=dataset)
+
+
+COMMANDS = (status, log, plan)

@@ -1,0 +1,218 @@
+"""`floe` as operators run it: its output and its exit code are all that they see."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from contextlib import redirect_stderr, redirect_stdout
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dlt
+import pyarrow as pa
+import pytest
+from dlt.pipeline.exceptions import PipelineStepFailed
+from servers.process import free_port
+
+from floe_ingestion_defs.cli.main import main
+from floe_ingestion_defs.destinations import Dataset, iceberg, open_catalog, remove_orphans
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Run = subprocess.CompletedProcess[str]
+
+
+def floe(*arguments: str) -> Run:
+    """Runs the command in this process, which has imported what takes seconds to import."""
+    with redirect_stdout(StringIO()) as output, redirect_stderr(StringIO()) as errors:
+        code = main(arguments)
+    return Run(arguments, code, output.getvalue(), errors.getvalue())
+
+
+def floe_process(*arguments: str) -> Run:
+    """Runs the command in a process of its own."""
+    command = [sys.executable, "-m", "floe_ingestion_defs.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def found(*arguments: str) -> Any:
+    """What the command prints as JSON."""
+    run = floe(*arguments, "--json")
+    assert run.returncode == 0, run.stdout + run.stderr
+    return json.loads(run.stdout)
+
+
+@pytest.fixture
+def load(floe_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Loads rows into a table of dataset `shop`, each time from a fresh working directory."""
+    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
+    runs = iter(range(100))
+
+    def run(rows: list[dict[str, Any]], table: str = "orders", **options: Any) -> None:
+        pipeline = dlt.pipeline(
+            "till",
+            destination=iceberg(**options),
+            dataset_name="shop",
+            pipelines_dir=str(tmp_path / str(next(runs))),
+        )
+        pipeline.run(rows, table_name=table)
+
+    return run
+
+
+def test_the_console_script_is_the_command() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert project["project"]["scripts"] == {"floe": "floe_ingestion_defs.cli.main:main"}
+
+
+def test_help_needs_neither_dlt_nor_a_catalog() -> None:
+    """It is quick, and lists each command."""
+    code = (
+        "import sys; from floe_ingestion_defs.cli.main import main; main(['--help']); "
+        "print(*(m for m in ('dlt', 'pyiceberg', 'pyarrow', 'dagster') if m in sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    *shown, imported = run.stdout.splitlines()
+    assert imported == ""
+    for command in ("status", "log", "plan", "compact", "orphans", "release", "drop-branch"):
+        assert any(line.strip().startswith(command) for line in shown)
+
+
+def test_tables_are_shown_planned_and_compacted(load: Callable[..., None]) -> None:
+    for n in range(5):
+        load([{"id": n}])
+    (table,) = found("status", "shop")["tables"]
+    assert (table["table"], table["rows"], table["files"]) == ("shop.orders", 5, 5)
+    assert (table["watermark"], table["health"]) == (5, "ok")
+    loads = found("log", "shop", "--last", "2")["loads"]
+    assert [(x["seq"], x["tables"], x["rows"], x["state"]) for x in loads] == [
+        (5, ["orders"], 1, "settled"),
+        (4, ["orders"], 1, "settled"),
+    ]
+    assert loads[0]["load"] == table["last_load"]
+    (planned,) = found("plan", "shop")["tables"]
+    assert (planned["files_to_replace"], planned["by_new_files"]) == (5, 1)
+    (compacted,) = found("compact", "shop", "orders")["tables"]
+    assert (compacted["files_removed"], compacted["files_added"], compacted["error"]) == (
+        5,
+        1,
+        None,
+    )
+    (after,) = found("status")["tables"]
+    assert (after["files"], after["last_load"]) == (1, table["last_load"])
+    shown = floe_process("status", "shop")
+    assert shown.returncode == 0
+    assert "shop.orders" in shown.stdout
+    assert "ok" in shown.stdout
+
+
+def test_orphans_are_deleted_with_yes_only(load: Callable[..., None], floe_home: Path) -> None:
+    load([{"id": 1}])
+    dataset = Dataset(open_catalog(), "shop")
+    orders = dataset.load_table("orders")
+    assert orders is not None
+    (task,) = orders.scan().plan_files()
+    path = Path(task.file.file_path.removeprefix("file://"))
+    orphan = path.with_name(path.name.replace(path.stem[-32:], "0" * 32))
+    orphan.write_bytes(path.read_bytes())
+    two_days_ago = path.stat().st_mtime - 2 * 86_400
+    os.utime(orphan, (two_days_ago, two_days_ago))
+    (listed,) = found("orphans", "shop", "--older-than", "1")["orphans"]
+    assert (listed["deleted"], listed["doubt"]) == (False, None)
+    assert orphan.exists()
+    refused = floe("orphans", "shop", "--older-than", "0.5", "--yes")
+    assert refused.returncode == 2
+    (swept,) = found("orphans", "shop", "--older-than", "1", "--yes")["orphans"]
+    assert swept["deleted"]
+    assert not orphan.exists()
+    assert remove_orphans(dataset, timedelta(days=1)) == []
+
+
+def test_a_blocked_table_is_shown_and_released(load: Callable[..., None]) -> None:
+    load([{"id": 1}])
+
+    def replace_the_table(tables: Any) -> list[Any]:
+        catalog = open_catalog()
+        catalog.drop_table("shop.orders")
+        catalog.create_table("shop.orders", pa.schema([("id", pa.bool_())]))
+        return []
+
+    with pytest.raises(PipelineStepFailed):
+        load([{"id": 2}], audits=[replace_the_table])
+    (table,) = found("status", "shop")["tables"]
+    assert table["health"].startswith("blocked: Load 2 of the log cannot be published")
+    sick = floe("doctor", "shop", "--json")
+    assert sick.returncode == 1
+    checks = {check["check"]: check["result"] for check in json.loads(sick.stdout)["checks"]}
+    assert checks == {"catalog": "ok", "log of shop": "PERMANENT", "storage of shop": "ok"}
+    (asked,) = found("release", "shop", "orders")["tables"]
+    assert asked["rows_moved"] == 0
+    assert asked["blocked"]
+    (released,) = found("release", "shop", "orders", "--yes")["tables"]
+    assert released["rows_moved"] == 1
+    assert {t["table"]: t["health"] for t in found("status", "shop")["tables"]} == {
+        "shop.orders": "ok",
+        "shop.orders____blocked": "ok",
+    }
+    assert floe("doctor", "shop").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason", "remedy"),
+    [
+        (["status", "nothing"], "`nothing` is not a dataset", "has these datasets: `shop`"),
+        (["compact", "shop", "missing"], "`shop.missing` does not exist", "`floe status shop`"),
+        (["drop-branch"], "Nothing was dropped", "--yes"),
+    ],
+    ids=["dataset", "table", "branch"],
+)
+def test_what_cannot_be_done_is_a_failure_with_a_remedy(
+    load: Callable[..., None], arguments: list[str], reason: str, remedy: str
+) -> None:
+    load([{"id": 1}])
+    run = floe(*arguments)
+    assert run.returncode == 2
+    assert run.stdout == ""
+    assert run.stderr.startswith("CONFIGURATION:")
+    assert reason in run.stderr
+    assert remedy in run.stderr
+    error = json.loads(floe(*arguments, "--json").stdout)["error"]
+    assert error["category"] == "CONFIGURATION"
+    assert reason in error["reason"]
+
+
+def test_production_is_no_branch_to_drop(load: Callable[..., None]) -> None:
+    load([{"id": 1}])
+    run = floe("drop-branch", "--yes")
+    assert run.returncode == 1
+    assert run.stderr.startswith("PERMANENT: DatasetRefused: Only a branch's tables can be dropped")
+    assert found("status", "shop")["tables"]
+
+
+def test_a_catalog_that_does_not_respond_is_transient_and_no_secret_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = free_port()
+    configured = {
+        "TYPE": "rest",
+        "URI": f"http://operator:open-sesame@127.0.0.1:{port}",
+        "TOKEN": "very-secret-token",
+    }
+    for name, value in configured.items():
+        monkeypatch.setenv(f"PYICEBERG_CATALOG__FLOE__{name}", value)
+    run = floe_process("status")
+    assert run.returncode == 75
+    assert run.stderr.startswith("TRANSIENT:")
+    assert str(port) in run.stderr
+    assert "run the command again" in run.stderr
+    checked = floe("doctor", "--json")
+    assert checked.returncode == 75
+    for shown in (run.stderr, run.stdout, checked.stdout, checked.stderr):
+        assert "open-sesame" not in shown
+        assert "very-secret-token" not in shown
