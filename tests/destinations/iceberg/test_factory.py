@@ -73,6 +73,14 @@ def test_the_catalog_comes_from_the_arguments(tmp_path: Path, lake: Lake) -> Non
     assert uri not in str(info)
 
 
+def test_a_namespace_is_created_with_the_given_properties(lake: Lake) -> None:
+    """One that exists is not changed."""
+    for owner in ("sales", "others"):
+        factory = iceberg(namespace_properties={"owner": owner})
+        lake.pipeline(destination=factory).run([{"id": 1}], table_name="t")
+        assert lake.catalog.load_namespace_properties(lake.dataset)["owner"] == "sales"
+
+
 def test_the_catalog_comes_from_pyiceberg_s_environment(
     tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

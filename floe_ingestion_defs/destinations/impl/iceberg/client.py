@@ -117,7 +117,7 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient, SupportsOpenTab
             config.warehouse,
             config.catalog_properties,
         )
-        dataset = Dataset(catalog, name)
+        dataset = Dataset(catalog, name, config.namespace_properties or {})
         if branch := current_branch():
             set_up_branch(dataset, branch, config.branch_tables)
         return dataset

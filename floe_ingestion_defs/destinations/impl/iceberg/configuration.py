@@ -41,6 +41,8 @@ class IcebergClientConfiguration(DestinationClientDwhConfiguration):
         default=None, repr=False
     )
     """Further pyiceberg catalog properties, such as `s3.endpoint`; they may hold secrets."""
+    namespace_properties: Annotated[dict[str, str] | None, NotResolved()] = None
+    """Properties of the namespace, such as `location`, where a load creates it."""
     replace_min_share: float | None = None
     """Reject the replacement of a table with fewer than this share of its current rows, 0 to 1."""
     merge_mode: MergeMode | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import LOADS_TABLE
 from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LoadLog
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
@@ -27,10 +29,12 @@ class Dataset:
     Attributes:
         catalog: The catalog that holds them.
         name: dlt's dataset name; dots separate the levels of a nested namespace.
+        namespace_properties: The properties that the namespace is created with.
     """
 
     catalog: Catalog
     name: str
+    namespace_properties: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def namespace(self) -> tuple[str, ...]:
@@ -43,7 +47,8 @@ class Dataset:
         names = (LOADS_TABLE, LOADS_TABLE.lstrip("_"))
         if not admits_leading_underscores(self.catalog, self.namespace):
             names = names[::-1]
-        return LoadLog(self.catalog, *((*self.namespace, name) for name in names))
+        identifiers = [(*self.namespace, name) for name in names]
+        return LoadLog(self.catalog, *identifiers, namespace_properties=self.namespace_properties)
 
     def identifier(self, table: str) -> tuple[str, ...]:
         """Return the Iceberg identifier of a table.

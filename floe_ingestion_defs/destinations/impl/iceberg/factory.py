@@ -52,6 +52,7 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
         replace_min_share: float | None = None,
         merge_mode: MergeMode | None = None,
         branch_tables: BranchTables | None = None,
+        namespace_properties: dict[str, str] | None = None,
         destination_name: str | None = None,
         environment: str | None = None,
         **kwargs: Any,
@@ -78,6 +79,8 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
             branch_tables: The initial tables of a branch deployment: `clone` for production's
                 tables without a copy of their data, where the catalog supports it; `empty` for
                 none.
+            namespace_properties: Properties of the dataset's namespace, such as `location` or
+                `owner`, where a load creates it; an existing one is not changed.
             destination_name: dlt's name for this configuration of the destination.
             environment: dlt's environment.
             kwargs: dlt's destination capabilities and further configuration fields.
@@ -94,7 +97,7 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
             *DestinationCapabilitiesContext.get_resolvable_fields(),
         }
         if unknown := sorted(kwargs.keys() - known):
-            known |= {"catalog_properties", "audits", "around_phase"}
+            known |= {"catalog_properties", "namespace_properties", "audits", "around_phase"}
             near = get_close_matches(unknown[0], sorted(known), n=1)
             hint = f"; did you mean `{near[0]}`?" if near else ""
             msg = f"destination iceberg has no option `{unknown[0]}`{hint}"
@@ -114,6 +117,8 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
         # dlt's resolver supports neither callables nor free-form properties.
         if catalog_properties:
             self.config_params["catalog_properties"] = dict(catalog_properties)
+        if namespace_properties:
+            self.config_params["namespace_properties"] = dict(namespace_properties)
         if audits:
             self.config_params["audits"] = tuple(audits)
         if around_phase is not None:

@@ -8,6 +8,7 @@ be brought up to date from the log.
 from __future__ import annotations
 
 from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -79,10 +80,17 @@ class LoadLog:
     Args:
         catalog: The catalog that holds the dataset.
         identifiers: The identifiers that the log can have, the one for a new log first.
+        namespace_properties: The properties that its namespace is created with.
     """
 
-    def __init__(self, catalog: Catalog, *identifiers: Identifier) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        *identifiers: Identifier,
+        namespace_properties: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.catalog = catalog
+        self._namespace_properties = namespace_properties
         self.identifier = identifiers[0]
         self._identifiers = identifiers
         self._is_located = False
@@ -154,7 +162,7 @@ class LoadLog:
         if self.catalog.namespace_exists(self._namespace):
             return
         try:
-            self.catalog.create_namespace(self._namespace)
+            self.catalog.create_namespace(self._namespace, dict(self._namespace_properties))
         except Exception:
             # A boundary: to the loser of this race, the catalog's driver raises any exception,
             # SqlCatalog's an IntegrityError of SQLAlchemy.
