@@ -63,6 +63,9 @@ def make_workspace(described: IngestionPipeline, phases: PhaseClock) -> Workspac
 def _build_source(described: IngestionPipeline, rejections: Mapping[str, Rejections]) -> DltSource:
     from floe_ingestion_defs.dlt_plugin.row_versions import version_rows
     from floe_ingestion_defs.dlt_plugin.schema_contract.gate import guard_resource
+    from floe_ingestion_defs.dlt_plugin.schema_contract.out_of_range import (
+        handle_out_of_range_dates,
+    )
 
     source, specs, request = described.resolved, described.resources, described.request
     kind = SOURCE_TYPES[source.source_type]
@@ -72,6 +75,7 @@ def _build_source(described: IngestionPipeline, rejections: Mapping[str, Rejecti
         if resource.name in by_name:
             spec = by_name[resource.name]
             apply_spec(resource, spec, source.source_type)
+            handle_out_of_range_dates(resource, spec, rejections[spec.name])
             guard_resource(resource, spec, rejections[spec.name])
             version_rows(resource, spec)
             overwrite_window(resource, spec, request)

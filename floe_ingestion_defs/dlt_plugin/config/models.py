@@ -122,6 +122,12 @@ class ResourceConfig(BaseModel):
         default=None,
         description="Declared columns by name; a data type alone is a short form.",
     )
+    out_of_range_dates: Literal["fail", "null", "quarantine"] | None = Field(
+        default=None,
+        description="What to do with dates and timestamps outside of the years 1 to 9999, such as "
+        "PostgreSQL's infinity: fail the load, load them as null, or store their rows in the table "
+        "{table}__rejected instead. Default: fail.",
+    )
     quarantine: bool | None = Field(
         default=None,
         description="Whether to store the rows that discard_row rejects, with the reason, in the "

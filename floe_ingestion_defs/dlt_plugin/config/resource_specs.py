@@ -41,6 +41,7 @@ class ResourceSpec:
         schema_contract: How new columns and type changes are handled.
         partition_by: Columns, or transforms such as `month(time_hour)`.
         columns: Declared columns by name.
+        out_of_range_dates: How dates outside of the years 1 to 9999 are handled.
         quarantine: Whether rows that the contract rejects are stored in a separate table.
         show_values: Whether errors and previews may contain values of the data.
         description: Description of the table.
@@ -61,6 +62,7 @@ class ResourceSpec:
     schema_contract: str = "evolve"
     partition_by: tuple[str, ...] = ()
     columns: Mapping[str, ColumnConfig] = field(default_factory=dict)
+    out_of_range_dates: str = "fail"
     quarantine: bool = False
     show_values: bool = False
     description: str | None = None
@@ -125,6 +127,7 @@ _SETTINGS = frozenset(
         "schema_contract",
         "partition_by",
         "columns",
+        "out_of_range_dates",
         "quarantine",
         "show_values",
         "description",

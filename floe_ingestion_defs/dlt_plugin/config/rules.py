@@ -52,10 +52,22 @@ def check_source_name(value: str) -> str:
     return value
 
 
+# Where a catalog accepts no leading underscore, they are called so; elsewhere with one. A table that
+# is moved to such a catalog, or a branch in it, must not become one of them.
+_BOOKKEEPING = frozenset({"dlt_loads", "dlt_version", "dlt_pipeline_state"})
+
+
 def check_destination_table(value: str) -> str:
     """Reject a table identifier that is not `namespace.table`."""
     namespace, dot, table = value.partition(".")
     plain = table.replace("{resource}", "resource")
+    if table.lstrip("_") in _BOOKKEEPING:
+        msg = (
+            f"{table!r} is reserved for the table in which dlt and this project record loads, "
+            "schemas or states; use another table, such as "
+            f"'{namespace}.{table.lstrip('_').removeprefix('dlt_')}'"
+        )
+        raise ValueError(msg)
     if not dot and re.fullmatch(_WORDS, value.replace("{resource}", "resource")):
         msg = f"{value!r} has no namespace; use namespace.table, such as 'bronze.{value}'"
         raise ValueError(msg)

@@ -91,21 +91,31 @@ class ContractGate(ItemTransform[Any]):
     def _with_rejected(self, admitted: list[Any], rejected: list[tuple[str, Any]]) -> Iterator[Any]:
         if admitted:
             yield admitted
-        now = datetime.now(UTC)
-        rows = [{"rejected_at": now, "reason": reason, "row": row} for reason, row in rejected]
-        yield dlt.mark.with_hints(
-            rows,
-            dlt.mark.make_hints(
-                table_name=self._spec.table_name + REJECTED_SUFFIX,
-                write_disposition="append",
-                columns={
-                    "rejected_at": {"name": "rejected_at", "data_type": "timestamp"},
-                    "reason": {"name": "reason", "data_type": "text"},
-                    "row": {"name": "row", "data_type": "json"},
-                },
-            ),
-            create_table_variant=True,
-        )
+        yield rejected_item(self._spec.table_name, rejected)
+
+
+def rejected_item(table_name: str, rejected: Sequence[tuple[str, Any]]) -> Any:
+    """Return rejected rows as an item that dlt loads into their own table.
+
+    Args:
+        table_name: Name of the table that they were rejected from.
+        rejected: The rows, each with the reason.
+    """
+    now = datetime.now(UTC)
+    rows = [{"rejected_at": now, "reason": reason, "row": row} for reason, row in rejected]
+    return dlt.mark.with_hints(
+        rows,
+        dlt.mark.make_hints(
+            table_name=table_name + REJECTED_SUFFIX,
+            write_disposition="append",
+            columns={
+                "rejected_at": {"name": "rejected_at", "data_type": "timestamp"},
+                "reason": {"name": "reason", "data_type": "text"},
+                "row": {"name": "row", "data_type": "json"},
+            },
+        ),
+        create_table_variant=True,
+    )
 
 
 def _admit_tables(items: Sequence[Any], contract: Contract) -> tuple[list[pa.Table], list[Any]]:

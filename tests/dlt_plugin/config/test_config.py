@@ -56,6 +56,10 @@ def rejection(*sources: dict[str, Any], **config: Any) -> str:
             {"destination_table": "bronze.My Items"},
             ["'bronze.My Items'", "'bronze.my_items'"],
         ),
+        *[
+            (FILES, {"destination_table": f"bronze.{name}"}, [repr(name), "reserved", "'bronze.l"])
+            for name in ("dlt_loads", "_dlt_loads")
+        ],
         (FILES, {"destination_table": "a.b.c"}, ["'a.b.c'", "namespace.table"]),
         (FILES, {"destination_table": "bronze.x_{resource}"}, ["resource_name"]),
         (FILES, {"name": "My-Files"}, ["name", "'My-Files'", "'my_files'"]),
