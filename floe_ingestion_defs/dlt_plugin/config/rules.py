@@ -52,8 +52,8 @@ def check_source_name(value: str) -> str:
     return value
 
 
-# Where a catalog accepts no leading underscore, they are called so; elsewhere with one. A table that
-# is moved to such a catalog, or a branch in it, must not become one of them.
+# Their names where a catalog accepts no leading underscore; elsewhere they have one. One
+# configuration is used with several catalogs, so they are reserved in each.
 _BOOKKEEPING = frozenset({"dlt_loads", "dlt_version", "dlt_pipeline_state"})
 
 
