@@ -22,6 +22,10 @@ class IngestionScaffolder(dg.Scaffolder[Any]):
             "source_type": "filesystem",
             "source_config": {"bucket_url": "data", "file_glob": "*.csv", "format": "csv"},
             "destination_table": f"bronze.{name}",
-            "orchestration": {"cron": "15 6 * * *", "cron_timezone": "UTC"},
+            "orchestration": {
+                "cron": "15 6 * * *",
+                "cron_timezone": "UTC",
+                "maintenance": {"schedule": "0 3 * * *"},
+            },
         }
         dg.scaffold_component(request, {"sources": [source]})

@@ -14,6 +14,7 @@ from floe_ingestion_defs.dagster_wiring.checks.asset_checks import FRESHNESS, cr
 from floe_ingestion_defs.dagster_wiring.code_links import link_code_to_git
 from floe_ingestion_defs.dagster_wiring.configured_source import CodeReference, ConfiguredSource
 from floe_ingestion_defs.dagster_wiring.deployment import confine_to_branch
+from floe_ingestion_defs.dagster_wiring.maintenance import create_maintenance_definitions
 from floe_ingestion_defs.dagster_wiring.resources import DLT_RESOURCE, RESOURCE_KEY, start_plugin
 from floe_ingestion_defs.dagster_wiring.schedules import (
     create_freshness_schedule,
@@ -149,7 +150,8 @@ def create_shared_definitions(loaded: dg.Definitions) -> dg.Definitions:
 
     Returns:
         The resource, the job `ingestion` of all sources, the job that drops a branch's tables, the
-        sensor that reports failed runs, and the schedule of the freshness checks if there are any.
+        sensor that reports failed runs, the schedule of the freshness checks if there are any, and
+        the maintenance of datasets that a source configures it for.
     """
     sources = _configured_sources(loaded)
     fresh = [
@@ -158,13 +160,15 @@ def create_shared_definitions(loaded: dg.Definitions) -> dg.Definitions:
         for spec in checks.check_specs
         if spec.name == FRESHNESS
     ]
+    maintenance = create_maintenance_definitions(sources)
     by_themselves = any(each.settings.default_status == "running" for each in sources)
-    return dg.Definitions(
+    shared = dg.Definitions(
         jobs=[create_ingestion_job(), create_drop_job(each.plugin for each in sources)],
         schedules=[create_freshness_schedule(fresh, running=by_themselves)] if fresh else [],
         sensors=[create_failure_sensor(sources)],
         resources={RESOURCE_KEY: DLT_RESOURCE},
     )
+    return dg.Definitions.merge(shared, maintenance)
 
 
 def _configured_sources(definitions: dg.Definitions) -> list[ConfiguredSource]:

@@ -83,6 +83,8 @@ attributes:
         resource_names: [items]
         arguments: {{last_id: 3}}
       destination_table: bronze.{name}_{{resource}}
+      orchestration:
+        maintenance: {{schedule: 0 3 * * *}}
 """
 
 

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from floe_ingestion_defs.dagster_wiring.observed_tables import ObservedTable
 from floe_ingestion_defs.dagster_wiring.settings import checks
+from floe_ingestion_defs.dagster_wiring.settings.maintenance import MaintenanceSettings
 from floe_ingestion_defs.dagster_wiring.settings.orchestration import (
     AssetSettings,
     OrchestrationSettings,
@@ -26,6 +27,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], frozenset[str]]] = {
     "## `orchestration`": (OrchestrationSettings, frozenset(AssetSettings.model_fields)),
     "## Assets": (AssetSettings, frozenset()),
     "## Retries": (RetrySettings, frozenset()),
+    "## Maintenance": (MaintenanceSettings, frozenset()),
     "## Partitions": (PartitionSettings, frozenset()),
     "## Checks": (checks.CheckSettings, frozenset()),
     "Every check takes:": (checks.Check, frozenset()),

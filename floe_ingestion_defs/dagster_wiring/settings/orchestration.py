@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from floe_ingestion_defs.dagster_wiring.settings.checks import CheckSettings
 from floe_ingestion_defs.dagster_wiring.settings.default_freshness import default_freshness
+from floe_ingestion_defs.dagster_wiring.settings.maintenance import MaintenanceSettings
 from floe_ingestion_defs.dagster_wiring.settings.partitions import (
     PartitionSettings,
     require_windows,
@@ -103,6 +104,11 @@ class OrchestrationSettings(AssetSettings):
         default=None,
         description="Partitions by the cursor, each of which can be reloaded on its own. "
         "Default: none.",
+    )
+    maintenance: MaintenanceSettings | None = Field(
+        default=None,
+        description="Maintenance of all tables of the dataset that the source loads into. Default: "
+        "none.",
     )
     retries: RetrySettings | None = Field(
         default=None,

@@ -1,0 +1,226 @@
+"""Maintenance of a dataset: a job with one op per table, and its schedule.
+
+Its runs have a lower priority than loads and a pool of their own, and a load never waits for them.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from floe_ingestion_defs.dagster_wiring.configured_source import CAUSE_TAG, ConfiguredSource
+from floe_ingestion_defs.dagster_wiring.default_status import schedule_status
+from floe_ingestion_defs.dagster_wiring.runs.failures import REMEDIES
+from floe_ingestion_defs.dagster_wiring.settings.maintenance import MaintenanceSettings
+from floe_ingestion_defs.dagster_wiring.translator import asset_key
+from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, categorize_error
+from floe_ingestion_defs.dlt_plugin.config.destination import (
+    environment_of,
+    open_configured_catalog,
+)
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.errors.redaction import redactor_for
+
+if TYPE_CHECKING:
+    from floe_ingestion_defs.destinations import CompactionResult, Dataset
+
+POOL = "ingestion_maintenance"
+_PRIORITY = "-10"
+
+
+@dataclass(frozen=True)
+class MaintainedDataset:
+    """A dataset whose tables are maintained.
+
+    Attributes:
+        name: dlt's dataset name.
+        plugin: The plugin, whose configuration defines the catalog.
+        settings: What is done, and when.
+        assets: The assets of its tables, by `namespace.table`.
+    """
+
+    name: str
+    plugin: DltIngestionPlugin
+    settings: MaintenanceSettings
+    assets: Mapping[str, dg.AssetKey]
+
+    @property
+    def identifier(self) -> str:
+        """The dataset's name in a form that can be part of a name."""
+        return self.name.replace(".", "__")
+
+    def open(self) -> "Dataset":
+        """Return the dataset."""
+        from floe_ingestion_defs.destinations import Dataset
+
+        config = self.plugin.get_destination_config(self.plugin.config.catalog_config)
+        return Dataset(open_configured_catalog(config), self.name)
+
+    def failure(self, what: str, error: Exception) -> dg.Failure:
+        """Return an error as the failure that Dagster shows, without secrets."""
+        config = self.plugin.config.catalog_config
+        reason = redactor_for(dict(config), environment_of(config)).clean(str(error))
+        category = categorize_error(error)
+        shown = f"{category.value}: {what}\n{type(error).__name__}: {reason}\n{REMEDIES[category]}"
+        return dg.Failure(shown, metadata={"category": category.value}, allow_retries=False)
+
+
+def create_maintenance_definitions(sources: Sequence[ConfiguredSource]) -> dg.Definitions:
+    """Create a job and a schedule for each dataset that a source has `maintenance` for.
+
+    Args:
+        sources: The sources of the code location.
+
+    Raises:
+        PipelineConfigurationError: Two sources want the same dataset maintained differently.
+    """
+    jobs, schedules = [], []
+    for name, found in _by_dataset(sources).items():
+        dataset = _maintained(name, found)
+        if dataset is not None:
+            jobs.append(_create_job(dataset))
+            schedules.append(_create_schedule(dataset, jobs[-1]))
+    return dg.Definitions(jobs=jobs, schedules=schedules)
+
+
+def _by_dataset(
+    sources: Sequence[ConfiguredSource],
+) -> dict[str, list[ConfiguredSource]]:
+    found: dict[str, list[ConfiguredSource]] = defaultdict(list)
+    for source in sources:
+        for name in sorted({spec.namespace for spec in source.resources.values()}):
+            found[name].append(source)
+    return found
+
+
+def _maintained(name: str, sources: Sequence[ConfiguredSource]) -> MaintainedDataset | None:
+    wanted = [source for source in sources if source.settings.maintenance is not None]
+    if not wanted:
+        return None
+    first = wanted[0]
+    for other in wanted[1:]:
+        if other.settings.maintenance != first.settings.maintenance:
+            msg = (
+                f"sources {first.name!r} and {other.name!r} load into dataset {name!r} and have "
+                "different `maintenance`; give both the same, or leave it out of one"
+            )
+            raise PipelineConfigurationError(msg)
+    assets = {
+        spec.table: asset_key(source.name, spec.name)
+        for source in sources
+        for spec in source.resources.values()
+    }
+    settings = first.settings.maintenance or MaintenanceSettings()
+    return MaintainedDataset(name, first.plugin, settings, assets)
+
+
+def _create_job(dataset: MaintainedDataset) -> dg.JobDefinition:
+    @dg.op(
+        name=f"list_tables__{dataset.identifier}",
+        out=dg.DynamicOut(str),
+        description="List the tables to maintain.",
+    )
+    def list_tables() -> Iterator[dg.DynamicOutput[str]]:
+        opened = dataset.open()
+        try:
+            listed = sorted(name for *_, name in opened.catalog.list_tables(opened.namespace))
+        except Exception as error:
+            # A boundary: catalogs raise any exception of their drivers.
+            raise dataset.failure(dataset.name, error) from None
+        for number, name in enumerate(listed):
+            if not name.lstrip("_").startswith("dlt_"):
+                key = name if name.isascii() and name.isidentifier() else f"table_{number}"
+                yield dg.DynamicOutput(name, mapping_key=key)
+
+    @dg.op(
+        name=f"compact__{dataset.identifier}",
+        pool=POOL,
+        description="Combine the small data files of a table; a load never waits for it.",
+    )
+    def compact_table(context: dg.OpExecutionContext, table: str) -> None:
+        if dataset.settings.compact:
+            _compact(context, dataset, table)
+
+    @dg.op(
+        name=f"remove_orphans__{dataset.identifier}",
+        pool=POOL,
+        ins={"compacted": dg.In(dg.Nothing)},
+        description="Delete files that nothing refers to.",
+    )
+    def remove_orphans(context: dg.OpExecutionContext) -> None:
+        if dataset.settings.orphans is not None:
+            _remove_orphans(context, dataset)
+
+    @dg.job(
+        name=f"maintenance__{dataset.identifier}",
+        description=f"Maintain the tables of dataset `{dataset.name}`.",
+        tags={"dagster/priority": _PRIORITY, CAUSE_TAG: "maintenance"},
+    )
+    def maintain() -> None:
+        remove_orphans(list_tables().map(compact_table).collect())
+
+    return maintain
+
+
+def _compact(context: dg.OpExecutionContext, dataset: MaintainedDataset, table: str) -> None:
+    from floe_ingestion_defs.destinations import compact
+
+    name = f"{dataset.name}.{table}"
+    try:
+        result = compact(dataset.open(), table)
+    except Exception as error:
+        # A boundary: catalogs and stores raise any exception of their drivers.
+        raise dataset.failure(name, error) from None
+    metadata = _describe(result)
+    context.add_output_metadata(metadata)
+    if name in dataset.assets:
+        context.log_event(dg.AssetObservation(dataset.assets[name], metadata=metadata))
+
+
+def _describe(result: "CompactionResult") -> dict[str, Any]:
+    """Return a result in numbers, which the UI plots."""
+    if result.obstacle:
+        return {"not_compacted": result.obstacle}
+    return {
+        "files_before": result.files_before,
+        "files_after": result.files_before - result.files_removed + result.files_added,
+        "files_replaced": result.files_removed,
+        "delete_files_removed": result.deletes_removed,
+        "bytes_replaced": result.bytes_removed,
+        "bytes_written": result.bytes_added,
+        "groups_given_up": result.groups_given_up,
+    }
+
+
+def _remove_orphans(context: dg.OpExecutionContext, dataset: MaintainedDataset) -> None:
+    from floe_ingestion_defs.destinations import remove_orphans
+
+    older_than = dataset.settings.orphans
+    assert older_than is not None  # noqa: S101
+    try:
+        found = remove_orphans(dataset.open(), older_than, dry_run=False)
+    except Exception as error:
+        # The same boundary.
+        raise dataset.failure(dataset.name, error) from None
+    deleted = [orphan for orphan in found if orphan.doubt is None]
+    context.add_output_metadata(
+        {
+            "files_deleted": len(deleted),
+            "bytes_deleted": sum(orphan.bytes for orphan in deleted),
+            "files_in_doubt": len(found) - len(deleted),
+        }
+    )
+
+
+def _create_schedule(dataset: MaintainedDataset, job: dg.JobDefinition) -> dg.ScheduleDefinition:
+    settings = dataset.settings
+    return dg.ScheduleDefinition(
+        name=f"{job.name}_schedule",
+        job=job,
+        cron_schedule=settings.schedule,
+        execution_timezone=settings.timezone,
+        default_status=schedule_status(running=settings.default_status == "running"),
+        description=f"Maintain the tables of dataset `{dataset.name}`.",
+    )

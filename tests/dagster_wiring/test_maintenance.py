@@ -1,0 +1,122 @@
+"""Maintenance in Dagster: a job per dataset, an op per table, and observations of the assets."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import dlt
+import pytest
+from pydantic import ValidationError
+
+from floe_ingestion_defs.dagster_wiring import (
+    build_ingestion_definitions,
+    create_shared_definitions,
+)
+from floe_ingestion_defs.dagster_wiring.settings.maintenance import MaintenanceSettings
+from floe_ingestion_defs.destinations import Dataset, open_catalog
+from floe_ingestion_defs.dlt_plugin import DltIngestionConfig, DltIngestionPlugin
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+JOB = "maintenance__bronze"
+
+
+def definitions(**maintenance: Any) -> dg.Definitions:
+    """A location with a source per keyword, whose value is its block `maintenance`."""
+    sources = [
+        {
+            "name": name,
+            "source_type": "filesystem",
+            "source_config": {"bucket_url": "data", "file_glob": f"{name}.csv", "format": "csv"},
+            "destination_table": f"bronze.{name}",
+            "orchestration": {} if block is None else {"maintenance": block},
+        }
+        for name, block in maintenance.items()
+    ]
+    plugin = DltIngestionPlugin(DltIngestionConfig.model_validate({"sources": sources}))
+    loaded = build_ingestion_definitions(plugin)
+    return dg.Definitions.merge(loaded, create_shared_definitions(loaded))
+
+
+@pytest.fixture
+def small_files(floe_catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    """A dataset whose table `orders` has five small files, and a table with one."""
+    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
+    pipeline = dlt.pipeline(
+        "till", destination="iceberg", dataset_name="bronze", pipelines_dir=str(tmp_path / "work")
+    )
+    for n in range(5):
+        tables = ["orders", "returns"] if n == 0 else ["orders"]
+        pipeline.run([dlt.resource([{"id": n}], name=name) for name in tables])
+    return Dataset(open_catalog(), "bronze")
+
+
+def test_each_table_is_compacted_in_an_op_of_its_own_and_observed(small_files: Dataset) -> None:
+    """The observation has the numbers before and after; all tables of the dataset take part."""
+    job = definitions(orders={}, returns=None).resolve_job_def(JOB)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance)
+    assert result.success
+    observed = {
+        str(event.asset_key.to_user_string()): event.asset_observation_data.asset_observation
+        for event in result.all_events
+        if event.event_type_value == "ASSET_OBSERVATION" and event.asset_key is not None
+    }
+    assert set(observed) == {"ingestion__orders__orders", "ingestion__returns__returns"}
+    metadata = observed["ingestion__orders__orders"].metadata
+    assert metadata["files_before"].value == 5
+    assert metadata["files_after"].value == 1
+    orders = small_files.load_table("orders")
+    assert orders is not None
+    assert len(list(orders.scan().plan_files())) == 1
+    assert orders.scan().to_arrow()["id"].to_pylist() == [0, 1, 2, 3, 4]
+    steps = {event.step_key for event in result.all_events if event.is_step_success}
+    assert {"compact__bronze[orders]", "compact__bronze[returns]"} <= steps
+    assert "remove_orphans__bronze" in steps
+    assert job.tags["dagster/priority"] == "-10"
+
+
+def test_a_dataset_is_maintained_only_if_a_source_says_so() -> None:
+    with pytest.raises(dg.DagsterInvariantViolationError, match=JOB):
+        definitions(orders=None).resolve_job_def(JOB)
+    schedule = definitions(orders={"schedule": "30 2 * * *"}).resolve_schedule_def(
+        f"{JOB}_schedule"
+    )
+    assert schedule.cron_schedule == "30 2 * * *"
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+
+
+def test_sources_of_one_dataset_agree_on_its_maintenance() -> None:
+    assert definitions(orders={}, returns={}).resolve_job_def(JOB)
+    with pytest.raises(
+        PipelineConfigurationError, match="'orders' and 'returns' load into dataset"
+    ):
+        definitions(orders={}, returns={"compact": False})
+
+
+def test_orphans_are_not_deleted_while_a_load_may_commit_them() -> None:
+    assert MaintenanceSettings().orphans == timedelta(days=3)
+    assert MaintenanceSettings(orphans=None).orphans is None
+    with pytest.raises(ValidationError, match="orphans must be at least '1d'"):
+        MaintenanceSettings.model_validate({"orphans": "23h"})
+
+
+def test_a_table_that_fails_does_not_hold_up_the_others(small_files: Dataset) -> None:
+    """The failure shows the category and what to do."""
+    table = small_files.load_table("returns")
+    assert table is not None
+    Path(table.metadata_location.removeprefix("file://")).write_text("{}")
+    job = definitions(orders={}).resolve_job_def(JOB)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance, raise_on_error=False)
+    assert not result.success
+    failed = {event.step_key for event in result.all_events if event.is_step_failure}
+    assert failed == {"compact__bronze[returns]"}
+    orders = small_files.load_table("orders")
+    assert orders is not None
+    assert len(list(orders.scan().plan_files())) == 1
