@@ -1,4 +1,4 @@
-"""`floe doctor`: whether catalog, storage and permissions are as a load needs them."""
+"""`floe doctor`: checks whether catalog, storage and permissions allow a load."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _DISTRIBUTIONS = ("floe-ingestion-defs", "dlt", "pyiceberg", "pyarrow", "dagster
 @click.argument("dataset", required=False)
 @click.pass_obj
 def doctor(session: Session, dataset: str | None) -> None:
-    """Check the catalog, the storage and the permissions of DATASET, or of all, and the versions.
+    """Check catalog, storage and permissions of DATASET, or of all datasets, and list versions.
 
-    It writes a small file beside each dataset's log, reads it and deletes it. Ends with an exit
-    code other than 0 if a check fails.
+    Writes a small file next to the log of each dataset, reads it and deletes it. The exit code
+    is not 0 if a check fails.
     """
     report = _Report(session)
     report.check("catalog", partial(_ask, session))

@@ -28,7 +28,7 @@ REMEDIES = {
 
 
 class Failure(Exception):
-    """What ends a command.
+    """The failure of a command.
 
     Attributes:
         category: Whether a retry can help, and who has to act.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--all", "also_dlts", is_flag=True, help="Show dlt's own tables, too.")
 @click.pass_obj
 def status(session: Session, dataset: str | None, also_dlts: bool) -> None:
-    """Show the tables of DATASET, or of all: watermark, last load, size and health.
+    """Show the tables of DATASET, or of all datasets: watermark, last load, size and health.
 
     A table's watermark is the number of the newest load that it is published through.
     """
@@ -83,7 +83,9 @@ def _table(
 
 @click.command()
 @click.argument("dataset")
-@click.option("--last", default=20, show_default=True, type=click.IntRange(1), help="How many.")
+@click.option(
+    "--last", default=20, show_default=True, type=click.IntRange(1), help="Number of loads."
+)
 @click.pass_obj
 def log(session: Session, dataset: str, last: int) -> None:
     """Show the last loads of DATASET, newest first."""
@@ -120,7 +122,7 @@ def _state_of(view: Any, load: Any) -> str:
 @click.argument("tables", nargs=-1)
 @click.pass_obj
 def plan(session: Session, dataset: str, tables: tuple[str, ...]) -> None:
-    """Show what `compact` would do to TABLES of DATASET, all by default; no data file is read."""
+    """Show what `compact` would do to TABLES of DATASET (default: all); reads no data file."""
     from floe_ingestion_defs.destinations import plan_compaction
 
     opened = session.dataset(dataset)

@@ -30,7 +30,7 @@ _INTERRUPTED = 130
     help="The catalog's name in pyiceberg's configuration.",
 )
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document; also after the command."
+    "--json", "as_json", is_flag=True, help="Print one JSON document; may follow the command."
 )
 @click.pass_context
 def floe(context: click.Context, catalog: str, *, as_json: bool) -> None:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.cli.session import Row, Session
     from floe_ingestion_defs.destinations import Dataset
 
-_yes = click.option("--yes", is_flag=True, help="Do it; without it, nothing is changed.")
+_yes = click.option(
+    "--yes", is_flag=True, help="Apply the change; without this option, it is only shown."
+)
 
 
 @click.command()
@@ -23,9 +25,9 @@ _yes = click.option("--yes", is_flag=True, help="Do it; without it, nothing is c
 @click.argument("tables", nargs=-1)
 @click.pass_obj
 def compact(session: Session, dataset: str, tables: tuple[str, ...]) -> None:
-    """Combine the small files of TABLES of DATASET, all by default; `plan` shows what it would do.
+    """Combine the small files of TABLES of DATASET (default: all); `plan` shows what it would do.
 
-    It works beside loads, and changes no row. Where a table fails, the others are compacted.
+    Can run during loads, and changes no row. If one table fails, the others are compacted.
     """
     opened = session.dataset(dataset)
     rows: list[Row] = []
@@ -56,7 +58,7 @@ def _compact(session: Session, dataset: Dataset, name: str) -> tuple[Row, Failur
 @click.command()
 @click.argument("dataset")
 @click.option(
-    "--older-than", "days", default=3.0, show_default=True, type=float, help="Their age in days."
+    "--older-than", "days", default=3.0, show_default=True, type=float, help="Minimum age in days."
 )
 @click.option("--also", "doubtful", multiple=True, help="Path of a doubtful orphan to delete.")
 @_yes
@@ -64,9 +66,9 @@ def _compact(session: Session, dataset: Dataset, name: str) -> tuple[Row, Failur
 def orphans(
     session: Session, dataset: str, days: float, doubtful: tuple[str, ...], yes: bool
 ) -> None:
-    """List the files below the tables of DATASET that nothing refers to; --yes deletes them.
+    """List the unreferenced files of the tables of DATASET; --yes deletes them.
 
-    Files in doubt, such as those that another program may own, are kept unless --also names them.
+    Doubtful files, such as those that another program may own, are kept unless --also names them.
     """
     from floe_ingestion_defs.destinations import remove_orphans
 

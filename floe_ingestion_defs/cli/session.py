@@ -98,7 +98,7 @@ class Session:
         Args:
             title: The title of the table, and the rows' name in JSON.
             rows: Rows with the same columns.
-            more: Further facts, which are printed above the table.
+            **more: Further values, which are printed above the table.
         """
         if self.as_json:
             click.echo(json.dumps({**more, title: rows}, default=_plain, indent=2))

@@ -21,6 +21,7 @@ CODE = (
     "deploy",
     "dlt_sources",
     "docs",
+    "floe_ingestion_defs/cli",
     "floe_ingestion_defs/components",
     "floe_ingestion_defs/contracts",
     "floe_ingestion_defs/dagster_wiring",
