@@ -101,12 +101,15 @@ class Proxy:
         faults: By the table's name, what becomes of commits to it.
         commits: How many commits each table got so far.
         tokens: What becomes of logins; None where they pass unchanged.
+        statuses: By the end of its path, such as `tables/orders` or `views/orders`, the status of
+            each response to a request.
     """
 
     uri: str = ""
     faults: dict[str, Fault] = field(default_factory=dict)
     commits: dict[str, int] = field(default_factory=dict)
     tokens: Tokens | None = None
+    statuses: dict[str, int] = field(default_factory=dict)
 
 
 def rejection(status: int, kind: str) -> Reply:
@@ -155,6 +158,8 @@ def running_proxy(target: str) -> Iterator[Proxy]:
             elif proxy.tokens:
                 with lock:
                     reply = proxy.tokens.exchange(headers)
+            if status := proxy.statuses.get("/".join(parts[-2:])):
+                reply = rejection(status, "Exception") if status >= 400 else (status, {}, b"")
             if reply is not None:
                 pass
             elif self.command == "POST" and len(parts) > 2 and parts[-2] == "tables":

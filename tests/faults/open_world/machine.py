@@ -100,10 +100,10 @@ class OpenWorld(RuleBasedStateMachine):
         """Append rows after the cursor."""
         self._load("append", pipeline, ids, die_at)
 
-    @rule(pipeline=pipelines, ids=ids, die_at=deaths)
-    def merge(self, pipeline: str, ids: tuple[int, ...], die_at: int | None) -> None:
-        """Merge rows with nested ones."""
-        self._load("merge", pipeline, ids, die_at)
+    @rule(kind=st.sampled_from(["merge", "add"]), pipeline=pipelines, ids=ids, die_at=deaths)
+    def nested(self, kind: Kind, pipeline: str, ids: tuple[int, ...], die_at: int | None) -> None:
+        """Merge rows with nested ones, or append them to the same table."""
+        self._load(kind, pipeline, ids, die_at)
 
     @rule(kind=st.sampled_from(["replace", "window"]), pipeline=pipelines, ids=ids, die_at=deaths)
     def replace(self, kind: Kind, pipeline: str, ids: tuple[int, ...], die_at: int | None) -> None:
@@ -186,7 +186,7 @@ class OpenWorld(RuleBasedStateMachine):
 
     def _troubled(self, operation: Operation) -> bool:
         own = {operation.table, "_dlt_version", "_dlt_pipeline_state"}
-        if operation.kind == "merge":
+        if operation.table == "users":
             own.add(NESTED)
         view = self.oracle.dataset.log.read()
         blocked = set(view.blocked) if view else set()

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 NAMESPACE = "lake"
 Row = tuple[int, str]
-Kind = Literal["append", "merge", "replace", "window", "refresh", "drop_data"]
+Kind = Literal["append", "add", "merge", "replace", "window", "refresh", "drop_data"]
 TABLES: dict[Kind, str] = {
     "append": "events",
     "refresh": "events",
     "drop_data": "events",
+    "add": "users",
     "merge": "users",
     "replace": "countries",
     "window": "days",
@@ -84,8 +85,11 @@ class Operation:
             return self._events()
         rows = [self._row(n) for n in self.ids]
         self.rows = list(self.ids)
-        if self.kind == "merge":
+        if self.table == "users":
             rows = [{**row, "tags": [{"tag": self.name}]} for row in rows]
+        if self.kind == "add":
+            return dlt.resource(rows, name="users", write_disposition="append")
+        if self.kind == "merge":
             return dlt.resource(
                 rows,
                 name="users",

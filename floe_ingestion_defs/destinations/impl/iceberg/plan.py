@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -42,7 +42,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.intent import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from dlt.common.schema.typing import TColumnSchema, TTableSchema
@@ -120,6 +120,35 @@ def plan_load(package: Package) -> list[TablePlan]:
     return plans
 
 
+def follow_rollbacks(
+    package: Package, plans: Sequence[TablePlan], rolled_back: Collection[str]
+) -> list[TablePlan]:
+    """Return the plans, in which rows of roots that a rollback removed leave the nested tables.
+
+    A merge removes them in any case. An append does so in the tables directly below the root; the
+    rows of deeper ones do not refer to it.
+
+    Args:
+        package: The package.
+        plans: The plans of its tables.
+        rolled_back: The tables that were rolled back.
+    """
+    found = {plan.table: plan for plan in plans}
+    for plan in plans:
+        if plan.table not in rolled_back or plan.is_nested or plan.intent.starts_empty:
+            continue
+        if plan.intent.disposition != "append":
+            continue
+        for table in package.schema.tables.values():
+            name = _name(table)
+            if table.get("parent") != plan.table or not has_table_seen_data(table):
+                continue
+            nested = found.get(name) or _plan_table(package, name)
+            intent = nested.intent.model_copy(update={"disposition": "merge"})
+            found[name] = replace(nested, intent=intent)
+    return list(found.values())
+
+
 def _tables_with_windows(package: Package) -> list[str]:
     """Return the root tables of resources with a window, those without rows included.
 
@@ -158,11 +187,7 @@ def _plan_table(package: Package, name: str) -> TablePlan:
             if nested or disposition != "merge"
             else root_keys.model_copy(update={"compared": compared})
         ),
-        nesting=(
-            _nesting(package, table, root)
-            if nested and disposition in ("merge", "overwrite")
-            else None
-        ),
+        nesting=_nesting(package, table, root, disposition) if nested else None,
         validity=_validity(package, root) if strategy == "scd2" and not nested else None,
         window=_window(package, table, columns) if disposition == "overwrite" else None,
         truncate=name in package.truncated and disposition != "replace",
@@ -259,7 +284,9 @@ def reject_nested_keys(table: str, keys: Keys, schema: Schema) -> None:
             raise InvalidHint(msg)
 
 
-def _nesting(package: Package, table: TTableSchema, root: TTableSchema) -> Nesting:
+def _nesting(
+    package: Package, table: TTableSchema, root: TTableSchema, disposition: Disposition
+) -> Nesting:
     depth, above = 0, table
     while above.get("parent"):
         depth, above = depth + 1, package.prepare_table(cast("str", above["parent"]))
@@ -277,6 +304,10 @@ def _nesting(package: Package, table: TTableSchema, root: TTableSchema) -> Nesti
         root_row_key = row_version
     elif root_key is None:
         root_row_key = None
+    if disposition not in ("merge", "overwrite"):
+        # The rows follow no row of the root, but the tables are published as one tree: the next
+        # load of another pipeline may be a merge.
+        root_row_key, row_key = root_row_key or "", row_key or ""
     if root_row_key is None or row_key is None:
         msg = (
             f"Nested table `{table['name']}` has no column that refers to the rows of its root "

@@ -36,6 +36,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import (
 from floe_ingestion_defs.destinations.impl.iceberg.merge_source import merge_sources
 from floe_ingestion_defs.destinations.impl.iceberg.plan import (
     TablePlan,
+    follow_rollbacks,
     reject_nested_keys,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.publish import creation, is_dropped
@@ -78,10 +79,13 @@ def _stage_tables(
     dataset: Dataset, package: Package, plans: Sequence[TablePlan], view: LogView
 ) -> list[StagedTable]:
     staged = []
-    for plan in plans:
-        current = load_current(dataset, plan.table)
+    tables = {plan.table: load_current(dataset, plan.table) for plan in plans}
+    rolled_back = {name for name, table in tables.items() if table and was_rolled_back(table)}
+    for plan in follow_rollbacks(package, plans, rolled_back):
+        is_further = plan.table not in tables
+        current = load_current(dataset, plan.table) if is_further else tables[plan.table]
         require_writable(dataset, plan, current)
-        if current is not None and was_rolled_back(current):
+        if current is not None and plan.table in rolled_back:
             logger.warning(
                 "`%s` was rolled back: it lacks loads %s, which do not come back by themselves",
                 dataset.qualified(plan.table),

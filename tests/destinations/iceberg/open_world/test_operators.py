@@ -55,6 +55,20 @@ def test_a_merge_removes_nested_rows_of_roots_that_a_rollback_removed(
     assert set(lake.values("t__items", "_dlt_parent_id")) == roots
 
 
+def test_an_append_removes_nested_rows_of_roots_that_a_rollback_removed(lake: Lake) -> None:
+    """Also where it has no nested rows itself, and only once."""
+    for number in (1, 2):
+        lake.load([order(number)], table_name="t")
+    roll_back(lake, "t")
+    lake.load([{"id": 3, "items": []}], table_name="t")
+    assert lake.values("t", "id") == [1, 3]
+    assert lake.values("t__items", "n") == [-1, 1]
+    before = lake.snapshots("t__items")
+    lake.load([order(4)], table_name="t")
+    assert lake.values("t__items", "n") == [-4, -1, 1, 4]
+    assert lake.snapshots("t__items") == before + 1
+
+
 @pytest.mark.parametrize("disposition", ["append", "merge"])
 def test_a_table_that_was_created_again_is_loaded_into(lake: Lake, disposition: Any) -> None:
     """The rows of the table that was dropped stay away; those of the new one are kept."""

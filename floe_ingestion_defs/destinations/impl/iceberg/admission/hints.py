@@ -87,6 +87,7 @@ def require_root_keys(staged: Sequence[StagedTable]) -> None:
             or nesting is None
             or nesting.depth < 2
             or nesting.root_key is None
+            or table.intent.disposition not in ("merge", "overwrite")
             or table.intent.starts_empty
         ):
             continue

@@ -174,7 +174,7 @@ def _merge_nested(
         active = active_versions(root_state, validity, roots.key_set(version))
         roots = excluding(roots, active)
     remaining = None
-    if root_state.was_rolled_back:
+    if root_state.was_rolled_back or root.disposition == "append":
         # Rows of roots that a rollback removed would stay forever, next to those of a root that
         # is loaded again with the same key.
         kept = _all_keys(root_state, row_key)
