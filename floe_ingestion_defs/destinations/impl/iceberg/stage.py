@@ -28,10 +28,11 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import (
     write_staged,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.intent import StagedFile, TableIntent
-from floe_ingestion_defs.destinations.impl.iceberg.log.format import LOG_UUID
+from floe_ingestion_defs.destinations.impl.iceberg.log.format import LOG_UUID, PUBLISHED_SEQ
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import (
     rolled_back_loads,
     was_rolled_back,
+    watermark_of,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.merge_source import merge_sources
 from floe_ingestion_defs.destinations.impl.iceberg.plan import (
@@ -91,6 +92,8 @@ def _stage_tables(
                 dataset.qualified(plan.table),
                 ", ".join(rolled_back_loads(current, view.uuid)),
             )
+        if current is not None and not plan.intent.starts_empty:
+            _warn_of_a_backup(dataset, package, plan, current, view)
         # A table without rows counts although it does not exist: an earlier load may be about to
         # create it, with rows that this load deletes.
         if current is not None or plan.jobs or plan.columns:
@@ -99,6 +102,22 @@ def _stage_tables(
             require_values(table)
             staged.append(table)
     return staged
+
+
+def _warn_of_a_backup(
+    dataset: Dataset, package: Package, plan: TablePlan, current: Table, view: LogView
+) -> None:
+    """Log a warning if the table is older than the log, as after it was restored from a backup."""
+    if current.properties.get(LOG_UUID) != view.uuid or PUBLISHED_SEQ not in current.properties:
+        return
+    watermark = watermark_of(current, view.uuid)
+    if lacked := view.lacked_by(plan.table, watermark, package.pipeline_name):
+        logger.warning(
+            "`%s` is older than the log of its dataset, such as after it was restored from a "
+            "backup: it lacks loads %s, which do not come back by themselves",
+            dataset.qualified(plan.table),
+            ", ".join(lacked),
+        )
 
 
 @contextmanager

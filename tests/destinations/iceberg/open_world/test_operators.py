@@ -101,17 +101,23 @@ def test_a_table_that_was_renamed_keeps_its_rows(lake: Lake, disposition: Any) -
 
 @pytest.mark.parametrize("disposition", ["append", "merge"])
 def test_a_table_that_was_restored_from_a_backup_continues_from_there(
-    lake: Lake, disposition: Any
+    lake: Lake, caplog: pytest.LogCaptureFixture, disposition: Any
 ) -> None:
-    """Settled loads that the backup lacks do not come back by themselves."""
+    """Settled loads that the backup lacks do not come back by themselves, and are reported."""
     arguments: Any = {"table_name": "t", "primary_key": "id", "write_disposition": disposition}
     lake.load([{"id": 1}], **arguments)
     backup = lake.table("t").metadata_location
     lake.load([{"id": 2}], **arguments)
+    lake.load([{"id": 1}], table_name="other")
+    assert "lacks loads" not in caplog.text
+    newest = lake.table("_dlt_loads").scan().to_arrow().sort_by("seq")["load_id"].to_pylist()[1]
     lake.catalog.drop_table(("lake", "t"))
     lake.catalog.register_table(("lake", "t"), backup)
     lake.load([{"id": 3}], **arguments)
     assert lake.values("t", "id") == [1, 3]
+    assert f"it lacks loads {newest}, which" in caplog.text
+    lake.load([{"id": 4}], **arguments)
+    assert caplog.text.count("lacks loads") == 1
 
 
 def test_rows_of_an_audit_branch_stay_there_until_an_engine_publishes_it(lake: Lake) -> None:

@@ -183,6 +183,31 @@ class LogView:
             return []
         return self._read(lambda seqs: pc.greater(seqs, seq), "intent")
 
+    def lacked_by(self, table: str, watermark: int, pipeline_name: str) -> list[str]:
+        """Return the ids of settled loads that a table lacks: it was restored from a backup.
+
+        Their intents are read only where the pipeline itself has loaded since the watermark; those
+        that compaction has emptied are not found.
+
+        Args:
+            table: The table's name.
+            watermark: The load that the table is published through.
+            pipeline_name: The pipeline that loads into the table.
+        """
+        rows = self._rows
+        is_settled = pc.less_equal(rows["seq"], self.settled_seq)
+        is_newer = pc.and_(pc.greater(rows["seq"], watermark), is_settled)
+        if not pc.any(pc.and_(is_newer, pc.equal(rows["pipeline_name"], pipeline_name))).as_py():
+            return []
+        return [
+            load.load_id
+            for load in self.after(watermark)
+            for intent in load.intent.tables
+            if intent.table == table
+            and not self.is_pending(load.seq, intent.tree)
+            and not self.is_released(load.seq, table)
+        ]
+
     def is_pending(self, seq: int, tree: str) -> bool:
         """Return whether a load may not be published yet to the tree of tables with that root."""
         return seq > self.settled_seq or seq >= self.blocked.get(tree, seq + 1)
