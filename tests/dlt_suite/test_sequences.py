@@ -124,7 +124,7 @@ def test_names_may_be_long(
         for disposition in ("append", "merge"):
             rows = [{"id": n, column: disposition, "Tags": [{column: n}]} for n in (1, 2)]
             resource = dlt.resource(rows, name="r", table_name=table, primary_key="id")
-            resource.apply_hints(write_disposition=disposition)  # type: ignore[arg-type]
+            resource.apply_hints(write_disposition=disposition)
             source = dlt.source(lambda resource=resource: resource, name="shop", root_key=True)()
             run.pipeline().run(source)
         return [sorted(t.column_names) for _, t in sorted(run.arrow_tables().items())]
