@@ -47,6 +47,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.layout import (
     sort_order,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.files.schema import evolve, reset
+from floe_ingestion_defs.destinations.impl.iceberg.files.statistics import metrics_of_keys
 from floe_ingestion_defs.destinations.impl.iceberg.log.due import is_due, skip_released
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     DROPPED_SEQ,
@@ -365,6 +366,9 @@ def _set_properties(
         properties[DROPPED_SEQ] = str(load.seq)
     elif table is not None and is_dropped(table):
         transaction.remove_properties(DROPPED_SEQ)
+    keys = (*intent.keys.primary_key, *intent.keys.merge_key)
+    metadata = transaction.table_metadata
+    properties |= metrics_of_keys(metadata.schema(), keys, metadata.properties)
     transaction.set_properties(properties)
     set_merge_mode(transaction, intent.layout.properties.get(MERGE_MODE_PROPERTY))
 

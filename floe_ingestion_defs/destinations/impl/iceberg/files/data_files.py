@@ -16,9 +16,6 @@ import pyarrow.parquet as pq
 from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.io.pyarrow import (
     ArrowScan,
-    compute_statistics_plan,
-    data_file_statistics_from_parquet_metadata,
-    parquet_path_to_id_mapping,
     pyarrow_to_schema,
     schema_to_pyarrow,
 )
@@ -38,21 +35,28 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.position_deletes import
 )
 from floe_ingestion_defs.destinations.impl.iceberg.files.projection import project
 from floe_ingestion_defs.destinations.impl.iceberg.files.read_ahead import read_ahead
+from floe_ingestion_defs.destinations.impl.iceberg.files.statistics import (
+    METRICS_OF,
+    read_statistics,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pyiceberg.io import FileIO
-    from pyiceberg.schema import Schema
     from pyiceberg.table import FileScanTask
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.types import NestedField
 
     from floe_ingestion_defs.destinations.impl.iceberg.intent import StagedFile
 
+# Rows are read and written in pieces of so many, or fewer where rows have many columns or long
+# values: 30,000 rows of 100 kB would otherwise be one batch, of 3 GB.
 ROW_GROUP_ROWS = 128 * 1024
+ROW_GROUP_BYTES = 32 * 1024 * 1024
 BATCH_ROWS = 64 * 1024
-_METRICS_OF = "write.metadata.metrics.column."
+BATCH_BYTES = 16 * 1024 * 1024
+_VALUE_BYTES = 8
 
 
 def data_path(metadata: TableMetadata, origin: str) -> str:
@@ -140,7 +144,29 @@ def stream_batches(
     requests: 243 MB for TPC-H's lineitem, and 26 MB this way.
     """
     for number in range(parquet.num_row_groups):
-        yield from parquet.iter_batches(BATCH_ROWS, row_groups=[number], columns=columns)
+        size = batch_rows(parquet, number, columns)
+        yield from parquet.iter_batches(size, row_groups=[number], columns=columns)
+
+
+def batch_rows(
+    parquet: pq.ParquetFile, row_group: int, columns: Sequence[str] | None = None
+) -> int:
+    """Return how many rows of a row group to read at once, bounded by their size in memory.
+
+    The size is that of the encoded values, or that of numbers where it is larger: a dictionary
+    can be much smaller than the values that it stands for.
+    """
+    group = parquet.metadata.row_group(row_group)
+    chosen = None if columns is None else set(columns)
+    values = total = 0
+    for index in range(group.num_columns):
+        chunk = group.column(index)
+        if chosen is None or chunk.path_in_schema.partition(".")[0] in chosen:
+            total += chunk.total_uncompressed_size
+            values += chunk.num_values
+    rows = max(group.num_rows, 1)
+    row_bytes = max(total, values * _VALUE_BYTES) / rows
+    return max(1, min(BATCH_ROWS, int(BATCH_BYTES / max(row_bytes, 1))))
 
 
 def read_data_file(
@@ -203,15 +229,16 @@ def _cast(batch: pa.RecordBatch, target: pa.Schema) -> pa.RecordBatch:
 def _grouped(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
     """Combine small batches into whole row groups, so that a thinned file reads equally fast."""
     held: list[pa.RecordBatch] = []
-    rows = 0
+    rows = size = 0
     for batch in batches:
         if not batch.num_rows:
             continue
         held.append(batch)
         rows += batch.num_rows
-        if rows >= ROW_GROUP_ROWS:
+        size += batch.nbytes
+        if rows >= ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES:
             yield pa.Table.from_batches(held).cast(schema)
-            held, rows = [], 0
+            held, rows, size = [], 0, 0
     if held:
         yield pa.Table.from_batches(held).cast(schema)
 
@@ -273,15 +300,15 @@ def _data_file(
     sort_order_id: int | None,
 ) -> DataFile:
     # Another writer's rows, which a merge rewrites, can have values that Python cannot represent.
-    modes = {f"{_METRICS_OF}{name}": "counts" for name in columns_without_bounds(footer)}
+    modes = {f"{METRICS_OF}{name}": "counts" for name in columns_without_bounds(footer)}
     properties = {**metadata.properties, **modes}
     try:
-        statistics = _statistics(footer, metadata.schema(), properties)
+        statistics = read_statistics(footer, metadata.schema(), properties)
     except UnicodeEncodeError:
         # For an upper bound, pyiceberg 0.12 increments U+D7FF to a surrogate, which cannot be
         # encoded (iceberg-python pull request 3880).
         without_bounds = {"write.metadata.metrics.default": "counts"}
-        statistics = _statistics(footer, metadata.schema(), without_bounds)
+        statistics = read_statistics(footer, metadata.schema(), without_bounds)
     return DataFile.from_args(
         content=DataFileContent.DATA,
         file_path=path,
@@ -315,13 +342,3 @@ def columns_without_bounds(footer: pq.FileMetaData) -> list[str]:
         except (OverflowError, ValueError):
             found.append(column.path)
     return found
-
-
-def _statistics(
-    footer: pq.FileMetaData, schema: Schema, properties: Mapping[str, str]
-) -> dict[str, Any]:
-    return data_file_statistics_from_parquet_metadata(
-        parquet_metadata=footer,
-        stats_columns=compute_statistics_plan(schema, dict(properties)),
-        parquet_column_mapping=parquet_path_to_id_mapping(schema),
-    ).to_serialized_dict()

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from floe_ingestion_defs.destinations.impl.iceberg.files.arrow_types import reads_as
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
+    BATCH_BYTES,
     BATCH_ROWS,
     arrow_schema,
     data_path,
@@ -39,8 +40,9 @@ if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
 
 # Rows are sorted within a file and never across, so a sorted table's files have this many rows: it
-# bounds the memory that sorting takes.
+# bounds the memory that sorting takes. Of rows with many columns or long values, there are fewer.
 SORTED_FILE_ROWS = 512 * 1024
+SORTED_FILE_BYTES = 128 * 1024 * 1024
 # Files that are open at once while rows are split by partition. A partition that occurs again
 # after its file was closed gets a second one.
 OPEN_PARTITIONS = 64
@@ -137,12 +139,23 @@ class _Piece:
     local: Path
     partition: Partition
     rows: int = 0
+    held_rows: int = 0
+    held_bytes: int = 0
     held: list[pa.RecordBatch] = field(default_factory=list)
     writer: pq.ParquetWriter | None = None
 
-    @property
-    def held_rows(self) -> int:
-        return sum(batch.num_rows for batch in self.held)
+    def hold(self, rows: pa.RecordBatch) -> None:
+        self.held.append(rows)
+        self.held_rows += rows.num_rows
+        self.held_bytes += rows.nbytes
+
+    def release(self) -> pa.Table:
+        rows = pa.Table.from_batches(self.held)
+        self.held, self.held_rows, self.held_bytes = [], 0, 0
+        return rows
+
+    def holds(self, rows: int, size: int) -> bool:
+        return self.held_rows >= rows or self.held_bytes >= size
 
 
 class _Splitter:
@@ -159,10 +172,11 @@ class _Splitter:
         for partition, rows in split_by_partition(self._metadata, batch):
             piece = self._open.pop(partition, None) or self._new_piece(partition)
             self._open[partition] = piece  # The last in the dict is the most recently used.
-            piece.held.append(rows)
-            if self._sort_keys and piece.held_rows >= SORTED_FILE_ROWS:
-                self._close(piece)
-            elif not self._sort_keys and piece.held_rows >= BATCH_ROWS:
+            piece.hold(rows)
+            if self._sort_keys:
+                if piece.holds(SORTED_FILE_ROWS, SORTED_FILE_BYTES):
+                    self._close(piece)
+            elif piece.holds(BATCH_ROWS, BATCH_BYTES):
                 self._write_held(piece)
 
     def finish(self) -> list[_Piece]:
@@ -177,14 +191,13 @@ class _Splitter:
         return _Piece(self._folder / f"{number}.parquet", partition)
 
     def _write_held(self, piece: _Piece) -> None:
-        rows = pa.Table.from_batches(piece.held)
+        rows = piece.release()
         if self._sort_keys:
             rows = rows.sort_by(self._sort_keys)
         if piece.writer is None:
             piece.writer = parquet_writer(piece.local, self._metadata, rows)
         piece.writer.write_table(rows)
         piece.rows += rows.num_rows
-        piece.held = []
 
     def _close(self, piece: _Piece) -> None:
         if piece.held:
