@@ -1,6 +1,7 @@
 """Dagster definitions for the ingestion plugin: assets, resource, jobs, schedules and sensors."""
 
 from floe_ingestion_defs.dagster_wiring.assets import create_ingestion_assets
+from floe_ingestion_defs.dagster_wiring.automation.schedules import create_ingestion_job
 from floe_ingestion_defs.dagster_wiring.code_links import link_code_to_git
 from floe_ingestion_defs.dagster_wiring.deployment import Deployment, read_deployment
 from floe_ingestion_defs.dagster_wiring.location import (
@@ -19,7 +20,6 @@ from floe_ingestion_defs.dagster_wiring.resources import (
     create_ingestion_resources,
     try_create_ingestion_resources,
 )
-from floe_ingestion_defs.dagster_wiring.schedules import create_ingestion_job
 from floe_ingestion_defs.dagster_wiring.settings.orchestration import (
     AssetSettings,
     OrchestrationSettings,

@@ -8,24 +8,24 @@ import dagster as dg
 
 from floe_ingestion_defs.contracts import CompiledArtifacts
 from floe_ingestion_defs.dagster_wiring.assets import create_ingestion_assets
-from floe_ingestion_defs.dagster_wiring.beta_warnings import expect_converted_checks
-from floe_ingestion_defs.dagster_wiring.branch_job import create_drop_job
-from floe_ingestion_defs.dagster_wiring.checks.asset_checks import FRESHNESS, create_source_checks
-from floe_ingestion_defs.dagster_wiring.code_links import link_code_to_git
-from floe_ingestion_defs.dagster_wiring.configured_source import CodeReference, ConfiguredSource
-from floe_ingestion_defs.dagster_wiring.deployment import confine_to_branch
-from floe_ingestion_defs.dagster_wiring.maintenance import create_maintenance_definitions
-from floe_ingestion_defs.dagster_wiring.resources import DLT_RESOURCE, RESOURCE_KEY, start_plugin
-from floe_ingestion_defs.dagster_wiring.schedules import (
+from floe_ingestion_defs.dagster_wiring.automation.branch_job import create_drop_job
+from floe_ingestion_defs.dagster_wiring.automation.maintenance import create_maintenance_definitions
+from floe_ingestion_defs.dagster_wiring.automation.schedules import (
     create_freshness_schedule,
     create_ingestion_job,
     create_source_job,
     create_source_schedule,
 )
-from floe_ingestion_defs.dagster_wiring.sensors import (
+from floe_ingestion_defs.dagster_wiring.automation.sensors import (
     create_failure_sensor,
     create_new_files_sensor,
 )
+from floe_ingestion_defs.dagster_wiring.beta_warnings import expect_converted_checks
+from floe_ingestion_defs.dagster_wiring.checks.asset_checks import FRESHNESS, create_source_checks
+from floe_ingestion_defs.dagster_wiring.code_links import link_code_to_git
+from floe_ingestion_defs.dagster_wiring.configured_source import CodeReference, ConfiguredSource
+from floe_ingestion_defs.dagster_wiring.deployment import confine_to_branch
+from floe_ingestion_defs.dagster_wiring.resources import DLT_RESOURCE, RESOURCE_KEY, start_plugin
 from floe_ingestion_defs.dagster_wiring.translator import (
     FloeDltTranslator,
     configured_source_of,

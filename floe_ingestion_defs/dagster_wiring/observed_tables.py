@@ -10,8 +10,8 @@ from typing import Any, Literal
 import dagster as dg
 from pydantic import Field, field_validator
 
+from floe_ingestion_defs.dagster_wiring.automation.default_status import sensor_status
 from floe_ingestion_defs.dagster_wiring.beta_warnings import allow_beta
-from floe_ingestion_defs.dagster_wiring.default_status import sensor_status
 from floe_ingestion_defs.dagster_wiring.settings.types import (
     AssetKeyText,
     Duration,

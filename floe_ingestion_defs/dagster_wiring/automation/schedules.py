@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from floe_ingestion_defs.dagster_wiring.automation.default_status import schedule_status
 from floe_ingestion_defs.dagster_wiring.configured_source import (
     CAUSE_TAG,
     SOURCE_TAG,
     ConfiguredSource,
 )
-from floe_ingestion_defs.dagster_wiring.default_status import schedule_status
 from floe_ingestion_defs.dagster_wiring.settings.partitions import PARTITIONED_TAG
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from floe_ingestion_defs.dagster_wiring.automation.default_status import schedule_status
 from floe_ingestion_defs.dagster_wiring.configured_source import CAUSE_TAG, ConfiguredSource
-from floe_ingestion_defs.dagster_wiring.default_status import schedule_status
 from floe_ingestion_defs.dagster_wiring.runs.failures import REMEDIES
 from floe_ingestion_defs.dagster_wiring.settings.maintenance import MaintenanceSettings
 from floe_ingestion_defs.dagster_wiring.translator import asset_key

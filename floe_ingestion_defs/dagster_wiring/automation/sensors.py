@@ -11,12 +11,12 @@ from urllib.request import Request, urlopen
 
 import dagster as dg
 
+from floe_ingestion_defs.dagster_wiring.automation.default_status import sensor_status
 from floe_ingestion_defs.dagster_wiring.configured_source import (
     CAUSE_TAG,
     SOURCE_TAG,
     ConfiguredSource,
 )
-from floe_ingestion_defs.dagster_wiring.default_status import sensor_status
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
 if TYPE_CHECKING:
