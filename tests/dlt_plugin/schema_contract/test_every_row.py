@@ -255,8 +255,6 @@ def test_every_row_is_loaded_or_rejected_or_the_load_fails(
     values = Counter(name for names in unfit.values() for name in names)
     assert rejected.values_by_column == (values if contract == "discard_value" else {})
     by_id = {row["id"]: row for row in case.rows}
-    if contract == "evolve" and misfit:
-        return  # The types that dlt chooses beside a variant column are not the contract's matter.
     for row in loaded:
         # Drivers of SQLite and CSV have no time zones; the date and the time are the same.
         assert plain(row["same"]) == plain(by_id[row["id"]]["same"])

@@ -17,6 +17,7 @@ from dlt.common.normalizers.json.helpers import get_nested_row_hash, requires_ro
 from dlt.common.normalizers.json.relational import DataItemNormalizer
 from dlt.common.schema.detections import is_iso_timestamp
 
+from floe_ingestion_defs.dlt_plugin.hints import column_hints
 from floe_ingestion_defs.dlt_plugin.sources.arrow_types import arrow_type, cast_column
 
 if TYPE_CHECKING:
@@ -241,10 +242,14 @@ class PageConverter:
     def _types_of(self, table: str) -> dict[str, pa.DataType]:
         """Return the types of a table's columns, which at first are those in dlt's schema."""
         if table not in self._types:
-            columns = self._schema.tables.get(table, {}).get("columns", {})
+            columns = dict(self._schema.tables.get(table, {}).get("columns", {}))
+            if table == self._root:
+                # They become part of dlt's schema with the first page only.
+                declared = column_hints(self._spec)
+                columns |= {self.key(name): column for name, column in declared.items()}
             self._types[table] = {
                 # A string is not JSON: dlt creates JSON only from nested values.
-                name: _UNDECIDED if column["data_type"] == "json" else kind
+                name: _UNDECIDED if column.get("data_type") == "json" else kind
                 for name, column in columns.items()
                 if (kind := arrow_type(column)) is not None and not _is_dlt_s(name)
             }

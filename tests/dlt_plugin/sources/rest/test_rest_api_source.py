@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from floe_ingestion_defs.dlt_plugin import (
@@ -262,3 +263,14 @@ def test_an_api_that_leaves_out_the_field_of_its_rows_where_there_are_none_is_on
 def test_an_empty_list_of_rows_is_no_error(items: Source, load: Load, api: Any) -> None:
     api.rows = []
     assert load(items).rows_loaded == 0
+
+
+def test_declared_columns_keep_their_types_beside_one_that_never_fits(
+    items: Source, api: Any, load: Load, table: Callable[[str], pa.Table]
+) -> None:
+    """The pages are passed to dlt, which makes a variant column of that one."""
+    api.rows = [{"id": 1, "day": "2024-01-02", "flag": "1999-12-31"}]
+    load({**items, "columns": {"day": "date", "flag": "bool", "id": "bigint"}})
+    schema = table("bronze.items").schema
+    assert schema.field("day").type == pa.date32()
+    assert "flag__v_text" in schema.names
