@@ -7,7 +7,6 @@ the file is rewritten.
 from __future__ import annotations
 
 import functools
-import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from floe_ingestion_defs.destinations.impl.iceberg.changes.merge_mode import is_rewritten
+from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import in_groups
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     data_file_from_footer,
     data_path,
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import RowChange
     from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
     from floe_ingestion_defs.destinations.impl.iceberg.intent import StagedFile
-
-# Half a million rows.
-_BATCHES_AT_ONCE = 8
 
 
 @dataclass
@@ -101,7 +98,8 @@ def change_rows(change: Change, state: TableState, rows: RowChange) -> None:
 def _changed(state: TableState, task: FileScanTask, rows: RowChange) -> _FileChange | None:
     """Return what changes with a data file, None where none of its rows does."""
     batches = read_data_file(state.metadata, state.io, task, rows.columns)
-    marked = pa.chunked_array([rows.marks(batch) for batch in _combined(batches)], pa.bool_())
+    groups = in_groups(batches, rows)
+    marked = pa.chunked_array([rows.marks(group) for group in groups], pa.bool_())
     count = pc.sum(marked).as_py() or 0
     if not count:
         return None
@@ -121,13 +119,6 @@ def _changed(state: TableState, task: FileScanTask, rows: RowChange) -> _FileCha
     path = data_path(state.metadata, "deletes")
     added = write_position_deletes(state.io, path, task.file, positions)
     return _FileChange(removed, [added], marked if rows.keeps_rows else None)
-
-
-def _combined(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Combine batches of key columns: Arrow hashes the keys that it looks for once for each."""
-    remaining = iter(batches)
-    while group := list(itertools.islice(remaining, _BATCHES_AT_ONCE)):
-        yield from pa.Table.from_batches(group).combine_chunks().to_batches()
 
 
 def _with_marks(

@@ -12,6 +12,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.types import PrimitiveType
@@ -23,6 +24,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import rea
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
     from pyiceberg.manifest import DataFile
     from pyiceberg.table.metadata import TableMetadata
 
@@ -82,6 +84,13 @@ class KeySet:
                 digest.update(batch.serialize())
         return tuple(self.columns), str(self.rows.schema), digest.digest()
 
+    @cached_property
+    def _ordered(self) -> npt.NDArray[Any] | None:
+        """The keys in ascending order if they are integers, which need no hash for each batch."""
+        if self._single is None or not pa.types.is_integer(self._single.type):
+            return None
+        return np.sort(self._single.drop_null().to_numpy())
+
     def contains(self, batch: pa.RecordBatch) -> Mask:
         """Return for each row of the batch whether its key is in the set; a null never is."""
         if not len(self):
@@ -108,6 +117,16 @@ class KeySet:
                 within = pc.or_(within, pc.is_nan(column))  # Bounds exclude NaN.
             candidates = within if candidates is None else pc.and_(candidates, within)
         return len(self) > 0 if candidates is None else bool(pc.any(candidates).as_py())
+
+
+def _is_among(column: pa.Array, keys: npt.NDArray[Any]) -> Mask:
+    """Return for each value whether it is among keys in ascending order; a null never is."""
+    if not len(keys):
+        return pa.array(np.zeros(len(column), np.bool_))
+    values = column.fill_null(0).to_numpy(zero_copy_only=False)
+    positions = np.minimum(np.searchsorted(keys, values), len(keys) - 1)
+    found = pa.array(keys[positions] == values)
+    return pc.and_(found, column.is_valid()) if column.null_count else found
 
 
 def stored_bounds(

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
     from floe_ingestion_defs.destinations.impl.iceberg.intent import TableIntent, Validity
 
+# At least so many rows are compared with the keys of a change at once, and at most so many bytes.
+_ROWS_AT_ONCE = 512 * 1024
+_BYTES_AT_ONCE = 64 * 1024 * 1024
+
 
 class RowChange(Protocol):
     """A change to some rows of a table, file by file."""
@@ -42,6 +46,10 @@ class RowChange(Protocol):
     @property
     def keeps_rows(self) -> bool:
         """Whether the rows that change stay in the table, with other values."""
+
+    @property
+    def key_count(self) -> int:
+        """How many keys a row is compared with."""
 
     def may_touch(self, file: DataFile, metadata: TableMetadata) -> bool:
         """Return whether, by its statistics, the file may contain a row that changes."""
@@ -71,9 +79,17 @@ class Deletion:
     @property
     def columns(self) -> list[str]:
         """The columns that decide which rows change."""
-        further = [keys for keys in (self.remaining, self.spared) if keys is not None]
-        sets = (*self.sets, *further)
-        return list(dict.fromkeys(name for keys in sets for name in keys.columns))
+        return list(dict.fromkeys(name for keys in self._all_sets for name in keys.columns))
+
+    @property
+    def key_count(self) -> int:
+        """How many keys a row is compared with."""
+        return _count_keys(self._all_sets)
+
+    @property
+    def _all_sets(self) -> tuple[KeySet | RowCondition, ...]:
+        further = (keys for keys in (self.remaining, self.spared) if keys is not None)
+        return (*self.sets, *further)
 
     def may_touch(self, file: DataFile, metadata: TableMetadata) -> bool:
         """Return whether, by its statistics, the file may contain a row that changes."""
@@ -102,6 +118,7 @@ class WindowDeletion:
     lower: pa.Scalar
     upper: pa.Scalar
     keeps_rows: ClassVar[bool] = False
+    key_count: ClassVar[int] = 0
 
     @property
     def columns(self) -> list[str]:
@@ -147,6 +164,11 @@ class Retirement:
         merge_key = self.merge_keys.columns if self.merge_keys else []
         columns = [self.validity.valid_to, *self.versions.columns, *merge_key]
         return list(dict.fromkeys(columns))
+
+    @property
+    def key_count(self) -> int:
+        """How many keys a row is compared with."""
+        return _count_keys((self.versions, self.merge_keys))
 
     def may_touch(self, file: DataFile, metadata: TableMetadata) -> bool:
         """Return whether, by its statistics, the file may contain a row that changes."""
@@ -205,6 +227,29 @@ def scope_of(intent: TableIntent) -> RowCondition | None:
     return None if scope is None else RowCondition(scope.condition, scope.columns)
 
 
+def _count_keys(sets: Iterable[KeySet | RowCondition | None]) -> int:
+    return sum(len(keys) for keys in sets if isinstance(keys, KeySet))
+
+
+def in_groups(batches: Iterable[pa.RecordBatch], change: RowChange) -> Iterator[pa.RecordBatch]:
+    """Combine batches of key columns, since Arrow hashes the keys of a change once for each.
+
+    A group has at least as many rows as the change has keys, unless they need too much memory.
+    """
+    least = max(_ROWS_AT_ONCE, change.key_count)
+    group: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        group.append(batch)
+        rows += batch.num_rows
+        size += batch.nbytes
+        if rows >= least or size >= _BYTES_AT_ONCE:
+            yield from pa.Table.from_batches(group).combine_chunks().to_batches()
+            group, rows, size = [], 0, 0
+    if group:
+        yield from pa.Table.from_batches(group).combine_chunks().to_batches()
+
+
 def matching_rows(
     state: TableState,
     change: RowChange,
@@ -215,7 +260,8 @@ def matching_rows(
     names = list(dict.fromkeys([*change.columns, *columns]))
     for task in state.tasks if tasks is None else tasks:
         if change.may_touch(task.file, state.metadata):
-            for batch in read_data_file(state.metadata, state.io, task, names):
+            batches = read_data_file(state.metadata, state.io, task, names)
+            for batch in in_groups(batches, change):
                 yield batch.filter(change.marks(batch)).select(list(columns))
 
 
