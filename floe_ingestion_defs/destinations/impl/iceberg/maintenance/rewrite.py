@@ -6,9 +6,8 @@ and nothing refers to those before the compaction commits them.
 
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from floe_ingestion_defs.destinations.impl.iceberg.errors import RowsLost
@@ -18,6 +17,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     read_data_file,
     write_data_file,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.files.in_parallel import in_parallel
 from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import decode_partition
 from floe_ingestion_defs.destinations.impl.iceberg.files.position_deletes import (
     read_deleted_positions,
@@ -30,7 +30,6 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import wri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from concurrent.futures import Future
 
     import pyarrow as pa
     from pyiceberg.io import FileIO
@@ -45,7 +44,6 @@ _ORIGIN = "compacted"
 # Files up to this size are read whole, several at once, since opening one takes longer than
 # decoding it.
 _SMALL_BYTES = 4 * 1024 * 1024
-_SMALL_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -110,16 +108,13 @@ def _read(work: TableWork, tasks: Sequence[FileScanTask]) -> Iterator[pa.RecordB
     def read_whole(task: FileScanTask) -> list[pa.RecordBatch]:
         return list(read_data_file(work.metadata, work.io, task))
 
-    ahead: deque[Future[list[pa.RecordBatch]]] = deque()
-    with ThreadPoolExecutor(_SMALL_AT_ONCE, "compact-read") as threads:
-        for task in tasks:
-            if task.file.file_size_in_bytes <= _SMALL_BYTES:
-                ahead.append(threads.submit(read_whole, task))
-                if len(ahead) > _SMALL_AT_ONCE:
-                    yield from ahead.popleft().result()
-                continue
-            while ahead:
-                yield from ahead.popleft().result()
-            yield from read_data_file(work.metadata, work.io, task)
-        while ahead:
-            yield from ahead.popleft().result()
+    def is_small(task: FileScanTask) -> bool:
+        return task.file.file_size_in_bytes <= _SMALL_BYTES
+
+    for are_small, found in groupby(tasks, is_small):
+        if are_small:
+            for _, batches in in_parallel(read_whole, found):
+                yield from batches
+        else:
+            for task in found:
+                yield from read_data_file(work.metadata, work.io, task)
