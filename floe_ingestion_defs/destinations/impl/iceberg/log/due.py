@@ -74,7 +74,7 @@ def is_due(
             return True
     elif not intent.creates and not load.intent.releases:
         return False
-    view = dataset.log.read()
+    view = dataset.log.peek()
     is_pending = (
         view is not None
         and view.uuid == log_uuid

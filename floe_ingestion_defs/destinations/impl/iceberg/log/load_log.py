@@ -94,6 +94,7 @@ class LoadLog:
         self.identifier = identifiers[0]
         self._identifiers = identifiers
         self._is_located = False
+        self._peeked: LogView | None = None
         self._namespace = self.identifier[:-1]
 
     def read(self, known: LogView | None = None) -> LogView | None:
@@ -117,6 +118,14 @@ class LoadLog:
             reraise=True,
         )
         return retrying(attempt)
+
+    def peek(self) -> LogView | None:
+        """Return the log as it is now, to look loads up and not to commit.
+
+        A log that has not changed is not read again: a load of 300 new tables looks it up for each.
+        """
+        self._peeked = self.read(self._peeked)
+        return self._peeked
 
     def locate(self) -> Identifier:
         """Return the identifier that the log has; the expected one where there is no log."""
