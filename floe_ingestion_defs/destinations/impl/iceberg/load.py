@@ -96,6 +96,13 @@ def run_load(
             audit(dataset, staged, audits)
         with around_phase("commit"):
             load, view = commit(dataset, package, staged, view, started)
+    else:
+        logger.info(
+            "Load %s is load %s of the log already, committed from this working directory or a "
+            "copy of it: nothing is loaded again",
+            load.load_id,
+            load.seq,
+        )
     with around_phase("publish"):
         publish_own(dataset, load, view)
     return load

@@ -49,10 +49,16 @@ def _assert_loaded_once(lake: Any) -> None:
 
 @pytest.mark.parametrize("kind", LOADS)
 def test_copies_of_a_package_that_are_loaded_one_after_another_are_loaded_once(
-    kind: str, lake: Any
+    kind: str, lake: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for copy in _copies(lake, kind, 2):
-        _load(copy, lake.dataset)
+    first, second = _copies(lake, kind, 2)
+    with caplog.at_level("INFO", logger="floe_ingestion_defs"):
+        _load(first, lake.dataset)
+        assert "of the log already" not in caplog.text
+        snapshots = lake.snapshots("orders")
+        _load(second, lake.dataset)
+        assert "is load 1 of the log already" in caplog.text
+    assert lake.snapshots("orders") == snapshots
     _assert_loaded_once(lake)
 
 
