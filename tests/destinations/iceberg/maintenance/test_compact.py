@@ -177,6 +177,23 @@ def test_files_of_a_sorted_table_are_sorted_by_its_order(
     assert lake.rows("orders") == before
 
 
+def test_sorted_files_that_are_as_large_as_can_be_are_not_rewritten_again(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory bounds them, by the bytes of long rows, and not the target in bytes on disk."""
+    columns: Any = {"id": {"sort": True}}
+    for n in range(6):
+        rows = [{"id": i, "text": f"{n} {i} " + "x" * 200} for i in range(100)]
+        lake.load(rows, table_name="orders", columns=columns)
+    orders = lake.table("orders")
+    (batch, *_) = read_data_file(orders.metadata, orders.io, next(iter(orders.scan().plan_files())))
+    for module in (plan, staged_files):
+        monkeypatch.setattr(module, "SORTED_FILE_BYTES", int(batch.nbytes * 2.4))
+    result = compact(dataset_of(lake), "orders", PAIRS)
+    assert (result.files_removed, result.files_added) == (6, 3)
+    assert compact(dataset_of(lake), "orders", PAIRS).files_removed == 0
+
+
 @pytest.mark.usefixtures("merge_on_read")
 def test_files_with_deleted_rows_are_rewritten_and_their_deletes_removed(lake: Lake) -> None:
     """Also a single file, from the share of deleted rows on that the options set."""

@@ -18,14 +18,18 @@ from floe_ingestion_defs.destinations.impl.iceberg.admission.tables import (
 )
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import head_of
 from floe_ingestion_defs.destinations.impl.iceberg.errors import NotPublishable
+from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import read_data_file
 from floe_ingestion_defs.destinations.impl.iceberg.files.sorting import is_sorted
-from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import SORTED_FILE_ROWS
+from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import (
+    SORTED_FILE_BYTES,
+    SORTED_FILE_ROWS,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import LOADS_TABLE
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import log_of
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.options import CompactionOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pyiceberg.table import FileScanTask, Table
     from pyiceberg.table.metadata import TableMetadata
@@ -94,7 +98,9 @@ class CompactionPlan:
 def plan_compaction(
     dataset: Dataset, table: str, options: CompactionOptions | None = None
 ) -> CompactionPlan:
-    """Return what a compaction of a table would do; data files are not read.
+    """Return what a compaction of a table would do.
+
+    No data file is read, but for a sample of a sorted table.
 
     Args:
         dataset: The dataset.
@@ -110,16 +116,20 @@ def plan_compaction(
 
 
 def plan_table(table: Table, options: CompactionOptions) -> CompactionPlan:
-    """Return what a compaction of a loaded table would do; data files are not read."""
+    """Return what a compaction of a loaded table would do."""
     if head_of(table) is None:
         return CompactionPlan()
     if obstacle := find_obstacle(table):
         return CompactionPlan(obstacle=obstacle)
-    return plan_groups(table.metadata, table.scan().plan_files(), options)
+    tasks = list(table.scan().plan_files())
+    return plan_groups(table.metadata, tasks, options, _rows_of_sorted_file(table, tasks))
 
 
 def plan_groups(
-    metadata: TableMetadata, tasks: Iterable[FileScanTask], options: CompactionOptions
+    metadata: TableMetadata,
+    tasks: Iterable[FileScanTask],
+    options: CompactionOptions,
+    sorted_rows: int = SORTED_FILE_ROWS,
 ) -> CompactionPlan:
     """Return the groups of files to combine.
 
@@ -127,8 +137,9 @@ def plan_groups(
         metadata: The table.
         tasks: Its data files with their delete files.
         options: When files are combined.
+        sorted_rows: How many rows a file has at most if the table is sorted.
     """
-    weigh = _Scale(metadata, options)
+    weigh = _Scale(metadata, options, sorted_rows)
     partitions: dict[Any, list[FileScanTask]] = defaultdict(list)
     files = total = 0
     for task in tasks:
@@ -159,6 +170,24 @@ def find_obstacle(table: Table) -> str | None:
     return None
 
 
+def _rows_of_sorted_file(table: Table, tasks: Sequence[FileScanTask]) -> int:
+    """Return how many rows a file of a sorted table has at most.
+
+    They are sorted in memory, and how much a row takes there is known only from a sample. Without
+    it, files that are as large as can be would be rewritten by each compaction.
+    """
+    if not is_sorted(table.metadata) or not tasks:
+        return SORTED_FILE_ROWS
+    largest = max(tasks, key=lambda task: task.file.record_count)
+    sample = next(
+        (b for b in read_data_file(table.metadata, table.io, largest) if b.num_rows), None
+    )
+    if sample is None:
+        return SORTED_FILE_ROWS
+    rows: int = SORTED_FILE_BYTES * sample.num_rows // sample.nbytes
+    return max(1, min(SORTED_FILE_ROWS, rows))
+
+
 @dataclass(frozen=True)
 class _Scale:
     """Weighs files against a target file.
@@ -168,6 +197,7 @@ class _Scale:
 
     metadata: TableMetadata
     options: CompactionOptions
+    sorted_rows: int
 
     @property
     def target_bytes(self) -> int:
@@ -182,7 +212,7 @@ class _Scale:
     def __call__(self, task: FileScanTask) -> int:
         share = task.file.file_size_in_bytes / self.target_bytes
         if is_sorted(self.metadata):
-            share = max(share, task.file.record_count / SORTED_FILE_ROWS)
+            share = max(share, task.file.record_count / self.sorted_rows)
         return round(share * (1 - deleted_share(task)) * _TARGET_WEIGHT)
 
 
