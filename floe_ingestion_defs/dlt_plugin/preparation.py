@@ -142,7 +142,7 @@ def reach_source(
     try:
         call_within(timeout, lambda: kind.check(source, options, timeout), subject="the source")
     except Exception as error:  # any error of a driver or a file system
-        failed = as_ingestion_error(error, source, redactor, "extract")
+        failed = as_ingestion_error(error, source, redactor, "connect")
     else:
         return
     if isinstance(failed, PipelineConfigurationError):

@@ -113,6 +113,11 @@ class ResourceConfig(BaseModel):
         description="How far before the last loaded value to read again, for late-arriving rows: "
         "in seconds for timestamps, in days for dates, otherwise in the cursor's own unit.",
     )
+    on_cursor_value_missing: Literal["raise", "include", "exclude"] | None = Field(
+        default=None,
+        description="What to do with rows without a value in cursor_field: raise fails the load, "
+        "include loads them with every load, exclude never loads them. Default: raise.",
+    )
     partition_by: tuple[str, ...] | None = Field(
         default=None,
         description="Partitioning of the table: columns, or transforms such as month(time_hour) "

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from floe_ingestion_defs.branch import branch_namespace
 from floe_ingestion_defs.dlt_plugin.config.source_options import (
@@ -38,6 +38,7 @@ class ResourceSpec:
         cursor_field: Monotonically increasing column.
         initial_value: Value of the cursor at which the first load starts.
         lag: How far before the last loaded value the next load reads again.
+        on_cursor_value_missing: How rows without a value of the cursor are handled.
         schema_contract: How new columns and type changes are handled.
         partition_by: Columns, or transforms such as `month(time_hour)`.
         columns: Declared columns by name.
@@ -59,6 +60,7 @@ class ResourceSpec:
     cursor_field: str | None = None
     initial_value: Any = None
     lag: float | None = None
+    on_cursor_value_missing: Literal["raise", "include", "exclude"] | None = None
     schema_contract: str = "evolve"
     partition_by: tuple[str, ...] = ()
     columns: Mapping[str, ColumnConfig] = field(default_factory=dict)
@@ -124,6 +126,7 @@ _SETTINGS = frozenset(
         "cursor_field",
         "initial_value",
         "lag",
+        "on_cursor_value_missing",
         "schema_contract",
         "partition_by",
         "columns",

@@ -203,13 +203,20 @@ def _check_resource(source: IngestionSourceConfig, spec: ResourceSpec) -> None:
         )
         raise ValueError(msg)
     if spec.cursor_field is None:
-        for field, value in (("initial_value", spec.initial_value), ("lag", spec.lag)):
+        for field in ("initial_value", "lag", "on_cursor_value_missing"):
+            value = getattr(spec, field)
             if value is not None:
                 msg = (
                     f"{field}{of} is {value!r}, but cursor_field is not set; set it to a "
                     "monotonically increasing column, such as cursor_field: updated_at"
                 )
                 raise ValueError(msg)
+    if spec.on_cursor_value_missing == "include" and spec.write_mode == "append":
+        msg = (
+            f"on_cursor_value_missing{of} is 'include', but write_mode is 'append', so each load "
+            "would add the rows without a cursor again; set write_mode: merge"
+        )
+        raise ValueError(msg)
     if source.source_type == "rest_api":
         _check_cursor_in_request(source, spec)
     if (

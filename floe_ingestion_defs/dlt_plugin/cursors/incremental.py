@@ -44,6 +44,7 @@ def cursor_for(
         end_value=typed(window.end if window else None),
         lag=None if window else spec.lag,
         primary_key=spec.primary_key or None,
+        on_cursor_value_missing=spec.on_cursor_value_missing or "raise",
         row_order="asc" if ordered else None,
         # Orchestrators pass their windows to the plugin, never directly to dlt.
         allow_external_schedulers=False,

@@ -32,6 +32,14 @@ _OF_DLT = frozenset(
         "InvalidResourceDataType",
     }
 )
+# dlt's errors that name the column, and wrap the one of Arrow or of the dict that lacks it.
+_WITH_COLUMN = frozenset(
+    {
+        "IncrementalCursorPathHasValueNone",
+        "IncrementalCursorPathMissing",
+        "IncrementalPrimaryKeyMissing",
+    }
+)
 _OF_DATABASES = frozenset({"DataError", "IntegrityError"})
 # Classes "data exception", "integrity constraint violation" and "raise exception":
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -54,6 +62,9 @@ def described_without_values(chain: Sequence[BaseException]) -> str | None:
     Returns:
         Its description without them; None if no error of the chain can contain any.
     """
+    for error in chain:
+        if type(error).__name__ in _WITH_COLUMN:
+            return f"{type(error).__name__}: {error}"
     found = innermost_with_values(chain)
     return None if found is None else _description(found)
 
@@ -71,10 +82,10 @@ def _can_contain_values(error: BaseException) -> bool:
     # Position and reason only, whichever library raised it.
     if "JSONDecodeError" in names or class_names(error) & SETUP_ERRORS:
         return False
-    return (
-        _is_database_s(error)
-        or bool(names & _OF_DLT)
-        or isinstance(error, (ValueError, TypeError, LookupError, ArithmeticError, AssertionError))
+    if type(error).__module__.startswith("dlt."):
+        return bool(names & _OF_DLT)
+    return _is_database_s(error) or (
+        isinstance(error, (ValueError, TypeError, LookupError, ArithmeticError, AssertionError))
     )
 
 

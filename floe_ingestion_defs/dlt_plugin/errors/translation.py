@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor
 
 _DESTINATION_STEPS = frozenset({"load", "sync"})
+# The first contact with the catalog or the source is about its settings, not yet about rows.
+_BEFORE_ROWS = frozenset({"sync", "connect"})
 _LONGEST_MESSAGE = 2000
 # Errors during extraction which mean that the source could not be reached.
 _CONNECTION_ERRORS = frozenset(
@@ -130,8 +132,7 @@ def _made_for(
         if "IncompatibleSchema" in names:
             return _incompatible(inner, about)
     message = None
-    # The first contact with the catalog is about its settings, not yet about rows.
-    if step != "sync" and not _all_show_values(source):
+    if step not in _BEFORE_ROWS and not _all_show_values(source):
         message = described_without_values(chain)
     message = redactor.clean(message or _message(chain, for_catalog=step in _DESTINATION_STEPS))
     if step in _DESTINATION_STEPS:

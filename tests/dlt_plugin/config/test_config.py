@@ -120,6 +120,16 @@ def rejection(*sources: dict[str, Any], **config: Any) -> str:
         ),
         (
             SHOP,
+            {"cursor_field": "at", "on_cursor_value_missing": "include"},
+            ["on_cursor_value_missing", "'append'", "write_mode: merge"],
+        ),
+        (
+            SHOP,
+            {"on_cursor_value_missing": "exclude"},
+            ["on_cursor_value_missing", "cursor_field is not set"],
+        ),
+        (
+            SHOP,
             {"resources": {"orders": {"write_mode": "merge"}}},
             ["resource 'orders'", "'merge'", "primary_key"],
         ),

@@ -56,6 +56,22 @@ def test_resources_of_one_source_have_cursors_of_their_own(
     assert load(both).rows_loaded == 0
 
 
+@pytest.mark.parametrize("backend", ["pyarrow", "sqlalchemy"])
+def test_rows_without_a_cursor_fail_or_are_included_or_excluded(
+    shop: Source, load: Load, database: Any, rows: Rows, backend: str
+) -> None:
+    database.run("CREATE TABLE visits (id INTEGER PRIMARY KEY, updated_at DATETIME)")
+    database.run("INSERT INTO visits VALUES (1, '2020-01-01 00:00:00.000000'), (2, NULL)")
+    visits = {**shop, "source_config": {"table_names": ["visits"], "backend": backend}}
+    with pytest.raises(IngestionError, match="on_cursor_value_missing"):
+        load(visits)
+    load({**visits, "on_cursor_value_missing": "exclude"})
+    assert [row["id"] for row in rows("bronze.shop_visits")] == [1]
+    for _ in range(2):
+        load({**visits, "on_cursor_value_missing": "include"})
+        assert [row["id"] for row in rows("bronze.shop_visits")] == [1, 2]
+
+
 def test_a_missing_cursor_column_fails_by_its_name(
     files: Source, landing: Path, load: Load, tables: Callable[[], set[str]]
 ) -> None:
