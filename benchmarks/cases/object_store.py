@@ -30,7 +30,8 @@ TARGET = 0.6
 WORKS = ("first load of", "append to")
 _NOTE = (
     "stock dlt keeps its own files beside the tables, which this REST catalog does not allow, so "
-    "that its load with a SQL catalog is compared."
+    "that its load with a SQL catalog is compared. The requests to the catalog are sent one after "
+    "the other: 38 by a first load, and 13 by an append of a new process."
 )
 
 
@@ -69,7 +70,7 @@ def _row(
     share = floe.whole_seconds / stock.whole_seconds
     target = at_most(limit, share, "whole run, relative to stock dlt", ratio)
     title = f"{work} a small table on S3, {catalog_type} catalog, {delay} ms per request"
-    note = "" if catalog_type == "SQL" else _NOTE
+    note = _NOTE if catalog_type == "REST" and delay == max(DELAYS_MS) else ""
     other = STOCK if catalog_type == "SQL" else f"{STOCK}, SQL catalog"
     return Row(title, {FLOE: floe, other: stock}, [target], note)
 

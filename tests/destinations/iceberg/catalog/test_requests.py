@@ -108,7 +108,7 @@ def test_a_load_sends_few_requests(counted: CountedStack) -> None:
             if not request.startswith("PUT ") and request.partition(" ")[2] in written
         ]
         # A first load creates four tables.
-        assert len(to_catalog) <= ((40, 10, 10)[number] if is_rest else 0)
+        assert len(to_catalog) <= ((38, 10, 10)[number] if is_rest else 0)
         logins = [request for request in to_catalog if "oauth" in request]
         assert len(logins) == (1 if is_rest and number == 0 else 0)
     assert counted.ids == [0, 1, 2]
