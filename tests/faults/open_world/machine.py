@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,7 @@ from floe_ingestion_defs.destinations import (
     remove_orphans,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import head_of
+from floe_ingestion_defs.destinations.impl.iceberg.errors import LogBehindTables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -214,7 +215,9 @@ class OpenWorld(RuleBasedStateMachine):
         if self.oracle.dataset.log.read() is None:
             return
         before, self.surroundings.clock = self.surroundings.clock, hours * 3600.0
-        with self.surroundings.load():
+        # A damaged log is swept after it is mended only.
+        is_damaged = self.log_before is not None
+        with self.surroundings.load(), suppress(*([LogBehindTables] if is_damaged else [])):
             remove_orphans(self.oracle.dataset, timedelta(days=1), dry_run=False)
         self.surroundings.clock = before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import dlt
@@ -19,6 +20,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     PUBLISHED_SNAPSHOT,
     SETTLED_SEQ,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
 from floe_ingestion_defs.destinations.impl.iceberg.reading.inspection import summary_count
 from floe_ingestion_defs.destinations.impl.iceberg.recover import open_dataset
 
@@ -105,6 +107,9 @@ def test_a_log_that_lost_an_unpublished_load_rejects_loads_until_it_is_given_up(
     assert isinstance(error, LogBehindTables)
     assert f"`{SETTLED_SEQ}` to `3`" in str(error)
     assert lake.values("events", "id") == [1]
+    # After the log is rolled forward, the files of its loads are needed.
+    with pytest.raises(LogBehindTables):
+        remove_orphans(Dataset(lake.catalog, lake.dataset), timedelta(days=1), dry_run=False)
     with lake.table("_dlt_loads").transaction() as transaction:
         transaction.set_properties({SETTLED_SEQ: "3"})
     lake.load(events(4))

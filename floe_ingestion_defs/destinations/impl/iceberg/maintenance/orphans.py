@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from floe_ingestion_defs.destinations.impl.iceberg.admission.log import require_whole_log
 from floe_ingestion_defs.destinations.impl.iceberg.branch.clone_tables import own_locations
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.confinement import require_own
 from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import DELETE_AFTER_SECONDS
@@ -86,6 +87,8 @@ def remove_orphans(
     Raises:
         ValueError: Files would be deleted that a load still under way may be about to commit.
         DatasetRefused: This is a branch deployment, and the dataset is not its own.
+        LogBehindTables: The log has lost loads that may be unpublished. Their files are needed
+            until the log is rolled forward, or the loads are given up.
     """
     if not dry_run:
         require_own(dataset.name)
@@ -101,6 +104,8 @@ def remove_orphans(
     view = dataset.log.read()
     if view is None:
         return []
+    if not dry_run:
+        require_whole_log(dataset, view)
     names = set(dataset.catalog.list_tables(dataset.namespace))
     others = find_other_tables(dataset.catalog, dataset.namespace)
     tables = _load_tables(dataset, names, others)
