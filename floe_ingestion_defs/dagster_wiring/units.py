@@ -15,6 +15,15 @@ def format_age(age: timedelta) -> str:
     return f"{seconds} seconds"
 
 
+def format_limit(limit: timedelta) -> str:
+    """Return a configured duration exactly, in the largest unit that divides it: `50 hours`."""
+    minutes = round(limit.total_seconds() / 60)
+    units = (("day", 1_440), ("hour", 60), ("minute", 1))
+    unit, size = next((unit, size) for unit, size in units if minutes % size == 0)
+    number = minutes // size
+    return f"{number:,} {unit}" if number == 1 else f"{number:,} {unit}s"
+
+
 def format_size(size: int) -> str:
     """Return a number of bytes in decimal units: `12.3 MB`."""
     if size < 1_000:

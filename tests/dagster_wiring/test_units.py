@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from floe_ingestion_defs.dagster_wiring.units import format_age, format_size
+from floe_ingestion_defs.dagster_wiring.units import format_age, format_limit, format_size
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,17 @@ def test_an_age_is_shown_in_the_largest_unit_of_which_it_has_two(
     age: timedelta, shown: str
 ) -> None:
     assert format_age(age) == shown
+
+
+@pytest.mark.parametrize(
+    ("limit", "shown"),
+    [
+        (timedelta(days=40), "40 days"),
+        (timedelta(hours=50), "50 hours"),
+        (timedelta(hours=24), "1 day"),
+        (timedelta(minutes=90), "90 minutes"),
+    ],
+)
+def test_a_limit_is_shown_exactly(limit: timedelta, shown: str) -> None:
+    """Rounded down like an age, 50 hours would be 2 days, and an age of 49 hours late."""
+    assert format_limit(limit) == shown

@@ -8,8 +8,7 @@ import pyarrow.compute as pc
 
 from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
 from floe_ingestion_defs.dagster_wiring.settings.checks import FreshnessCheck
-from floe_ingestion_defs.dagster_wiring.settings.types import format_duration
-from floe_ingestion_defs.dagster_wiring.units import format_age
+from floe_ingestion_defs.dagster_wiring.units import format_age, format_limit
 from floe_ingestion_defs.destinations import (
     column_bounds,
     last_change,
@@ -64,16 +63,16 @@ def check_freshness(
     if at < _earliest_allowed(check, now):
         return CheckResult(False, f"{found} ({_limit(check)}).", metadata, severity=None)
     if check.warn_after is not None and age > check.warn_after:
-        limit = f"warning limit {format_age(check.warn_after)}"
+        limit = f"warning limit {format_limit(check.warn_after)}"
         return CheckResult(False, f"{found} ({limit}).", metadata, severity="warn")
     return CheckResult(True, f"{found}.", metadata)
 
 
 def _limit(check: FreshnessCheck) -> str:
     if check.deadline is not None:
-        before = format_duration(check.before_deadline)
+        before = format_limit(check.before_deadline)
         return f"limit {before} before the deadline '{check.deadline}'"
-    return f"limit {format_age(check.fail_after or timedelta())}"
+    return f"limit {format_limit(check.fail_after or timedelta())}"
 
 
 def _earliest_allowed(check: FreshnessCheck, now: datetime) -> datetime:

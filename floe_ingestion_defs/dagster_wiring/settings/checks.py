@@ -25,6 +25,7 @@ from floe_ingestion_defs.dagster_wiring.settings.types import (
     TimeZone,
     format_duration,
 )
+from floe_ingestion_defs.dagster_wiring.units import format_limit
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
 
 
@@ -146,10 +147,10 @@ class FreshnessCheck(Check):
             raise ValueError(msg)
         if self.deadline is not None:
             return (
-                f"{self.subject} is no more than {format_duration(self.before_deadline)} old at "
+                f"{self.subject} is no more than {format_limit(self.before_deadline)} old at "
                 f"each deadline '{self.deadline}' ({self.deadline_timezone})."
             )
-        limit = format_duration(self.fail_after or timedelta())
+        limit = format_limit(self.fail_after or timedelta())
         return f"{self.subject} is no more than {limit} old."
 
 
