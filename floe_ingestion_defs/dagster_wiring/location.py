@@ -32,6 +32,7 @@ from floe_ingestion_defs.dagster_wiring.translator import (
     require_configured_source,
     resources_by_key,
 )
+from floe_ingestion_defs.dagster_wiring.upstream import create_upstream_specs
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 from floe_ingestion_defs.dlt_plugin.config.rules import check_sources
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
@@ -60,10 +61,13 @@ def build_ingestion_definitions(
         plugin, translator_class=translator_class, code_references=code_references
     )
     checks, jobs, schedules, sensors = [], [], [], []
+    upstream: dict[dg.AssetKey, dg.AssetSpec] = {}
     for assets_def in assets:
         configured = require_configured_source(assets_def)
         source_checks = create_source_checks(configured, resources_by_key(assets_def))
         checks.extend([source_checks] if source_checks else [])
+        for spec in create_upstream_specs(configured, assets_def.specs):
+            upstream.setdefault(spec.key, spec)
         job = create_source_job(configured, sorted(assets_def.keys))
         jobs.append(job)
         if configured.settings.has_schedule:
@@ -71,7 +75,7 @@ def build_ingestion_definitions(
         if configured.settings.new_files_every is not None:
             sensors.append(create_new_files_sensor(configured, job))
     return dg.Definitions(
-        assets=assets,
+        assets=[*assets, *upstream.values()],
         asset_checks=checks,
         jobs=jobs,
         schedules=schedules,

@@ -10,6 +10,7 @@ from floe_ingestion_defs.dagster_wiring.beta_warnings import allow_beta
 from floe_ingestion_defs.dagster_wiring.configured_source import SOURCE_TAG, ConfiguredSource
 from floe_ingestion_defs.dagster_wiring.python_code import describe_resources
 from floe_ingestion_defs.dagster_wiring.settings.partitions import PARTITIONED_TAG
+from floe_ingestion_defs.dagster_wiring.upstream import upstream_key
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
 
 STORAGE_KIND = "iceberg"
@@ -62,9 +63,8 @@ class FloeDltTranslator(DagsterDltTranslator):
     def get_asset_spec(self, data: DltResourceTranslatorData) -> dg.AssetSpec:
         """Return the spec of the asset of one resource, from the configuration alone.
 
-        `deps` are the configured ones: dagster-dlt's default, an external upstream asset, would
-        prevent `AutomationCondition.on_cron` from ever firing. Table name and storage kind are set
-        here because dagster-dlt derives them from the destination's name.
+        `deps` are the configured ones and the external asset in the source system. Table name and
+        storage kind are set here because dagster-dlt derives them from the destination's name.
         """
         source, orchestration = self.configured.source, self.configured.settings
         resource = self.configured.resources[data.resource.name]
@@ -79,6 +79,8 @@ class FloeDltTranslator(DagsterDltTranslator):
                 code_references=list(self.configured.code_references)
             )
         freshness = settings.checks.freshness
+        upstream = upstream_key(self.configured, resource.name)
+        deps = [dg.AssetKey.from_user_string(key) for key in settings.deps]
         return dg.AssetSpec(
             key=self.asset_key(resource.name),
             description=self._describe(resource),
@@ -90,10 +92,10 @@ class FloeDltTranslator(DagsterDltTranslator):
                 **({PARTITIONED_TAG: "true"} if orchestration.partitions else {}),
             },
             kinds={"dlt", STORAGE_KIND, source.source_type},
-            deps=[dg.AssetKey.from_user_string(key) for key in settings.deps],
+            deps=deps if upstream is None or upstream in deps else [*deps, upstream],
             metadata=metadata,
             freshness_policy=freshness.policy() if freshness else None,
-            automation_condition=orchestration.condition(),
+            automation_condition=orchestration.condition(upstream),
         )
 
     def _describe(self, resource: ResourceSpec) -> str | None:

@@ -36,19 +36,29 @@ IN_A_NAMESPACE_OF_THE_ENVIRONMENT = SHOP.replace(
 
 
 def keys_of(definitions: dg.Definitions) -> set[str]:
-    return {key.to_user_string() for key in definitions.resolve_all_asset_keys()}
+    """Return the keys of the assets that the location loads."""
+    graph = definitions.resolve_asset_graph()
+    return {key.to_user_string() for key in graph.materializable_asset_keys}
+
+
+def tables_of(definitions: dg.Definitions) -> set[str]:
+    """Return the names of the tables that the location loads."""
+    specs = definitions.resolve_all_asset_specs()
+    return {
+        spec.metadata["dagster/table_name"]
+        for spec in specs
+        if "dagster/table_name" in spec.metadata
+    }
 
 
 def test_a_yaml_file_becomes_assets_a_job_a_schedule_and_the_resource(
     load_location: LoadLocation,
 ) -> None:
     """One file is all that a source needs."""
-    repository = load_location(shop=SHOP).get_repository_def()
+    definitions = load_location(shop=SHOP)
+    repository = definitions.get_repository_def()
 
-    assert {key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()} == {
-        "ingestion__shop__orders",
-        "ingestion__shop__customers",
-    }
+    assert keys_of(definitions) == {"ingestion__shop__orders", "ingestion__shop__customers"}
     assert {"ingestion", "ingestion__shop"} <= {job.name for job in repository.get_all_jobs()}
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "ingestion__shop_schedule",
@@ -179,7 +189,9 @@ OBSERVED = dedent(
 
 def test_a_file_may_declare_observed_tables(load_location: LoadLocation) -> None:
     """They are assets beside those that are loaded."""
-    assert keys_of(load_location(prices=OBSERVED)) == {"silver/prices"}
+    observed = load_location(prices=OBSERVED).resolve_all_asset_keys()
+
+    assert [key.to_user_string() for key in observed] == ["silver/prices"]
 
 
 def test_an_invalid_table_to_observe_stops_the_location_with_its_line(
@@ -200,7 +212,7 @@ def test_a_template_reads_the_environment_when_the_location_loads(
 
     definitions = load_location(shop=IN_A_NAMESPACE_OF_THE_ENVIRONMENT)
 
-    tables = {spec.metadata["dagster/table_name"] for spec in definitions.resolve_all_asset_specs()}
+    tables = tables_of(definitions)
     assert tables == {"silver.shop_orders", "silver.shop_customers"}
 
 
@@ -238,7 +250,7 @@ def test_a_template_may_use_variables_of_the_project_s_own(load_location: LoadLo
 
     definitions = load_location(files={"shop/variables.py": variables}, shop=text)
 
-    tables = {spec.metadata["dagster/table_name"] for spec in definitions.resolve_all_asset_specs()}
+    tables = tables_of(definitions)
     assert tables == {"silver.shop_orders", "silver.shop_customers"}
     schedule = definitions.get_repository_def().get_schedule_def("ingestion__shop_schedule")
     assert schedule.cron_schedule == "0 4 * * *"

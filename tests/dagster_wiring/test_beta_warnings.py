@@ -65,7 +65,7 @@ def test_a_location_that_uses_everything_warns_of_nothing_in_beta(
         warnings.simplefilter("always")
         repository = load().get_repository_def()
         repository.load_all_definitions()
-        assert len(repository.asset_graph.get_all_asset_keys()) == 3
+        assert len(repository.asset_graph.get_all_asset_keys()) == 5
         with pytest.warns(dg.BetaWarning, match="include_sources"):
             dg.AssetSelection.all(include_sources=True)
 

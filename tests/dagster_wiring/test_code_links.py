@@ -26,7 +26,11 @@ def definitions(shop: dict[str, object]) -> dg.Definitions:
 
 
 def references_of(definitions: dg.Definitions) -> list[str]:
-    (spec, *_) = definitions.resolve_all_asset_specs()
+    spec = next(
+        spec
+        for spec in definitions.resolve_all_asset_specs()
+        if "dagster/code_references" in spec.metadata
+    )
     references = spec.metadata["dagster/code_references"].code_references
     return [reference.source for reference in references]
 
@@ -82,7 +86,7 @@ def test_a_python_source_refers_to_its_file(
     }
 
     definitions = build_ingestion_definitions(DltIngestionPlugin({"sources": [source]}))
-    (spec,) = definitions.resolve_all_asset_specs()
+    (spec,) = definitions.resolve_assets_def("ingestion__own__things").specs
     found = spec.metadata.get("dagster/code_references")
 
     references = found.code_references if found is not None else []

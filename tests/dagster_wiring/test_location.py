@@ -106,7 +106,7 @@ def test_locations_from_several_plugins_merge(shop: dict[str, Any]) -> None:
         ),
     )
 
-    assert len(list(merged.resolve_all_asset_keys())) == 4
+    assert len(merged.resolve_asset_graph().materializable_asset_keys) == 4
 
 
 def test_loading_the_location_opens_no_connection(tmp_path: Path) -> None:

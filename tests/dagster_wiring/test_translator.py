@@ -25,11 +25,13 @@ def test_every_resource_is_an_asset_with_a_key_of_one_part(make_plugin: MakePlug
     assert all(len(spec.key.path) == 1 for spec in specs.values())
 
 
-def test_an_asset_has_no_upstream_unless_one_is_configured(make_plugin: MakePlugin) -> None:
-    """With dagster-dlt's external upstream asset, `on_cron` would never fire."""
-    assert all(list(spec.deps) == [] for spec in specs_of(make_plugin()).values())
-
-    specs = specs_of(make_plugin(deps="raw/shop", resources={"customers": {"deps": ["crm"]}}))
+def test_the_configured_upstream_assets_are_added_to_that_in_the_source_system(
+    make_plugin: MakePlugin,
+) -> None:
+    """The latter is left out here; see `test_upstream.py`."""
+    specs = specs_of(
+        make_plugin(upstream=False, deps="raw/shop", resources={"customers": {"deps": ["crm"]}})
+    )
 
     assert [dep.asset_key for dep in specs["ingestion__shop__orders"].deps] == [
         dg.AssetKey(["raw", "shop"])

@@ -36,6 +36,10 @@ KEYS = {
 # Not loaded by the job: a partitioned source has a job of its own, and the table of another writer
 # is only observed.
 OTHERS = {"ingestion__nyc_weather_history__weather_history", "silver/delays"}
+# External assets, which represent the source systems.
+UPSTREAM = {
+    key.replace("ingestion__", "source__") for key in KEYS | OTHERS if key.startswith("ingestion__")
+}
 
 
 @pytest.mark.timeout(600)
@@ -66,7 +70,7 @@ def test_dev_opens_a_ui_that_materializes_every_asset_and_ends_with_all_its_chil
         for left in [process, *children]:
             if left.is_running():
                 left.kill()
-    assert _keys(location["assetNodes"]) == KEYS | OTHERS
+    assert _keys(location["assetNodes"]) == KEYS | OTHERS | UPSTREAM
     (repository,) = location["repositoriesOrError"]["nodes"]
     assert repository["location"]["name"] == "floe_ingestion"
     assert len(repository["schedules"]) == 3

@@ -50,6 +50,11 @@ class AssetSettings(Settings):
         default=(),
         description="Keys of upstream assets, with parts separated by '/'. Default: none.",
     )
+    upstream: bool | AssetKeyText = Field(
+        default=True,
+        description="External asset that represents the table, endpoint or folder in the source "
+        "system: its key, or false for none. Default: 'source__{source}__{resource}'.",
+    )
     checks: CheckSettings = Field(
         default=CheckSettings(), description="Asset checks, which run after every load."
     )
@@ -161,14 +166,21 @@ class OrchestrationSettings(AssetSettings):
         """Whether `cron` is used by a schedule, and not by an automation condition."""
         return self.cron is not None and self.automation_condition != "on_cron"
 
-    def condition(self) -> dg.AutomationCondition[Any] | None:
-        """Return the condition under which Dagster loads the assets automatically."""
+    def condition(self, upstream: dg.AssetKey | None) -> dg.AutomationCondition[Any] | None:
+        """Return the condition under which Dagster loads the assets automatically.
+
+        Args:
+            upstream: External asset in the source system, which is not waited for: it may never be
+                materialized. If its materialization is reported, `eager` loads the asset.
+        """
+        external = dg.AssetSelection.assets(*([upstream] if upstream else []))
         if self.automation_condition == "eager":
-            return dg.AutomationCondition.eager()
+            missing = dg.AutomationCondition.any_deps_missing()
+            return dg.AutomationCondition.eager().replace(missing, missing.ignore(external))
         if self.automation_condition == "on_missing":
-            return _never_loaded()
+            return _never_loaded(external)
         if self.automation_condition == "on_cron" and self.cron is not None:
-            return dg.AutomationCondition.on_cron(self.cron, self.cron_timezone)
+            return dg.AutomationCondition.on_cron(self.cron, self.cron_timezone).ignore(external)
         return None
 
     def for_resource(self, name: str) -> AssetSettings:
@@ -193,7 +205,7 @@ class OrchestrationSettings(AssetSettings):
         return AssetSettings.model_construct(**values)
 
 
-def _never_loaded() -> dg.AutomationCondition[Any]:
+def _never_loaded(ignored: dg.AssetSelection) -> dg.AutomationCondition[Any]:
     """Return the condition that is true until an asset, or a partition of it, is first loaded.
 
     Dagster's own `on_missing` requests only partitions that are added after it was deployed, so a
@@ -204,7 +216,7 @@ def _never_loaded() -> dg.AutomationCondition[Any]:
         condition.missing()
         & ~condition.in_progress()
         & ~condition.execution_failed()
-        & ~condition.any_deps_missing()
+        & ~condition.any_deps_missing().ignore(ignored)
     ).with_label("never_loaded")
 
 
