@@ -36,6 +36,21 @@ def test_a_source_has_one_job_that_loads_all_of_it(make_plugin: MakePlugin) -> N
     assert job.tags["floe/source"] == "shop"
 
 
+def test_the_launchpad_of_a_source_shows_every_option_with_its_default(
+    make_plugin: MakePlugin, load: Callable[..., dg.ExecuteInProcessResult]
+) -> None:
+    """A user edits a value instead of looking up its name; a run of some assets needs none."""
+    job = build_ingestion_definitions(make_plugin()).resolve_job_def("ingestion__shop")
+    assert job.run_config == {
+        "ops": {
+            "load_shop": {"config": {"refresh": False, "start": None, "end": None, "limit": None}}
+        }
+    }
+    assert len(load().get_asset_materialization_events()) == 2
+    (orders,) = load(dg.AssetKey("ingestion__shop__orders")).get_asset_materialization_events()
+    assert orders.asset_key == dg.AssetKey("ingestion__shop__orders")
+
+
 def test_a_source_without_a_cron_has_no_schedule(make_plugin: MakePlugin) -> None:
     """Nothing runs automatically unless it is configured to."""
     definitions = build_ingestion_definitions(make_plugin())

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from floe_ingestion_defs.dagster_wiring.assets import load_op_name
 from floe_ingestion_defs.dagster_wiring.automation.default_status import schedule_status
 from floe_ingestion_defs.dagster_wiring.configured_source import (
     CAUSE_TAG,
     SOURCE_TAG,
     ConfiguredSource,
 )
+from floe_ingestion_defs.dagster_wiring.runs.options import LoadOptions
 from floe_ingestion_defs.dagster_wiring.settings.partitions import PARTITIONED_TAG
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ def create_source_job(
 ) -> "UnresolvedAssetJobDefinition":
     """Create the job that loads all resources of a source.
 
+    Its config is what the Launchpad shows for editing: every option, with its default.
+
     Args:
         configured: The source, with its settings.
         keys: The source's assets.
@@ -44,6 +48,7 @@ def create_source_job(
         f"ingestion__{name}",
         selection=dg.AssetSelection.assets(*keys),
         description=f"Load all resources of source `{name}`.",
+        config={"ops": {load_op_name(configured.source): {"config": LoadOptions().model_dump()}}},
         tags={**configured.settings.run_tags, SOURCE_TAG: name},
     )
 
