@@ -12,7 +12,7 @@ from floe_ingestion_defs.dagster_wiring.deployment import confine_to_branch
 from floe_ingestion_defs.dagster_wiring.resources import FloeDltResource
 from floe_ingestion_defs.dagster_wiring.runs.options import LoadOptions
 from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator
-from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, IngestionSourceConfig
+from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
 
 def create_ingestion_assets(
@@ -56,7 +56,7 @@ def _create_source_assets(translator: FloeDltTranslator) -> dg.AssetsDefinition:
 
     # Not `@dlt_assets`, which stores dlt's objects in the metadata that the UI shows.
     @dg.multi_asset(
-        name=load_op_name(source),
+        name=configured.load_op_name,
         # The plugin creates a pipeline per run; one created here would leave folders behind, and
         # creating a hundred takes longer than everything else in the location.
         specs=[
@@ -90,8 +90,3 @@ def _record_once(context: dg.AssetExecutionContext, event: Any) -> Any:
         return event
     context.add_asset_metadata(event.metadata or {}, asset_key=event.asset_key)
     return event._replace(metadata=None)
-
-
-def load_op_name(source: IngestionSourceConfig) -> str:
-    """Return the name of the op that loads a source."""
-    return f"load_{source.name}"

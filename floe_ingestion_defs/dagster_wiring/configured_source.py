@@ -63,6 +63,11 @@ class ConfiguredSource:
         return self.source.name
 
     @property
+    def load_op_name(self) -> str:
+        """The name of the op that loads the source."""
+        return f"load_{self.name}"
+
+    @property
     def loader(self) -> DltIngestionPlugin:
         """The plugin as Dagster runs it: without retries if Dagster retries the step."""
         if self.settings.retries is None:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from floe_ingestion_defs.dagster_wiring.assets import load_op_name
 from floe_ingestion_defs.dagster_wiring.automation.default_status import schedule_status
 from floe_ingestion_defs.dagster_wiring.configured_source import (
     CAUSE_TAG,
@@ -48,7 +47,7 @@ def create_source_job(
         f"ingestion__{name}",
         selection=dg.AssetSelection.assets(*keys),
         description=f"Load all resources of source `{name}`.",
-        config={"ops": {load_op_name(configured.source): {"config": LoadOptions().model_dump()}}},
+        config={"ops": {configured.load_op_name: {"config": LoadOptions().model_dump()}}},
         tags={**configured.settings.run_tags, SOURCE_TAG: name},
     )
 
