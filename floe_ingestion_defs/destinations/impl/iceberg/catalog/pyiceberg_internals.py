@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pyiceberg.manifest import (
     DataFileContent,
@@ -12,9 +12,11 @@ from pyiceberg.manifest import (
     ManifestEntryStatus,
     ManifestWriterV2,
 )
+from pyiceberg.table import TableProperties
 from pyiceberg.table.snapshots import Operation
-from pyiceberg.table.update.snapshot import _OverwriteFiles
+from pyiceberg.table.update.snapshot import _ManifestMergeManager, _OverwriteFiles
 from pyiceberg.typedef import EMPTY_DICT
+from pyiceberg.utils.properties import property_as_bool, property_as_int
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -100,9 +102,42 @@ class Overwrite(_OverwriteFiles):
         return self
 
     def _process_manifests(self, manifests: list[ManifestFile]) -> list[ManifestFile]:
-        of_data = [m for m in manifests if m.content == ManifestContent.DATA]
-        of_deletes = [m for m in manifests if m.content == ManifestContent.DELETES]
-        return [*super()._process_manifests(of_data), *self._with_deletes(of_deletes)]
+        live = [manifest for manifest in manifests if self._is_needed(manifest)]
+        of_data = [m for m in live if m.content == ManifestContent.DATA]
+        of_deletes = [m for m in live if m.content == ManifestContent.DELETES]
+        return [
+            *self._merged(of_data, _ManifestMergeManager),
+            *self._merged(self._with_deletes(of_deletes), _DeleteManifestMerge),
+        ]
+
+    def _is_needed(self, manifest: ManifestFile) -> bool:
+        """Return whether a manifest has live files, or lists those that this snapshot removes.
+
+        pyiceberg's overwrite keeps a manifest of removed files in all later snapshots, where no
+        reader uses it, and each merge adds one.
+        """
+        is_new = manifest.added_snapshot_id == self._snapshot_id
+        return is_new or manifest.has_added_files() or manifest.has_existing_files()
+
+    def _merged(
+        self, manifests: list[ManifestFile], manager: type[_ManifestMergeManager[_OverwriteFiles]]
+    ) -> list[ManifestFile]:
+        """Combine manifests by the table's properties, as appends do.
+
+        pyiceberg's overwrite adds a manifest and never combines any.
+        """
+        properties, names = self._transaction.table_metadata.properties, TableProperties
+        target_bytes = property_as_int(properties, names.MANIFEST_TARGET_SIZE_BYTES)
+        min_count = property_as_int(properties, names.MANIFEST_MIN_MERGE_COUNT)
+        is_enabled = property_as_bool(
+            properties, names.MANIFEST_MERGE_ENABLED, names.MANIFEST_MERGE_ENABLED_DEFAULT
+        )
+        return manager(
+            target_bytes or names.MANIFEST_TARGET_SIZE_BYTES_DEFAULT,
+            min_count or names.MANIFEST_MIN_MERGE_COUNT_DEFAULT,
+            is_enabled,
+            self,
+        ).merge_manifests(manifests)
 
     def _with_deletes(self, manifests: Iterable[ManifestFile]) -> list[ManifestFile]:
         """Return the manifests of the delete files after this snapshot.
@@ -123,7 +158,8 @@ class Overwrite(_OverwriteFiles):
                 status=ManifestEntryStatus.ADDED, snapshot_id=self._snapshot_id, data_file=file
             )
             entries[file.spec_id].append(added)
-        return [*kept, *(self._write(spec_id, entries[spec_id]) for spec_id in entries)]
+        # `_ManifestMergeManager` expects the new manifest first.
+        return [*(self._write(spec_id, entries[spec_id]) for spec_id in entries), *kept]
 
     def _continued(self, entry: ManifestEntry) -> ManifestEntry:
         is_removed = entry.data_file in self._removed_deletes
@@ -135,14 +171,18 @@ class Overwrite(_OverwriteFiles):
             data_file=entry.data_file,
         )
 
-    def _write(self, spec_id: int, entries: Iterable[ManifestEntry]) -> ManifestFile:
-        with _DeleteManifestWriter(
+    def delete_manifest_writer(self, spec_id: int) -> ManifestWriterV2:
+        """Return a writer of a manifest of delete files."""
+        return _DeleteManifestWriter(
             spec=self._transaction.table_metadata.specs()[spec_id],
             schema=self._transaction.table_metadata.schema(),
             output_file=self.new_manifest_output(),
             snapshot_id=self._snapshot_id,
             avro_compression=self._compression,
-        ) as writer:
+        )
+
+    def _write(self, spec_id: int, entries: Iterable[ManifestEntry]) -> ManifestFile:
+        with self.delete_manifest_writer(spec_id) as writer:
             for entry in entries:
                 writer.add_entry(entry)
         return writer.to_manifest_file()
@@ -155,3 +195,23 @@ class Overwrite(_OverwriteFiles):
             return super()._summary(snapshot_properties)
         finally:
             self._added_data_files, self._deleted_data_files = added, removed
+
+
+class _DeleteManifestMerge(_ManifestMergeManager[_OverwriteFiles]):
+    """Combines manifests of delete files, where pyiceberg's would write them as data files."""
+
+    def _create_manifest(self, spec_id: int, manifest_bin: list[ManifestFile]) -> ManifestFile:
+        producer = cast("Overwrite", self._snapshot_producer)
+        with producer.delete_manifest_writer(spec_id) as writer:
+            for manifest in manifest_bin:
+                for entry in producer.fetch_manifest_entry(manifest, discard_deleted=False):
+                    is_own = entry.snapshot_id == producer.snapshot_id
+                    if entry.status == ManifestEntryStatus.DELETED:
+                        # An entry of a removed file belongs to the snapshot that removes it.
+                        if is_own:
+                            writer.delete(entry)
+                    elif entry.status == ManifestEntryStatus.ADDED and is_own:
+                        writer.add(entry)
+                    else:
+                        writer.existing(entry)
+        return writer.to_manifest_file()
