@@ -215,7 +215,7 @@ class OpenWorld(RuleBasedStateMachine):
         if self.oracle.dataset.log.read() is None:
             return
         before, self.surroundings.clock = self.surroundings.clock, hours * 3600.0
-        # A damaged log is swept after it is mended only.
+        # A damaged log is swept after it is repaired only.
         is_damaged = self.log_before is not None
         with self.surroundings.load(), suppress(*([LogBehindTables] if is_damaged else [])):
             remove_orphans(self.oracle.dataset, timedelta(days=1), dry_run=False)

@@ -247,8 +247,8 @@ def test_a_numeric_that_does_not_fit_fails_the_load_and_is_loaded_as_text(
     execute("CREATE TABLE sales (id int, amount numeric)")
     execute(f"INSERT INTO sales VALUES (1, 1), (2, {value})")
     sales = configured(things, table_names=["sales"], backend=backend)
-    # dlt's own backends do not say which column it was.
-    says = "amount" if backend == "adbc" else "Decimal"
+    # dlt's own backends do not say which column it was, and their message can contain the value.
+    says = "amount" if backend == "adbc" else "set show_values"
     with pytest.raises(IngestionError, match=says) as failed:
         load(sales)
     assert value not in str(failed.value)
