@@ -11,6 +11,8 @@ from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.libs.pyiceberg import get_iceberg_tables
 from dlt.destinations.exceptions import DatabaseException
 
+from floe_ingestion_defs.destinations.impl.iceberg.client import IcebergClient
+
 T = [{"a": i, "b": f"b{i}", "c": i * 10, "d": None} for i in range(4)]
 U = [{"a": i, "e": i * 100} for i in range(1, 5)]
 
@@ -82,7 +84,8 @@ def test_a_query_with_parameters_reads_the_columns_that_it_names(same: Any) -> N
 def test_a_detached_connection_has_all_tables_and_outlives_its_client(run: Any) -> None:
     """ibis gets it: `dataset().ibis()`."""
     with pipeline_with_tables(run).destination_client() as client:
-        connection = client.sql_client.detach_connection()  # type: ignore[attr-defined]
+        assert isinstance(client, IcebergClient)
+        connection = client.sql_client.detach_connection()
     del client
     gc.collect()
     query = "SELECT t.b, lake.u.e FROM t JOIN lake.u USING (a) WHERE a > 2"

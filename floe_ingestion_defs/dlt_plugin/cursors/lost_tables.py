@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.schema.utils import has_table_seen_data
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from dlt import Pipeline
+    from dlt.common.destination.client import SupportsOpenTables
 
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 
@@ -34,13 +35,18 @@ def require_tables(pipeline: Pipeline, source_name: str, specs: Iterable[Resourc
     schema = pipeline.schemas.get(source_name)
     if schema is None:
         return
+    expected = []
     for spec in specs:
         table = schema.tables.get(schema.naming.normalize_tables_path(spec.table_name))
-        if not states.get(spec.name) or table is None or not has_table_seen_data(table):
-            continue
-        with pipeline.destination_client(source_name) as client:
+        if states.get(spec.name) and table is not None and has_table_seen_data(table):
+            expected.append((spec, str(table["name"])))
+    if not expected:
+        return
+    with pipeline.destination_client(source_name) as opened:
+        client = cast("SupportsOpenTables", opened)
+        for spec, name in expected:
             try:
-                client.load_open_table("iceberg", table["name"])  # type: ignore[attr-defined]
+                client.load_open_table("iceberg", name)
             except DestinationUndefinedEntity:
                 msg = (
                     f"table {spec.table} does not exist, but resource {spec.name} has loaded rows "

@@ -11,7 +11,6 @@ from floe_ingestion_defs.dlt_plugin.cursors.incremental import cursor_for
 from floe_ingestion_defs.dlt_plugin.cursors.values import as_declared
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import (
     ErrorCategory,
-    PipelineConfigurationError,
     SourceReadError,
 )
 
@@ -178,16 +177,14 @@ def _require_match(fs: AbstractFileSystem, options: FilesystemOptions, spec: Res
 
     Later, a folder without a matching file is as usual as an empty one.
     """
-    from floe_ingestion_defs.dlt_plugin.sources.first_load import has_loaded_rows
+    from floe_ingestion_defs.dlt_plugin.sources.first_load import reject_empty_first_load
 
     if found := fs.find(options.bucket_url, maxdepth=_LOOKED_AT_DEPTH):
         msg = (
             f"source_config.file_glob is {options.file_glob!r}, which matches none of the "
             f"{len(found)} files in the folder; the first is {PurePosixPath(found[0]).name}"
         )
-        if not has_loaded_rows(spec.table_name):
-            raise PipelineConfigurationError(msg)
-        logger.warning("%s; nothing is loaded", msg)
+        reject_empty_first_load(spec.table_name, msg)
 
 
 def _with_file_name(table: pa.Table, file: ListedFile, options: FilesystemOptions) -> pa.Table:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from dlt.common import jsonpath
 
-from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
-from floe_ingestion_defs.dlt_plugin.sources.first_load import has_loaded_rows
+from floe_ingestion_defs.dlt_plugin.sources.first_load import reject_empty_first_load
 
 if TYPE_CHECKING:
     from requests import Response
-
-logger = logging.getLogger(__name__)
 
 
 class SelectorCheck:
@@ -54,6 +50,4 @@ class SelectorCheck:
             f"source_config.resources.{self._resource}.endpoint.data_selector is "
             f"{self._selector!r}, which matches nothing in the response ({fields})"
         )
-        if not has_loaded_rows(self._table):
-            raise PipelineConfigurationError(msg)
-        logger.warning("%s; the response counts as empty", msg)
+        reject_empty_first_load(self._table, msg)

@@ -7,7 +7,7 @@ Then it requests the metadata and the content of what it has just written.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pyiceberg.io import (
     ARROW_FILE_IO,
@@ -39,23 +39,24 @@ _SCHEMES = ("s3://", "s3a://", "s3n://")
 class RemembersFiles(FileIO):
     """Remembers immutable files; a base class to be listed before one of pyiceberg's FileIOs.
 
-    Those return files of their own types, which is why no type is declared here.
+    Those return files of their own types, which is why no type is declared here. To mypy, `super()`
+    is the abstract FileIO; at run time, it is the FileIO that is listed next.
     """
 
     def new_input(self, location: str) -> Any:
         """Return a file to read; if its name has a uuid, it is read from the store once."""
-        file = super().new_input(location)  # type: ignore[safe-super]
+        file = cast("FileIO", super()).new_input(location)
         return RememberedInput(file, FILE_MEMORY) if is_immutable(location) else file
 
     def new_output(self, location: str) -> Any:
         """Return a file to write; if its name has a uuid, it need not be read again."""
-        file = super().new_output(location)  # type: ignore[safe-super]
+        file = cast("FileIO", super()).new_output(location)
         return RememberedOutput(file, FILE_MEMORY) if is_immutable(location) else file
 
     def delete(self, location: str | InputFile | OutputFile) -> None:
         """Delete a file."""
         FILE_MEMORY.forget(location if isinstance(location, str) else location.location)
-        super().delete(location)  # type: ignore[safe-super]
+        cast("FileIO", super()).delete(location)
 
 
 class S3FileIO(RemembersFiles, PyArrowFileIO):
