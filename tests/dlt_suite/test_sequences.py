@@ -113,6 +113,27 @@ def test_resources_without_rows_leave_what_they_leave_on_duckdb(
     assert len(same(program)) == 2 * len(DISPOSITIONS)
 
 
+@pytest.mark.parametrize("refresh", ["drop_data", "drop_resources", "drop_sources"])
+def test_a_refresh_without_rows_leaves_the_columns_it_leaves_on_duckdb(
+    same: Callable[[Any], Any], refresh: Any
+) -> None:
+    """A table that `drop_data` truncates gets its new columns, though no row has a value."""
+
+    def program(run: Run) -> Any:
+        pipeline, contents = run.pipeline(), []
+        for rows, strategy in (([{"id": 1, "items": [1]}], "upsert"), ([], "scd2")):
+            disposition: Any = {"disposition": "merge", "strategy": strategy}
+            options: Any = {"primary_key": "id", "write_disposition": disposition}
+            orders = dlt.resource([rows], name="orders", **options)
+            parts = dlt.resource([{"id": 1}], name="parts")
+            source = dlt.source(lambda *r: r, name="shop", root_key=True)(orders, parts)
+            pipeline.run(source, refresh=refresh)
+            contents.append({n: sorted(t.column_names) for n, t in run.arrow_tables().items()})
+        return contents
+
+    same(program)
+
+
 @pytest.mark.parametrize("naming", ["snake_case", "sql_cs_v1", "direct"])
 def test_names_may_be_long(
     same: Callable[[Any], Any], naming: str, monkeypatch: pytest.MonkeyPatch

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -44,8 +45,8 @@ class Package:
     capabilities: DestinationCapabilitiesContext
     prepare_table: Callable[[str], TTableSchema]
     jobs: Mapping[str, Sequence[Path]]
-    truncated: Collection[str] = frozenset()
-    dropped: Collection[str] = frozenset()
+    truncated: AbstractSet[str] = frozenset()
+    dropped: AbstractSet[str] = frozenset()
     windows: Mapping[str, Window] = field(default_factory=dict)
     state: ExtractedState | None = None
     merge_mode: str | None = None

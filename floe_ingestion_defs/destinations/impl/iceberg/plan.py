@@ -106,13 +106,15 @@ def plan_load(package: Package) -> list[TablePlan]:
     tables = package.schema.tables
     # A root that loses rows includes its nested tables, also those without rows.
     touched = {*package.jobs, *_tables_with_windows(package)}
+    # As in dlt's SQL destinations: a table that is truncated gets its new columns, too.
+    touched.update((package.truncated - package.dropped) & tables.keys())
     for name in sorted(touched):
         root = _root_name(package, name)
         if _disposition(package, package.prepare_table(root)) != "append":
             chain = get_nested_tables(tables, root)
             touched.update(_name(table) for table in chain if has_table_seen_data(table))
     plans = [_plan_table(package, name) for name in sorted(touched)]
-    for name in sorted({*package.dropped, *package.truncated} - touched):
+    for name in sorted((package.dropped | package.truncated) - touched):
         intent = TableIntent(
             table=name, disposition="append", truncate=True, drop=name in package.dropped
         )
