@@ -20,7 +20,7 @@ from floe_ingestion_defs.dlt_plugin.cursors.stored import read_cursors
 from floe_ingestion_defs.dlt_plugin.errors.categories import error_chain
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import IngestionError
 from floe_ingestion_defs.dlt_plugin.errors.translation import raise_as_ingestion_error
-from floe_ingestion_defs.dlt_plugin.results import LoadResult, ResourceResult
+from floe_ingestion_defs.dlt_plugin.results import ColumnSources, LoadResult, ResourceResult
 from floe_ingestion_defs.dlt_plugin.retry import retrying
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import REJECTED_SUFFIX
 from floe_ingestion_defs.dlt_plugin.table_state import TableState, read_table_state
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from floe_ingestion_defs.dlt_plugin.config.models import RetryConfig
+    from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
     from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 
 _LOG = structlog.get_logger(__name__)
@@ -205,8 +206,18 @@ def _result(load: _Load, workspace: Workspace) -> LoadResult:
             rejected=workspace.rejections[spec.name],
             cursor_before=load.cursors_before.get(spec.name),
             cursor_after=cursors_after.get(spec.name),
+            source_columns=_source_columns(workspace, spec),
         )
     return result
+
+
+def _source_columns(workspace: Workspace, spec: ResourceSpec) -> ColumnSources:
+    pipeline = workspace.pipeline
+    schema = pipeline.schemas.get(pipeline.default_schema_name or "")
+    if schema is None:
+        return ColumnSources()
+    table = schema.tables.get(schema.naming.normalize_tables_path(spec.table_name), {})
+    return workspace.source_columns[spec.name].of_table(table.get("columns", {}), schema.naming)
 
 
 def _table_states(pipeline: IngestionPipeline, load_ids: list[str]) -> dict[str, TableState]:

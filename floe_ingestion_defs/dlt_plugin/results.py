@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from floe_ingestion_defs.contracts import IngestionResult
 from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class ColumnSources:
+    """The columns of the source behind the columns of a table.
+
+    Attributes:
+        with_values: Names in the source by column, such as `address.city` behind `address__city`.
+        without_values: The same for columns without a value in the load, which the source may not
+            have any more.
+    """
+
+    with_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    without_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -27,6 +44,8 @@ class ResourceResult:
         cursor_before: Stored cursor from which the load continued; None if there was none.
         cursor_after: Stored cursor from which the next load continues; the same one if the load
             found nothing newer, or loaded a window.
+        source_columns: The source's columns behind each column of the table, as far as this load
+            extracted them.
     """
 
     resource: str
@@ -38,6 +57,7 @@ class ResourceResult:
     rejected: Rejections = field(default_factory=Rejections)
     cursor_before: Any = None
     cursor_after: Any = None
+    source_columns: ColumnSources = field(default_factory=ColumnSources)
 
 
 @dataclass

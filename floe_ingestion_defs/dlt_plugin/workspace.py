@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dlt.extract import DltSource
 
     from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
+    from floe_ingestion_defs.dlt_plugin.source_columns import SourceColumns
     from floe_ingestion_defs.dlt_plugin.telemetry.phases import PhaseClock
 
 
@@ -32,12 +33,14 @@ class Workspace:
         pipeline: dlt's pipeline, named after the source.
         source: dlt's source with the selected resources.
         rejections: Rejected rows, values and files, by resource.
+        source_columns: The columns of the extracted rows, by resource.
     """
 
     directory: Path
     pipeline: Pipeline
     source: DltSource
     rejections: Mapping[str, Rejections]
+    source_columns: Mapping[str, SourceColumns]
 
     def remove(self) -> None:
         """Remove the working directory: no state is stored outside Iceberg."""
@@ -55,17 +58,24 @@ def make_workspace(described: IngestionPipeline, phases: PhaseClock) -> Workspac
         PipelineConfigurationError: The source does not support the request.
     """
     rejections = {spec.name: Rejections() for spec in described.resources}
-    source = _build_source(described, rejections)
+    columns: dict[str, SourceColumns] = {}
+    source = _build_source(described, rejections, columns)
     directory = Path(tempfile.mkdtemp(prefix=f"floe-{described.name}-"))
-    return Workspace(directory, _build_pipeline(described, directory, phases), source, rejections)
+    pipeline = _build_pipeline(described, directory, phases)
+    return Workspace(directory, pipeline, source, rejections, columns)
 
 
-def _build_source(described: IngestionPipeline, rejections: Mapping[str, Rejections]) -> DltSource:
+def _build_source(
+    described: IngestionPipeline,
+    rejections: Mapping[str, Rejections],
+    columns: dict[str, SourceColumns],
+) -> DltSource:
     from floe_ingestion_defs.dlt_plugin.row_versions import version_rows
     from floe_ingestion_defs.dlt_plugin.schema_contract.gate import guard_resource
     from floe_ingestion_defs.dlt_plugin.schema_contract.out_of_range import (
         handle_out_of_range_dates,
     )
+    from floe_ingestion_defs.dlt_plugin.source_columns import record_columns
 
     source, specs, request = described.resolved, described.resources, described.request
     kind = SOURCE_TYPES[source.source_type]
@@ -75,6 +85,7 @@ def _build_source(described: IngestionPipeline, rejections: Mapping[str, Rejecti
         if resource.name in by_name:
             spec = by_name[resource.name]
             apply_spec(resource, spec, source.source_type)
+            columns[spec.name] = record_columns(resource)
             handle_out_of_range_dates(resource, spec, rejections[spec.name])
             guard_resource(resource, spec, rejections[spec.name])
             version_rows(resource, spec)

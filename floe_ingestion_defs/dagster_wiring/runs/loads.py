@@ -12,6 +12,7 @@ from floe_ingestion_defs.dagster_wiring.checks.after_failure import describe_una
 from floe_ingestion_defs.dagster_wiring.checks.asset_checks import describe_violation
 from floe_ingestion_defs.dagster_wiring.checks.audits import BlockingChecks
 from floe_ingestion_defs.dagster_wiring.configured_source import ConfiguredSource
+from floe_ingestion_defs.dagster_wiring.runs.column_lineage import LineageSource
 from floe_ingestion_defs.dagster_wiring.runs.failures import (
     FailedLoad,
     describe_failure,
@@ -21,6 +22,7 @@ from floe_ingestion_defs.dagster_wiring.runs.metadata import LoadedTable
 from floe_ingestion_defs.dagster_wiring.runs.options import read_options
 from floe_ingestion_defs.dagster_wiring.tables import load_tables
 from floe_ingestion_defs.dagster_wiring.translator import resources_by_key
+from floe_ingestion_defs.dagster_wiring.upstream import upstream_key
 from floe_ingestion_defs.dlt_plugin import (
     IngestionError,
     LoadRequest,
@@ -129,8 +131,16 @@ class SourceRun:
                 tables[spec.table],
                 preview_rows,
                 self._count_partitions(),
+                self._lineage_of(key, spec),
             )
             yield dg.MaterializeResult(asset_key=key, metadata=loaded.describe())
+
+    def _lineage_of(self, key: dg.AssetKey, spec: ResourceSpec) -> LineageSource | None:
+        upstream = upstream_key(self.configured, spec.name)
+        # A subclass of the translator may have removed it.
+        if upstream is None or upstream not in self.context.assets_def.asset_deps[key]:
+            return None
+        return LineageSource(key, upstream, self.context.instance)
 
     def _count_partitions(self) -> int:
         context = self.context

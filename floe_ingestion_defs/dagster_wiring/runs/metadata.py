@@ -3,13 +3,14 @@
 Numbers are kept as numbers, so that the UI plots them over time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from floe_ingestion_defs.dagster_wiring.runs.column_lineage import COLUMN_LINEAGE, LineageSource
 from floe_ingestion_defs.dagster_wiring.runs.partition_rows import count_partition_rows
 from floe_ingestion_defs.dagster_wiring.translator import STORAGE_KIND
 from floe_ingestion_defs.dagster_wiring.units import format_size
@@ -40,6 +41,7 @@ class LoadedTable:
         preview_rows: Number of rows to show; none unless configured, because rows may be personal
             data and Dagster stores its event log.
         partitions: Number of partitions that the load was for.
+        lineage: Where the lineage of its columns is derived from; None without an asset upstream.
     """
 
     spec: ResourceSpec
@@ -48,6 +50,7 @@ class LoadedTable:
     table: "Table | None" = None
     preview_rows: int = 0
     partitions: int = 0
+    lineage: LineageSource | None = None
 
     def describe(self) -> dict[str, Any]:
         """Return the metadata of the materialization.
@@ -162,7 +165,15 @@ class LoadedTable:
             **preview,
             "dagster/uri": self.table.location(),
             "dagster/column_schema": _column_schema(self.table, self.spec),
+            **self._describe_lineage([field.name for field in self.table.schema().fields]),
         }
+
+    def _describe_lineage(self, columns: Sequence[str]) -> dict[str, Any]:
+        if self.lineage is None:
+            return {}
+        loaded = self.result.resources[self.spec.name]
+        found = self.lineage.of_columns(columns, loaded.source_columns)
+        return {COLUMN_LINEAGE: dg.MetadataValue.column_lineage(found)}
 
 
 def _cursor(value: Any) -> Any:

@@ -52,7 +52,7 @@ class ContractGate(ItemTransform[Any]):
 
     def __call__(self, item: Any, meta: Any = None) -> Any:
         """Return the accepted part of an item; None if there is none."""
-        if item is None or _for_another_table(meta):
+        if item is None or for_another_table(meta):
             return item
         if self._contract is None:
             self._contract = self._initial_contract()
@@ -145,7 +145,7 @@ def _keep_known_hints(meta: HintsMeta, known: KnownTable) -> None:
         meta.hints["columns"] = meta.hints["original_columns"] = cast("TTableSchemaColumns", kept)
 
 
-def _for_another_table(meta: Any) -> bool:
+def for_another_table(meta: Any) -> bool:
     """Return whether a resource sends an item to a table other than its own."""
     from dlt.extract.items import TableNameMeta
 

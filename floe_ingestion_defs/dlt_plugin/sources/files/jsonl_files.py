@@ -100,7 +100,7 @@ def _parse(
 
     while True:
         try:
-            return parse_block(parse, block)
+            return types.without_repeated(parse_block(parse, block))
         except BrokenFile as broken:
             text = str(broken)
             name = column_of(text) if "changed from" in text else None

@@ -65,6 +65,20 @@ class KnownTypes:
         """Return the columns whose type is known, by every name that they had in a file."""
         return [*self._types, *(name for name in self._names if name not in self._types)]
 
+    def without_repeated(self, table: pa.Table) -> pa.Table:
+        """Return a table without empty columns that it also has by another name.
+
+        Arrow adds each requested column: `order_id` of the table beside `OrderID` of the file.
+        """
+        empty = [name for name in table.schema.names if table[name].null_count == table.num_rows]
+        present = {self._key(name) for name in table.schema.names if name not in set(empty)}
+        repeated = []
+        for name in empty:
+            if self._key(name) in present:
+                repeated.append(name)
+            present.add(self._key(name))
+        return table.drop_columns(repeated) if repeated else table
+
     def is_nested(self, name: str) -> bool:
         """Return whether a column's text is, or may be, a nested value."""
         key = self._key(name)

@@ -21,6 +21,19 @@ def test_the_type_of_a_column_with_two_underscores_is_remembered(
     assert [row["part__code"] for row in rows("bronze.items")] == ["x", "007"]
 
 
+def test_json_names_that_dlt_normalizes_are_read_again(
+    files: Source, landing: Path, load: Load, rows: Rows
+) -> None:
+    """Arrow adds the columns of the table, which a file has by another name."""
+    source = configured(files, format="jsonl", file_glob="*.jsonl")
+    for number, row in enumerate(
+        ({"OrderID": 1}, {"OrderID": 2}, {"order_id": 3}, {"OrderID": None, "n": 4})
+    ):
+        (landing / f"{number}.jsonl").write_text(json.dumps(row) + "\n")
+        load(source)
+    assert [row["order_id"] for row in rows("bronze.items")] == [1, 2, 3, None]
+
+
 def test_null_tokens_are_missing_values_and_numbers_are_numbers(
     files: Source, landing: Path, load: Load, rows: Rows
 ) -> None:
