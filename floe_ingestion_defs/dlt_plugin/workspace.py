@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dlt.extract import DltSource
 
     from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
-    from floe_ingestion_defs.dlt_plugin.source_columns import SourceColumns
+    from floe_ingestion_defs.dlt_plugin.sources.source_columns import SourceColumns
     from floe_ingestion_defs.dlt_plugin.telemetry.phases import PhaseClock
 
 
@@ -75,7 +75,7 @@ def _build_source(
     from floe_ingestion_defs.dlt_plugin.schema_contract.out_of_range import (
         handle_out_of_range_dates,
     )
-    from floe_ingestion_defs.dlt_plugin.source_columns import record_columns
+    from floe_ingestion_defs.dlt_plugin.sources.source_columns import record_columns
 
     source, specs, request = described.resolved, described.resources, described.request
     kind = SOURCE_TYPES[source.source_type]
