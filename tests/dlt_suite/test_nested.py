@@ -44,6 +44,25 @@ def test_a_merge_after_an_append_with_root_keys_keeps_the_tree(same: Any) -> Non
     assert len(same(program)["orders__items__parts"]) == 4
 
 
+@pytest.mark.parametrize("first", ["append", "replace", "merge"])
+def test_an_insert_leaves_the_trees_of_present_roots_as_they_are(run: Any, first: str) -> None:
+    """On `duckdb`, nested rows of the second load have no root."""
+    insert = {"disposition": "merge", "strategy": "insert-only"}
+    run.pipeline().run(orders(1, first, root_key=True))
+    before = run.tables()
+    run.pipeline().run(orders(3, insert, root_key=True))
+    assert run.tables() == before
+
+
+def test_an_insert_adds_new_nested_rows_of_roots_that_an_upsert_loaded(same: Any) -> None:
+    def program(run: Any) -> None:
+        for count, strategy in ((1, "upsert"), (3, "insert-only")):
+            disposition = {"disposition": "merge", "strategy": strategy}
+            run.pipeline().run(orders(count, disposition, root_key=True))
+
+    assert len(same(program)["orders__items"]) == 6
+
+
 def test_a_nested_table_with_a_disposition_of_its_own_is_rejected(run: Any) -> None:
     hints: Any = {"items": {"write_disposition": "append"}}
     rows = [{"id": 1, "items": [{"v": 1}]}]

@@ -173,6 +173,8 @@ def _merge_nested(
     if validity:
         active = active_versions(root_state, validity, roots.key_set(version))
         roots = excluding(roots, active)
+    elif root.strategy == "insert-only":
+        roots = _without_other_row_keys(root_state, root, roots, row_key)
     remaining = None
     if root_state.was_rolled_back or root.disposition == "append":
         # Rows of roots that a rollback removed would stay forever, next to those of a root that
@@ -193,6 +195,20 @@ def _merge_nested(
         # that grew adds its new elements, and existing ones are not changed.
         rows = excluding(rows, present_keys(state, rows.key_set([nesting.row_key])))
     _add(change, state, intent, rows.keep_masks())
+
+
+def _without_other_row_keys(
+    state: TableState, root: TableIntent, roots: Incoming, row_key: list[str]
+) -> Incoming:
+    """Return the incoming roots, without those that the table has under another row key.
+
+    Such a root was loaded by another strategy and stays as it is, so the incoming nested rows would
+    refer to a root that no table has.
+    """
+    present = present_keys(state, roots.key_set(root.keys.primary_key))
+    same = present_keys(state, roots.key_set(row_key))
+    rows = _as_batch(roots.keys)
+    return roots.keeping(pc.or_(pc.invert(present.contains(rows)), same.contains(rows)))
 
 
 def _incoming_nested(state: TableState, intent: TableIntent, root_key: str) -> Incoming:
