@@ -93,8 +93,8 @@ def _admit_short_forms(schema: dict[str, Any]) -> dict[str, Any]:
     """Return a schema that also accepts the short forms that the models accept.
 
     These are a template for any value, null for an omitted one, a string for a list of strings, a
-    data type for a column, `true` or `false` for a check. The schema uses `if` rather than `anyOf`:
-    the error of a failed `anyOf` says only that no option matches.
+    data type for a column, `true` or `false` for a check, the SQL of an expression. The schema
+    uses `if` rather than `anyOf`: the error of a failed `anyOf` says only that no option matches.
     """
     outside = {key: schema[key] for key in _ANNOTATIONS if key in schema}
     inside = {key: value for key, value in schema.items() if key not in _ANNOTATIONS}
@@ -117,8 +117,8 @@ def _admit_short_forms(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_short(option: dict[str, Any], *, of_a_mapping: bool) -> bool:
-    """Return whether an option is a short form: null, or `true` and `false` for a mapping."""
-    return option == _NULL or (of_a_mapping and option.get("type") == "boolean")
+    """Return whether an option is a short form: null, or a boolean or a string for a mapping."""
+    return option == _NULL or (of_a_mapping and option.get("type") in ("boolean", "string"))
 
 
 def _admit_below(schema: dict[str, Any]) -> dict[str, Any]:

@@ -71,6 +71,17 @@ def test_an_invalid_check_is_reported_with_its_line(
     assert said in error.message
 
 
+def test_a_named_check_can_be_its_expression_alone(validator: Draft202012Validator) -> None:
+    """An editor accepts the short form, and reports an unknown setting by its name."""
+    checks = {"positive": "total > 0", "off": False, "all": {"sql": "count(*) > 0"}}
+    assert list(validator.iter_errors(with_checks(expression=checks))) == []
+
+    (error,) = validator.iter_errors(
+        with_checks(expression={"all": {"sql": "true", "scop": "load"}})
+    )
+    assert "'scop' was unexpected" in error.message
+
+
 def test_freshness_can_be_disabled(validator: Draft202012Validator) -> None:
     """A resource does that where its source has the check for all."""
     assert list(validator.iter_errors(with_checks(freshness=False))) == []

@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from floe_ingestion_defs.dagster_wiring.observed_tables import ObservedTable
-from floe_ingestion_defs.dagster_wiring.settings import checks
+from floe_ingestion_defs.dagster_wiring.settings import checks, row_checks
+from floe_ingestion_defs.dagster_wiring.settings.check import Check
 from floe_ingestion_defs.dagster_wiring.settings.maintenance import MaintenanceSettings
 from floe_ingestion_defs.dagster_wiring.settings.orchestration import (
     AssetSettings,
@@ -22,7 +23,7 @@ from floe_ingestion_defs.dagster_wiring.settings.partitions import PartitionSett
 from floe_ingestion_defs.dagster_wiring.settings.types import format_duration
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "dagster" / "orchestration.md"
-EVERY_CHECK = frozenset(checks.Check.model_fields)
+EVERY_CHECK = frozenset(Check.model_fields)
 SECTIONS: dict[str, tuple[type[BaseModel], frozenset[str]]] = {
     "## `orchestration`": (OrchestrationSettings, frozenset(AssetSettings.model_fields)),
     "## Assets": (AssetSettings, frozenset()),
@@ -30,11 +31,15 @@ SECTIONS: dict[str, tuple[type[BaseModel], frozenset[str]]] = {
     "## Maintenance": (MaintenanceSettings, frozenset()),
     "## Partitions": (PartitionSettings, frozenset()),
     "## Checks": (checks.CheckSettings, frozenset()),
-    "Every check takes:": (checks.Check, frozenset()),
+    "Every check takes:": (Check, frozenset()),
     "### freshness": (checks.FreshnessCheck, EVERY_CHECK),
     "### unique_key": (checks.UniqueKeyCheck, EVERY_CHECK),
     "### not_null": (checks.NotNullCheck, EVERY_CHECK),
     "### row_count_change": (checks.RowCountChangeCheck, EVERY_CHECK),
+    "### accepted_values": (row_checks.AcceptedValuesCheck, EVERY_CHECK),
+    "### accepted_range": (row_checks.AcceptedRangeCheck, EVERY_CHECK),
+    "### expression": (row_checks.ExpressionCheck, EVERY_CHECK),
+    "### function": (row_checks.FunctionCheck, EVERY_CHECK),
     "## `observed_tables`": (ObservedTable, frozenset()),
 }
 

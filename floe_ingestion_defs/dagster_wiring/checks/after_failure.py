@@ -44,7 +44,7 @@ def describe_unaffected(
             severity=shown.severity,
             description=f"{result.summary} Evaluated after a failed load.",
             metadata=shown.metadata,
-            blocking=check.blocking,
+            blocking=bool(check.blocking),
         )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from floe_ingestion_defs.dagster_wiring.configured_source import ConfiguredSource
-from floe_ingestion_defs.dagster_wiring.settings.checks import Check
+from floe_ingestion_defs.dagster_wiring.settings.check import Check
 from floe_ingestion_defs.dlt_plugin import ResourceSpec, SchemaContractViolation
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
@@ -120,7 +120,7 @@ def _create_spec(
             source_name=configured.name,
         ) from error
     return dg.AssetCheckSpec(
-        check_name, asset=key, description=description, blocking=check.blocking
+        check_name, asset=key, description=description, blocking=bool(check.blocking)
     )
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from floe_ingestion_defs.dagster_wiring.configured_source import ConfiguredSource
-from floe_ingestion_defs.dagster_wiring.settings.checks import Check, FreshnessCheck
+from floe_ingestion_defs.dagster_wiring.settings.check import Check
+from floe_ingestion_defs.dagster_wiring.settings.checks import FreshnessCheck
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
 
 if TYPE_CHECKING:

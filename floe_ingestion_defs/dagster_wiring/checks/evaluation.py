@@ -21,13 +21,15 @@ from floe_ingestion_defs.dagster_wiring.checks.unique_key import (
     audit_unique_key,
     check_unique_key,
 )
+from floe_ingestion_defs.dagster_wiring.checks.values import audit_values, check_values
+from floe_ingestion_defs.dagster_wiring.settings.check import Check
 from floe_ingestion_defs.dagster_wiring.settings.checks import (
-    Check,
     FreshnessCheck,
     NotNullCheck,
     RowCountChangeCheck,
     UniqueKeyCheck,
 )
+from floe_ingestion_defs.dagster_wiring.settings.row_checks import RowsCheck
 from floe_ingestion_defs.destinations import Outcome
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
 
@@ -63,6 +65,8 @@ def evaluate(
             return check_not_null(table, check.required_in(resource))
         case RowCountChangeCheck():
             return check_row_count_change(table, check)
+        case RowsCheck():
+            return check_values(table, check, resource)
         case _:
             return check_schema_contract(table, resource)
 
@@ -83,5 +87,7 @@ def evaluate_staged(check: Check, staged: "StagedTable", resource: ResourceSpec)
             return audit_not_null(outcome, check.required_in(resource))
         case RowCountChangeCheck():
             return audit_row_count_change(outcome, check)
+        case RowsCheck():
+            return audit_values(outcome, check, resource)
         case _:
             return audit_schema_contract(outcome, resource)

@@ -4,19 +4,22 @@ A check is disabled by default (except `schema_contract`); `true` enables it wit
 `false` disables it, and a mapping configures it.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import dagster as dg
 from dagster_shared.check import CheckError
-from pydantic import (
-    BeforeValidator,
-    Field,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
+from floe_ingestion_defs.dagster_wiring.settings.check import Check, switch
+from floe_ingestion_defs.dagster_wiring.settings.row_checks import (
+    AcceptedRangeCheck,
+    AcceptedValuesCheck,
+    NamedExpression,
+    NamedFunction,
+    require_check_name,
+)
 from floe_ingestion_defs.dagster_wiring.settings.types import (
     Cron,
     Duration,
@@ -27,35 +30,6 @@ from floe_ingestion_defs.dagster_wiring.settings.types import (
 )
 from floe_ingestion_defs.dagster_wiring.units import format_limit
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
-
-
-class Check(Settings, ABC):
-    """Settings that all checks share."""
-
-    severity: Literal["warn", "error"] = Field(
-        default="error", description="Severity of a failed check."
-    )
-    blocking: bool = Field(
-        default=False,
-        description="Whether the check is evaluated before rows become visible: a load that fails "
-        "it is not published, and downstream assets do not run. A freshness check only stops "
-        "downstream assets.",
-    )
-
-    @abstractmethod
-    def describe(self, resource: ResourceSpec) -> str:
-        """Return one sentence about what the check requires of a resource's table.
-
-        Raises:
-            ValueError: The check does not apply to the resource; says what is missing.
-        """
-
-    @model_validator(mode="after")
-    def _errors_alone_block(self) -> "Check":
-        if self.blocking and self.severity == "warn":
-            msg = "blocking is true, but a check with severity 'warn' never blocks; use 'error'"
-            raise ValueError(msg)
-        return self
 
 
 class SchemaContractCheck(Check):
@@ -101,6 +75,13 @@ class FreshnessCheck(Check):
         "time between two deadlines. Default: '24h'.",
     )
     deadline_timezone: TimeZone = Field(default="UTC", description="IANA time zone of `deadline`.")
+
+    @model_validator(mode="after")
+    def _not_about_a_load(self) -> "FreshnessCheck":
+        if self.blocking == "before_publish":
+            msg = "blocking 'before_publish' does not apply to freshness; use true or false"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _one_way_to_be_late(self) -> "FreshnessCheck":
@@ -229,49 +210,67 @@ class RowCountChangeCheck(Check):
         return f"A load {' and '.join(limits) or 'may change any number'} of the table's rows."
 
 
-def _true_is_the_default(value: Any) -> Any:
-    if value is True:
-        return {}
-    return None if value is False else value
-
-
-def _switch(check: type[Check], on_or_off: Any = bool) -> BeforeValidator:
-    """Return a validator that accepts `true` and `false` for a check, also in the JSON schema."""
-    return BeforeValidator(_true_is_the_default, json_schema_input_type=check | on_or_off | None)
-
-
 class CheckSettings(Settings):
     """The checks of an asset."""
 
-    schema_contract: Annotated[SchemaContractCheck | None, _switch(SchemaContractCheck)] = Field(
+    schema_contract: Annotated[SchemaContractCheck | None, switch(SchemaContractCheck)] = Field(
         default=SchemaContractCheck(),
         description="Check that the table's columns and types match the schema contract. Enabled "
         "by default.",
     )
     # There is no age limit that suits every table, so `true` alone is not valid.
-    freshness: Annotated[FreshnessCheck | None, _switch(FreshnessCheck, Literal[False])] = Field(
+    freshness: Annotated[FreshnessCheck | None, switch(FreshnessCheck, Literal[False])] = Field(
         default=None,
         description="Check that the table is recent enough. Default: derived from cron or "
         "partitions; without either, the age is reported. `false` disables the check.",
     )
-    unique_key: Annotated[UniqueKeyCheck | None, _switch(UniqueKeyCheck)] = Field(
+    unique_key: Annotated[UniqueKeyCheck | None, switch(UniqueKeyCheck)] = Field(
         default=None, description="Check that no two rows have the same key."
     )
-    not_null: Annotated[NotNullCheck | None, _switch(NotNullCheck)] = Field(
+    not_null: Annotated[NotNullCheck | None, switch(NotNullCheck)] = Field(
         default=None, description="Check that required columns have a value in every row."
     )
-    row_count_change: Annotated[RowCountChangeCheck | None, _switch(RowCountChangeCheck)] = Field(
+    row_count_change: Annotated[RowCountChangeCheck | None, switch(RowCountChangeCheck)] = Field(
         default=None,
         description="Check that a load does not change the number of rows by more than a limit.",
     )
 
+    accepted_values: Annotated[
+        AcceptedValuesCheck | None, switch(AcceptedValuesCheck, Literal[False])
+    ] = Field(default=None, description="Check that columns have only the given values.")
+    accepted_range: Annotated[
+        AcceptedRangeCheck | None, switch(AcceptedRangeCheck, Literal[False])
+    ] = Field(default=None, description="Check that values of columns are in the given ranges.")
+    expression: dict[str, NamedExpression] = Field(
+        default_factory=dict,
+        description="Checks by SQL expressions, by name; each is a check of its own. `false` "
+        "disables one.",
+    )
+    function: dict[str, NamedFunction] = Field(
+        default_factory=dict,
+        description="Checks by Python functions, by name, each as 'module:function'. `false` "
+        "disables one.",
+    )
+
+    @model_validator(mode="after")
+    def _names_are_distinct(self) -> "CheckSettings":
+        for name in (*self.expression, *self.function):
+            require_check_name(name, taken=CheckSettings.model_fields)
+        if both := self.expression.keys() & self.function.keys():
+            msg = f"{min(both)!r} is the name of an expression and of a function; rename one"
+            raise ValueError(msg)
+        return self
+
     def configured(self) -> Iterator[tuple[str, Check]]:
         """Yield the names and settings of the enabled checks."""
         for name in CheckSettings.model_fields:
-            if (check := getattr(self, name)) is not None:
-                yield name, check
+            value = getattr(self, name)
+            named = value.items() if isinstance(value, dict) else [(name, value)]
+            yield from ((each, check) for each, check in named if check is not None)
 
     def overridden_by(self, other: "CheckSettings") -> "CheckSettings":
         """Return these checks, with those that the other settings define replaced by theirs."""
-        named = {name: getattr(other, name) for name in other.model_fields_set}
-        return self.model_copy(update=named)
+        changed = {name: getattr(other, name) for name in other.model_fields_set}
+        for name in ("expression", "function"):
+            changed[name] = {**getattr(self, name), **changed.get(name, {})}
+        return self.model_copy(update=changed)
