@@ -6,7 +6,14 @@ import pytest
 
 pytest_plugins = ["servers.fixtures"]
 
-_SERVER_FIXTURES = {"seaweedfs", "postgres", "own_seaweedfs", "own_postgres", "spark"}
+_SERVER_FIXTURES = {
+    "seaweedfs",
+    "postgres",
+    "own_seaweedfs",
+    "own_postgres",
+    "ray_address",
+    "spark",
+}
 # The parameters of `stack`, `lake` and `server` that start a server.
 _SERVER_KINDS = ("rest", "postgres")
 # The folders whose files take longest. A file is run by one process, so a long one that comes last

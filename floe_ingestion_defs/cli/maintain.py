@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from floe_ingestion_defs.dlt_plugin import ErrorCategory
 if TYPE_CHECKING:
     from floe_ingestion_defs.cli.session import Row, Session
     from floe_ingestion_defs.destinations import Dataset
+    from floe_ingestion_defs.dlt_plugin.config.models import RewriteExecutor
 
 _yes = click.option(
     "--yes", is_flag=True, help="Apply the change; without this option, it is only shown."
@@ -23,13 +24,22 @@ _yes = click.option(
 @click.command()
 @click.argument("dataset")
 @click.argument("tables", nargs=-1)
+@click.option(
+    "--executor",
+    type=click.Choice(["threads", "ray"]),
+    default="threads",
+    show_default=True,
+    help="Where files are rewritten; `ray` is the cluster that RAY_ADDRESS names.",
+)
 @click.pass_obj
-def compact(session: Session, dataset: str, tables: tuple[str, ...]) -> None:
+def compact(
+    session: Session, dataset: str, tables: tuple[str, ...], executor: RewriteExecutor
+) -> None:
     """Combine the small files of TABLES of DATASET (default: all); `plan` shows what it would do.
 
     Can run during loads, and changes no row. If one table fails, the others are compacted.
     """
-    opened = session.dataset(dataset)
+    opened = replace(session.dataset(dataset), rewrite_executor=executor)
     rows: list[Row] = []
     failures = []
     for name in session.tables(opened, tables):

@@ -20,6 +20,7 @@ from floe_ingestion_defs.dlt_plugin import (
     IngestionSourceConfig,
     RetryConfig,
 )
+from floe_ingestion_defs.dlt_plugin.config.models import RewriteExecutor
 
 _TEMPLATE = {"type": "string", "pattern": r"\{\{"}
 _NULL = {"type": "null"}
@@ -66,6 +67,10 @@ class IngestionAttributes(BaseModel):
     )
     branch_tables: BranchTables = Field(
         default="clone", description=DltIngestionConfig.model_fields["branch_tables"].description
+    )
+    rewrite_executor: RewriteExecutor = Field(
+        default="threads",
+        description=DltIngestionConfig.model_fields["rewrite_executor"].description,
     )
     retry_config: Annotated[dict[str, Any], _DescribedBy(RetryConfig)] = Field(
         default_factory=dict, description="How the plugin retries failed loads."

@@ -216,6 +216,7 @@ class DltIngestionPlugin(IngestionPlugin):
             request.check(specs)
             destination = self.get_destination_config(catalog)
             destination["branch_tables"] = self._config.branch_tables
+            destination["rewrite_executor"] = self._config.rewrite_executor
             reach_source(resolved, options, redactor)
         return IngestionPipeline(
             source, resolved, options, specs, request, audits, destination, redactor

@@ -84,7 +84,9 @@ def test_help_needs_neither_dlt_nor_a_catalog() -> None:
         assert any(line.strip().startswith(command) for line in shown)
 
 
-def test_tables_are_shown_planned_and_compacted(load: Callable[..., None]) -> None:
+def test_tables_are_shown_planned_and_compacted(
+    load: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for n in range(5):
         load([{"id": n}])
     (table,) = found("status", "shop")["tables"]
@@ -98,6 +100,8 @@ def test_tables_are_shown_planned_and_compacted(load: Callable[..., None]) -> No
     assert loads[0]["load"] == table["last_load"]
     (planned,) = found("plan", "shop")["tables"]
     assert (planned["files_to_replace"], planned["by_new_files"]) == (5, 1)
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{free_port()}")
+    assert floe("compact", "shop", "--executor", "ray").returncode == 75
     (compacted,) = found("compact", "shop", "orders")["tables"]
     assert (compacted["files_removed"], compacted["files_added"], compacted["error"]) == (
         5,

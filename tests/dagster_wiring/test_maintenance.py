@@ -10,6 +10,7 @@ import dagster as dg
 import dlt
 import pytest
 from pydantic import ValidationError
+from servers.process import free_port
 
 from floe_ingestion_defs.dagster_wiring import (
     build_ingestion_definitions,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 JOB = "maintenance__bronze"
 
 
-def definitions(**maintenance: Any) -> dg.Definitions:
+def definitions(executor: str = "threads", **maintenance: Any) -> dg.Definitions:
     """A location with a source per keyword, whose value is its block `maintenance`."""
     sources = [
         {
@@ -38,7 +39,8 @@ def definitions(**maintenance: Any) -> dg.Definitions:
         }
         for name, block in maintenance.items()
     ]
-    plugin = DltIngestionPlugin(DltIngestionConfig.model_validate({"sources": sources}))
+    config = {"sources": sources, "rewrite_executor": executor}
+    plugin = DltIngestionPlugin(DltIngestionConfig.model_validate(config))
     loaded = build_ingestion_definitions(plugin)
     return dg.Definitions.merge(loaded, create_shared_definitions(loaded))
 
@@ -120,3 +122,19 @@ def test_a_table_that_fails_does_not_hold_up_the_others(small_files: Dataset) ->
     orders = small_files.load_table("orders")
     assert orders is not None
     assert len(list(orders.scan().plan_files())) == 1
+
+
+def test_compaction_runs_where_the_location_says(
+    small_files: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its Ray cluster it fails, and changes nothing."""
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{free_port()}")
+    job = definitions("ray", orders={}).resolve_job_def(JOB)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance, raise_on_error=False)
+    (failed,) = [event for event in result.all_events if event.is_step_failure]
+    assert failed.step_key == "compact__bronze[orders]"
+    assert "TRANSIENT: bronze.orders" in str(failed.step_failure_data.error)
+    orders = small_files.load_table("orders")
+    assert orders is not None
+    assert len(list(orders.scan().plan_files())) == 5

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from servers.postgres import Postgres, running_postgres
+from servers.ray_cluster import running_ray
 from servers.seaweedfs import SeaweedFS, running_seaweedfs
 from servers.spark import Spark, running_spark
 from servers.stack import Stack, StackKind, postgres_stack, rest_stack, sqlite_stack
@@ -35,6 +36,13 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
     """Spark with Iceberg Java, for the whole session; `servers.spark` says how to use it."""
     with running_spark(tmp_path_factory.mktemp("spark")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Ray cluster with two workers, for the whole session."""
+    with running_ray(tmp_path_factory.mktemp("ray")) as address:
+        yield address
 
 
 @pytest.fixture(params=["sqlite", pytest.param("rest", marks=pytest.mark.rest)])

@@ -69,6 +69,18 @@ class Server:
     user: str | None = None
     _process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """The id of its process.
+
+        Raises:
+            ServerDidNotStart: It does not run.
+        """
+        if self._process is None:
+            msg = f"{self.command[0]} does not run"
+            raise ServerDidNotStart(msg)
+        return self._process.pid
+
     def start(self) -> None:
         """Starts it and waits until it answers.
 

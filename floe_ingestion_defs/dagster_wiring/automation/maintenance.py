@@ -55,8 +55,11 @@ class MaintainedDataset:
         """Return the dataset."""
         from floe_ingestion_defs.destinations import Dataset
 
-        config = self.plugin.get_destination_config(self.plugin.config.catalog_config)
-        return Dataset(open_configured_catalog(config), self.name)
+        configured = self.plugin.config
+        catalog = open_configured_catalog(
+            self.plugin.get_destination_config(configured.catalog_config)
+        )
+        return Dataset(catalog, self.name, rewrite_executor=configured.rewrite_executor)
 
     def failure(self, what: str, error: Exception) -> dg.Failure:
         """Return an error as the failure that Dagster shows, without secrets."""

@@ -37,6 +37,7 @@ SourceTypeName = Literal["filesystem", "sql_database", "rest_api", "python"]
 WriteMode = Literal["append", "replace", "merge"]
 MergeStrategy = Literal["delete-insert", "upsert", "insert-only", "scd2"]
 MergeMode = Literal["auto", "copy-on-write", "merge-on-read"]
+RewriteExecutor = Literal["threads", "ray"]
 SchemaContract = Literal["evolve", "freeze", "discard_row", "discard_value"]
 KeyColumns = tuple[str, ...]
 
@@ -268,6 +269,11 @@ class DltIngestionConfig(BaseModel):
         default="clone",
         description="What a branch deployment starts with: clone for production's tables and "
         "cursors, without copying their data, where the catalog supports it; empty for no tables.",
+    )
+    rewrite_executor: RewriteExecutor = Field(
+        default="threads",
+        description="Where the work on the data files of merges and compactions runs: threads of "
+        "the process, or ray for the Ray cluster that RAY_ADDRESS names (extra ray).",
     )
 
     @model_validator(mode="after")

@@ -292,6 +292,12 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
     )
 
 
+def test_rewrite_executor_is_threads_or_ray() -> None:
+    assert DltIngestionConfig().rewrite_executor == "threads"
+    with pytest.raises(ValidationError, match="'threads' or 'ray'"):
+        DltIngestionConfig.model_validate({"rewrite_executor": "dask"})
+
+
 def test_branch_tables_is_clone_or_empty() -> None:
     """One setting for all sources; any other value is rejected with the two valid ones."""
     assert DltIngestionConfig().branch_tables == "clone"

@@ -52,6 +52,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import (
 from floe_ingestion_defs.destinations.impl.iceberg.load import run_load
 from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import newest_document
 from floe_ingestion_defs.destinations.impl.iceberg.package import Package
+from floe_ingestion_defs.destinations.impl.iceberg.parallel.executors import require_executor
 from floe_ingestion_defs.destinations.impl.iceberg.recover import open_dataset
 from floe_ingestion_defs.destinations.impl.iceberg.window import declared_windows
 from floe_ingestion_defs.destinations.impl.iceberg.working_directory import (
@@ -117,7 +118,8 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient, SupportsOpenTab
             config.warehouse,
             config.catalog_properties,
         )
-        dataset = Dataset(catalog, name, config.namespace_properties or {})
+        require_executor(config.rewrite_executor)
+        dataset = Dataset(catalog, name, config.namespace_properties or {}, config.rewrite_executor)
         if branch := current_branch():
             set_up_branch(dataset, branch, config.branch_tables)
         return dataset

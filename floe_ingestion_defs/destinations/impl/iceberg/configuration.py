@@ -14,6 +14,7 @@ from dlt.common.typing import TSecretStrValue
 from floe_ingestion_defs.branch import BranchTables, current_branch
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import DEFAULT_CATALOG_NAME
 from floe_ingestion_defs.destinations.impl.iceberg.changes.merge_mode import MergeMode
+from floe_ingestion_defs.destinations.impl.iceberg.parallel.executors import RewriteExecutor
 
 if TYPE_CHECKING:
     from dlt.common.schema import Schema
@@ -47,6 +48,8 @@ class IcebergClientConfiguration(DestinationClientDwhConfiguration):
     """Reject the replacement of a table with fewer than this share of its current rows, 0 to 1."""
     merge_mode: MergeMode | None = None
     """The merge mode of tables without such a hint; None keeps the one that a table has."""
+    rewrite_executor: RewriteExecutor = "threads"
+    """Where the work on the data files of merges runs: `threads`, or `ray` for a Ray cluster."""
     branch_tables: BranchTables = "clone"
     """The initial tables of a branch: production's where the catalog can clone, or none."""
     audits: Annotated[Any, NotResolved()] = dataclasses.field(default=(), repr=False, compare=False)

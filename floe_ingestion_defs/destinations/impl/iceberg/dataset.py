@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
     from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
+    from floe_ingestion_defs.destinations.impl.iceberg.parallel.executors import RewriteExecutor
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,13 @@ class Dataset:
         catalog: The catalog that holds them.
         name: dlt's dataset name; dots separate the levels of a nested namespace.
         namespace_properties: The properties that the namespace is created with.
+        rewrite_executor: Where the work on the data files of merges and compactions runs.
     """
 
     catalog: Catalog
     name: str
     namespace_properties: Mapping[str, str] = field(default_factory=dict, compare=False)
+    rewrite_executor: RewriteExecutor = field(default="threads", compare=False)
 
     @property
     def namespace(self) -> tuple[str, ...]:

@@ -224,6 +224,10 @@ class RowsLost(DestinationTerminalException):
             f"{written} rows. Nothing was committed."
         )
 
+    def __reduce__(self) -> tuple[type[RowsLost], tuple[int, int, int]]:
+        # A rewrite may run in another process.
+        return type(self), (self.rows, self.deleted, self.written)
+
 
 class FailedJobs(DestinationTerminalException):
     """A load package has failed jobs: committing the others would lose rows."""

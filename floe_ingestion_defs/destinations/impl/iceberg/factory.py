@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.changes.merge_mode import MergeMode
     from floe_ingestion_defs.destinations.impl.iceberg.client import IcebergClient
     from floe_ingestion_defs.destinations.impl.iceberg.package import AroundPhase
+    from floe_ingestion_defs.destinations.impl.iceberg.parallel.executors import RewriteExecutor
 
 # A file is a unit of parallel upload, and of what a later merge must rewrite.
 RECOMMENDED_FILE_BYTES = 256 * 1024 * 1024
@@ -51,6 +52,7 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
         around_phase: AroundPhase | None = None,
         replace_min_share: float | None = None,
         merge_mode: MergeMode | None = None,
+        rewrite_executor: RewriteExecutor | None = None,
         branch_tables: BranchTables | None = None,
         namespace_properties: dict[str, str] | None = None,
         destination_name: str | None = None,
@@ -76,6 +78,9 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
                 for each file. It becomes the property `write.merge.mode` of the tables that the
                 pipeline merges or overwrites; None keeps the property as it is, `auto` for new
                 tables. A table's own hint is stronger.
+            rewrite_executor: Where the work on the data files of merges runs: `threads` of this
+                process, which is the default, or `ray`, the Ray cluster that Ray's own variables
+                name.
             branch_tables: The initial tables of a branch deployment: `clone` for production's
                 tables without a copy of their data, where the catalog supports it; `empty` for
                 none.
@@ -109,6 +114,7 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
             warehouse=warehouse,
             replace_min_share=replace_min_share,
             merge_mode=merge_mode,
+            rewrite_executor=rewrite_executor,
             branch_tables=branch_tables,
             destination_name=destination_name,
             environment=environment,

@@ -246,7 +246,8 @@ def _commit(
     intent = _with_later_boundary(intent, table)
     _set_properties(transaction, log_uuid, load, intent, table)
     metadata, io = transaction.table_metadata, file_io(transaction)
-    state = TableState(metadata, io, is_empty=table is None, earlier=earlier)
+    executor = dataset.rewrite_executor
+    state = TableState(metadata, io, table is None, earlier=earlier, executor=executor)
     try:
         change = compute_change(state, intent, lambda: _root_before(dataset, load, intent, earlier))
     except DETERMINISTIC_ERRORS as error:
@@ -391,7 +392,7 @@ def _root_before(
     transaction = root.transaction()
     _adapt_schema(transaction, dataset.qualified(root_intent.table), root_intent, is_dropped(root))
     metadata = transaction.table_metadata
-    rolled_back = was_rolled_back(root)
-    return TableState(
-        metadata, root.io, root_intent.starts_empty, rolled_back, earlier
-    ), root_intent
+    is_empty, rolled_back = root_intent.starts_empty, was_rolled_back(root)
+    executor = dataset.rewrite_executor
+    state = TableState(metadata, root.io, is_empty, rolled_back, earlier, executor)
+    return state, root_intent

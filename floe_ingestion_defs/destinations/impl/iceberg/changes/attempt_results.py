@@ -38,3 +38,10 @@ class AttemptResults:
         if key not in self._results:
             self._results[key] = compute()
         return cast("T", self._results[key])
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._results
+
+    def keep(self, key: Hashable, result: object) -> None:
+        """Keep a result that was computed elsewhere, for `once`."""
+        self._results[key] = result

@@ -81,7 +81,7 @@ def compute_change(state: TableState, intent: TableIntent, read_root: ReadRoot) 
     change = Change()
     if intent.starts_empty:
         change.removed = list(state.files)
-        state = TableState(state.metadata, state.io, is_empty=True, earlier=state.earlier)
+        state = replace(state, is_empty=True, was_rolled_back=False)
     if intent.nesting and intent.disposition in ("merge", "overwrite"):
         _merge_nested(change, state, intent, intent.nesting, read_root)
     elif intent.disposition == "merge" and intent.strategy == "scd2":
@@ -221,7 +221,7 @@ def _all_keys(state: TableState, columns: list[str]) -> KeySet:
         for task in state.tasks
         for batch in read_data_file(state.metadata, state.io, task, columns)
     )
-    return key_set_of(state, batches, columns)
+    return key_set_of(state.metadata, batches, columns)
 
 
 def _overwrite_nested(
@@ -329,4 +329,4 @@ def _write_kept(
             yield transform(rows)
 
     staged = write_staged(kept_rows(), state.metadata, state.io, "merged")
-    return [as_data_file(state, file) for file in staged]
+    return [as_data_file(state.metadata, state.io, file) for file in staged]

@@ -6,7 +6,6 @@ the file is rewritten.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,6 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     read_data_file,
     write_data_file,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.files.in_parallel import in_parallel
 from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import decode_partition
 from floe_ingestion_defs.destinations.impl.iceberg.files.position_deletes import (
     delete_files_of,
@@ -36,8 +34,10 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import wri
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator
 
+    from pyiceberg.io import FileIO
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import FileScanTask
+    from pyiceberg.table.metadata import TableMetadata
 
     from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import RowChange
     from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
@@ -72,17 +72,21 @@ class _FileChange:
     moved: pa.ChunkedArray | None = None
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What the work on all data files has in common; the driver sends it to a cluster once."""
+
+    metadata: TableMetadata
+    io: FileIO
+    rows: RowChange
+
+
 def change_rows(change: Change, state: TableState, rows: RowChange) -> None:
     """Add to a change what becomes of the data files that contain a row that changes."""
     moved: dict[Hashable, tuple[FileScanTask, pa.ChunkedArray]] = {}
-
-    def changed_once(task: FileScanTask) -> tuple[Hashable, _FileChange | None]:
-        deletes = frozenset(file.file_path for file in task.delete_files)
-        key = (rows, task.file.file_path, deletes)
-        return key, state.once(("changed", *key), functools.partial(_changed, state, task, rows))
-
     touched = (task for task in state.tasks if rows.may_touch(task.file, state.metadata))
-    for task, (key, changed) in in_parallel(changed_once, touched):
+    work = _Work(state.metadata, state.io, rows)
+    for task, key, changed in state.once_per_file(("changed", rows), _changed, work, touched):
         if changed is None:
             continue
         change.removed += changed.removed
@@ -90,14 +94,13 @@ def change_rows(change: Change, state: TableState, rows: RowChange) -> None:
         if changed.moved is not None:
             moved[key] = (task, changed.moved)
     if moved:
-        change.added += state.once(
-            ("moved", *moved), lambda: _write_moved(state, rows, moved.values())
-        )
+        change.added += state.once(("moved", *moved), lambda: _write_moved(work, moved.values()))
 
 
-def _changed(state: TableState, task: FileScanTask, rows: RowChange) -> _FileChange | None:
+def _changed(work: _Work, task: FileScanTask) -> _FileChange | None:
     """Return what changes with a data file, None where none of its rows does."""
-    batches = read_data_file(state.metadata, state.io, task, rows.columns)
+    metadata, io, rows = work.metadata, work.io, work.rows
+    batches = read_data_file(metadata, io, task, rows.columns)
     groups = in_groups(batches, rows)
     marked = pa.chunked_array([rows.marks(group) for group in groups], pa.bool_())
     count = pc.sum(marked).as_py() or 0
@@ -106,73 +109,72 @@ def _changed(state: TableState, task: FileScanTask, rows: RowChange) -> _FileCha
     removed = delete_files_of(task)
     if count == len(marked) and not rows.keeps_rows:
         return _FileChange([task.file, *removed], [])
-    deleted = read_deleted_positions(state.io, task)
-    if is_rewritten(state.metadata, task.file, len(deleted) + count):
+    deleted = read_deleted_positions(io, task)
+    if is_rewritten(metadata, task.file, len(deleted) + count):
         # Rows may be sorted by a column whose values change.
         sort_order_id = None if rows.keeps_rows else task.file.sort_order_id
-        batches = _applied(state, task, rows, marked)
+        batches = _applied(work, task, marked)
         return _FileChange(
-            [task.file, *removed], _write_rewritten(state, task, batches, sort_order_id)
+            [task.file, *removed], _write_rewritten(work, task, batches, sort_order_id)
         )
     numbers = np.flatnonzero(marked.to_numpy())
     positions = np.sort(np.concatenate([deleted, positions_of_live_rows(numbers, deleted)]))
-    path = data_path(state.metadata, "deletes")
-    added = write_position_deletes(state.io, path, task.file, positions)
+    path = data_path(metadata, "deletes")
+    added = write_position_deletes(io, path, task.file, positions)
     return _FileChange(removed, [added], marked if rows.keeps_rows else None)
 
 
 def _with_marks(
-    state: TableState, task: FileScanTask, marked: pa.ChunkedArray
+    work: _Work, task: FileScanTask, marked: pa.ChunkedArray
 ) -> Iterator[tuple[pa.RecordBatch, pa.Array]]:
     start = 0
-    for batch in read_data_file(state.metadata, state.io, task):
+    for batch in read_data_file(work.metadata, work.io, task):
         yield batch, marked.slice(start, batch.num_rows).combine_chunks()
         start += batch.num_rows
 
 
-def _applied(
-    state: TableState, task: FileScanTask, rows: RowChange, marked: pa.ChunkedArray
-) -> Iterator[pa.RecordBatch]:
+def _applied(work: _Work, task: FileScanTask, marked: pa.ChunkedArray) -> Iterator[pa.RecordBatch]:
     """Yield all rows of a data file as they are after the change."""
-    for batch, mask in _with_marks(state, task, marked):
-        yield rows.apply(batch, mask)
+    for batch, mask in _with_marks(work, task, marked):
+        yield work.rows.apply(batch, mask)
 
 
 def _write_moved(
-    state: TableState, rows: RowChange, moved: Iterable[tuple[FileScanTask, pa.ChunkedArray]]
+    work: _Work, moved: Iterable[tuple[FileScanTask, pa.ChunkedArray]]
 ) -> list[DataFile]:
     """Write the rows that were deleted in place, as they are after the change."""
 
     def applied() -> Iterator[pa.RecordBatch]:
         for task, marked in moved:
-            for batch, mask in _with_marks(state, task, marked):
+            for batch, mask in _with_marks(work, task, marked):
                 changed = batch.filter(mask)
-                yield rows.apply(changed, pa.repeat(pa.scalar(True), changed.num_rows))
+                yield work.rows.apply(changed, pa.repeat(pa.scalar(True), changed.num_rows))
 
-    staged = write_staged(applied(), state.metadata, state.io, "rewritten")
-    return [as_data_file(state, file) for file in staged]
+    staged = write_staged(applied(), work.metadata, work.io, "rewritten")
+    return [as_data_file(work.metadata, work.io, file) for file in staged]
 
 
 def _write_rewritten(
-    state: TableState,
+    work: _Work,
     task: FileScanTask,
     batches: Iterator[pa.RecordBatch],
     sort_order_id: int | None,
 ) -> list[DataFile]:
-    metadata = state.metadata
+    metadata, io = work.metadata, work.io
     if task.file.spec_id != metadata.default_spec_id:
         # The file was split by an earlier spec; its rows are split by the current one.
-        staged = write_staged(batches, metadata, state.io, "rewritten")
-        return [as_data_file(state, file) for file in staged]
+        staged = write_staged(batches, metadata, io, "rewritten")
+        return [as_data_file(metadata, io, file) for file in staged]
     path = data_path(metadata, "rewritten")
-    if not write_data_file(state.io, metadata, path, batches):
+    if not write_data_file(io, metadata, path, batches):
         return []
     partition = task.file.partition
-    return [data_file_from_footer(metadata, state.io, path, partition, sort_order_id)]
+    return [data_file_from_footer(metadata, io, path, partition, sort_order_id)]
 
 
-def as_data_file(state: TableState, staged: StagedFile) -> DataFile:
+def as_data_file(metadata: TableMetadata, io: FileIO, staged: StagedFile) -> DataFile:
     """Return the data file of rows that were split and sorted as the table specifies."""
-    partition = decode_partition(state.metadata, staged.partition)
-    sort_order_id = order_of_sorted_rows(state.metadata)
-    return data_file_from_footer(state.metadata, state.io, staged.path, partition, sort_order_id)
+    partition = decode_partition(metadata, staged.partition)
+    return data_file_from_footer(
+        metadata, io, staged.path, partition, order_of_sorted_rows(metadata)
+    )

@@ -23,6 +23,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from pyiceberg.io import FileIO
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import FileScanTask
     from pyiceberg.table.metadata import TableMetadata
@@ -257,21 +258,50 @@ def matching_rows(
     tasks: Iterable[FileScanTask] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield `columns` of the rows that a change marks, of all data files unless some are given."""
-    names = list(dict.fromkeys([*change.columns, *columns]))
     for task in state.tasks if tasks is None else tasks:
         if change.may_touch(task.file, state.metadata):
-            batches = read_data_file(state.metadata, state.io, task, names)
-            for batch in in_groups(batches, change):
-                yield batch.filter(change.marks(batch)).select(list(columns))
+            yield from _matching_rows(state.metadata, state.io, task, change, columns)
+
+
+def _matching_rows(
+    metadata: TableMetadata,
+    io: FileIO,
+    task: FileScanTask,
+    change: RowChange,
+    columns: Sequence[str],
+) -> Iterator[pa.RecordBatch]:
+    names = list(dict.fromkeys([*change.columns, *columns]))
+    for batch in in_groups(read_data_file(metadata, io, task, names), change):
+        yield batch.filter(change.marks(batch)).select(list(columns))
 
 
 def key_set_of(
-    state: TableState, batches: Iterable[pa.RecordBatch], columns: Sequence[str]
+    metadata: TableMetadata, batches: Iterable[pa.RecordBatch], columns: Sequence[str]
 ) -> KeySet:
     """Return the set of the keys in a stream of key columns."""
-    schema = arrow_schema(state.metadata)
+    schema = arrow_schema(metadata)
     key_schema = pa.schema([schema.field(name) for name in columns])
     return KeySet(pa.Table.from_batches(list(batches), key_schema))
+
+
+@dataclass(frozen=True)
+class _KeySearch:
+    """What the search for keys in all data files has in common."""
+
+    metadata: TableMetadata
+    io: FileIO
+    change: RowChange
+    columns: tuple[str, ...]
+    active: Validity | None
+
+    def find_in(self, task: FileScanTask) -> pa.Table:
+        """Return the keys of a data file's rows that the change marks."""
+        active = self.active
+        names = [*self.columns, *([active.valid_to] if active else [])]
+        batches = _matching_rows(self.metadata, self.io, task, self.change, names)
+        valid = (b.filter(is_active(b, active)) if active else b for b in batches)
+        selected = (batch.select(self.columns) for batch in valid)
+        return key_set_of(self.metadata, selected, self.columns).rows
 
 
 def matching_keys(
@@ -289,19 +319,12 @@ def matching_keys(
         columns: The columns of the keys.
         active: If given, only of the rows that are currently valid.
     """
-    names = [*columns, *([active.valid_to] if active else [])]
-    found = []
-    for task in state.tasks:
-        deletes = frozenset(file.file_path for file in task.delete_files)
-
-        def read(task: FileScanTask = task) -> pa.Table:
-            batches = matching_rows(state, change, names, [task])
-            valid = (b.filter(is_active(b, active)) if active else b for b in batches)
-            return key_set_of(state, (batch.select(columns) for batch in valid), columns).rows
-
-        key = ("keys", change, tuple(columns), active, task.file.file_path, deletes)
-        found.append(state.once(key, read))
-    return key_set_of(state, (b for rows in found for b in rows.to_batches()), columns)
+    search = _KeySearch(state.metadata, state.io, change, tuple(columns), active)
+    touched = (task for task in state.tasks if change.may_touch(task.file, state.metadata))
+    key = ("keys", change, search.columns, active)
+    found = state.once_per_file(key, _KeySearch.find_in, search, touched)
+    batches = (batch for _, _, keys in found for batch in keys.to_batches())
+    return key_set_of(state.metadata, batches, columns)
 
 
 def present_keys(state: TableState, keys: KeySet) -> KeySet:

@@ -8,7 +8,8 @@ given up, and the load stays as it is.
 from __future__ import annotations
 
 import logging
-from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, as_completed
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -27,9 +28,14 @@ from floe_ingestion_defs.destinations.impl.iceberg.maintenance.rewrite import (
     TableWork,
     rewrite_group,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.parallel.executors import (
+    open_executor,
+    tasks_at_once,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import FileScanTask, Table
@@ -40,7 +46,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# What is rewritten between two commits, and so what a killed process loses at most.
+# What is rewritten between two commits, and so what a killed process loses; more only if the
+# executor has tasks for more at once.
 COMMIT_BYTES = 10 * 1024**3
 # A compaction that loads keep from committing for so long is given up.
 _COMMIT_SECONDS = 30.0
@@ -115,7 +122,7 @@ def compact(
         dataset: The dataset.
         table: The table's name, without its namespace.
         options: When files are combined; see `CompactionOptions`.
-        executor: Runs the rewriting of groups of files; threads by default.
+        executor: Rewrites the groups of files; by default the dataset's `rewrite_executor`.
 
     Raises:
         DatasetRefused: This is a branch deployment, and the dataset is not its own.
@@ -128,19 +135,26 @@ def compact(
     if loaded is None:
         return result
     work = TableWork(loaded.metadata, loaded.io)
-    with ThreadPoolExecutor(_THREADS, "compact") as threads:
-        for groups in _portions(plan.groups):
+    with _opened(dataset, executor) as opened:
+        for groups in _portions(plan.groups, tasks_at_once(opened, 1)):
             since = Since()
-            rewritten = list(_rewrite(executor or threads, work, groups))
+            rewritten = list(_rewrite(opened, work, groups))
             _commit(dataset, table, work, rewritten, since, result)
     return result
 
 
-def _portions(groups: Iterable[FileGroup]) -> Iterator[list[FileGroup]]:
+def _opened(dataset: Dataset, executor: Executor | None) -> AbstractContextManager[Executor]:
+    if executor is not None:
+        return nullcontext(executor)
+    return open_executor(dataset.rewrite_executor, _THREADS)
+
+
+def _portions(groups: Iterable[FileGroup], at_least: int) -> Iterator[list[FileGroup]]:
     portion: list[FileGroup] = []
     for group in groups:
         portion.append(group)
-        if sum(each.bytes for each in portion) >= COMMIT_BYTES:
+        is_large = sum(each.bytes for each in portion) >= COMMIT_BYTES
+        if is_large and len(portion) >= at_least:
             yield portion
             portion = []
     if portion:

@@ -17,7 +17,6 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     read_data_file,
     write_data_file,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.files.in_parallel import in_parallel
 from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import decode_partition
 from floe_ingestion_defs.destinations.impl.iceberg.files.position_deletes import (
     read_deleted_positions,
@@ -27,6 +26,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.sorting import (
     order_of_sorted_rows,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import write_staged
+from floe_ingestion_defs.destinations.impl.iceberg.parallel.in_parallel import in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -105,16 +105,17 @@ def _write_split(work: TableWork, group: FileGroup) -> list[DataFile]:
 def _read(work: TableWork, tasks: Sequence[FileScanTask]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of files, in the order of the files."""
 
-    def read_whole(task: FileScanTask) -> list[pa.RecordBatch]:
-        return list(read_data_file(work.metadata, work.io, task))
-
     def is_small(task: FileScanTask) -> bool:
         return task.file.file_size_in_bytes <= _SMALL_BYTES
 
     for are_small, found in groupby(tasks, is_small):
         if are_small:
-            for _, batches in in_parallel(read_whole, found):
+            for _, batches in in_parallel(_read_whole, work, found):
                 yield from batches
         else:
             for task in found:
                 yield from read_data_file(work.metadata, work.io, task)
+
+
+def _read_whole(work: TableWork, task: FileScanTask) -> list[pa.RecordBatch]:
+    return list(read_data_file(work.metadata, work.io, task))

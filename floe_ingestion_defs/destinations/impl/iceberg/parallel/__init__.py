@@ -1,0 +1,1 @@
+"""The work per data file, and the executors that it runs on."""
