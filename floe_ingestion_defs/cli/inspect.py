@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +10,8 @@ import click
 from floe_ingestion_defs.cli.session import Row, Session, is_dlts_own
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyiceberg.table import Table
 
     from floe_ingestion_defs.destinations import Dataset
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--all", "also_dlts", is_flag=True, help="Show dlt's own tables, too.")
 @click.pass_obj
 def status(session: Session, dataset: str | None, also_dlts: bool) -> None:
-    """Show the tables of DATASET, or of all datasets: watermark, last load, size and health.
+    """Show the tables of DATASET, or of all: watermark, last load, size, cursor and health.
 
     A table's watermark is the number of the newest load that it is published through.
     """
@@ -30,21 +32,30 @@ def status(session: Session, dataset: str | None, also_dlts: bool) -> None:
 
 
 def _tables(dataset: Dataset, also_dlts: bool) -> list[Row]:
-    from floe_ingestion_defs.destinations import blocked_tables
+    from floe_ingestion_defs.destinations import blocked_tables, stored_cursors
 
     view = dataset.log.read()
     if view is None:
         return []
-    blocked = blocked_tables(dataset)
+    blocked, cursors = blocked_tables(dataset), stored_cursors(dataset)
     pending: dict[str, int] = {}
     for load in view.pending():
         for intent in load.intent.tables:
             pending[intent.table] = max(pending.get(intent.table, 0), load.seq)
     return [
         _table(dataset, name, table, view.uuid, pending.get(name, 0), blocked.get(name))
+        | {"cursor": _as_text(cursors.get(name, {}))}
         for name, table in sorted(dataset.tables().items())
         if also_dlts or not is_dlts_own(name)
     ]
+
+
+def _as_text(cursors: Mapping[str, Any]) -> str | None:
+    shown = (
+        f"{column}={value.isoformat() if isinstance(value, date) else value}"
+        for column, value in cursors.items()
+    )
+    return ", ".join(shown) or None
 
 
 def _table(

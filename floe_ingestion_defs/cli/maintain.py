@@ -1,4 +1,4 @@
-"""The commands that change something: `compact`, `orphans`, `release` and `drop-branch`."""
+"""The commands that change something, from `compact` to `drop-branch`."""
 
 from __future__ import annotations
 
@@ -120,6 +120,21 @@ def release(session: Session, dataset: str, table: str, yes: bool) -> None:
     session.show("tables", [row], dataset=dataset)
 
 
+@click.command()
+@click.argument("dataset")
+@click.pass_obj
+def clone(session: Session, dataset: str) -> None:
+    """Clone the tables of DATASET for the branch that this process is confined to.
+
+    No data is copied. The first load of a branch does so, too; an existing clone is kept.
+    """
+    from floe_ingestion_defs.destinations import clone_branch
+
+    cloned = clone_branch(session.catalog, session.dataset(dataset).name)
+    rows = [{"table": cloned.qualified(name)} for name in session.tables(cloned, ())]
+    session.show("tables", rows, dataset=cloned.name)
+
+
 @click.command("drop-branch")
 @_yes
 @click.pass_obj
@@ -137,4 +152,4 @@ def drop_branch(session: Session, yes: bool) -> None:
     session.show("datasets", [{"dropped": name} for name in drop(session.catalog)])
 
 
-COMMANDS = (compact, orphans, release, drop_branch)
+COMMANDS = (compact, orphans, release, clone, drop_branch)

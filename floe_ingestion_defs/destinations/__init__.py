@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from floe_ingestion_defs.branch import BranchTables, branch_namespace
     from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit, StagedTable
+    from floe_ingestion_defs.destinations.impl.iceberg.branch.clone import clone_branch
     from floe_ingestion_defs.destinations.impl.iceberg.branch.drop import drop_branch
     from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import (
         catalog_properties,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
         plan_compaction,
     )
     from floe_ingestion_defs.destinations.impl.iceberg.maintenance.release import release_blocked
+    from floe_ingestion_defs.destinations.impl.iceberg.reading.cursors import stored_cursors
     from floe_ingestion_defs.destinations.impl.iceberg.reading.inspection import (
         column_bounds,
         count_window_rows,
@@ -113,6 +115,7 @@ _HOMES = {
     "blocked_tables": f"{_IMPLEMENTATION}.recover",
     "branch_namespace": "floe_ingestion_defs.branch",
     "catalog_properties": f"{_IMPLEMENTATION}.catalog.open_catalog",
+    "clone_branch": f"{_IMPLEMENTATION}.branch.clone",
     "compact": f"{_IMPLEMENTATION}.maintenance.compact",
     "column_bounds": f"{_IMPLEMENTATION}.reading.inspection",
     "count_window_rows": f"{_IMPLEMENTATION}.reading.inspection",
@@ -132,6 +135,7 @@ _HOMES = {
     "release_blocked": f"{_IMPLEMENTATION}.maintenance.release",
     "remove_orphans": f"{_IMPLEMENTATION}.maintenance.orphans",
     "row_count": f"{_IMPLEMENTATION}.reading.inspection",
+    "stored_cursors": f"{_IMPLEMENTATION}.reading.cursors",
     "summary_count": f"{_IMPLEMENTATION}.reading.inspection",
     "watermark_of": f"{_IMPLEMENTATION}.log.watermark",
 }
@@ -172,6 +176,7 @@ __all__ = [
     "blocked_tables",
     "branch_namespace",
     "catalog_properties",
+    "clone_branch",
     "column_bounds",
     "compact",
     "count_window_rows",
@@ -191,6 +196,7 @@ __all__ = [
     "release_blocked",
     "remove_orphans",
     "row_count",
+    "stored_cursors",
     "summary_count",
     "watermark_of",
 ]

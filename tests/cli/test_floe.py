@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tomllib
 from contextlib import redirect_stderr, redirect_stdout
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,7 @@ def load(floe_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
     monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
     runs = iter(range(100))
 
-    def run(rows: list[dict[str, Any]], table: str = "orders", **options: Any) -> None:
+    def run(rows: Any, table: str = "orders", **options: Any) -> None:
         pipeline = dlt.pipeline(
             "till",
             destination=iceberg(**options),
@@ -80,7 +80,16 @@ def test_help_needs_neither_dlt_nor_a_catalog() -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     *shown, imported = run.stdout.splitlines()
     assert imported == ""
-    for command in ("status", "log", "plan", "compact", "orphans", "release", "drop-branch"):
+    for command in (
+        "status",
+        "log",
+        "plan",
+        "compact",
+        "orphans",
+        "release",
+        "clone",
+        "drop-branch",
+    ):
         assert any(line.strip().startswith(command) for line in shown)
 
 
@@ -189,6 +198,36 @@ def test_what_cannot_be_done_is_a_failure_with_a_remedy(
     error = json.loads(floe(*arguments, "--json").stdout)["error"]
     assert error["category"] == "CONFIGURATION"
     assert reason in error["reason"]
+
+
+def test_the_status_of_a_table_shows_its_cursor(load: Callable[..., None]) -> None:
+    """The one that the next load continues from; a table without one has none."""
+    for n in (1, 2):
+        rows = [{"id": n, "at": datetime(2026, 1, n, tzinfo=UTC), "lines": [{"n": 1}]}]
+        load(dlt.resource(rows, name="events").add_step(dlt.sources.incremental("at")), "occasions")
+    load([{"id": 1}])
+    shown = {table["table"]: table["cursor"] for table in found("status", "shop")["tables"]}
+    assert shown == {
+        "shop.occasions": "at=2026-01-02T00:00:00+00:00",
+        "shop.occasions__lines": None,
+        "shop.orders": None,
+    }
+
+
+def test_a_branch_is_cloned_and_dropped(
+    load: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load([{"id": 1}])
+    refused = floe("clone", "shop")
+    assert refused.returncode == 1
+    assert "can only be cloned for a branch, and FLOE_BRANCH is not set" in refused.stderr
+    monkeypatch.setenv("FLOE_BRANCH", "pr_7")
+    for _ in range(2):
+        cloned = found("clone", "shop")
+        assert cloned == {"dataset": "shop__pr_7", "tables": [{"table": "shop__pr_7.orders"}]}
+    assert open_catalog().load_table("shop__pr_7.orders").scan().to_arrow().num_rows == 1
+    assert found("drop-branch", "--yes")["datasets"] == [{"dropped": "shop__pr_7"}]
+    assert open_catalog().load_table("shop.orders").scan().to_arrow().num_rows == 1
 
 
 def test_production_is_no_branch_to_drop(load: Callable[..., None]) -> None:

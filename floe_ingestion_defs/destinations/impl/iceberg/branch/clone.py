@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from floe_ingestion_defs.branch import BRANCH_VARIABLE, current_branch
 from floe_ingestion_defs.destinations.impl.iceberg.branch.clone_tables import (
     reason_against_cloning,
     register,
@@ -34,6 +35,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import (
     create_table_transaction,
     load_table,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     CommitConflict,
     DatasetRefused,
@@ -64,10 +66,10 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import (
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import log_of, watermark_of
 
 if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
     from floe_ingestion_defs.branch import Branch, BranchTables
-    from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
     from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 
 logger = logging.getLogger(__name__)
@@ -102,6 +104,33 @@ def set_up_branch(dataset: Dataset, branch: Branch, tables: BranchTables) -> Non
         raise DatasetRefused(msg)
     if PLAN_PROPERTY in log.properties:
         _register_planned_tables(dataset, log)
+
+
+def clone_branch(catalog: Catalog, production: str) -> Dataset:
+    """Clone a dataset of production for the branch that this process is confined to.
+
+    The first load of a branch does so by itself. A branch that has its dataset keeps it.
+
+    Args:
+        catalog: The catalog, opened by `open_catalog`, and so confined.
+        production: The name of production's dataset.
+
+    Returns:
+        The branch's dataset.
+
+    Raises:
+        DatasetRefused: This process is not in a branch deployment.
+    """
+    branch = current_branch()
+    if branch is None:
+        msg = (
+            f"`{production}` can only be cloned for a branch, and {BRANCH_VARIABLE} is not set: "
+            "this is production or a local deployment."
+        )
+        raise DatasetRefused(msg)
+    dataset = Dataset(catalog, branch.namespace(production))
+    set_up_branch(dataset, branch, "clone")
+    return dataset
 
 
 def _begin(dataset: Dataset, branch: Branch, tables: BranchTables) -> Table:

@@ -226,6 +226,11 @@ class LogView:
         seq = self._newest(pc.equal(self._rows["load_uid"], load_uid))
         return None if seq is None else self._read_at_seq(seq, "intent", "state")
 
+    @property
+    def pipelines(self) -> list[str]:
+        """The names of the pipelines that have loaded into the dataset."""
+        return sorted(name for name in pc.unique(self._rows["pipeline_name"]).to_pylist() if name)
+
     def newest_state(self, pipeline_name: str) -> Load | None:
         """Return the pipeline's newest load that changed its state, with that state."""
         of_pipeline = pc.equal(self._rows["pipeline_name"], pipeline_name)
