@@ -36,6 +36,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import (
     create_table_transaction,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
+from floe_ingestion_defs.destinations.impl.iceberg.commits.retention import expire_in
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     DatasetRefused,
     IncompatibleSchema,
@@ -262,6 +263,7 @@ def _commit(
         }
         snapshot_id = add_snapshot(transaction, change.added, change.removed, summary)
         transaction.set_properties({PUBLISHED_SNAPSHOT: str(snapshot_id)})
+        expire_in(transaction)
     transaction.commit_transaction()
 
 

@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.client_commits import correct_commits
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.confinement import confine
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.supported import require_supported
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.timestamps import keep_in_order
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -100,7 +100,7 @@ def open_catalog(
     )
 
     opened = require_supported(_open_catalog(name, overrides))
-    return confine(keep_in_order(send_few_requests(opened)))
+    return confine(correct_commits(send_few_requests(opened)))
 
 
 def open_destination_catalog(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from pyiceberg.manifest import (
     DataFileContent,
@@ -12,18 +12,18 @@ from pyiceberg.manifest import (
     ManifestEntryStatus,
     ManifestWriterV2,
 )
-from pyiceberg.table import TableProperties
 from pyiceberg.table.snapshots import Operation
-from pyiceberg.table.update.snapshot import _ManifestMergeManager, _OverwriteFiles
+from pyiceberg.table.update.snapshot import _OverwriteFiles
 from pyiceberg.typedef import EMPTY_DICT
-from pyiceberg.utils.properties import property_as_bool, property_as_int
+
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.manifest_merge import TieredMerge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import pyarrow as pa
     from pyiceberg.io import FileIO
-    from pyiceberg.manifest import DataFile, ManifestFile
+    from pyiceberg.manifest import DataFile, ManifestFile, ManifestWriter
     from pyiceberg.table import FileScanTask, Table, Transaction
     from pyiceberg.table.snapshots import Summary
 
@@ -106,8 +106,8 @@ class Overwrite(_OverwriteFiles):
         of_data = [m for m in live if m.content == ManifestContent.DATA]
         of_deletes = [m for m in live if m.content == ManifestContent.DELETES]
         return [
-            *self._merged(of_data, _ManifestMergeManager),
-            *self._merged(self._with_deletes(of_deletes), _DeleteManifestMerge),
+            *self._merged(of_data, self._data_manifest_writer),
+            *self._merged(self._with_deletes(of_deletes), self._delete_manifest_writer),
         ]
 
     def _is_needed(self, manifest: ManifestFile) -> bool:
@@ -120,24 +120,14 @@ class Overwrite(_OverwriteFiles):
         return is_new or manifest.has_added_files() or manifest.has_existing_files()
 
     def _merged(
-        self, manifests: list[ManifestFile], manager: type[_ManifestMergeManager[_OverwriteFiles]]
+        self, manifests: list[ManifestFile], new_writer: Callable[[int], ManifestWriter]
     ) -> list[ManifestFile]:
-        """Combine manifests by the table's properties, as appends do.
+        """Combine manifests, as appends do; pyiceberg's overwrite adds one and combines none."""
+        properties = self._transaction.table_metadata.properties
+        return TieredMerge(self, properties, new_writer).merge(manifests)
 
-        pyiceberg's overwrite adds a manifest and never combines any.
-        """
-        properties, names = self._transaction.table_metadata.properties, TableProperties
-        target_bytes = property_as_int(properties, names.MANIFEST_TARGET_SIZE_BYTES)
-        min_count = property_as_int(properties, names.MANIFEST_MIN_MERGE_COUNT)
-        is_enabled = property_as_bool(
-            properties, names.MANIFEST_MERGE_ENABLED, names.MANIFEST_MERGE_ENABLED_DEFAULT
-        )
-        return manager(
-            target_bytes or names.MANIFEST_TARGET_SIZE_BYTES_DEFAULT,
-            min_count or names.MANIFEST_MIN_MERGE_COUNT_DEFAULT,
-            is_enabled,
-            self,
-        ).merge_manifests(manifests)
+    def _data_manifest_writer(self, spec_id: int) -> ManifestWriter:
+        return self.new_manifest_writer(self.spec(spec_id))
 
     def _with_deletes(self, manifests: Iterable[ManifestFile]) -> list[ManifestFile]:
         """Return the manifests of the delete files after this snapshot.
@@ -158,7 +148,6 @@ class Overwrite(_OverwriteFiles):
                 status=ManifestEntryStatus.ADDED, snapshot_id=self._snapshot_id, data_file=file
             )
             entries[file.spec_id].append(added)
-        # `_ManifestMergeManager` expects the new manifest first.
         return [*(self._write(spec_id, entries[spec_id]) for spec_id in entries), *kept]
 
     def _continued(self, entry: ManifestEntry) -> ManifestEntry:
@@ -171,7 +160,7 @@ class Overwrite(_OverwriteFiles):
             data_file=entry.data_file,
         )
 
-    def delete_manifest_writer(self, spec_id: int) -> ManifestWriterV2:
+    def _delete_manifest_writer(self, spec_id: int) -> ManifestWriterV2:
         """Return a writer of a manifest of delete files."""
         return _DeleteManifestWriter(
             spec=self._transaction.table_metadata.specs()[spec_id],
@@ -182,7 +171,7 @@ class Overwrite(_OverwriteFiles):
         )
 
     def _write(self, spec_id: int, entries: Iterable[ManifestEntry]) -> ManifestFile:
-        with self.delete_manifest_writer(spec_id) as writer:
+        with self._delete_manifest_writer(spec_id) as writer:
             for entry in entries:
                 writer.add_entry(entry)
         return writer.to_manifest_file()
@@ -195,23 +184,3 @@ class Overwrite(_OverwriteFiles):
             return super()._summary(snapshot_properties)
         finally:
             self._added_data_files, self._deleted_data_files = added, removed
-
-
-class _DeleteManifestMerge(_ManifestMergeManager[_OverwriteFiles]):
-    """Combines manifests of delete files, where pyiceberg's would write them as data files."""
-
-    def _create_manifest(self, spec_id: int, manifest_bin: list[ManifestFile]) -> ManifestFile:
-        producer = cast("Overwrite", self._snapshot_producer)
-        with producer.delete_manifest_writer(spec_id) as writer:
-            for manifest in manifest_bin:
-                for entry in producer.fetch_manifest_entry(manifest, discard_deleted=False):
-                    is_own = entry.snapshot_id == producer.snapshot_id
-                    if entry.status == ManifestEntryStatus.DELETED:
-                        # An entry of a removed file belongs to the snapshot that removes it.
-                        if is_own:
-                            writer.delete(entry)
-                    elif entry.status == ManifestEntryStatus.ADDED and is_own:
-                        writer.add(entry)
-                    else:
-                        writer.existing(entry)
-        return writer.to_manifest_file()

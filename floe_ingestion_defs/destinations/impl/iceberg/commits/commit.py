@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from pyiceberg.manifest import DataFileContent
-from pyiceberg.table import CreateTableTransaction, Table, TableProperties, Transaction
+from pyiceberg.table import CreateTableTransaction, Table, Transaction
+from pyiceberg.table.snapshots import Operation
 
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.manifest_merge import Append
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import (
     Overwrite,
     file_io,
     table_of,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.replace_snapshot import Replace
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.shared_history import share_history
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.table_location import (
     stage_creation,
 )
@@ -97,6 +100,7 @@ class AssertingCatalog:
             AssertCurrentSchemaId,
             AssertRefSnapshotId,
             AssertTableUUID,
+            RemoveSnapshotsUpdate,
         )
 
         _require_recent(self._read)
@@ -108,6 +112,13 @@ class AssertingCatalog:
         )
         replaced = tuple(type(requirement) for requirement in asserted)
         others = tuple(r for r in requirements if not isinstance(r, replaced))
+        if any(isinstance(update, RemoveSnapshotsUpdate) for update in updates):
+            # A catalog drops the branches and tags of a removed snapshot, too.
+            others += tuple(
+                AssertRefSnapshotId(ref=name, snapshot_id=ref.snapshot_id)
+                for name, ref in metadata.refs.items()
+                if name != "main"
+            )
         try:
             return self._catalog.commit_table(table, (*asserted, *others), updates)
         except (CommitFailedException, NoSuchTableError) as conflict:
@@ -145,7 +156,7 @@ def load_table(
         return None
     return _AssertedTable(
         table.name(),
-        table.metadata,
+        share_history(table.metadata),
         table.metadata_location,
         table.io,
         cast("Catalog", AssertingCatalog(catalog, since or Since())),
@@ -263,13 +274,14 @@ def add_snapshot(
     """
     added, removed = list(added), list(removed)
     summary = {**_engine(), **(summary or {})}
-    update = transaction.update_snapshot(snapshot_properties=summary)
-    properties = transaction.table_metadata.properties
-    merging = properties.get(TableProperties.MANIFEST_MERGE_ENABLED) == "true"
-    append = update.merge_append if merging else update.fast_append
     io = file_io(transaction)
     is_append = not removed and all(file.content == DataFileContent.DATA for file in added)
-    with append() if is_append else Overwrite(transaction, io, summary) as snapshot:
+    producer: _SnapshotProducer[Any] = (
+        Append(Operation.APPEND, transaction, io, snapshot_properties=summary)
+        if is_append
+        else Overwrite(transaction, io, summary)
+    )
+    with producer as snapshot:
         _fill(snapshot, transaction, added, removed)
     return int(snapshot.snapshot_id)
 

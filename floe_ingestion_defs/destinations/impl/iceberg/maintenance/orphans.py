@@ -34,6 +34,9 @@ from floe_ingestion_defs.destinations.impl.iceberg.maintenance.other_tables impo
     OtherTables,
     find_other_tables,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance.recent_snapshots import (
+    recent_manifest_lists,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.references import References
 
 if TYPE_CHECKING:
@@ -71,8 +74,9 @@ def remove_orphans(
     """List, then delete, files below the dataset's tables that nothing refers to.
 
     A process that died leaves them behind: staged files of a load that was never committed,
-    metadata of a commit that lost. A file is kept if any snapshot that a table still has refers to
-    it, on any branch or tag, or a committed load that is not published yet.
+    metadata of a commit that lost. So does the expiry of snapshots. A file is kept if any snapshot
+    refers to it that a table still has, on any branch or tag, or that was current in the last day;
+    or a committed load that is not published yet.
 
     Args:
         dataset: The dataset.
@@ -116,9 +120,12 @@ def remove_orphans(
         for intent in load.intent.tables:
             references.add(staged.path for staged in intent.files)
     sweep = _Sweep(dataset, view.uuid, tables, others)
+    stored = list(sweep.stored_files())
+    current_since = datetime.now(UTC) - timedelta(seconds=DELETE_AFTER_SECONDS)
+    references.add_manifest_lists(recent_manifest_lists(stored, current_since))
     orphans = {
         file.path: (sweep.as_orphan(file, table), table.io)
-        for file, table in sweep.stored_files()
+        for file, table in stored
         if file.modified < written_before and file.path not in references
     }
     if not dry_run:

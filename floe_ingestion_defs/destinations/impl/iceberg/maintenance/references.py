@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pyiceberg.manifest import read_manifest_list
+
 from floe_ingestion_defs.destinations.impl.iceberg.files.names import is_named_by
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 # Most of the time is spent waiting for the object store.
 FILES_AT_ONCE = 16
+# What reading a file that is missing or truncated raises.
+_UNREADABLE = (OSError, ValueError, EOFError)
 
 
 class References:
@@ -55,6 +59,23 @@ class References:
             for hashes in threads.map(partial(_live_files, table), wanted):
                 self._hashes.update(hashes)
 
+    def add_manifest_lists(self, lists: Iterable[tuple[Table, str]]) -> None:
+        """Add the files of snapshots that no metadata lists any more, as far as they can be read.
+
+        Args:
+            lists: The paths of manifest lists, each with its table.
+        """
+        unknown = [(table, path) for table, path in lists if path not in self]
+        manifests: dict[str, tuple[Table, ManifestFile]] = {}
+        with ThreadPoolExecutor(FILES_AT_ONCE) as threads:
+            for (table, path), found in zip(unknown, threads.map(_manifests, unknown), strict=True):
+                self.add([path])
+                new = (m for m in found if m.manifest_path not in self)
+                manifests.update((m.manifest_path, (table, m)) for m in new)
+            self.add(manifests)
+            for hashes in threads.map(_files_if_readable, manifests.values()):
+                self._hashes.update(hashes)
+
     def __contains__(self, path: str) -> bool:
         return _hash(path) in self._hashes
 
@@ -79,6 +100,23 @@ def _is_reported(manifest: ManifestFile, table: Table, log_uuid: str) -> bool:
     by = table.metadata.snapshot_by_id(manifest.added_snapshot_id or -1)
     parent = by.parent_snapshot_id if by else None
     return parent is not None and table.metadata.snapshot_by_id(parent) is not None
+
+
+def _manifests(listed: tuple[Table, str]) -> list[ManifestFile]:
+    """Return what a manifest list has; one that a killed process left unfinished has none."""
+    table, path = listed
+    try:
+        return list(read_manifest_list(table.io.new_input(path)))
+    except _UNREADABLE:
+        return []
+
+
+def _files_if_readable(found: tuple[Table, ManifestFile]) -> list[int]:
+    """Return the files of a manifest, none if it was deleted or never finished."""
+    try:
+        return _live_files(*found)
+    except _UNREADABLE:
+        return []
 
 
 def _live_files(table: Table, manifest: ManifestFile) -> list[int]:
