@@ -1,6 +1,7 @@
 """Opens the tables that a plugin loads, through the catalog that it loads them into."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
@@ -29,20 +30,46 @@ def load_tables(plugin: DltIngestionPlugin, names: Iterable[str]) -> "dict[str, 
     return tables
 
 
-def blocked_reasons(plugin: DltIngestionPlugin, names: Iterable[str]) -> dict[str, str]:
-    """Return why committed loads cannot be published to tables, with the remedy, by name.
+@dataclass(frozen=True)
+class CheckedTables:
+    """Tables as their checks see them.
+
+    Attributes:
+        tables: The tables, by `namespace.table`; None for one that does not exist.
+        blocked: Why committed loads cannot be published to other tables, with the remedy.
+        unpublished: Which committed loads are not published although they should be, with the
+            remedy.
+    """
+
+    tables: "Mapping[str, Table | None]"
+    blocked: Mapping[str, str]
+    unpublished: Mapping[str, str]
+
+
+def read_checked_tables(plugin: DltIngestionPlugin, names: Iterable[str]) -> CheckedTables:
+    """Read tables, and what the log of their dataset says about them.
 
     Args:
         plugin: The plugin, whose configuration defines the catalog.
         names: `namespace.table` of each.
     """
-    from floe_ingestion_defs.destinations import Dataset, blocked_tables
+    from floe_ingestion_defs.destinations import Dataset, blocked_tables, unpublished_loads
 
     catalog = open_configured_catalog(plugin.get_destination_config(plugin.config.catalog_config))
+    tables: dict[str, Table | None] = {}
+    blocked: dict[str, str] = {}
+    unpublished: dict[str, str] = {}
     wanted = set(names)
-    return {
-        name: reason
-        for namespace in sorted({name.rpartition(".")[0] for name in wanted})
-        for table, reason in blocked_tables(Dataset(catalog, namespace)).items()
-        if (name := f"{namespace}.{table}") in wanted
-    }
+    for namespace in sorted({name.rpartition(".")[0] for name in wanted}):
+        dataset = Dataset(catalog, namespace)
+        view = dataset.log.read()
+        found = {} if view is None else blocked_tables(dataset, view)
+        own = {name for name in wanted if name.rpartition(".")[0] == namespace}
+        reasons = {f"{namespace}.{table}": reason for table, reason in found.items()}
+        blocked |= {name: reason for name, reason in reasons.items() if name in own}
+        # A table that cannot be loaded may be blocked for that reason.
+        loaded = load_tables(plugin, own - blocked.keys())
+        tables |= loaded
+        if view is not None:
+            unpublished |= unpublished_loads(dataset, view, loaded)
+    return CheckedTables(tables, blocked, unpublished)

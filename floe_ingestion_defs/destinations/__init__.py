@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.maintenance.plan import (
         CompactionPlan,
         plan_compaction,
+        plan_groups,
     )
     from floe_ingestion_defs.destinations.impl.iceberg.maintenance.release import release_blocked
     from floe_ingestion_defs.destinations.impl.iceberg.reading.cursors import stored_cursors
@@ -75,7 +76,11 @@ if TYPE_CHECKING:
         row_count,
         summary_count,
     )
-    from floe_ingestion_defs.destinations.impl.iceberg.recover import blocked_tables, recover
+    from floe_ingestion_defs.destinations.impl.iceberg.recover import (
+        blocked_tables,
+        recover,
+        unpublished_loads,
+    )
     from floe_ingestion_defs.destinations.impl.iceberg.window import iceberg_window
 
 _IMPLEMENTATION = "floe_ingestion_defs.destinations.impl.iceberg"
@@ -130,6 +135,7 @@ _HOMES = {
     "open_catalog": f"{_IMPLEMENTATION}.catalog.open_catalog",
     "open_destination_catalog": f"{_IMPLEMENTATION}.catalog.open_catalog",
     "plan_compaction": f"{_IMPLEMENTATION}.maintenance.plan",
+    "plan_groups": f"{_IMPLEMENTATION}.maintenance.plan",
     "read_columns": f"{_IMPLEMENTATION}.reading.inspection",
     "recover": f"{_IMPLEMENTATION}.recover",
     "release_blocked": f"{_IMPLEMENTATION}.maintenance.release",
@@ -137,6 +143,7 @@ _HOMES = {
     "row_count": f"{_IMPLEMENTATION}.reading.inspection",
     "stored_cursors": f"{_IMPLEMENTATION}.reading.cursors",
     "summary_count": f"{_IMPLEMENTATION}.reading.inspection",
+    "unpublished_loads": f"{_IMPLEMENTATION}.recover",
     "watermark_of": f"{_IMPLEMENTATION}.log.watermark",
 }
 
@@ -191,6 +198,7 @@ __all__ = [
     "open_catalog",
     "open_destination_catalog",
     "plan_compaction",
+    "plan_groups",
     "read_columns",
     "recover",
     "release_blocked",
@@ -198,6 +206,7 @@ __all__ = [
     "row_count",
     "stored_cursors",
     "summary_count",
+    "unpublished_loads",
     "watermark_of",
 ]
 

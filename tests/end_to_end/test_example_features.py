@@ -81,6 +81,7 @@ def test_every_check_passes_except_the_one_of_a_stale_source(example: Example) -
         "unique_key",
         "row_count_change",
         "freshness",
+        "table_health",
     }
     assert set(failed) == {dg.AssetCheckKey(WEATHER, "freshness")}
     (record,) = failed.values()

@@ -33,6 +33,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], frozenset[str]]] = {
     "## Checks": (checks.CheckSettings, frozenset()),
     "Every check takes:": (Check, frozenset()),
     "### freshness": (checks.FreshnessCheck, EVERY_CHECK),
+    "### table_health": (checks.TableHealthCheck, EVERY_CHECK),
     "### unique_key": (checks.UniqueKeyCheck, EVERY_CHECK),
     "### not_null": (checks.NotNullCheck, EVERY_CHECK),
     "### row_count_change": (checks.RowCountChangeCheck, EVERY_CHECK),

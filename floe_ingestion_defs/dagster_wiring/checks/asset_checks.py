@@ -12,6 +12,7 @@ import dagster as dg
 
 from floe_ingestion_defs.dagster_wiring.configured_source import ConfiguredSource
 from floe_ingestion_defs.dagster_wiring.settings.check import Check
+from floe_ingestion_defs.dagster_wiring.settings.checks import TableHealthCheck
 from floe_ingestion_defs.dlt_plugin import ResourceSpec, SchemaContractViolation
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
@@ -90,22 +91,23 @@ def evaluate_checks(
     # Importing Arrow and pyiceberg takes one to two seconds, too long for loading a location.
     from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
     from floe_ingestion_defs.dagster_wiring.checks.evaluation import evaluate
-    from floe_ingestion_defs.dagster_wiring.tables import blocked_reasons, load_tables
+    from floe_ingestion_defs.dagster_wiring.tables import read_checked_tables
 
     checks, now = configured_checks(configured, resource_by_key), datetime.now(UTC)
     resource_of = {key: configured.resources[resource_by_key[key.asset_key]] for key in keys}
-    names = {spec.table for spec in resource_of.values()}
-    # A table that cannot be loaded may be blocked for that reason.
-    blocked = blocked_reasons(configured.plugin, names)
-    tables = load_tables(configured.plugin, names - blocked.keys())
+    found = read_checked_tables(configured.plugin, {spec.table for spec in resource_of.values()})
     for key, resource in sorted(resource_of.items()):
-        if reason := blocked.get(resource.table):
-            # No check of a table that lacks committed rows can pass.
-            yield key, checks[key], CheckResult(False, reason, severity="error")
+        check = checks[key]
+        reason = found.blocked.get(resource.table)
+        if reason is None and isinstance(check, TableHealthCheck):
+            reason = found.unpublished.get(resource.table)
+        if reason is not None:
+            # No check of a table that lacks committed rows for good can pass.
+            yield key, check, CheckResult(False, reason, severity="error")
             continue
         last_load = last_materialization(instance, key.asset_key)
-        result = evaluate(checks[key], tables[resource.table], resource, last_load, now)
-        yield key, checks[key], result
+        table = found.tables[resource.table]
+        yield key, check, evaluate(check, table, resource, last_load, now)
 
 
 def _create_spec(

@@ -11,7 +11,6 @@ import dagster as dg
 
 from floe_ingestion_defs.dagster_wiring.configured_source import ConfiguredSource
 from floe_ingestion_defs.dagster_wiring.settings.check import Check
-from floe_ingestion_defs.dagster_wiring.settings.checks import FreshnessCheck
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
 
 if TYPE_CHECKING:
@@ -51,8 +50,7 @@ class BlockingChecks:
     def _blocking(self, resource: ResourceSpec) -> Iterator[tuple[str, Check]]:
         checks = self.configured.settings.for_resource(resource.name).checks
         for name, check in checks.configured():
-            # Freshness is not a property of the rows of a load.
-            if check.blocking and not isinstance(check, FreshnessCheck):
+            if check.blocking and check.is_of_rows:
                 yield name, check
 
     def describe_failed(self) -> Iterator[dg.AssetCheckEvaluation]:

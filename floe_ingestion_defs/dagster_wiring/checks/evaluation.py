@@ -17,6 +17,7 @@ from floe_ingestion_defs.dagster_wiring.checks.schema_contract import (
     audit_schema_contract,
     check_schema_contract,
 )
+from floe_ingestion_defs.dagster_wiring.checks.table_health import check_table_health
 from floe_ingestion_defs.dagster_wiring.checks.unique_key import (
     audit_unique_key,
     check_unique_key,
@@ -27,6 +28,7 @@ from floe_ingestion_defs.dagster_wiring.settings.checks import (
     FreshnessCheck,
     NotNullCheck,
     RowCountChangeCheck,
+    TableHealthCheck,
     UniqueKeyCheck,
 )
 from floe_ingestion_defs.dagster_wiring.settings.row_checks import RowsCheck
@@ -58,6 +60,8 @@ def evaluate(
     match check:
         case FreshnessCheck():
             return check_freshness(table, resource, check, last_load, now)
+        case TableHealthCheck():
+            return check_table_health(table, check, now)
         case UniqueKeyCheck():
             appended = resource.write_mode == "append"
             return check_unique_key(table, check.key_of(resource), appended=appended)
@@ -75,7 +79,7 @@ def evaluate_staged(check: Check, staged: "StagedTable", resource: ResourceSpec)
     """Evaluate a check against a table as a load would leave it, before the load is published.
 
     Args:
-        check: The check; not a freshness check, which is not about a load.
+        check: The check, which is of the rows of a load.
         staged: The table with the load's rows.
         resource: The resource that is loaded.
     """

@@ -1,7 +1,7 @@
 """`Check`: the settings that all checks share, and their short forms in YAML."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -29,6 +29,19 @@ class Check(Settings, ABC):
         Raises:
             ValueError: The check does not apply to the resource; says what is missing.
         """
+
+    # Whether the check is of the rows of a load, which can be verified before publication.
+    is_of_rows: ClassVar[bool] = True
+
+    @model_validator(mode="after")
+    def _rows_alone_are_verified_before(self) -> "Check":
+        if self.blocking == "before_publish" and not self.is_of_rows:
+            msg = (
+                "blocking 'before_publish' does not apply to this check, which is not of the rows "
+                "of a load; use true or false"
+            )
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _errors_alone_block(self) -> "Check":

@@ -1,12 +1,12 @@
 """The `checks:` block, of a source for all of its resources or of one resource.
 
-A check is disabled by default (except `schema_contract`); `true` enables it with its defaults,
-`false` disables it, and a mapping configures it.
+A check is disabled by default (except `schema_contract`, `freshness` and `table_health`); `true`
+enables it with its defaults, `false` disables it, and a mapping configures it.
 """
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import dagster as dg
 from dagster_shared.check import CheckError
@@ -52,6 +52,7 @@ _CLOCKS = {
 class FreshnessCheck(Check):
     """The table is not older than allowed, by one of three clocks."""
 
+    is_of_rows: ClassVar[bool] = False
     clock: Literal["load", "snapshot", "cursor"] = Field(
         default="load",
         description="What the age is measured from: load, the last successful load, even if it "
@@ -75,13 +76,6 @@ class FreshnessCheck(Check):
         "time between two deadlines. Default: '24h'.",
     )
     deadline_timezone: TimeZone = Field(default="UTC", description="IANA time zone of `deadline`.")
-
-    @model_validator(mode="after")
-    def _not_about_a_load(self) -> "FreshnessCheck":
-        if self.blocking == "before_publish":
-            msg = "blocking 'before_publish' does not apply to freshness; use true or false"
-            raise ValueError(msg)
-        return self
 
     @model_validator(mode="after")
     def _one_way_to_be_late(self) -> "FreshnessCheck":
@@ -210,6 +204,42 @@ class RowCountChangeCheck(Check):
         return f"A load {' and '.join(limits) or 'may change any number'} of the table's rows."
 
 
+class TableHealthCheck(Check):
+    """The table does not need maintenance, and all committed loads are published."""
+
+    is_of_rows: ClassVar[bool] = False
+    severity: Literal["warn", "error"] = Field(
+        default="warn",
+        description="Severity of a failed check; a load that is not published is an error.",
+    )
+    max_small_files: float | None = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Maximum share of the data files that a compaction would combine, from 100 "
+        "such files on; null for no limit.",
+    )
+    max_deleted_rows: float | None = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="Maximum share of rows that delete files mark as deleted; null for no limit.",
+    )
+    max_old_snapshots: int | None = Field(
+        default=100,
+        ge=0,
+        description="Maximum number of snapshots past the table's retention, which is "
+        "`history.expire.max-snapshot-age-ms`, five days by default; null for no limit.",
+    )
+
+    def describe(self, resource: ResourceSpec) -> str:
+        """See `Check.describe`."""
+        return (
+            "All committed loads are published, and the table has few small files, deleted rows "
+            "and old snapshots."
+        )
+
+
 class CheckSettings(Settings):
     """The checks of an asset."""
 
@@ -223,6 +253,11 @@ class CheckSettings(Settings):
         default=None,
         description="Check that the table is recent enough. Default: derived from cron or "
         "partitions; without either, the age is reported. `false` disables the check.",
+    )
+    table_health: Annotated[TableHealthCheck | None, switch(TableHealthCheck)] = Field(
+        default=TableHealthCheck(),
+        description="Check that the table does not need maintenance, and that all committed loads "
+        "are published. Enabled by default.",
     )
     unique_key: Annotated[UniqueKeyCheck | None, switch(UniqueKeyCheck)] = Field(
         default=None, description="Check that no two rows have the same key."

@@ -27,22 +27,26 @@ def evaluations_of(
     }
 
 
-def test_every_asset_has_checks_of_its_schema_and_age_by_default(make_plugin: MakePlugin) -> None:
+def test_checks_of_schema_age_and_health_are_enabled_by_default(
+    make_plugin: MakePlugin,
+) -> None:
     """They cost next to nothing, and what they find affects the readers of the table."""
     graph = build_ingestion_definitions(make_plugin()).resolve_asset_graph()
 
     assert {(key.asset_key, key.name) for key in graph.asset_check_keys} == {
         (ORDERS, "schema_contract"),
         (ORDERS, "freshness"),
+        (ORDERS, "table_health"),
         (CUSTOMERS, "schema_contract"),
         (CUSTOMERS, "freshness"),
+        (CUSTOMERS, "table_health"),
     }
 
 
 def test_checks_are_configured_on_a_source_and_on_a_resource(make_plugin: MakePlugin) -> None:
     """A resource's own setting of a check takes the place of the source's."""
     plugin = make_plugin(
-        checks={"schema_contract": False, "unique_key": True},
+        checks={"schema_contract": False, "table_health": False, "unique_key": True},
         resources={"orders": {"checks": {"unique_key": False, "freshness": {"fail_after": "2d"}}}},
     )
 
@@ -74,6 +78,8 @@ def test_the_description_of_a_check_states_its_requirement(
     assert described == {
         "schema_contract": "The table has all declared columns, with their declared types.",
         "freshness": "The last successful load is no more than 26 hours old.",
+        "table_health": "All committed loads are published, and the table has few small files, "
+        "deleted rows and old snapshots.",
         "unique_key": "No two rows have the same key `id`.",
         "not_null": "Every row has a value in `id`.",
         "row_count_change": "A load removes no more than 20% of the table's rows.",
@@ -118,7 +124,7 @@ def test_checks_run_with_every_load(load: Load, shop: dict[str, Any]) -> None:
 
     evaluations = evaluations_of(load())
 
-    assert len(evaluations) == 10
+    assert len(evaluations) == 12
     assert all(evaluation.passed for evaluation in evaluations.values())
 
 

@@ -23,6 +23,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.publish import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from pyiceberg.table import Table
+
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
     from floe_ingestion_defs.destinations.impl.iceberg.intent import TableIntent
     from floe_ingestion_defs.destinations.impl.iceberg.log.format import Load
@@ -57,21 +59,49 @@ def remedy(reasons: Mapping[str, str]) -> str:
     )
 
 
-def blocked_tables(dataset: Dataset) -> dict[str, str]:
+def blocked_tables(dataset: Dataset, view: LogView | None = None) -> dict[str, str]:
     """Return why each blocked table of a dataset is blocked, with the remedy, by its name.
 
     Reading the log is all that it costs, however many loads are blocked.
 
     Args:
         dataset: The dataset.
+        view: Its log, which is read by default.
     """
-    view = dataset.log.read()
+    view = view or dataset.log.read()
     if view is None:
         return {}
     return {
         tree: f"Load {seq} of the log cannot be published to {dataset.qualified(tree)} "
         f"({view.reason_of(tree)}). {remedy({tree: view.reason_of(tree)})}"
         for tree, seq in sorted(view.blocked.items())
+    }
+
+
+def unpublished_loads(
+    dataset: Dataset, view: LogView, tables: Mapping[str, Table | None]
+) -> dict[str, str]:
+    """Return which committed load each of some tables lacks, with the remedy, by its full name.
+
+    A load that was committed in the last minutes is left to its process.
+
+    Args:
+        dataset: The dataset.
+        view: Its log.
+        tables: The tables by `namespace.table`; None for one that does not exist.
+    """
+    latest = datetime.now(UTC) - OTHERS_AFTER
+    newest = {
+        dataset.qualified(intent.table): load.seq
+        for load in view.pending()
+        if load.committed_at < latest
+        for intent in load.intent.tables
+    }
+    return {
+        name: f"Load {newest[name]} of the log was committed and is not published to "
+        f"{name}. Run the pipeline again, which publishes it."
+        for name, table in tables.items()
+        if newest.get(name, 0) > (watermark_of(table, view.uuid) if table is not None else 0)
     }
 
 
