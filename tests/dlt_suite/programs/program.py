@@ -18,6 +18,20 @@ NAMINGS = ["snake_case", "sql_cs_v1", "direct"]
 DISPOSITIONS = ["append", "append", "replace", "merge", "merge", "merge"]
 # dlt knows `cdc` since 1.31.
 STRATEGIES = [*sorted({*MERGE_STRATEGIES} - {"scd2"}), "delete-insert", "scd2"]
+_FILTERS = ["day >= 1", "id IN (1, 2, 3)", "seq < 2 OR day IS NULL"]
+# What dlt 1.31 adds to a merge, and the values to draw.
+OPTIONS: dict[str, list[Any]] = {
+    "source_filter": _FILTERS,
+    "destination_scope": [*_FILTERS, "{table}.id <> 3"],
+    "deduplicated": [True],
+    "skip_unchanged_rows": [True],
+}
+_ACCEPTED = {
+    "delete-insert": ("source_filter", "destination_scope", "deduplicated"),
+    "upsert": ("source_filter", "skip_unchanged_rows"),
+    "cdc": ("source_filter", "destination_scope", "skip_unchanged_rows"),
+    "scd2": ("source_filter", "destination_scope"),
+}
 # Each source has one resource with nested rows and one without.
 SOURCES = {"shop": ["orders", "parts"], "crm": ["people"]}
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
@@ -162,11 +176,24 @@ def _merge(draw: st.DrawFn, resource: str, drawn: list[Row], form: Form) -> Extr
             hints["merge_key"] = draw(st.sampled_from(["id", "day"]))
     else:
         hints["primary_key"] = draw(st.sampled_from(["id", ["id", "day"]]))
-    if unique:
+    options = _draw_options(draw, strategy)
+    hints["write_disposition"].update(options)
+    if unique or "deduplicated" in options:
         drawn = list({row["id"]: row for row in drawn}.values())
     if columns:
         hints["columns"] = columns
     return Extract(resource, tuple(drawn), hints, form)
+
+
+def _draw_options(draw: st.DrawFn, strategy: str) -> Row:
+    """Draw none of the options of a merge, or one, or for some of them more."""
+    if "cdc" not in STRATEGIES:
+        return {}
+    names = draw(st.lists(st.sampled_from(_ACCEPTED.get(strategy, ("",))), max_size=2, unique=True))
+    options = {name: draw(st.sampled_from(OPTIONS[name])) for name in names if name}
+    if "skip_unchanged_rows" in options and draw(st.booleans()):
+        options["row_version_column_name"] = "seq"
+    return options
 
 
 @st.composite
