@@ -12,7 +12,6 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.types import PrimitiveType
@@ -24,7 +23,6 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import rea
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
     from pyiceberg.manifest import DataFile
     from pyiceberg.table.metadata import TableMetadata
 
@@ -63,7 +61,6 @@ class KeySet:
         self.columns: list[str] = rows.column_names
         rows = normalized(rows)
         self.rows = rows.group_by(self.columns).aggregate([]) if self.columns else rows
-        self._single = self.rows.column(0).combine_chunks() if len(self.columns) == 1 else None
 
     def __len__(self) -> int:
         return int(self.rows.num_rows)
@@ -85,11 +82,21 @@ class KeySet:
         return tuple(self.columns), str(self.rows.schema), digest.digest()
 
     @cached_property
-    def _ordered(self) -> npt.NDArray[Any] | None:
-        """The keys in ascending order if they are integers, which need no hash for each batch."""
-        if self._single is None or not pa.types.is_integer(self._single.type):
+    def _single(self) -> pa.Array | None:
+        """The keys, if they consist of one column."""
+        return self.rows.column(0).combine_chunks() if len(self.columns) == 1 else None
+
+    @cached_property
+    def _ordered(self) -> pa.Array | None:
+        """The keys in ascending order, if they are of a type in which Arrow can search."""
+        if self._single is None or not _is_searchable(self._single.type):
             return None
-        return np.sort(self._single.drop_null().to_numpy())
+        keys = self._single.drop_null()
+        return keys.take(pc.sort_indices(keys))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is derived from the rows would be sent to a cluster in addition.
+        return {"columns": self.columns, "rows": self.rows}
 
     def contains(self, batch: pa.RecordBatch) -> Mask:
         """Return for each row of the batch whether its key is in the set; a null never is."""
@@ -105,6 +112,8 @@ class KeySet:
 
     def may_be_in(self, file: DataFile, metadata: TableMetadata) -> bool:
         """Return whether, by its statistics, a data file may contain any key of the set."""
+        if self._ordered is not None:
+            return self._is_between(bounds_of(file, metadata, self.columns[0], self._ordered.type))
         candidates: Mask | None = None
         for name in self.columns:
             column = self.rows[name]
@@ -118,15 +127,26 @@ class KeySet:
             candidates = within if candidates is None else pc.and_(candidates, within)
         return len(self) > 0 if candidates is None else bool(pc.any(candidates).as_py())
 
+    def _is_between(self, bounds: tuple[pa.Scalar, pa.Scalar] | None) -> bool:
+        """Return whether a key is between bounds, in time that hardly grows with their number."""
+        if bounds is None:
+            return len(self) > 0
+        lower, upper = bounds
+        first = pc.search_sorted(self._ordered, lower, side="left")
+        end = pc.search_sorted(self._ordered, upper, side="right")
+        return bool(first.as_py() < end.as_py())
 
-def _is_among(column: pa.Array, keys: npt.NDArray[Any]) -> Mask:
-    """Return for each value whether it is among keys in ascending order; a null never is."""
-    if not len(keys):
-        return pa.array(np.zeros(len(column), np.bool_))
-    values = column.fill_null(0).to_numpy(zero_copy_only=False)
-    positions = np.minimum(np.searchsorted(keys, values), len(keys) - 1)
-    found = pa.array(keys[positions] == values)
-    return pc.and_(found, column.is_valid()) if column.null_count else found
+
+def _is_searchable(column_type: pa.DataType) -> bool:
+    types = pa.types
+    return bool(
+        types.is_integer(column_type)
+        or types.is_temporal(column_type)
+        or types.is_string(column_type)
+        or types.is_large_string(column_type)
+        or types.is_binary(column_type)
+        or types.is_large_binary(column_type)
+    )
 
 
 def stored_bounds(
