@@ -17,11 +17,12 @@ def allow_beta(*names: str) -> Iterator[None]:
     """Suppress Dagster's warning that a feature is in beta or preview, in a block or a function.
 
     Args:
-        names: Features that are used, as Dagster's warning names them between backticks.
+        names: Features that are used, as Dagster's warning names them: a name between backticks, or
+            several words.
     """
     with warnings.catch_warnings():
         for name in names:
-            _ignore(re.escape(f"`{name}`"))
+            _ignore(re.escape(name if " " in name else f"`{name}`"))
         yield
 
 

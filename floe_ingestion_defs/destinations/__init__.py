@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         live_files,
         missing_loads,
         read_columns,
+        read_window,
         row_count,
         summary_count,
     )
@@ -137,6 +138,7 @@ _HOMES = {
     "plan_compaction": f"{_IMPLEMENTATION}.maintenance.plan",
     "plan_groups": f"{_IMPLEMENTATION}.maintenance.plan",
     "read_columns": f"{_IMPLEMENTATION}.reading.inspection",
+    "read_window": f"{_IMPLEMENTATION}.reading.inspection",
     "recover": f"{_IMPLEMENTATION}.recover",
     "release_blocked": f"{_IMPLEMENTATION}.maintenance.release",
     "remove_orphans": f"{_IMPLEMENTATION}.maintenance.orphans",
@@ -200,6 +202,7 @@ __all__ = [
     "plan_compaction",
     "plan_groups",
     "read_columns",
+    "read_window",
     "recover",
     "release_blocked",
     "remove_orphans",

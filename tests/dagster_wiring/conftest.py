@@ -89,3 +89,22 @@ def load(shop: dict[str, Any], database: sqlite3.Connection, instance: dg.Dagste
         )
 
     return run
+
+
+@pytest.fixture
+def visits(shop: dict[str, Any], database: sqlite3.Connection) -> dict[str, Any]:
+    """The shop's visits, two on each of the first ten days of the year, to be appended."""
+    database.execute("create table visits (id integer, at timestamp)")
+    database.executemany(
+        "insert into visits values (?, ?)",
+        [(n, f"2026-01-{n // 2 + 1:02} {6 + n % 2 * 12:02}:00:00.000000") for n in range(20)],
+    )
+    database.commit()
+    shop.update(
+        source_config={"table_names": ["visits"]},
+        write_mode="append",
+        primary_key=None,
+        cursor_field="at",
+        orchestration={"partitions": {"kind": "daily", "start": "2026-01-01"}},
+    )
+    return shop

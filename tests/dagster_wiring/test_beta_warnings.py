@@ -27,6 +27,7 @@ EVERYTHING = dedent(
             partitions: {kind: daily, start: 2026-01-01}
             checks:
               freshness: {fail_after: 50h}
+              not_null: {columns: id}
         - name: own
           source_type: python
           source_config: {factory: "floe_ingestion_defs.scaffold.new_source:x", resource_names: [a]}

@@ -19,25 +19,6 @@ NEW_YEAR = {"start": "2026-01-01", "end": "2026-01-03"}
 DAILY = {"kind": "daily", "start": "2026-01-01"}
 
 
-@pytest.fixture
-def visits(shop: dict[str, Any], database: sqlite3.Connection) -> dict[str, Any]:
-    """The shop's visits, two on each of the first ten days of the year, to be appended."""
-    database.execute("create table visits (id integer, at timestamp)")
-    database.executemany(
-        "insert into visits values (?, ?)",
-        [(n, f"2026-01-{n // 2 + 1:02} {6 + n % 2 * 12:02}:00:00.000000") for n in range(20)],
-    )
-    database.commit()
-    shop.update(
-        source_config={"table_names": ["visits"]},
-        write_mode="append",
-        primary_key=None,
-        cursor_field="at",
-        orchestration={"partitions": DAILY},
-    )
-    return shop
-
-
 def loaded_ids() -> list[int]:
     rows = open_catalog().load_table("bronze.shop_visits").scan().to_arrow()
     return sorted(rows["id"].to_pylist())

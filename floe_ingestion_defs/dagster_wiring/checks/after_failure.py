@@ -6,6 +6,7 @@ was violated.
 """
 
 from collections.abc import Iterator, Set
+from dataclasses import replace
 
 import dagster as dg
 
@@ -13,6 +14,7 @@ from floe_ingestion_defs.dagster_wiring.checks.asset_checks import (
     configured_checks,
     evaluate_checks,
 )
+from floe_ingestion_defs.dagster_wiring.checks.partitions import partition_keys_of
 from floe_ingestion_defs.dagster_wiring.configured_source import ConfiguredSource
 from floe_ingestion_defs.dagster_wiring.translator import resources_by_key
 
@@ -29,23 +31,20 @@ def describe_unaffected(
     """
     resources = resources_by_key(context.assets_def)
     checks = configured_checks(configured, resources)
-    keys = [key for key in _list_planned(context) if key in checks and key not in reported]
+    keys = [
+        key
+        for key in dict.fromkeys(_list_planned(context))
+        if key in checks and key not in reported
+    ]
+    partitions = partition_keys_of(context)
     try:
-        found = list(evaluate_checks(configured, resources, keys, context.instance))
+        found = list(evaluate_checks(configured, resources, keys, context.instance, partitions))
     except Exception as error:  # any error: it must not hide why the load failed
         context.log.warning("the tables could not be checked after the failed load: %s", error)
         return
-    for key, check, result in found:
-        shown = result.as_asset_check_result(key, check.severity)
-        yield dg.AssetCheckEvaluation(
-            asset_key=key.asset_key,
-            check_name=key.name,
-            passed=shown.passed,
-            severity=shown.severity,
-            description=f"{result.summary} Evaluated after a failed load.",
-            metadata=shown.metadata,
-            blocking=bool(check.blocking),
-        )
+    for each in found:
+        summary = f"{each.result.summary} Evaluated after a failed load."
+        yield replace(each, result=replace(each.result, summary=summary)).as_evaluation()
 
 
 def _list_planned(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckKey]:

@@ -4,12 +4,20 @@ A check runs after its asset in every load, and on its own when a user runs it. 
 it detects problems no matter which process wrote the table.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from floe_ingestion_defs.dagster_wiring.beta_warnings import allow_beta
+from floe_ingestion_defs.dagster_wiring.checks.partitions import (
+    definition_of,
+    partition_keys_of,
+    rows_before,
+    rows_of_partition,
+)
 from floe_ingestion_defs.dagster_wiring.configured_source import ConfiguredSource
 from floe_ingestion_defs.dagster_wiring.settings.check import Check
 from floe_ingestion_defs.dagster_wiring.settings.checks import TableHealthCheck
@@ -21,6 +29,32 @@ if TYPE_CHECKING:
 
 SCHEMA_CONTRACT = "schema_contract"
 FRESHNESS = "freshness"
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A check that was evaluated.
+
+    Attributes:
+        key: Asset and name of the check.
+        check: The check.
+        result: Its result.
+        partition: Key of the partition; None for the whole table.
+    """
+
+    key: dg.AssetCheckKey
+    check: Check
+    result: "CheckResult"
+    partition: str | None = None
+
+    def as_evaluation(self) -> dg.AssetCheckEvaluation:
+        """Return the result as Dagster's event."""
+        return self.result.as_evaluation(
+            self.key,
+            self.check.severity,
+            blocking=bool(self.check.blocking),
+            partition=self.partition,
+        )
 
 
 def create_source_checks(
@@ -42,18 +76,28 @@ def create_source_checks(
     if not specs:
         return None
 
+    def _as_event(
+        found: Evaluated, *, has_partition_key: bool
+    ) -> dg.AssetCheckResult | dg.AssetCheckEvaluation:
+        # Dagster resolves the partition of an `AssetCheckResult` only in a run of one partition.
+        if has_partition_key or not is_partitioned:
+            return found.result.as_asset_check_result(found.key, found.check.severity)
+        return found.as_evaluation()
+
+    is_partitioned = any(spec.partitions_def for spec in specs)
+
     @dg.multi_asset_check(
         name=f"check_{configured.name}",
         specs=specs,
         can_subset=True,
         op_tags=configured.settings.op_tags,
     )
-    def check_tables(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        keys = context.selected_asset_check_keys
-        for key, check, result in evaluate_checks(
-            configured, resource_by_key, keys, context.instance
+    def check_tables(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
+        keys, partitions = context.selected_asset_check_keys, partition_keys_of(context)
+        for found in evaluate_checks(
+            configured, resource_by_key, keys, context.instance, partitions
         ):
-            yield result.as_asset_check_result(key, check.severity)
+            yield _as_event(found, has_partition_key=context.has_partition_key)
 
     return check_tables
 
@@ -79,7 +123,8 @@ def evaluate_checks(
     resource_by_key: Mapping[dg.AssetKey, str],
     keys: Iterable[dg.AssetCheckKey],
     instance: dg.DagsterInstance,
-) -> "Iterator[tuple[dg.AssetCheckKey, Check, CheckResult]]":
+    partitions: Sequence[str] = (),
+) -> "Iterator[Evaluated]":
     """Evaluate checks against the tables of a source as they are now.
 
     Args:
@@ -87,10 +132,11 @@ def evaluate_checks(
         resource_by_key: The source's assets, with the resource behind each.
         keys: The checks to evaluate.
         instance: Dagster's instance, which also records loads with nothing new.
+        partitions: Keys of the partitions of the run.
     """
     # Importing Arrow and pyiceberg takes one to two seconds, too long for loading a location.
     from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
-    from floe_ingestion_defs.dagster_wiring.checks.evaluation import evaluate
+    from floe_ingestion_defs.dagster_wiring.checks.evaluation import evaluate, evaluate_partition
     from floe_ingestion_defs.dagster_wiring.tables import read_checked_tables
 
     checks, now = configured_checks(configured, resource_by_key), datetime.now(UTC)
@@ -103,11 +149,24 @@ def evaluate_checks(
             reason = found.unpublished.get(resource.table)
         if reason is not None:
             # No check of a table that lacks committed rows for good can pass.
-            yield key, check, CheckResult(False, reason, severity="error")
+            result = CheckResult(False, reason, severity="error")
+            for partition in _partitions_of(check, partitions):
+                yield Evaluated(key, check, result, partition)
             continue
-        last_load = last_materialization(instance, key.asset_key)
         table = found.tables[resource.table]
-        yield key, check, evaluate(check, table, resource, last_load, now)
+        for partition in _partitions_of(check, partitions):
+            rows = partition and rows_of_partition(configured, resource, table, partition)
+            if partition and rows:
+                before = rows_before(instance, key.asset_key, partition)
+                result = evaluate_partition(check, rows, resource, before)
+            else:
+                last_load = last_materialization(instance, key.asset_key)
+                result = evaluate(check, table, resource, last_load, now)
+            yield Evaluated(key, check, result, partition)
+
+
+def _partitions_of(check: Check, partitions: Sequence[str]) -> Sequence[str | None]:
+    return partitions if partitions and check.is_per_partition else (None,)
 
 
 def _create_spec(
@@ -121,9 +180,14 @@ def _create_spec(
             msg,
             source_name=configured.name,
         ) from error
-    return dg.AssetCheckSpec(
-        check_name, asset=key, description=description, blocking=bool(check.blocking)
-    )
+    with allow_beta("Specifying a partitions_def on an AssetCheckSpec"):
+        return dg.AssetCheckSpec(
+            check_name,
+            asset=key,
+            description=description,
+            blocking=bool(check.blocking),
+            partitions_def=definition_of(configured, check),
+        )
 
 
 def last_materialization(instance: dg.DagsterInstance, key: dg.AssetKey) -> datetime | None:

@@ -3,8 +3,8 @@
 If one fails, nothing of the load is published, and the run shows the check as failed.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -53,19 +53,17 @@ class BlockingChecks:
             if check.blocking and check.is_of_rows:
                 yield name, check
 
-    def describe_failed(self) -> Iterator[dg.AssetCheckEvaluation]:
-        """Yield an evaluation for each failed check.
+    def describe_failed(self, partitions: Sequence[str]) -> Iterator[dg.AssetCheckEvaluation]:
+        """Yield an evaluation for each failed check, and each partition that was to be loaded.
 
         The checks are downstream of the load, which fails, so they do not run. If the load itself
         did not yield their evaluations, they would remain planned forever.
+
+        Args:
+            partitions: Keys of the partitions of the run.
         """
         for key, result in self.failed.items():
-            yield dg.AssetCheckEvaluation(
-                asset_key=key.asset_key,
-                check_name=key.name,
-                passed=False,
-                severity=dg.AssetCheckSeverity.ERROR,
-                description=result.summary,
-                metadata={**result.metadata, "published": False},
-                blocking=True,
-            )
+            shown = replace(result, metadata={**result.metadata, "published": False})
+            check = dict(self._blocking(self.resources[key.asset_key]))[key.name]
+            for partition in partitions if check.is_per_partition and partitions else (None,):
+                yield shown.as_evaluation(key, "error", blocking=True, partition=partition)

@@ -26,6 +26,33 @@ class CheckResult:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     severity: Literal["warn", "error"] | None = None
 
+    def as_evaluation(
+        self,
+        key: dg.AssetCheckKey,
+        severity: Literal["warn", "error"],
+        *,
+        blocking: bool,
+        partition: str | None = None,
+    ) -> dg.AssetCheckEvaluation:
+        """Return the result as Dagster's event.
+
+        Args:
+            key: Asset and name of the check.
+            severity: The configured severity.
+            blocking: Whether the check is blocking.
+            partition: Key of the partition; None for a check that is not partitioned.
+        """
+        return dg.AssetCheckEvaluation(
+            asset_key=key.asset_key,
+            check_name=key.name,
+            passed=self.passed,
+            severity=dg.AssetCheckSeverity[(self.severity or severity).upper()],
+            description=self.summary,
+            metadata=dict(self.metadata),
+            blocking=blocking,
+            partition=partition,
+        )
+
     def as_asset_check_result(
         self, key: dg.AssetCheckKey, severity: Literal["warn", "error"]
     ) -> dg.AssetCheckResult:

@@ -8,10 +8,13 @@ from floe_ingestion_defs.dagster_wiring.checks.freshness import check_freshness
 from floe_ingestion_defs.dagster_wiring.checks.not_null import (
     audit_not_null,
     check_not_null,
+    check_not_null_in,
 )
+from floe_ingestion_defs.dagster_wiring.checks.partition_rows import PartitionRows
 from floe_ingestion_defs.dagster_wiring.checks.row_counts import (
     audit_row_count_change,
     check_row_count_change,
+    check_row_count_change_in,
 )
 from floe_ingestion_defs.dagster_wiring.checks.schema_contract import (
     audit_schema_contract,
@@ -21,8 +24,13 @@ from floe_ingestion_defs.dagster_wiring.checks.table_health import check_table_h
 from floe_ingestion_defs.dagster_wiring.checks.unique_key import (
     audit_unique_key,
     check_unique_key,
+    check_unique_key_in,
 )
-from floe_ingestion_defs.dagster_wiring.checks.values import audit_values, check_values
+from floe_ingestion_defs.dagster_wiring.checks.values import (
+    audit_values,
+    check_values,
+    check_values_in,
+)
 from floe_ingestion_defs.dagster_wiring.settings.check import Check
 from floe_ingestion_defs.dagster_wiring.settings.checks import (
     FreshnessCheck,
@@ -73,6 +81,30 @@ def evaluate(
             return check_values(table, check, resource)
         case _:
             return check_schema_contract(table, resource)
+
+
+def evaluate_partition(
+    check: Check, rows: PartitionRows, resource: ResourceSpec, before: int | None
+) -> CheckResult:
+    """Evaluate a check against the rows of a partition.
+
+    Args:
+        check: The check, which is evaluated per partition.
+        rows: The rows.
+        resource: The resource that is loaded.
+        before: Number of rows that the previous load of the partition left; None if not known.
+    """
+    match check:
+        case UniqueKeyCheck():
+            return check_unique_key_in(rows, check.key_of(resource))
+        case NotNullCheck():
+            return check_not_null_in(rows, check.required_in(resource))
+        case RowCountChangeCheck():
+            return check_row_count_change_in(rows, before, check)
+        case RowsCheck():
+            return check_values_in(rows, check, resource)
+    msg = f"{type(check).__name__} is not evaluated per partition"
+    raise TypeError(msg)
 
 
 def evaluate_staged(check: Check, staged: "StagedTable", resource: ResourceSpec) -> CheckResult:

@@ -1,6 +1,6 @@
 """The check `not_null`: required columns have a value in every row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from floe_ingestion_defs.dagster_wiring.checks.check_result import (
@@ -11,8 +11,10 @@ from floe_ingestion_defs.dagster_wiring.checks.check_result import (
 from floe_ingestion_defs.destinations import live_files, read_columns
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyiceberg.table import Table
 
+    from floe_ingestion_defs.dagster_wiring.checks.partition_rows import PartitionRows
     from floe_ingestion_defs.destinations import Outcome
 
 
@@ -52,8 +54,24 @@ def audit_not_null(outcome: "Outcome", columns: Sequence[str]) -> CheckResult:
     """
     if absent := missing_columns(outcome.state.metadata.schema(), columns):
         return absent
+    return _count(outcome.added_rows(list(columns)), columns)
+
+
+def check_not_null_in(rows: "PartitionRows", columns: Sequence[str]) -> CheckResult:
+    """Count the nulls in the rows of a partition.
+
+    Args:
+        rows: The rows.
+        columns: Columns that must have a value.
+    """
+    if absent := missing_columns(rows.table.schema(), columns):
+        return absent
+    return _count(rows.read(list(columns)), columns)
+
+
+def _count(batches: "Iterable[pa.RecordBatch]", columns: Sequence[str]) -> CheckResult:
     missing = dict.fromkeys(columns, 0)
-    for batch in outcome.added_rows(list(missing)):
+    for batch in batches:
         for name in missing:
             missing[name] += batch.column(name).null_count
     return _judge(missing)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
+    from floe_ingestion_defs.dagster_wiring.checks.partition_rows import PartitionRows
     from floe_ingestion_defs.destinations import Outcome
 
 
@@ -48,6 +49,21 @@ def audit_row_count_change(outcome: "Outcome", check: RowCountChangeCheck) -> Ch
         # How many rows of a merge are new is known only after the keys have been read.
         return CheckResult(True, "The load has too few rows to exceed the limit.")
     return _compare(before, outcome.rows_after, check)
+
+
+def check_row_count_change_in(
+    rows: "PartitionRows", before: int | None, check: RowCountChangeCheck
+) -> CheckResult:
+    """Compare the row count of a partition with that which its previous load left.
+
+    Args:
+        rows: The rows of the partition.
+        before: The number of rows before; None if it is not known.
+        check: The configured shares.
+    """
+    if before is None:
+        return CheckResult(True, "There is no previous load of the partition to compare with.")
+    return _compare(before, rows.count(), check)
 
 
 def _compare(before: int | None, now: int | None, check: RowCountChangeCheck) -> CheckResult:

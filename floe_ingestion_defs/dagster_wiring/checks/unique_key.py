@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import FileScanTask, Table
     from pyiceberg.table.metadata import TableMetadata
 
+    from floe_ingestion_defs.dagster_wiring.checks.partition_rows import PartitionRows
     from floe_ingestion_defs.destinations import Outcome
 
 # Keys held in memory at a time; more are checked in several passes, each over a range of the keys.
@@ -94,6 +95,23 @@ def audit_unique_key(
         lambda tasks: outcome.remaining_rows(names, tasks),
     )
     return _look_for_repeats(incoming, existing, names, keys_a_pass)
+
+
+def check_unique_key_in(
+    rows: "PartitionRows", columns: Sequence[str], keys_a_pass: int = KEYS_A_PASS
+) -> CheckResult:
+    """Look for keys that occur twice in the rows of a partition.
+
+    Args:
+        rows: The rows.
+        columns: Columns of the key.
+        keys_a_pass: Number of keys held in memory.
+    """
+    if absent := missing_columns(rows.table.schema(), columns):
+        return absent
+    incoming = _IncomingKeys(rows.count(), lambda: rows.read(tuple(columns)))
+    existing = _ExistingFiles([], rows.table.metadata, lambda _: ())
+    return _look_for_repeats(incoming, existing, tuple(columns), keys_a_pass)
 
 
 def _look_for_repeats(

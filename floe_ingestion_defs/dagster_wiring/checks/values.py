@@ -17,6 +17,7 @@ from floe_ingestion_defs.dagster_wiring.checks.check_result import (
     missing_columns,
     table_of,
 )
+from floe_ingestion_defs.dagster_wiring.checks.partition_rows import PartitionRows
 from floe_ingestion_defs.dagster_wiring.settings.row_checks import (
     ConditionsCheck,
     ExpressionCheck,
@@ -39,7 +40,7 @@ _ROWS = "checked_rows"
 class _Rows:
     """The rows to verify, of a published table or of one as a load would leave it."""
 
-    source: "Table | Outcome"
+    source: "Table | Outcome | PartitionRows"
     schema: "Schema"
     scope: str
 
@@ -61,6 +62,8 @@ class _Rows:
     def _batches(self, columns: Sequence[str]) -> Iterable[pa.RecordBatch]:
         from floe_ingestion_defs.destinations import Outcome
 
+        if isinstance(self.source, PartitionRows):
+            return self.source.read(columns)
         if isinstance(self.source, Outcome):
             before = self.source.remaining_rows(columns) if self.scope == "table" else ()
             return chain(before, self.source.added_rows(columns))
@@ -79,6 +82,17 @@ def check_values(table: "Table | None", check: RowsCheck, resource: ResourceSpec
     if table is None:
         return CheckResult(True, "The table does not exist yet.")
     return _evaluate(_Rows(table, table.schema(), check.scope), check, resource)
+
+
+def check_values_in(rows: PartitionRows, check: RowsCheck, resource: ResourceSpec) -> CheckResult:
+    """Verify the values in the rows of a partition, whatever the scope of the check.
+
+    Args:
+        rows: The rows.
+        check: The check.
+        resource: The resource that is loaded into the table.
+    """
+    return _evaluate(_Rows(rows, rows.table.schema(), check.scope), check, resource)
 
 
 def audit_values(outcome: "Outcome", check: RowsCheck, resource: ResourceSpec) -> CheckResult:

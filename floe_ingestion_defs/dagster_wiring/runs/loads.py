@@ -11,6 +11,7 @@ import dagster as dg
 from floe_ingestion_defs.dagster_wiring.checks.after_failure import describe_unaffected
 from floe_ingestion_defs.dagster_wiring.checks.asset_checks import describe_violation
 from floe_ingestion_defs.dagster_wiring.checks.audits import BlockingChecks
+from floe_ingestion_defs.dagster_wiring.checks.partitions import partition_keys_of
 from floe_ingestion_defs.dagster_wiring.configured_source import ConfiguredSource
 from floe_ingestion_defs.dagster_wiring.runs.column_lineage import LineageSource
 from floe_ingestion_defs.dagster_wiring.runs.failures import (
@@ -84,7 +85,7 @@ class SourceRun:
     def _describe_broken(
         self, resources: Resources, blocking: BlockingChecks, error: IngestionError
     ) -> Iterator[dg.AssetCheckEvaluation]:
-        yield from blocking.describe_failed()
+        yield from blocking.describe_failed(partition_keys_of(self.context))
         if isinstance(error, SchemaContractViolation):
             yield from describe_violation(self.configured, resources, error)
 
@@ -130,7 +131,7 @@ class SourceRun:
                 self._request,
                 tables[spec.table],
                 preview_rows,
-                self._count_partitions(),
+                len(partition_keys_of(self.context)),
                 self._lineage_of(key, spec),
             )
             yield dg.MaterializeResult(asset_key=key, metadata=loaded.describe())
@@ -141,11 +142,6 @@ class SourceRun:
         if upstream is None or upstream not in self.context.assets_def.asset_deps[key]:
             return None
         return LineageSource(key, upstream, self.context.instance)
-
-    def _count_partitions(self) -> int:
-        context = self.context
-        partitioned = context.has_partition_key or context.has_partition_key_range
-        return len(context.partition_keys) if partitioned else 0
 
     @cached_property
     def _request(self) -> LoadRequest:

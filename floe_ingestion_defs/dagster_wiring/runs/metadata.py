@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from floe_ingestion_defs.dagster_wiring.checks.partition_rows import PartitionRows
 from floe_ingestion_defs.dagster_wiring.runs.column_lineage import COLUMN_LINEAGE, LineageSource
-from floe_ingestion_defs.dagster_wiring.runs.partition_rows import count_partition_rows
 from floe_ingestion_defs.dagster_wiring.translator import STORAGE_KIND
 from floe_ingestion_defs.dagster_wiring.units import format_size
 from floe_ingestion_defs.dlt_plugin import LoadRequest, LoadResult, ResourceSpec
@@ -97,7 +97,8 @@ class LoadedTable:
             # The loaded rows replaced everything that was in the window.
             return self.result.resources[self.spec.name].rows_loaded
         cursor = str(self.spec.cursor_field)
-        return count_partition_rows(self.table, cursor, window)
+        rows = PartitionRows.of(self.table, cursor, window)
+        return None if rows is None else rows.count()
 
     def _describe_cursor(self) -> dict[str, Any]:
         """Return the cursor before the load, and the one at which the next load continues."""

@@ -32,6 +32,8 @@ class Check(Settings, ABC):
 
     # Whether the check is of the rows of a load, which can be verified before publication.
     is_of_rows: ClassVar[bool] = True
+    # Whether it is evaluated for each partition of a partitioned source.
+    is_per_partition: ClassVar[bool] = False
 
     @model_validator(mode="after")
     def _rows_alone_are_verified_before(self) -> "Check":

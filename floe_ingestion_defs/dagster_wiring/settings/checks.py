@@ -132,6 +132,8 @@ class FreshnessCheck(Check):
 class UniqueKeyCheck(Check):
     """No two rows have the same key."""
 
+    is_per_partition: ClassVar[bool] = True
+
     columns: OneOrMore[str] = Field(
         default=(), description="Columns of the key. Default: the primary key."
     )
@@ -157,6 +159,8 @@ class UniqueKeyCheck(Check):
 class NotNullCheck(Check):
     """Required columns have a value in every row."""
 
+    is_per_partition: ClassVar[bool] = True
+
     columns: OneOrMore[str] = Field(
         default=(),
         description="Columns that must have a value. Default: the primary key and the columns "
@@ -179,6 +183,8 @@ class NotNullCheck(Check):
 
 class RowCountChangeCheck(Check):
     """A load does not change the number of rows by more than configured."""
+
+    is_per_partition: ClassVar[bool] = True
 
     max_decrease: float | None = Field(
         default=0.1,

@@ -93,6 +93,18 @@ class PartitionSettings(Settings):
         span = context.partition_time_window
         return Window(start=span.start.astimezone(UTC), end=span.end.astimezone(UTC))
 
+    def window_of_key(self, key: str) -> Window[datetime]:
+        """Return the window of a partition.
+
+        Args:
+            key: Key of the partition.
+        """
+        definition = self.definition()
+        if not isinstance(definition, dg.TimeWindowPartitionsDefinition):
+            return self.windows[key].in_zone(self.timezone)
+        span = definition.time_window_for_partition_key(key)
+        return Window(start=span.start.astimezone(UTC), end=span.end.astimezone(UTC))
+
     def last_key(self, now: datetime) -> str:
         """Return the key of the last partition that is complete.
 

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -22,6 +22,8 @@ _FUNCTION = re.compile(r"[\w.]+:\w+")
 
 class RowsCheck(Check):
     """Settings of all checks that read the values in rows."""
+
+    is_per_partition: ClassVar[bool] = True
 
     scope: Literal["load", "table"] = Field(
         default="load", description="The rows to verify: those of the last load, or all rows."

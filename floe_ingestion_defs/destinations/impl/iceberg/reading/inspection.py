@@ -98,9 +98,28 @@ def count_window_rows(table: Table, column: str, lower: str | float, upper: str 
     Raises:
         InvalidHint: A bound is not a value of the column's type.
     """
+    rows = read_window(table, column, lower, upper, [column])
+    return sum(int(batch.num_rows) for batch in rows)
+
+
+def read_window(
+    table: Table, column: str, lower: str | float, upper: str | float, columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Stream the rows with `lower <= column < upper`, reading only files that may hold one.
+
+    Args:
+        table: The table.
+        column: Name of the column.
+        lower: First value of the window; a date or a timestamp in ISO format.
+        upper: First value after the window.
+        columns: Names of the columns to read.
+
+    Raises:
+        InvalidHint: A bound is not a value of the column's type.
+    """
     state = TableState(table.metadata, table.io)
     rows = window_deletion(table.metadata, Window(column=column, start=lower, end=upper))
-    return sum(int(batch.num_rows) for batch in matching_rows(state, rows, [column]))
+    return matching_rows(state, rows, columns)
 
 
 def missing_loads(table: Table) -> list[str]:
