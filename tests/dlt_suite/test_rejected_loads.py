@@ -14,6 +14,8 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidRows
 
+FROM_ID = dlt.sources.incremental("id", initial_value=0)
+
 
 @dlt.resource(name="orders", write_disposition="append")
 def orders(through: int, factor: Decimal = Decimal(1)) -> Any:
@@ -37,6 +39,27 @@ def test_rows_that_do_not_fit_their_types_are_extracted_again(run: Any, is_new: 
     pipeline = run.pipeline() if is_new else pipeline
     pipeline.run(orders(6))
     assert len(run.tables()["orders"]) == 6
+
+
+def test_rows_that_dlt_cannot_write_are_extracted_again_once_aborted(same: Any) -> None:
+    """dlt keeps a package that it cannot normalize, with every destination."""
+
+    @dlt.resource(name="orders")
+    def orders_as_dicts(through: int, cursor: Any = FROM_ID) -> Any:
+        amount = Decimal("1" * 45) if through == 4 else Decimal(1)
+        yield [{"id": i, "amount": amount} for i in range(cursor.last_value + 1, through + 1)]
+
+    def program(run: Any) -> None:
+        pipeline = run.pipeline()
+        pipeline.run(orders_as_dicts(2))
+        for _ in range(2):
+            with pytest.raises(PipelineStepFailed):
+                pipeline.run(orders_as_dicts(4))
+            assert pipeline.has_pending_data
+        pipeline.abort_packages()
+        pipeline.run(orders_as_dicts(6))
+
+    assert len(same(program)["orders"]) == 6
 
 
 def test_the_cursor_is_rewound_when_a_pending_package_is_aborted(run: Any) -> None:
