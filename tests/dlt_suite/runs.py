@@ -11,8 +11,8 @@ import duckdb
 
 from floe_ingestion_defs.destinations import iceberg
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations.impl.iceberg.commits.prepare import is_dropped
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
-from floe_ingestion_defs.destinations.impl.iceberg.publish import is_dropped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

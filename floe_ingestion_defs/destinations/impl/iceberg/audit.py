@@ -7,7 +7,7 @@ and tables, schemas and state stay exactly as they were.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from floe_ingestion_defs.destinations.impl.iceberg.changes.change import window_deletion
 from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
+from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
 from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed, Finding
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import arrow_schema
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import read_staged
@@ -23,7 +24,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.reading.inspection import row
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO
-    from pyiceberg.table import Table
+    from pyiceberg.table import CreateTableTransaction, Table
     from pyiceberg.table.metadata import TableMetadata
 
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
@@ -42,6 +43,8 @@ class StagedTable:
         current: The table as it is now, None where the load creates it.
         resource: The dlt resource that the rows come from.
         is_nested: Whether the rows are nested in those of another table.
+        creation: The creation of the table, where the load creates it.
+        read: When the table was read, or its creation staged.
     """
 
     name: str
@@ -51,6 +54,8 @@ class StagedTable:
     current: Table | None = None
     resource: str | None = None
     is_nested: bool = False
+    creation: CreateTableTransaction | None = None
+    read: Since = field(default_factory=Since)
 
     @property
     def rows(self) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
+    from pyiceberg.typedef import Identifier
 
     from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
     from floe_ingestion_defs.destinations.impl.iceberg.parallel.executors import RewriteExecutor
@@ -48,10 +49,15 @@ class Dataset:
     def log(self) -> LoadLog:
         """The dataset's write-ahead log, `_dlt_loads`, or `dlt_loads`: see `identifier`."""
         names = (LOADS_TABLE, LOADS_TABLE.lstrip("_"))
-        if not admits_leading_underscores(self.catalog, self.namespace):
+        looked_up: dict[Identifier, Table | None] = {}
+        if not admits_leading_underscores(self.catalog, self.namespace, looked_up):
             names = names[::-1]
-        identifiers = [(*self.namespace, name) for name in names]
-        return LoadLog(self.catalog, *identifiers, namespace_properties=self.namespace_properties)
+        return LoadLog(
+            self.catalog,
+            *((*self.namespace, name) for name in names),
+            namespace_properties=self.namespace_properties,
+            looked_up=looked_up,
+        )
 
     def identifier(self, table: str) -> tuple[str, ...]:
         """Return the Iceberg identifier of a table.

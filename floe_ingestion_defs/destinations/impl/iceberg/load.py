@@ -30,6 +30,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import (
     COMMIT_WITHIN_SECONDS,
     Since,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.commits.own_load import OwnLoad, is_recent
+from floe_ingestion_defs.destinations.impl.iceberg.commits.prepare import ensure_fits
 from floe_ingestion_defs.destinations.impl.iceberg.errors import LoadExpired, TableBlocked
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
 from floe_ingestion_defs.destinations.impl.iceberg.log.compaction import compact_states
@@ -44,7 +46,6 @@ from floe_ingestion_defs.destinations.impl.iceberg.package import AroundPhase, P
 from floe_ingestion_defs.destinations.impl.iceberg.plan import plan_load
 from floe_ingestion_defs.destinations.impl.iceberg.publish import (
     BLOCKING_ERRORS,
-    ensure_fits,
     publish,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.recover import record, remedy
@@ -82,7 +83,7 @@ def run_load(
     """
     started = Since()
     view = dataset.log.read_or_create()
-    load = view.find(package.load_uid)
+    load, own = view.find(package.load_uid), None
     if load is None:
         plans = plan_load(package)
         require_whole_log(dataset, view)
@@ -96,6 +97,7 @@ def run_load(
             audit(dataset, staged, audits)
         with around_phase("commit"):
             load, view = commit(dataset, package, staged, view, started)
+            own = OwnLoad.of(dataset, load, staged)
     else:
         logger.info(
             "Load %s is load %s of the log already, committed from this working directory or a "
@@ -104,7 +106,7 @@ def run_load(
             load.seq,
         )
     with around_phase("publish"):
-        publish_own(dataset, load, view)
+        publish_own(dataset, load, view, own)
     return load
 
 
@@ -134,10 +136,13 @@ def commit(
         LoadExpired: Too much time has passed since staging began.
     """
     log_uuid, fitted_through = view.uuid, view.last_seq
+    is_known = is_recent(dataset, view)
 
     def attempt() -> tuple[Load, LogView]:
-        nonlocal view, fitted_through
-        view = dataset.log.read_or_create(view)
+        nonlocal view, fitted_through, is_known
+        if not is_known:
+            view = dataset.log.read_or_create(view)
+        is_known = False
         require_same_log(dataset, view, log_uuid)
         if done := view.find(package.load_uid):
             return done, view
@@ -202,31 +207,37 @@ def _next_load(
     )
 
 
-def publish_own(dataset: Dataset, load: Load, view: LogView) -> None:
+def publish_own(dataset: Dataset, load: Load, view: LogView, own: OwnLoad | None = None) -> None:
     """Publish the load's tables, each through every earlier load first.
 
     Args:
         dataset: The dataset.
         load: The committed load.
         view: The log with it.
+        own: What is known of the load's tables if this process has staged it.
 
     Raises:
         TableBlocked: A table was changed incompatibly after the audit; the others are published.
         Exception: What kept a table from being published, where a retry may succeed.
     """
     trees = {intent.tree for intent in load.intent.tables}
-    failed = publish(dataset, view.uuid, view.pending(trees), dict.fromkeys(trees, load.seq))
-    known, view = view, dataset.log.read_or_create(view)
-    require_same_log(dataset, view, known.uuid)
+    through = dict.fromkeys(trees, load.seq)
+    failed = publish(dataset, view.uuid, view.pending(trees), through, own)
+    if not is_recent(dataset, view):
+        known, view = view, dataset.log.read_or_create(view)
+        require_same_log(dataset, view, known.uuid)
     if failed:
         record(dataset, view, failed, own=load, pipeline_name=load.pipeline_name)
         _raise(dataset, load, failed)
     # Of overlapping loads, the last one records for all, so that they do not contend for the log
     # once more each; where loads always overlap, one in every few loads does.
     freed = view.blocked.keys() & trees
-    record(dataset, view, {}, freed, own=load, at_least=RECORD_SETTLED_AFTER)
+    left = record(dataset, view, {}, freed, own=load, at_least=RECORD_SETTLED_AFTER)
+    require_same_log(dataset, left, view.uuid)
     dataset.log.compact_if_due(view)
-    if any(intent.table == STATE_TABLE for intent in load.intent.tables):
+    states = next((i for i in load.intent.tables if i.table == STATE_TABLE), None)
+    # A table that this load creates has one state.
+    if states is not None and states.location is None:
         compact_states(dataset.catalog, dataset.identifier(STATE_TABLE))
 
 

@@ -19,7 +19,6 @@ from pyiceberg.exceptions import (
     TableAlreadyExistsError,
     ValidationError,
 )
-from pyiceberg.schema import Schema
 from pyiceberg.table import TableProperties
 
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
@@ -33,21 +32,20 @@ from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import Ta
 from floe_ingestion_defs.destinations.impl.iceberg.commits.attempts import commit_certainly
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import (
     add_snapshot,
-    create_table_transaction,
+    same_creation,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
+from floe_ingestion_defs.destinations.impl.iceberg.commits.prepare import (
+    adapt_schema,
+    creation,
+    is_dropped,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.commits.retention import expire_in
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     DatasetRefused,
     IncompatibleSchema,
     UnpublishableRows,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.files.layout import (
-    DEFAULT_PROPERTIES,
-    partition_spec,
-    sort_order,
-)
-from floe_ingestion_defs.destinations.impl.iceberg.files.schema import evolve, reset
 from floe_ingestion_defs.destinations.impl.iceberg.files.statistics import metrics_of_keys
 from floe_ingestion_defs.destinations.impl.iceberg.log.due import is_due, skip_released
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
@@ -73,6 +71,7 @@ if TYPE_CHECKING:
 
     from pyiceberg.table import CreateTableTransaction, Table, Transaction
 
+    from floe_ingestion_defs.destinations.impl.iceberg.commits.own_load import OwnLoad
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
     from floe_ingestion_defs.destinations.impl.iceberg.intent import TableIntent
 
@@ -104,20 +103,12 @@ DETERMINISTIC_ERRORS = (
 BLOCKING_ERRORS = (*DETERMINISTIC_ERRORS, ForbiddenError)
 
 
-def is_dropped(table: Table) -> bool:
-    """Return whether a load dropped the table, and nothing was loaded into it since then.
-
-    A catalog's drop cannot assert what it drops, so a slow publisher could drop a table that a
-    later load re-created. A dropped table is emptied instead, and counts as absent.
-    """
-    return DROPPED_SEQ in table.properties
-
-
 def publish(
     dataset: Dataset,
     log_uuid: str,
     loads: Iterable[Load],
     through: Mapping[str, int] | None = None,
+    own: OwnLoad | None = None,
 ) -> dict[str, Exception]:
     """Publish loads in their order.
 
@@ -127,6 +118,7 @@ def publish(
         loads: Committed loads, oldest first, without a gap from the oldest that may be pending.
         through: Only the trees of tables with these roots, each through a load; None for all. The
             later loads count too, as they may release one of the earlier.
+        own: The load that this process has just committed.
 
     Returns:
         For each tree that could not be published, by its root, the error. Later loads skip such a
@@ -146,7 +138,7 @@ def publish(
             try:
                 if load.intent.releases:
                     intent = _without_published(dataset, log_uuid, load, intent, loads)
-                publish_table(dataset, log_uuid, load, intent, read)
+                publish_table(dataset, log_uuid, load, intent, read, own)
             except DatasetRefused:
                 raise
             except Exception as error:
@@ -190,7 +182,12 @@ def _is_superseded(loads: Iterable[Load], load: Load, intent: TableIntent, last:
 
 
 def publish_table(
-    dataset: Dataset, log_uuid: str, load: Load, intent: TableIntent, read: Since
+    dataset: Dataset,
+    log_uuid: str,
+    load: Load,
+    intent: TableIntent,
+    read: Since,
+    own: OwnLoad | None = None,
 ) -> None:
     """Publish one load to one table, unless it is published already.
 
@@ -200,6 +197,7 @@ def publish_table(
         load: The load.
         intent: What it does to the table.
         read: When the load was found in the log.
+        own: The load that this process has just committed.
 
     Raises:
         IncompatibleSchema: The table was changed after the load was audited.
@@ -208,12 +206,15 @@ def publish_table(
     """
     conflicting_creations = 0
     earlier = AttemptResults()
+    known = own.take(load, intent) if own else None
+    is_confirmed = own is not None and own.is_confirmed(load)
 
     def attempt() -> None:
-        nonlocal conflicting_creations, earlier
+        nonlocal conflicting_creations, earlier, known, is_confirmed
+        staged, known = known, None
         if earlier.since.is_too_long:
             earlier = AttemptResults()  # The files of earlier attempts may have been swept.
-        table = dataset.load_table(intent.table, earlier.since)
+        table = staged.current if staged else dataset.load_table(intent.table, earlier.since)
         if table is None:
             conflicting_creations += 1
             if conflicting_creations > _MOST_CREATIONS:
@@ -223,9 +224,11 @@ def publish_table(
                 )
                 raise UnpublishableRows(msg)
         if watermark_of(table, log_uuid) < load.seq and is_due(
-            dataset, log_uuid, load, intent, table, read
+            dataset, log_uuid, load, intent, table, read, is_confirmed=is_confirmed
         ):
-            _commit(dataset, log_uuid, load, intent, table, earlier)
+            is_confirmed = False
+            created = staged.creation if staged else None
+            _commit(dataset, log_uuid, load, intent, table, created, earlier)
 
     commit_certainly(
         f"Publishing load {load.load_id} to {dataset.qualified(intent.table)}", attempt
@@ -238,12 +241,16 @@ def _commit(
     load: Load,
     intent: TableIntent,
     table: Table | None,
+    created: CreateTableTransaction | None,
     earlier: AttemptResults,
 ) -> None:
-    transaction = creation(dataset, intent) if table is None else table.transaction()
+    if table is not None:
+        transaction = table.transaction()
+    else:
+        transaction = same_creation(created) if created else creation(dataset, intent)
     name = dataset.qualified(intent.table)
     if table is not None:
-        _adapt_schema(transaction, name, intent, is_dropped(table))
+        adapt_schema(transaction, name, intent, is_dropped(table))
     intent = _with_later_boundary(intent, table)
     _set_properties(transaction, log_uuid, load, intent, table)
     metadata, io = transaction.table_metadata, file_io(transaction)
@@ -282,72 +289,6 @@ def _with_later_boundary(intent: TableIntent, table: Table | None) -> TableInten
         return intent
     later = validity.model_copy(update={"boundary": boundary + timedelta(microseconds=1)})
     return intent.model_copy(update={"validity": later})
-
-
-def ensure_fits(dataset: Dataset, loads: Iterable[Load], intent: TableIntent) -> None:
-    """Check that a load's rows fit a table after other loads were published to it.
-
-    Args:
-        dataset: The dataset.
-        loads: Committed loads that may not be published yet, oldest first.
-        intent: What the load does to the table.
-
-    Raises:
-        IncompatibleSchema: They do not.
-    """
-    name = dataset.qualified(intent.table)
-    earlier = [i for load in loads for i in load.intent.tables if i.table == intent.table]
-    table = dataset.load_table(intent.table)
-    transaction: Transaction
-    if table is not None:
-        transaction = table.transaction()
-    elif earlier:
-        transaction = creation(dataset, earlier[0])
-    else:
-        return
-    was_dropped = table is not None and is_dropped(table)
-    for step in (*earlier, intent):
-        _adapt_schema(transaction, name, step, was_dropped)
-        was_dropped = step.drop and not step.files
-
-
-def _adapt_schema(
-    transaction: Transaction, name: str, intent: TableIntent, was_dropped: bool
-) -> None:
-    """Evolve the table for the load's rows; a dropped table keeps its columns, hidden."""
-    incoming = Schema.model_validate_json(intent.iceberg_schema)
-    if was_dropped or (intent.drop and intent.files):
-        reset(transaction, name, incoming)
-    else:
-        evolve(transaction, name, incoming)
-
-
-def creation(
-    dataset: Dataset, intent: TableIntent, schema: Schema | None = None
-) -> CreateTableTransaction:
-    """Return the transaction that creates the table of an intent.
-
-    It has the uuid of the intent, unless that is of the table on which the rows were staged: an
-    operator may have renamed that one, and no two tables have one uuid.
-
-    Args:
-        dataset: The dataset.
-        intent: The intent, or the draft of one.
-        schema: The table's schema, if the intent does not contain it yet.
-    """
-    if schema is None:  # A schema without columns is false.
-        schema = Schema.model_validate_json(intent.iceberg_schema)
-    name = dataset.qualified(intent.table)
-    return create_table_transaction(
-        dataset.catalog,
-        dataset.identifier(intent.table),
-        schema=schema,
-        location=intent.location,
-        table_uuid=intent.table_uuid if intent.location else None,
-        partition_spec=partition_spec(name, intent.layout, schema),
-        sort_order=sort_order(name, intent.layout, schema),
-        properties={**DEFAULT_PROPERTIES, **intent.layout.properties},
-    )
 
 
 def _set_properties(
@@ -392,7 +333,7 @@ def _root_before(
             transaction.table_metadata, file_io(transaction), is_empty=True
         ), root_intent
     transaction = root.transaction()
-    _adapt_schema(transaction, dataset.qualified(root_intent.table), root_intent, is_dropped(root))
+    adapt_schema(transaction, dataset.qualified(root_intent.table), root_intent, is_dropped(root))
     metadata = transaction.table_metadata
     is_empty, rolled_back = root_intent.starts_empty, was_rolled_back(root)
     executor = dataset.rewrite_executor

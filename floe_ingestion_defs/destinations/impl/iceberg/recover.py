@@ -176,7 +176,7 @@ def record(
     own: Load | None = None,
     pipeline_name: str | None = None,
     at_least: int = 1,
-) -> None:
+) -> LogView | None:
     """Record which loads are settled, and which trees of tables cannot be published.
 
     Args:
@@ -187,6 +187,9 @@ def record(
         own: The caller's own load, whose tables need no check unless they have failed.
         pipeline_name: The caller's pipeline; its load is `own`, if it has just made one.
         at_least: Do not record fewer newly settled loads than this, unless they are the last.
+
+    Returns:
+        The log as it was read last, None if it no longer exists.
     """
     was_blocked = view.blocked
     for _ in range(_RECORD_ATTEMPTS):
@@ -203,13 +206,14 @@ def record(
         settled = settled_through(dataset, view, loads, blocked, published)
         gained = settled - view.settled_seq
         if not changes and (not gained or (settled < view.last_seq and gained < at_least)):
-            return
+            return view
         if dataset.log.record(view, settled, changes):
-            return
+            return view
         moved = dataset.log.read()
         if moved is None or moved.uuid != view.uuid:
-            return
+            return moved
         view = moved
+    return view
 
 
 def _blocks(error: Exception, load: Load, pipeline_name: str | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -19,6 +20,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.admission.tables import (
 )
 from floe_ingestion_defs.destinations.impl.iceberg.audit import StagedTable
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
+from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
+from floe_ingestion_defs.destinations.impl.iceberg.commits.prepare import creation, is_dropped
 from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitConflict, InvalidRows
 from floe_ingestion_defs.destinations.impl.iceberg.files.schema import evolve, reset, staged_schema
 from floe_ingestion_defs.destinations.impl.iceberg.files.sorting import default_sort_order
@@ -40,7 +43,6 @@ from floe_ingestion_defs.destinations.impl.iceberg.plan import (
     follow_rollbacks,
     reject_nested_keys,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.publish import creation, is_dropped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,7 +74,7 @@ def stage(
     with merge_sources(package, plans) as sources:
         staged = _stage_tables(dataset, package, sources, view)
     if not view.knows_schema(package.schema.stored_version_hash):
-        staged.append(_stage_version(dataset, package, view.uuid))
+        staged.append(_stage_version(dataset, package, view))
     return staged
 
 
@@ -80,11 +82,12 @@ def _stage_tables(
     dataset: Dataset, package: Package, plans: Sequence[TablePlan], view: LogView
 ) -> list[StagedTable]:
     staged = []
-    tables = {plan.table: load_current(dataset, plan.table) for plan in plans}
+    read = Since()
+    tables = {plan.table: load_current(dataset, plan.table, view) for plan in plans}
     rolled_back = {name for name, table in tables.items() if table and was_rolled_back(table)}
     for plan in follow_rollbacks(package, plans, rolled_back):
         is_further = plan.table not in tables
-        current = load_current(dataset, plan.table) if is_further else tables[plan.table]
+        current = load_current(dataset, plan.table, view) if is_further else tables[plan.table]
         require_writable(dataset, plan, current)
         if current is not None and plan.table in rolled_back:
             logger.warning(
@@ -97,7 +100,7 @@ def _stage_tables(
         # A table without rows counts although it does not exist: an earlier load may be about to
         # create it, with rows that this load deletes.
         if current is not None or plan.jobs or plan.columns:
-            table = _stage_table(dataset, package, plan, view.uuid, current)
+            table = _stage_table(dataset, package, plan, view.uuid, current, read)
             require_accepted_columns(dataset.catalog, table)
             require_values(table)
             staged.append(table)
@@ -141,7 +144,12 @@ def _rejecting_invalid_rows(name: str) -> Iterator[None]:
 
 
 def _stage_table(
-    dataset: Dataset, package: Package, plan: TablePlan, log_uuid: str, current: Table | None
+    dataset: Dataset,
+    package: Package,
+    plan: TablePlan,
+    log_uuid: str,
+    current: Table | None,
+    read: Since,
 ) -> StagedTable:
     name = dataset.qualified(plan.table)
     with _rejecting_invalid_rows(name):
@@ -149,12 +157,14 @@ def _stage_table(
         reject_nested_keys(name, plan.intent.keys, incoming)
         for job in plan.jobs:
             require_representable(name, job)
+    created = None
     transaction: Transaction
     if current is None:
         try:
-            transaction = creation(dataset, plan.intent, incoming)
+            transaction = created = creation(dataset, plan.intent, incoming)
         except CommitConflict:  # Another process has just created it.
-            return _stage_table(dataset, package, plan, log_uuid, dataset.load_table(plan.table))
+            current = dataset.load_table(plan.table)
+            return _stage_table(dataset, package, plan, log_uuid, current, read)
     else:
         transaction = current.transaction()
         if (plan.intent.drop and plan.jobs) or is_dropped(current):
@@ -176,7 +186,9 @@ def _stage_table(
             **_identity(metadata, current, creates=bool(files)),
         }
     )
-    return StagedTable(name, intent, metadata, io, current, plan.resource, is_nested=plan.is_nested)
+    return StagedTable(
+        name, intent, metadata, io, current, plan.resource, plan.is_nested, created, read
+    )
 
 
 def _identity(
@@ -189,14 +201,16 @@ def _identity(
     return {"table_uuid": str(metadata.table_uuid), "location": location}
 
 
-def _stage_version(dataset: Dataset, package: Package, log_uuid: str) -> StagedTable:
+def _stage_version(dataset: Dataset, package: Package, view: LogView) -> StagedTable:
     """Stage the row of `_dlt_version` for a schema that no load of the dataset had before."""
     schema = package.schema
     table = schema.version_table_name
     plan = TablePlan(
         TableIntent(table=table, disposition="append"), package.prepare_table(table)["columns"]
     )
-    staged = _stage_table(dataset, package, plan, log_uuid, dataset.load_table(table))
+    read = Since()
+    current = None if view.begins_namespace else dataset.load_table(table)
+    staged = _stage_table(dataset, package, plan, view.uuid, current, read)
     row = {
         "version": schema.stored_version,
         "engine_version": schema.ENGINE_VERSION,
@@ -210,4 +224,4 @@ def _stage_version(dataset: Dataset, package: Package, log_uuid: str) -> StagedT
     files = write_staged([rows], staged.metadata, staged.io, package.load_uid)
     identity = _identity(staged.metadata, staged.current, creates=True)
     intent = staged.intent.model_copy(update={"files": tuple(files), **identity})
-    return StagedTable(staged.name, intent, staged.metadata, staged.io, staged.current)
+    return replace(staged, intent=intent)

@@ -52,13 +52,13 @@ def require_whole_log(dataset: Dataset, view: LogView) -> None:
         raise LogBehindTables(msg)
 
 
-def require_same_log(dataset: Dataset, view: LogView, uuid: str) -> None:
+def require_same_log(dataset: Dataset, view: LogView | None, uuid: str) -> None:
     """Check that the log is still the one that the load began with.
 
     Raises:
         LogReplaced: The dataset was dropped meanwhile.
     """
-    if view.uuid != uuid:
+    if view is None or view.uuid != uuid:
         msg = (
             f"The log of `{dataset.name}` was dropped or replaced while a load was under way. "
             "Nothing was published; run the pipeline again."

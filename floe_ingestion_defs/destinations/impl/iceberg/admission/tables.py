@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from floe_ingestion_defs.destinations.impl.iceberg.audit import StagedTable
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+    from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
     from floe_ingestion_defs.destinations.impl.iceberg.plan import TablePlan
 
 # The newest format that pyiceberg 0.12 writes.
@@ -49,12 +50,14 @@ _FIRST = -62135596800
 _LAST = 253402300799
 
 
-def load_current(dataset: Dataset, table: str) -> Table | None:
+def load_current(dataset: Dataset, table: str, view: LogView) -> Table | None:
     """Return a table as it is before a load, None where the load creates it.
 
     Raises:
         NotPublishable: Another object of the catalog has the name.
     """
+    if view.begins_namespace:
+        return None
     name = dataset.qualified(table)
     try:
         current = dataset.load_table(table)

@@ -19,6 +19,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.catalog.supported import requ
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+    from pyiceberg.typedef import Identifier
 
 DEFAULT_CATALOG_NAME = "floe"
 
@@ -139,13 +141,25 @@ def _open_catalog(name: str, overrides: Mapping[str, Any] | None) -> Catalog:
     return load_catalog(name, **properties)
 
 
+def is_remote(catalog: Catalog) -> bool:
+    """Return whether each look at a table is a request to a server that may be far away."""
+    return bool(catalog.properties.get("type") == "rest")
+
+
 _ADMITS: dict[tuple[str | None, str | None], bool] = {}
 
 
-def admits_leading_underscores(catalog: Catalog, namespace: tuple[str, ...]) -> bool:
+def admits_leading_underscores(
+    catalog: Catalog, namespace: tuple[str, ...], looked_up: dict[Identifier, Table | None]
+) -> bool:
     """Return whether table names may begin with an underscore, as those of dlt's own tables do.
 
     Only a REST catalog is queried, once per process.
+
+    Args:
+        catalog: The catalog.
+        namespace: A namespace, in which the dataset's log is looked up.
+        looked_up: Gets what was found under the names of the log.
     """
     from pyiceberg.exceptions import BadRequestError
 
@@ -154,22 +168,24 @@ def admits_leading_underscores(catalog: Catalog, namespace: tuple[str, ...]) -> 
         return True
     key = (properties.get("uri"), properties.get("warehouse"))
     if key not in _ADMITS:
+        expected, other = (*namespace, "_dlt_loads"), (*namespace, "dlt_loads")
         try:
-            _look_up(catalog, (*namespace, "_dlt_loads"))
+            looked_up[expected] = _look_up(catalog, expected)
             _ADMITS[key] = True
         except BadRequestError:
             # A catalog that currently calls every request bad must not be taken for one that
             # rejects the name: the dataset would get a second log. This raises if it does.
-            _look_up(catalog, (*namespace, "dlt_loads"))
+            looked_up.update({other: _look_up(catalog, other), expected: None})
             _ADMITS[key] = False
     return _ADMITS[key]
 
 
-def _look_up(catalog: Catalog, identifier: tuple[str, ...]) -> None:
+def _look_up(catalog: Catalog, identifier: Identifier) -> Table | None:
     from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
     with suppress(NoSuchTableError, NoSuchNamespaceError):
-        catalog.load_table(identifier)
+        return catalog.load_table(identifier)
+    return None
 
 
 def _open_sql_catalog(name: str, properties: dict[str, Any]) -> Catalog:

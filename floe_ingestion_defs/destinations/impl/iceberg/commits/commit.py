@@ -154,6 +154,11 @@ def load_table(
         table = catalog.load_table(identifier)
     except (NoSuchTableError, NoSuchNamespaceError):
         return None
+    return asserted(catalog, table, since)
+
+
+def asserted(catalog: Catalog, table: Table, since: Since | None = None) -> Table:
+    """Return a table as it was just read or created, whose commits assert that state."""
     return _AssertedTable(
         table.name(),
         share_history(table.metadata),
@@ -253,6 +258,11 @@ def create_table_transaction(
     if table_uuid is not None:
         staged.metadata = staged.metadata.model_copy(update={"table_uuid": UUID(table_uuid)})
     return _AssertedCreation(cast("StagedTable", staged))
+
+
+def same_creation(transaction: CreateTableTransaction) -> CreateTableTransaction:
+    """Return a transaction that creates the same table, without the changes since it began."""
+    return _AssertedCreation(cast("StagedTable", table_of(transaction)))
 
 
 def add_snapshot(

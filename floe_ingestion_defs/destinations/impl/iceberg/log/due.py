@@ -49,6 +49,8 @@ def is_due(
     intent: TableIntent,
     table: Table | None,
     read: Since,
+    *,
+    is_confirmed: bool = False,
 ) -> bool:
     """Return whether the intent is for the table that exists now, or creates one.
 
@@ -59,6 +61,7 @@ def is_due(
         intent: What it does to the table.
         table: The table as it is now, None where there is none.
         read: When the load was found in the log.
+        is_confirmed: Whether the load was committed, or found in the log, just now.
 
     Raises:
         UnpublishableRows: Another writer created the table after the load was staged.
@@ -74,6 +77,8 @@ def is_due(
             return True
     elif not intent.creates and not load.intent.releases:
         return False
+    elif is_confirmed:
+        return True
     view = dataset.log.peek()
     is_pending = (
         view is not None

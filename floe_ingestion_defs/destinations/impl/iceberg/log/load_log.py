@@ -25,6 +25,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits.attempts import commi
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import (
     CommitOutcomeUnknown,
     add_snapshot,
+    asserted,
     create_table_transaction,
     load_table,
 )
@@ -81,6 +82,7 @@ class LoadLog:
         catalog: The catalog that holds the dataset.
         identifiers: The identifiers that the log can have, the one for a new log first.
         namespace_properties: The properties that its namespace is created with.
+        looked_up: What was just found under some of the identifiers.
     """
 
     def __init__(
@@ -88,8 +90,10 @@ class LoadLog:
         catalog: Catalog,
         *identifiers: Identifier,
         namespace_properties: Mapping[str, str] = MappingProxyType({}),
+        looked_up: Mapping[Identifier, Table | None] = MappingProxyType({}),
     ) -> None:
         self.catalog = catalog
+        self._looked_up = dict(looked_up)
         self._namespace_properties = namespace_properties
         self.identifier = identifiers[0]
         self._identifiers = identifiers
@@ -134,21 +138,27 @@ class LoadLog:
         return self.identifier
 
     def _load_table(self) -> Table | None:
-        table = load_table(self.catalog, self.identifier)
+        table = self._look_up(self.identifier)
         for other in self._identifiers if table is None else ():
             # A catalog that does not accept the name has no table under it.
             with suppress(BadRequestError):
-                if other != self.identifier and (table := load_table(self.catalog, other)):
+                if other != self.identifier and (table := self._look_up(other)):
                     self.identifier = other
                     break
         self._is_located = self._is_located or table is not None
         return table
 
+    def _look_up(self, identifier: Identifier) -> Table | None:
+        if identifier in self._looked_up:
+            found = self._looked_up.pop(identifier)
+            return None if found is None else asserted(self.catalog, found)
+        return load_table(self.catalog, identifier)
+
     def read_or_create(self, known: LogView | None = None) -> LogView:
         """Return the log as it is now, created together with its namespace on first use."""
         if view := self.read(known):
             return view
-        self.ensure_namespace()
+        is_new = self.ensure_namespace()
         is_absent = True
 
         def attempt() -> LogView:
@@ -159,24 +169,29 @@ class LoadLog:
             creation = create_table_transaction(
                 self.catalog, self.identifier, schema=LOG_SCHEMA, properties=LOG_PROPERTIES
             )
-            creation.commit_transaction()
-            msg = "It is read again, because another process may have created it first."
-            raise CommitConflict(msg)
+            table = asserted(self.catalog, creation.commit_transaction())
+            self._is_located = True
+            return LogView(table, begins_namespace=is_new)
 
         name = ".".join(self.identifier)
         return commit_certainly(f"Creating {name}", attempt, _CREATION_SECONDS)
 
-    def ensure_namespace(self) -> None:
-        """Create the namespace if it does not exist, also if another process is creating it."""
-        if self.catalog.namespace_exists(self._namespace):
-            return
+    def ensure_namespace(self) -> bool:
+        """Create the namespace if it does not exist, also if another process is creating it.
+
+        Returns:
+            Whether this call created it.
+        """
         try:
             self.catalog.create_namespace(self._namespace, dict(self._namespace_properties))
         except Exception:
-            # A boundary: to the loser of this race, the catalog's driver raises any exception,
-            # SqlCatalog's an IntegrityError of SQLAlchemy.
+            # A boundary: where it exists, a catalog may reject the request for lack of a right, and
+            # to the loser of a race its driver raises any exception, SqlCatalog's an
+            # IntegrityError of SQLAlchemy.
             if not self.catalog.namespace_exists(self._namespace):
                 raise
+            return False
+        return True
 
     def append(self, view: LogView, load: Load) -> LogView:
         """Append a load's row to the log as it was read: this is the commit point.

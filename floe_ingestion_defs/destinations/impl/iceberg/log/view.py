@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from cachetools import LRUCache, cached
 
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import head_of
+from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
 from floe_ingestion_defs.destinations.impl.iceberg.intent import Release
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     BLOCKED_PREFIX,
@@ -92,21 +93,39 @@ def _read_file(table: Table, path: str, columns: Sequence[str]) -> pa.Table:
     return rows.cast(pa.schema([LOG_SCHEMA.field(name) for name in columns]))
 
 
+def forget_files() -> None:
+    """Forget the content of all files, as a new process would."""
+    with _lock:
+        _rows.clear()
+        _manifests.clear()
+
+
 class LogView:
     """The log at one of its snapshots; a commit through it asserts that snapshot.
 
     Attributes:
         table: The log's table as it was read.
         uuid: The uuid of the log.
+        read: When it was read.
+        begins_namespace: Whether this process has just created the namespace together with the
+            log, so that there are no other tables yet.
     """
 
-    def __init__(self, table: Table, files: Sequence[_File] | None = None) -> None:
+    def __init__(
+        self,
+        table: Table,
+        files: Sequence[_File] | None = None,
+        *,
+        begins_namespace: bool = False,
+    ) -> None:
         """Read the log.
 
         Raises:
             UnknownLogFormat: A newer release wrote a row, which this one cannot read.
         """
         self.table = table
+        self.read = Since()
+        self.begins_namespace = begins_namespace
         self.uuid = str(table.metadata.table_uuid)
         # A commit through the table changes its metadata, which this view does not follow.
         self._read_at = table.metadata_location

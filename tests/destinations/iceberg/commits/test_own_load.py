@@ -1,0 +1,63 @@
+"""A load is published on what was known when it was staged, unless another writer was faster."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import dlt
+import pytest
+
+from floe_ingestion_defs.destinations import iceberg
+from floe_ingestion_defs.destinations.impl.iceberg.commits import own_load
+
+if TYPE_CHECKING:
+    from servers.stack import Stack
+
+
+def load(stack: Stack, name: str, rows: list[dict[str, int]], around: Any = None) -> None:
+    destination = iceberg(around_phase=around) if around else iceberg()
+    pipeline = dlt.pipeline(
+        name, str(stack.folder / name), destination=destination, dataset_name=stack.namespace
+    )
+    pipeline.run(rows, table_name="orders")
+
+
+@pytest.mark.parametrize("exists", [False, True], ids=["creates", "appends"])
+@pytest.mark.parametrize("phase", ["audit", "commit", "publish"])
+def test_a_load_that_another_one_overtakes_adds_its_rows_once(
+    phase: str, exists: bool, stack: Stack
+) -> None:
+    expected = [1, 2]
+    if exists:
+        load(stack, "before", [{"id": 0}])
+        expected.insert(0, 0)
+
+    def around(begun: str) -> Any:
+        if begun == phase:
+            load(stack, "other", [{"id": 2}])
+        return nullcontext()
+
+    load(stack, "one", [{"id": 1}], around)
+    table = stack.catalog().load_table(f"{stack.namespace}.orders")
+    assert sorted(table.scan().to_arrow()["id"].to_pylist()) == expected
+    log = stack.catalog().load_table(f"{stack.namespace}.{stack.log}").scan().to_arrow()
+    assert sorted(log["seq"].to_pylist()) == list(range(1, len(expected) + 1))
+
+
+def test_a_load_whose_dataset_is_dropped_after_its_commit_creates_no_table(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table is created a second after the commit only where the log still has the load."""
+
+    def around(begun: str) -> Any:
+        if begun == "publish":
+            catalog = stack.catalog()
+            for identifier in catalog.list_tables(stack.namespace):
+                catalog.drop_table(identifier)
+        return nullcontext()
+
+    monkeypatch.setattr(own_load, "CONFIRM_SECONDS", 0.0)
+    with pytest.raises(Exception, match="dropped or replaced"):
+        load(stack, "one", [{"id": 1}], around)
+    assert (stack.namespace, "orders") not in stack.catalog().list_tables(stack.namespace)
