@@ -11,7 +11,7 @@ import duckdb
 
 from floe_ingestion_defs.destinations import iceberg
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
-from floe_ingestion_defs.destinations.impl.iceberg.commits.prepare import is_dropped
+from floe_ingestion_defs.destinations.impl.iceberg.create import is_dropped
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import (
     Since,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.commits.own_load import OwnLoad, is_recent
-from floe_ingestion_defs.destinations.impl.iceberg.commits.prepare import ensure_fits
+from floe_ingestion_defs.destinations.impl.iceberg.create import ensure_fits
 from floe_ingestion_defs.destinations.impl.iceberg.errors import LoadExpired, TableBlocked
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
 from floe_ingestion_defs.destinations.impl.iceberg.log.compaction import compact_states
@@ -97,7 +97,7 @@ def run_load(
             audit(dataset, staged, audits)
         with around_phase("commit"):
             load, view = commit(dataset, package, staged, view, started)
-            own = OwnLoad.of(dataset, load, staged)
+            own = OwnLoad.of(dataset.catalog, load, staged)
     else:
         logger.info(
             "Load %s is load %s of the log already, committed from this working directory or a "
@@ -136,7 +136,7 @@ def commit(
         LoadExpired: Too much time has passed since staging began.
     """
     log_uuid, fitted_through = view.uuid, view.last_seq
-    is_known = is_recent(dataset, view)
+    is_known = is_recent(dataset.catalog, view)
 
     def attempt() -> tuple[Load, LogView]:
         nonlocal view, fitted_through, is_known
@@ -223,7 +223,7 @@ def publish_own(dataset: Dataset, load: Load, view: LogView, own: OwnLoad | None
     trees = {intent.tree for intent in load.intent.tables}
     through = dict.fromkeys(trees, load.seq)
     failed = publish(dataset, view.uuid, view.pending(trees), through, own)
-    if not is_recent(dataset, view):
+    if not is_recent(dataset.catalog, view):
         known, view = view, dataset.log.read_or_create(view)
         require_same_log(dataset, view, known.uuid)
     if failed:

@@ -35,12 +35,12 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import (
     same_creation,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
-from floe_ingestion_defs.destinations.impl.iceberg.commits.prepare import (
+from floe_ingestion_defs.destinations.impl.iceberg.commits.retention import expire_in
+from floe_ingestion_defs.destinations.impl.iceberg.create import (
     adapt_schema,
     creation,
     is_dropped,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.commits.retention import expire_in
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     DatasetRefused,
     IncompatibleSchema,

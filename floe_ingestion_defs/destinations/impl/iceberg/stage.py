@@ -21,7 +21,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.admission.tables import (
 from floe_ingestion_defs.destinations.impl.iceberg.audit import StagedTable
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
 from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
-from floe_ingestion_defs.destinations.impl.iceberg.commits.prepare import creation, is_dropped
+from floe_ingestion_defs.destinations.impl.iceberg.create import creation, is_dropped
 from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitConflict, InvalidRows
 from floe_ingestion_defs.destinations.impl.iceberg.files.schema import evolve, reset, staged_schema
 from floe_ingestion_defs.destinations.impl.iceberg.files.sorting import default_sort_order

@@ -9,7 +9,7 @@ reads the table.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import is_remote
 from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
@@ -17,8 +17,9 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from floe_ingestion_defs.destinations.impl.iceberg.audit import StagedTable
-    from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import CreateTableTransaction, Table
+
     from floe_ingestion_defs.destinations.impl.iceberg.intent import TableIntent
     from floe_ingestion_defs.destinations.impl.iceberg.log.format import Load
     from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
@@ -34,12 +35,25 @@ READ_LOG_AGAIN_SECONDS = 1.0
 CONFIRM_SECONDS = 1.0
 
 
-def is_recent(dataset: Dataset, view: LogView) -> bool:
+def is_recent(catalog: Catalog, view: LogView) -> bool:
     """Return whether a commit to the log is attempted on what was read of it a second ago.
 
     Only where a request is needed to read it again.
     """
-    return is_remote(dataset.catalog) and view.read.seconds < READ_LOG_AGAIN_SECONDS
+    return is_remote(catalog) and view.read.seconds < READ_LOG_AGAIN_SECONDS
+
+
+class _Staged(Protocol):
+    """What is known of a table for which rows were staged."""
+
+    @property
+    def intent(self) -> TableIntent: ...
+    @property
+    def current(self) -> Table | None: ...
+    @property
+    def creation(self) -> CreateTableTransaction | None: ...
+    @property
+    def read(self) -> Since: ...
 
 
 @dataclass
@@ -53,10 +67,10 @@ class OwnLoad:
 
     load: Load
     confirmed: Since = field(default_factory=Since)
-    _staged: dict[str, StagedTable] = field(default_factory=dict)
+    _staged: dict[str, _Staged] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, dataset: Dataset, load: Load, staged: Iterable[StagedTable]) -> OwnLoad:
+    def of(cls, catalog: Catalog, load: Load, staged: Iterable[_Staged]) -> OwnLoad:
         """Return what is known of a load that was committed just now.
 
         A table that exists is known only where a request is needed to read it.
@@ -64,11 +78,11 @@ class OwnLoad:
         tables = {
             table.intent.table: table
             for table in staged
-            if table.current is None or is_remote(dataset.catalog)
+            if table.current is None or is_remote(catalog)
         }
         return cls(load, _staged=tables)
 
-    def take(self, load: Load, intent: TableIntent) -> StagedTable | None:
+    def take(self, load: Load, intent: TableIntent) -> _Staged | None:
         """Return a table as it was staged for the load, None where it must be read.
 
         A table is returned once, and not after another load was published to it.
