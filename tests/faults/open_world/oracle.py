@@ -41,6 +41,7 @@ class Oracle:
         rows: The rows of each snapshot that was seen, of root tables.
         committed: The load ids in the log, with their seqs; those that were deleted from it too.
         generations: How often another writer dropped, renamed or re-created a table, by its name.
+        lost: The load ids that the log had once and has no more.
         given_up: The load ids that another writer's drop of a table or a row excuses, by table.
         orphans: The root rows that another writer removed, whose nested rows remain.
         childless: The root rows that another writer added, without nested rows.
@@ -54,6 +55,7 @@ class Oracle:
     seen: set[tuple[str, int]] = field(default_factory=set)
     committed: dict[str, int] = field(default_factory=dict)
     generations: Counter[str] = field(default_factory=Counter)
+    lost: set[str] = field(default_factory=set)
     given_up: set[tuple[str, str]] = field(default_factory=set)
     orphans: set[str] = field(default_factory=set)
     childless: set[str] = field(default_factory=set)
@@ -95,10 +97,26 @@ class Oracle:
         highest = max(self.committed.values(), default=0)
         for row in rows:
             load_id, seq = row["load_id"], row["seq"]
-            if load_id not in self.committed:
+            if load_id not in self.committed or self._is_loaded_again(load_id, seq):
                 assert seq > highest, f"load {load_id} got seq {seq}, below {highest}"
                 self.committed[load_id] = seq
             assert self.committed[load_id] == seq, f"the seq of load {load_id} changed"
+        self.lost |= self.committed.keys() - {row["load_id"] for row in rows}
+
+    def _is_loaded_again(self, load_id: str, seq: int) -> bool:
+        """Return whether the log lost a load's row, and its package was then loaded again.
+
+        A package that is still in a working directory cannot be found in the log, so it is a new
+        load, which is right as long as the lost one was never published. It was not where it was
+        blocked: such a load counts as settled, so that its loss does not stop others.
+        """
+        if load_id not in self.lost or self.committed[load_id] == seq:
+            return False
+        operation = self.operations[load_id]
+        was_published = self.is_published(operation)
+        assert not was_published, f"{operation} was published, lost from the log and loaded again"
+        self.lost.discard(load_id)
+        return True
 
     def _follow(self, name: str, table: Table) -> None:
         uuid = f"{table.metadata.table_uuid}/{self.generations[name]}"

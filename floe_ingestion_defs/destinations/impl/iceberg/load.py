@@ -19,6 +19,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.admission.hints import (
     require_valid_scopes,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.admission.log import (
+    require_not_published,
     require_own_tables,
     require_same_log,
     require_unblocked,
@@ -91,6 +92,7 @@ def run_load(
         with around_phase("stage"):
             staged = stage(dataset, package, plans, view)
             require_own_tables(dataset, view, staged)
+            require_not_published(dataset, view, package.load_uid, staged)
             require_root_keys(staged)
             require_valid_scopes(staged)
         with around_phase("audit"):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import dlt
 import pytest
+from dlt.pipeline.exceptions import PipelineStepFailed
 
 from floe_ingestion_defs.destinations.impl.iceberg import load as load_step
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import load_table
@@ -127,6 +129,71 @@ def test_a_log_restored_from_a_backup_is_older_than_its_tables(lake: Any) -> Non
     error = lake.rejected(events(3))
     assert isinstance(error, LogBehindTables)
     assert lake.values("events", "id") == [1, 2]
+
+
+def test_a_log_restored_from_a_backup_is_older_than_its_tables_after_other_loads_too(
+    lake: Any,
+) -> None:
+    """The loads of other tables, without a state, get the seqs of those that are missing."""
+    lake.load([{"id": 0}], table_name="other", pipeline="second")
+    lake.load(events(1))
+    dataset = Dataset(lake.catalog, lake.dataset)
+    backup = lake.table("_dlt_loads").metadata_location
+    lake.load(events(2))
+    dataset.catalog.drop_table(dataset.log.identifier)
+    dataset.catalog.register_table(dataset.log.identifier, backup)
+    for number in (1, 2):
+        lake.load([{"id": number}], table_name="other", pipeline="second")
+    error = lake.rejected(events(3))
+    assert isinstance(error, LogBehindTables)
+    assert lake.values("events", "id") == [1, 2]
+    assert lake.values("other", "id") == [0, 1, 2]
+    lake.load(events(3), refresh="drop_resources")
+    lake.load(events(4))
+    assert lake.values("events", "id") == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("table", ["orders", "new"])
+def test_a_published_package_whose_row_was_lost_is_not_loaded_again(table: str, lake: Any) -> None:
+    """As after a kill between publishing and the end of the package, and a rollback of the log."""
+    for number in (1, 2):
+        lake.load([{"id": number}], table_name="orders")
+    killed = lake.pipeline()
+    killed.extract([{"id": 3}], table_name=table)
+    killed.normalize()
+    successor = lake.pipeline()
+    shutil.copytree(killed.pipelines_dir, successor.pipelines_dir, dirs_exist_ok=True)
+    killed.load()
+    rows = lake.values(table, "id")
+    delete_newest(lake.table("_dlt_loads"))
+    with pytest.raises(PipelineStepFailed) as caught:
+        successor.load()
+    assert isinstance(caught.value.__cause__, LogBehindTables)
+    assert lake.values(table, "id") == rows
+    successor.abort_packages()
+    lake.load([{"id": 4}], table_name=table)
+    assert lake.values(table, "id") == [*rows, 4]
+
+
+def test_an_unpublished_package_whose_row_was_lost_is_loaded_with_a_new_number(lake: Any) -> None:
+    """A blocked load counts as settled, so its loss does not stop others."""
+    lake.load([{"id": 1}], table_name="orders")
+    killed = lake.pipeline()
+    killed.extract([{"id": 2}], table_name="orders")
+    killed.normalize()
+    successor = lake.pipeline()
+    shutil.copytree(killed.pipelines_dir, successor.pipelines_dir, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load_step, "publish_own", lambda *_: None)
+        killed.load()
+    log = Dataset(lake.catalog, lake.dataset).log
+    view = log.read()
+    assert view is not None
+    assert log.record(view, 2, {"orders": "2 ForbiddenError"})
+    lake.table("_dlt_loads").delete("seq = 2")
+    successor.load()
+    assert lake.values("orders", "id") == [1, 2]
+    assert read(lake).last_seq == 3
 
 
 @pytest.mark.parametrize("kept", [(), (LOG_UUID,)])

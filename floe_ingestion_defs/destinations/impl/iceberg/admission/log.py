@@ -18,7 +18,9 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import (
 )
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import LOG_UUID, SETTLED_SEQ
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import (
+    has_load,
     log_of,
+    publishers_of,
     watermark_of,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.publish import publish
@@ -95,7 +97,7 @@ def require_own_tables(dataset: Dataset, view: LogView, staged: Sequence[StagedT
     Raises:
         ForeignLog: A table names another log, such as that of a dataset whose log was dropped.
         LogBehindTables: A table has loads that the log does not know, such as after the log was
-            restored from a backup.
+            restored from a backup, whether or not others have loaded since.
     """
     for table in staged:
         if table.current is None or table.intent.starts_empty or _is_bookkeeping(table):
@@ -110,15 +112,46 @@ def require_own_tables(dataset: Dataset, view: LogView, staged: Sequence[StagedT
             )
             raise ForeignLog(msg)
         published = watermark_of(table.current, view.uuid)
+        publishers = publishers_of(table.current, view.uuid, published)
         # Another load may have been committed since this view was read.
-        if published > view.last_seq and published > dataset.log.read_or_create(view).last_seq:
+        if not view.explains(published, publishers) and not dataset.log.read_or_create(
+            view
+        ).explains(published, publishers):
             msg = (
-                f"Table `{table.name}` is published through load {published}, and the newest load "
-                f"in the log of `{dataset.name}` is {view.last_seq}: the log is older than its "
-                "tables. Loading now could load rows twice. Restore the newest log, or load the "
-                "sources with `refresh`."
+                f"Table `{table.name}` is published through load {published}, which the log of "
+                f"`{dataset.name}` does not have; its newest one is {view.last_seq}: the log is "
+                "older than its tables. Loading now could load rows twice. Restore the newest log, "
+                "or load the sources with `refresh`."
             )
             raise LogBehindTables(msg)
+
+
+def require_not_published(
+    dataset: Dataset, view: LogView, load_uid: str, staged: Sequence[StagedTable]
+) -> None:
+    """Check that a package whose load is not in the log was not published before its row was lost.
+
+    Otherwise a process that was killed after it had published would, once the log was rolled back,
+    load the same package again.
+
+    Raises:
+        LogBehindTables: A table has the load.
+    """
+    for table in staged:
+        if table.current is None or _is_bookkeeping(table):
+            continue
+        if not has_load(table.current, view.uuid, load_uid):
+            continue
+        # A process with a copy of the package may have committed it since this view was read.
+        if dataset.log.read_or_create(view).knows_load(load_uid):
+            return
+        msg = (
+            f"This package was published to `{table.name}` before, and the log of "
+            f"`{dataset.name}` has lost its load, by a rollback or a deletion of rows. Loading it "
+            "again could load rows twice. Roll the log's table forward to its newest snapshot. "
+            "Where that is gone, discard the package (`pipeline.abort_packages()`)."
+        )
+        raise LogBehindTables(msg)
 
 
 def _is_bookkeeping(table: StagedTable) -> bool:

@@ -245,6 +245,26 @@ class LogView:
         seq = self._newest(pc.equal(self._rows["load_uid"], load_uid))
         return None if seq is None else self._read_at_seq(seq, "intent", "state")
 
+    def knows_load(self, load_uid: str) -> bool:
+        """Return whether the log has the load with that uid."""
+        return bool(pc.any(pc.equal(self._rows["load_uid"], load_uid)).as_py())
+
+    def explains(self, watermark: int, publishers: Collection[str]) -> bool:
+        """Return whether the log has the load that a table is published through.
+
+        A load that the log has lost counts, as its seq is never given to another load. A log that
+        was restored from a backup gives the same seqs again.
+
+        Args:
+            watermark: The load's seq.
+            publishers: The uids of the loads that brought the table there, none if unknown.
+        """
+        if watermark > self.last_seq:
+            return False
+        if not publishers or any(self.knows_load(uid) for uid in publishers):
+            return True
+        return watermark not in self._rows["seq"].to_pylist()
+
     @property
     def pipelines(self) -> list[str]:
         """The names of the pipelines that have loaded into the dataset."""

@@ -53,6 +53,17 @@ def publishers_of(table: Table, log_uuid: str, seq: int) -> set[str]:
     return uids
 
 
+def has_load(table: Table, log_uuid: str, load_uid: str) -> bool:
+    """Return whether a load was published to the table, as long as its snapshot is not expired."""
+    properties = table.properties
+    return (
+        properties.get(LOG_UUID) == log_uuid and properties.get(PUBLISHED_LOAD_UID) == load_uid
+    ) or any(
+        _summary(snapshot).get(SUMMARY_LOAD_UID) == load_uid
+        for _, snapshot in _published(table, log_uuid)
+    )
+
+
 def watermark_summary(table: Table) -> dict[str, str]:
     """Return the summary entries by which a snapshot of maintenance carries the watermark on.
 
