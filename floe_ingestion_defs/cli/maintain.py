@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -12,9 +12,13 @@ from floe_ingestion_defs.cli.failures import Failure, describe
 from floe_ingestion_defs.dlt_plugin import ErrorCategory
 
 if TYPE_CHECKING:
-    from floe_ingestion_defs.cli.session import Row, Session
+    from collections.abc import Callable, Iterable, Sequence
+
+    from floe_ingestion_defs.cli.session import Session
     from floe_ingestion_defs.destinations import Dataset
     from floe_ingestion_defs.dlt_plugin.config.models import RewriteExecutor
+
+T = TypeVar("T")
 
 _yes = click.option(
     "--yes", is_flag=True, help="Apply the change; without this option, it is only shown."
@@ -39,30 +43,109 @@ def compact(
 
     Can run during loads, and changes no row. If one table fails, the others are compacted.
     """
-    opened = replace(session.dataset(dataset), rewrite_executor=executor)
-    rows: list[Row] = []
-    failures = []
-    for name in session.tables(opened, tables):
-        row, failure = _compact(session, opened, name)
-        rows.append(row)
-        failures += [failure] if failure else []
-    session.show("tables", rows, dataset=dataset)
-    if failures:
-        raise click.exceptions.Exit(max(failure.exit_code for failure in failures))
-
-
-def _compact(session: Session, dataset: Dataset, name: str) -> tuple[Row, Failure | None]:
     from floe_ingestion_defs.destinations import CompactionResult
     from floe_ingestion_defs.destinations import compact as compact_table
 
-    table, failure, result = dataset.qualified(name), None, CompactionResult()
-    try:
-        result = compact_table(dataset, name)
-    except Exception as error:
-        # A boundary: each table fails by itself, for any error of catalog, storage or rows.
-        failure = describe(error, session.catalog_name, table)
-    shown = f"{failure.category.value}: {failure.reason} {failure.remedy}" if failure else None
-    return {"table": table, **asdict(result), "error": shown}, failure
+    opened = replace(session.dataset(dataset), rewrite_executor=executor)
+    results = _each(session, opened, tables, lambda name: compact_table(opened, name))
+    rows = [
+        {"table": table, **asdict(result or CompactionResult()), "error": _shown(failure)}
+        for table, result, failure in results
+    ]
+    session.show("tables", rows, dataset=dataset)
+    _exit_after(failure for _, _, failure in results)
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("tables", nargs=-1)
+@click.option(
+    "--older-than",
+    "days",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Days since a snapshot was the current one.",
+)
+@click.option(
+    "--keep",
+    default=10,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Number of the newest snapshots to keep.",
+)
+@_yes
+@click.pass_obj
+def expire(
+    session: Session, dataset: str, tables: tuple[str, ...], days: float, keep: int, yes: bool
+) -> None:
+    """Count the old snapshots of TABLES of DATASET (default: all); --yes expires them.
+
+    Properties `history.expire.*` of a table take precedence over the options. Files that no other
+    snapshot, branch, tag, load or table needs are deleted, a day after they were last current.
+    """
+    from floe_ingestion_defs.destinations import (
+        ExpiryOptions,
+        ExpiryResult,
+        remove_expired_files,
+    )
+    from floe_ingestion_defs.destinations import expire as expire_snapshots
+
+    opened, options = session.dataset(dataset), ExpiryOptions(timedelta(days=days), keep)
+    results = _each(
+        session,
+        opened,
+        tables,
+        lambda name: expire_snapshots(opened, name, options, dry_run=not yes),
+    )
+    rows = [
+        {
+            "table": table,
+            "snapshots_before": (result or ExpiryResult()).snapshots_before,
+            "snapshots_expired": (result or ExpiryResult()).snapshots_expired,
+            "obstacle": (result or ExpiryResult()).obstacle,
+            "error": _shown(failure),
+        }
+        for table, result, failure in results
+    ]
+    expired = {table.rpartition(".")[2]: result for table, result, _ in results if result}
+    files = remove_expired_files(opened, expired) if yes else []
+    deleted = [file for file in files if file.doubt is None]
+    session.show(
+        "tables",
+        rows,
+        dataset=dataset,
+        files_deleted=len(deleted),
+        bytes_deleted=sum(file.bytes for file in deleted),
+        files_kept=len(files) - len(deleted),
+        kept_because=next((file.doubt for file in files if file.doubt), None),
+    )
+    _exit_after(failure for _, _, failure in results)
+
+
+def _each(
+    session: Session, dataset: Dataset, tables: Sequence[str], call: Callable[[str], T]
+) -> list[tuple[str, T | None, Failure | None]]:
+    """Return for each table its qualified name, and the result of a call or how it failed."""
+    results: list[tuple[str, T | None, Failure | None]] = []
+    for name in session.tables(dataset, tables):
+        table = dataset.qualified(name)
+        try:
+            results.append((table, call(name), None))
+        except Exception as error:
+            # A boundary: each table fails by itself, for any error of catalog, storage or rows.
+            results.append((table, None, describe(error, session.catalog_name, table)))
+    return results
+
+
+def _shown(failure: Failure | None) -> str | None:
+    return f"{failure.category.value}: {failure.reason} {failure.remedy}" if failure else None
+
+
+def _exit_after(failures: Iterable[Failure | None]) -> None:
+    codes = [failure.exit_code for failure in failures if failure is not None]
+    if codes:
+        raise click.exceptions.Exit(max(codes))
 
 
 @click.command()
@@ -152,4 +235,4 @@ def drop_branch(session: Session, yes: bool) -> None:
     session.show("datasets", [{"dropped": name} for name in drop(session.catalog)])
 
 
-COMMANDS = (compact, orphans, release, clone, drop_branch)
+COMMANDS = (compact, expire, orphans, release, clone, drop_branch)

@@ -57,7 +57,15 @@ if TYPE_CHECKING:
         CompactionResult,
         compact,
     )
-    from floe_ingestion_defs.destinations.impl.iceberg.maintenance.options import CompactionOptions
+    from floe_ingestion_defs.destinations.impl.iceberg.maintenance.expire import (
+        ExpiryResult,
+        expire,
+        remove_expired_files,
+    )
+    from floe_ingestion_defs.destinations.impl.iceberg.maintenance.options import (
+        CompactionOptions,
+        ExpiryOptions,
+    )
     from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
     from floe_ingestion_defs.destinations.impl.iceberg.maintenance.plan import (
         CompactionPlan,
@@ -96,6 +104,8 @@ _HOMES = {
     "CompactionResult": f"{_IMPLEMENTATION}.maintenance.compact",
     "Dataset": f"{_IMPLEMENTATION}.dataset",
     "DatasetRefused": f"{_IMPLEMENTATION}.errors",
+    "ExpiryOptions": f"{_IMPLEMENTATION}.maintenance.options",
+    "ExpiryResult": f"{_IMPLEMENTATION}.maintenance.expire",
     "FailedJobs": f"{_IMPLEMENTATION}.errors",
     "Finding": f"{_IMPLEMENTATION}.errors",
     "ForeignLog": f"{_IMPLEMENTATION}.errors",
@@ -126,6 +136,7 @@ _HOMES = {
     "column_bounds": f"{_IMPLEMENTATION}.reading.inspection",
     "count_window_rows": f"{_IMPLEMENTATION}.reading.inspection",
     "drop_branch": f"{_IMPLEMENTATION}.branch.drop",
+    "expire": f"{_IMPLEMENTATION}.maintenance.expire",
     "files_added_last": f"{_IMPLEMENTATION}.reading.inspection",
     "iceberg": f"{_IMPLEMENTATION}.factory",
     "iceberg_type_of_column": f"{_IMPLEMENTATION}.files.schema",
@@ -141,6 +152,7 @@ _HOMES = {
     "read_window": f"{_IMPLEMENTATION}.reading.inspection",
     "recover": f"{_IMPLEMENTATION}.recover",
     "release_blocked": f"{_IMPLEMENTATION}.maintenance.release",
+    "remove_expired_files": f"{_IMPLEMENTATION}.maintenance.expire",
     "remove_orphans": f"{_IMPLEMENTATION}.maintenance.orphans",
     "row_count": f"{_IMPLEMENTATION}.reading.inspection",
     "stored_cursors": f"{_IMPLEMENTATION}.reading.cursors",
@@ -160,6 +172,8 @@ __all__ = [
     "CompactionResult",
     "Dataset",
     "DatasetRefused",
+    "ExpiryOptions",
+    "ExpiryResult",
     "FailedJobs",
     "Finding",
     "ForeignLog",
@@ -190,6 +204,7 @@ __all__ = [
     "compact",
     "count_window_rows",
     "drop_branch",
+    "expire",
     "files_added_last",
     "iceberg",
     "iceberg_type_of_column",
@@ -205,6 +220,7 @@ __all__ = [
     "read_window",
     "recover",
     "release_blocked",
+    "remove_expired_files",
     "remove_orphans",
     "row_count",
     "stored_cursors",

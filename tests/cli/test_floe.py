@@ -85,6 +85,7 @@ def test_help_needs_neither_dlt_nor_a_catalog() -> None:
         "log",
         "plan",
         "compact",
+        "expire",
         "orphans",
         "release",
         "clone",
@@ -123,6 +124,21 @@ def test_tables_are_shown_planned_and_compacted(
     assert shown.returncode == 0
     assert "shop.orders" in shown.stdout
     assert "ok" in shown.stdout
+
+
+def test_snapshots_expire_with_yes_only(load: Callable[..., None]) -> None:
+    for n in range(3):
+        load([{"id": n}])
+    arguments = ("expire", "shop", "--older-than", "0", "--keep", "2")
+    (planned,) = found(*arguments)["tables"]
+    assert (planned["snapshots_before"], planned["snapshots_expired"]) == (3, 1)
+    assert found("status", "shop")["tables"][0]["snapshots"] == 3
+    expired = found(*arguments, "--yes")
+    assert expired["tables"][0]["snapshots_expired"] == 1
+    assert expired["files_deleted"] == 0  # They were written less than a day ago.
+    (after,) = found("status", "shop")["tables"]
+    assert (after["snapshots"], after["rows"], after["health"]) == (2, 3, "ok")
+    assert floe("expire", "shop", "--keep", "0").returncode == 2
 
 
 def test_orphans_are_deleted_with_yes_only(load: Callable[..., None], floe_home: Path) -> None:

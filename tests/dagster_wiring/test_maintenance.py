@@ -18,6 +18,7 @@ from floe_ingestion_defs.dagster_wiring import (
 )
 from floe_ingestion_defs.dagster_wiring.settings.maintenance import MaintenanceSettings
 from floe_ingestion_defs.destinations import Dataset, open_catalog
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import add_snapshot
 from floe_ingestion_defs.dlt_plugin import DltIngestionConfig, DltIngestionPlugin
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
@@ -73,6 +74,7 @@ def test_each_table_is_compacted_in_an_op_of_its_own_and_observed(small_files: D
     metadata = observed["ingestion__orders__orders"].metadata
     assert metadata["files_before"].value == 5
     assert metadata["files_after"].value == 1
+    assert (metadata["snapshots_before"].value, metadata["snapshots_expired"].value) == (6, 0)
     orders = small_files.load_table("orders")
     assert orders is not None
     assert len(list(orders.scan().plan_files())) == 1
@@ -81,6 +83,26 @@ def test_each_table_is_compacted_in_an_op_of_its_own_and_observed(small_files: D
     assert {"compact__bronze[orders]", "compact__bronze[returns]"} <= steps
     assert "remove_orphans__bronze" in steps
     assert job.tags["dagster/priority"] == "-10"
+
+
+def test_old_snapshots_expire_in_the_op_of_their_table(small_files: Dataset) -> None:
+    """By the age that the block says, all but the newest ten."""
+    for _ in range(7):
+        orders = small_files.load_table("orders")
+        assert orders is not None
+        with orders.transaction() as transaction:
+            add_snapshot(transaction, ())
+    job = definitions(orders={"compact": False, "expire": "1m"}).resolve_job_def(JOB)
+    orders = small_files.load_table("orders")
+    assert orders is not None
+    with orders.transaction() as transaction:
+        transaction.set_properties({"history.expire.max-snapshot-age-ms": "0"})
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert job.execute_in_process(instance=instance).success
+    orders = small_files.load_table("orders")
+    assert orders is not None
+    assert len(orders.metadata.snapshots) == 10
+    assert sorted(orders.scan().to_arrow()["id"].to_pylist()) == [0, 1, 2, 3, 4]
 
 
 def test_a_dataset_is_maintained_only_if_a_source_says_so() -> None:

@@ -23,7 +23,7 @@ from pyiceberg.table.update import AssertCreate
 from floe_ingestion_defs.destinations.impl.iceberg import client, load, working_directory
 from floe_ingestion_defs.destinations.impl.iceberg.changes import change, file_changes
 from floe_ingestion_defs.destinations.impl.iceberg.files import staged_files as stage
-from floe_ingestion_defs.destinations.impl.iceberg.maintenance import rewrite
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance import orphans, rewrite
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -48,6 +48,7 @@ def watch(hook: Hook) -> None:
     for module in (change, rewrite):
         _around(module, "write_staged", reach, lambda *a: "rewriting", before=False)
     _around(rewrite, "write_data_file", reach, lambda *a: "rewriting", before=False)
+    _around(orphans, "delete_orphan", reach, lambda *a: "deleting a file")
     for catalog in (SqlCatalog, RestCatalog):
         _around(catalog, "commit_table", reach, _name_of_commit)
         _around(catalog, "create_namespace", reach, lambda *a: "creating the namespace")

@@ -140,11 +140,11 @@ def _create_job(dataset: MaintainedDataset) -> dg.JobDefinition:
     @dg.op(
         name=f"compact__{dataset.identifier}",
         pool=POOL,
-        description="Combine the small data files of a table; a load never waits for it.",
+        description="Combine the small data files of a table and expire its old snapshots; a load "
+        "never waits for it.",
     )
     def compact_table(context: dg.OpExecutionContext, table: str) -> None:
-        if dataset.settings.compact:
-            _compact(context, dataset, table)
+        _maintain(context, dataset, table)
 
     @dg.op(
         name=f"remove_orphans__{dataset.identifier}",
@@ -167,18 +167,29 @@ def _create_job(dataset: MaintainedDataset) -> dg.JobDefinition:
     return maintain
 
 
-def _compact(context: dg.OpExecutionContext, dataset: MaintainedDataset, table: str) -> None:
-    from floe_ingestion_defs.destinations import compact
+def _maintain(context: dg.OpExecutionContext, dataset: MaintainedDataset, table: str) -> None:
+    """Compact a table and expire its snapshots, whose files the op of orphans deletes."""
+    from floe_ingestion_defs.destinations import ExpiryOptions, compact, expire
 
-    name = f"{dataset.name}.{table}"
+    name, settings = f"{dataset.name}.{table}", dataset.settings
+    metadata: dict[str, Any] = {}
     try:
-        result = compact(dataset.open(), table)
+        opened = dataset.open()
+        if settings.compact:
+            metadata |= _describe(compact(opened, table))
+        if settings.expire is not None:
+            expired = expire(opened, table, ExpiryOptions(settings.expire))
+            metadata |= {
+                "snapshots_before": expired.snapshots_before,
+                "snapshots_expired": expired.snapshots_expired,
+            }
+            if expired.obstacle:
+                metadata["not_expired"] = expired.obstacle
     except Exception as error:
         # A boundary: catalogs and stores raise any exception of their drivers.
         raise dataset.failure(name, error) from None
-    metadata = _describe(result)
     context.add_output_metadata(metadata)
-    if name in dataset.assets:
+    if metadata and name in dataset.assets:
         context.log_event(dg.AssetObservation(dataset.assets[name], metadata=metadata))
 
 

@@ -1,4 +1,4 @@
-"""The block `maintenance:` of a source: when the tables of its dataset are compacted and swept."""
+"""The block `maintenance:` of a source: what is done to the tables of its dataset, and when."""
 
 from datetime import timedelta
 from typing import Literal
@@ -24,6 +24,12 @@ class MaintenanceSettings(Settings):
     compact: bool = Field(
         default=True,
         description="Combine small data files, and rewrite files with many deleted rows.",
+    )
+    expire: Duration | None = Field(
+        default="5d",
+        validate_default=True,
+        description="Expire snapshots so long after they ceased to be current, all but the newest "
+        "10; properties `history.expire.*` of a table take precedence. null to leave it to loads.",
     )
     orphans: Duration | None = Field(
         default="3d",

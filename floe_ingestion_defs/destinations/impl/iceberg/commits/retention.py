@@ -60,15 +60,28 @@ class Retention:
     most_recent: int | None = MOST_RECENT
 
     @classmethod
-    def of_table(cls, metadata: TableMetadata) -> Retention:
-        """Return the retention that a table's properties define."""
+    def of_table(
+        cls,
+        metadata: TableMetadata,
+        max_age: timedelta | None = None,
+        min_snapshots: int | None = None,
+    ) -> Retention:
+        """Return the retention that a table's properties define.
+
+        Args:
+            metadata: The table.
+            max_age: The age where the properties do not define one.
+            min_snapshots: The number where they do not.
+        """
         age, count = (
             _whole_number(metadata.properties.get(name))
             for name in (MAX_AGE_PROPERTY, MIN_SNAPSHOTS_PROPERTY)
         )
+        default_count = MIN_SNAPSHOTS if min_snapshots is None else min_snapshots
+        default_age = MAX_AGE if max_age is None else max_age
         return cls(
-            MAX_AGE if age is None else timedelta(milliseconds=age),
-            MIN_SNAPSHOTS if count is None else max(1, count),
+            default_age if age is None else timedelta(milliseconds=age),
+            max(1, default_count if count is None else count),
             MOST_RECENT if age is None else None,
         )
 

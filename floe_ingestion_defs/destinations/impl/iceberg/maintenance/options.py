@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 @dataclass(frozen=True)
@@ -21,3 +25,18 @@ class CompactionOptions:
     small_below: float = 0.75
     min_files: int = 5
     deleted_share: float = 0.1
+
+
+@dataclass(frozen=True)
+class ExpiryOptions:
+    """How long the snapshots of a table are kept whose properties do not say it.
+
+    Attributes:
+        older_than: A snapshot expires so long after it ceased to be the table's current one, by
+            default 5 days; `history.expire.max-snapshot-age-ms` of the table takes precedence.
+        min_snapshots: So many of the newest are kept, by default 10;
+            `history.expire.min-snapshots-to-keep` takes precedence.
+    """
+
+    older_than: timedelta | None = None
+    min_snapshots: int | None = None

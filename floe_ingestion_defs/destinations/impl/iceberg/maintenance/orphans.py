@@ -40,7 +40,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.maintenance.recent_snapshots 
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.references import References
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from pyiceberg.io import FileIO
     from pyiceberg.table import Table
@@ -70,6 +70,7 @@ def remove_orphans(
     *,
     dry_run: bool = True,
     also_delete: Collection[str] = (),
+    among: Mapping[str, References] | None = None,
 ) -> list[Orphan]:
     """List, then delete, files below the dataset's tables that nothing refers to.
 
@@ -84,6 +85,7 @@ def remove_orphans(
         dry_run: Only list them.
         also_delete: The paths of orphans to delete in spite of a doubt. A path that is not among
             the orphans is ignored.
+        among: The files to look for, by the names of their tables; None for any.
 
     Returns:
         The orphans, by path. Those without a doubt are deleted.
@@ -120,18 +122,20 @@ def remove_orphans(
         for intent in load.intent.tables:
             references.add(staged.path for staged in intent.files)
     sweep = _Sweep(dataset, view.uuid, tables, others)
-    stored = list(sweep.stored_files())
+    stored = list(sweep.stored_files(among))
     current_since = datetime.now(UTC) - timedelta(seconds=DELETE_AFTER_SECONDS)
     references.add_manifest_lists(recent_manifest_lists(stored, current_since))
     orphans = {
         file.path: (sweep.as_orphan(file, table), table.io)
         for file, table in stored
-        if file.modified < written_before and file.path not in references
+        if file.modified < written_before
+        and file.path not in references
+        and (among is None or any(file.path in wanted for wanted in among.values()))
     }
     if not dry_run:
         for orphan, io in orphans.values():
             if orphan.doubt is None or orphan.path in also_delete:
-                _delete(io, orphan.path)
+                delete_orphan(io, orphan.path)
     return [orphans[path][0] for path in sorted(orphans)]
 
 
@@ -156,7 +160,8 @@ def _load_tables(
         return {identifier[-1]: table for identifier, table in loaded if table is not None}
 
 
-def _delete(io: FileIO, path: str) -> None:
+def delete_orphan(io: FileIO, path: str) -> None:
+    """Delete a file, which another sweep may just have deleted."""
     try:
         io.delete(path)
     except FileNotFoundError:
@@ -170,16 +175,22 @@ class _Sweep:
     tables: dict[str, Table]
     others: OtherTables
 
-    def stored_files(self) -> Iterator[tuple[StoredFile, Table]]:
+    def stored_files(
+        self, of_tables: Collection[str] | None = None
+    ) -> Iterator[tuple[StoredFile, Table]]:
         """Yield the files of the tables' folders, and those staged for future tables.
 
         Each comes with a table whose FileIO may delete it: the credentials that a catalog vends are
         for one table.
+
+        Args:
+            of_tables: The names of the tables; None for all, and those staged.
         """
-        for table in self.tables.values():
-            for folder in _own_folders(table):
+        for name, table in self.tables.items():
+            for folder in _own_folders(table) if of_tables is None or name in of_tables else ():
                 yield from ((file, table) for file in list_files(table.io, folder))
-        yield from self._staged_beside()
+        if of_tables is None:
+            yield from self._staged_beside()
 
     def _staged_beside(self) -> Iterator[tuple[StoredFile, Table]]:
         """Yield the data files of loads that died before they created their table.

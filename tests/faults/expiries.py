@@ -1,0 +1,76 @@
+"""Expiries that faults are tried on, and how a process runs them."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from faults import boundaries, loads
+from faults.contents import Contents, read_contents
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
+from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance import expire, orphans
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance.options import ExpiryOptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+AT_ONCE = ExpiryOptions(timedelta(0), 1)
+
+
+def delete_anything() -> None:
+    """Let this process delete young files: a test cannot wait until they are a day old."""
+    for module in (orphans, expire):
+        vars(module)["DELETE_AFTER_SECONDS"] = 0
+
+
+def expire_all(namespace: str) -> int:
+    """Expire all that can be of the tables but dlt's own, and return how many snapshots did."""
+    delete_anything()
+    dataset = Dataset(open_catalog(), namespace)
+    names = [identifier[-1] for identifier in dataset.catalog.list_tables(dataset.namespace)]
+    results = {n: expire.expire(dataset, n, AT_ONCE) for n in sorted(names) if "dlt_" not in n}
+    expire.remove_expired_files(dataset, results)
+    return sum(result.snapshots_expired for result in results.values())
+
+
+def read_and_expire(namespace: str) -> tuple[list[Contents], set[str], int]:
+    """Read a dataset, expire and sweep it, and read it again.
+
+    Returns:
+        What was read, the files that were missing at first, and how many snapshots could expire at
+        last.
+    """
+    delete_anything()
+    dataset = Dataset(open_catalog(), namespace)
+    view = dataset.log.read()
+    assert view is not None
+    before = read_contents(namespace)
+    missing = {path for path in before.live if not view.table.io.new_input(path).exists()}
+    expire_all(namespace)
+    orphans.remove_orphans(dataset, timedelta(0), dry_run=False)
+    return [before, read_contents(namespace)], missing, expire_all(namespace)
+
+
+def load_snapshots(namespace: str, work: Path) -> None:
+    """Run loads that leave three snapshots in `countries`, and two in `users`."""
+    for kind in ("replace", "merge"):
+        loads.run_before(kind, namespace, work)
+        # S3 has times in seconds, and of two snapshots in one second the sweep keeps either.
+        time.sleep(1.1)
+        loads.run_again(kind, namespace, work)
+
+
+def list_boundaries(namespace: str) -> list[str]:
+    """Return the names of the boundaries that the expiry passes."""
+    names: list[str] = []
+    boundaries.watch(boundaries.record(names))
+    expire_all(namespace)
+    return names
+
+
+def expire_and_die_at(boundary: int, namespace: str) -> None:
+    """Expire snapshots of the dataset and kill this process at a boundary."""
+    boundaries.watch(boundaries.kill_at(boundary))
+    expire_all(namespace)
