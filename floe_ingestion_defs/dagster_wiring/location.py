@@ -26,6 +26,7 @@ from floe_ingestion_defs.dagster_wiring.code_links import link_code_to_git
 from floe_ingestion_defs.dagster_wiring.configured_source import CodeReference, ConfiguredSource
 from floe_ingestion_defs.dagster_wiring.deployment import confine_to_branch
 from floe_ingestion_defs.dagster_wiring.resources import DLT_RESOURCE, RESOURCE_KEY, start_plugin
+from floe_ingestion_defs.dagster_wiring.runs.executor import sequence_or_multiprocess_executor
 from floe_ingestion_defs.dagster_wiring.translator import (
     FloeDltTranslator,
     configured_source_of,
@@ -121,6 +122,9 @@ def load_location(package: Path) -> dg.Definitions:
     loaded = dg.load_from_defs_folder(path_within_project=package)
     require_distinct_sources(loaded)
     location = dg.Definitions.merge(loaded, create_shared_definitions(loaded))
+    if location.executor is None:
+        executor = dg.Definitions(executor=sequence_or_multiprocess_executor)
+        location = dg.Definitions.merge(location, executor)
     return link_code_to_git(location, root=package.parent)
 
 
