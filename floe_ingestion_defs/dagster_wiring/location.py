@@ -25,6 +25,7 @@ from floe_ingestion_defs.dagster_wiring.checks.asset_checks import FRESHNESS, cr
 from floe_ingestion_defs.dagster_wiring.code_links import link_code_to_git
 from floe_ingestion_defs.dagster_wiring.configured_source import CodeReference, ConfiguredSource
 from floe_ingestion_defs.dagster_wiring.deployment import confine_to_branch
+from floe_ingestion_defs.dagster_wiring.openlineage.sensor import create_openlineage_sensor
 from floe_ingestion_defs.dagster_wiring.resources import DLT_RESOURCE, RESOURCE_KEY, start_plugin
 from floe_ingestion_defs.dagster_wiring.runs.executor import sequence_or_multiprocess_executor
 from floe_ingestion_defs.dagster_wiring.translator import (
@@ -158,8 +159,9 @@ def create_shared_definitions(loaded: dg.Definitions) -> dg.Definitions:
 
     Returns:
         The resource, the job `ingestion` of all sources, the job that drops a branch's tables, the
-        sensor that reports failed runs, the schedule of the freshness checks if there are any, and
-        the maintenance of datasets that a source configures it for.
+        sensor that reports failed runs, the schedule of the freshness checks if there are any, the
+        sensor that sends lineage if a server is configured, and the maintenance of datasets that a
+        source configures it for.
     """
     sources = _configured_sources(loaded)
     fresh = [
@@ -169,11 +171,14 @@ def create_shared_definitions(loaded: dg.Definitions) -> dg.Definitions:
         if spec.name == FRESHNESS
     ]
     maintenance = create_maintenance_definitions(sources)
+    lineage = create_openlineage_sensor(
+        each for each in loaded.assets or () if isinstance(each, dg.AssetsDefinition)
+    )
     by_themselves = any(each.settings.default_status == "running" for each in sources)
     shared = dg.Definitions(
         jobs=[create_ingestion_job(), create_drop_job(each.plugin for each in sources)],
         schedules=[create_freshness_schedule(fresh, running=by_themselves)] if fresh else [],
-        sensors=[create_failure_sensor(sources)],
+        sensors=[create_failure_sensor(sources), *([lineage] if lineage else [])],
         resources={RESOURCE_KEY: DLT_RESOURCE},
     )
     return dg.Definitions.merge(shared, maintenance)

@@ -1,0 +1,1 @@
+"""Lineage events in OpenLineage's format, sent for the runs of ingestion assets."""
