@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
@@ -129,6 +131,13 @@ def test_files_of_a_snapshot_that_was_current_in_the_last_day_are_spared(lake: L
     assert exists(lake, gone)
     second = lake.table("orders").current_snapshot()
     assert second is not None
+    # A commit that lost does not hide what was current when it was attempted.
+    lost = re.sub(r"snap-\d+", "snap-1", second.manifest_list)
+    path = Path(urlparse(lost).path)
+    path.write_bytes(b"never finished")
+    age(lost, 2)
+    assert remove_orphans(dataset, timedelta(days=3), dry_run=False) == []
+    assert exists(lake, gone)
     age(second.manifest_list, 2)
     swept = {file.path for file in remove_orphans(dataset, timedelta(days=1), dry_run=False)}
     assert {gone, first.manifest_list} <= swept

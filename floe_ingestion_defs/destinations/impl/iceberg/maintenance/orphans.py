@@ -123,7 +123,9 @@ def remove_orphans(
             references.add(staged.path for staged in intent.files)
     sweep = _Sweep(dataset, view.uuid, tables, others)
     stored = list(sweep.stored_files(among))
-    current_since = datetime.now(UTC) - timedelta(seconds=DELETE_AFTER_SECONDS)
+    # Younger files are kept anyway.
+    grace = min(older_than, timedelta(seconds=DELETE_AFTER_SECONDS))
+    current_since = datetime.now(UTC) - grace
     references.add_manifest_lists(recent_manifest_lists(stored, current_since))
     orphans = {
         file.path: (sweep.as_orphan(file, table), table.io)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Most of the time is spent waiting for the object store.
 FILES_AT_ONCE = 16
 # What reading a file that is missing or truncated raises.
-_UNREADABLE = (OSError, ValueError, EOFError)
+UNREADABLE = (OSError, ValueError, EOFError)
 
 
 class References:
@@ -107,7 +107,7 @@ def _manifests(listed: tuple[Table, str]) -> list[ManifestFile]:
     table, path = listed
     try:
         return list(read_manifest_list(table.io.new_input(path)))
-    except _UNREADABLE:
+    except UNREADABLE:
         return []
 
 
@@ -115,7 +115,7 @@ def _files_if_readable(found: tuple[Table, ManifestFile]) -> list[int]:
     """Return the files of a manifest, none if it was deleted or never finished."""
     try:
         return _live_files(*found)
-    except _UNREADABLE:
+    except UNREADABLE:
         return []
 
 
