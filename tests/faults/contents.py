@@ -13,7 +13,7 @@ from faults.loads import PIPELINE, run_again
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import decode_document
-from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance import orphans
 from floe_ingestion_defs.destinations.impl.iceberg.recover import settled_through
 
 if TYPE_CHECKING:
@@ -64,6 +64,9 @@ def read_contents(namespace: str) -> Contents:
     dataset = Dataset(open_catalog(), namespace)
     view = dataset.log.read()
     assert view is not None
+    # Otherwise the sweep keeps the files of a commit that was lost within the last day, since its
+    # snapshot cannot be distinguished from one that has expired.
+    vars(orphans)["DELETE_AFTER_SECONDS"] = 0
     names = [identifier[-1] for identifier in dataset.catalog.list_tables(dataset.namespace)]
     tables = {name: table for name in names if (table := dataset.load_table(name))}
     raw = {name: table.scan().to_arrow().to_pylist() for name, table in tables.items()}
@@ -81,7 +84,7 @@ def read_contents(namespace: str) -> Contents:
         committed={f.path for load in loads for i in load.intent.tables for f in i.files},
         orphans={
             file.path
-            for file in remove_orphans(dataset, timedelta(0))
+            for file in orphans.remove_orphans(dataset, timedelta(0))
             if file.path.endswith(".parquet")
         },
         locations={table.location() for table in tables.values()},

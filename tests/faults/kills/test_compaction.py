@@ -62,8 +62,22 @@ def test_a_compaction_killed_at_any_boundary_changes_no_row(tmp_path: Path) -> N
 def test_a_compaction_killed_on_a_rest_catalog_changes_no_row(
     tmp_path: Path, seaweedfs: SeaweedFS
 ) -> None:
-    """Between the files and the commit, on a real REST catalog with S3 storage."""
-    case = Case(rest_stack(seaweedfs, tmp_path))
-    case.start(compactions.load_small_files, case.namespace, case.work).result()
-    before: Contents = case.start(read_contents, case.namespace).result()
-    kill_and_compact_again(case, 0, before)
+    """One boundary of each name, on a real REST catalog with S3 storage."""
+
+    def new_case(name: str) -> Case:
+        (tmp_path / name).mkdir()
+        case = Case(rest_stack(seaweedfs, tmp_path / name))
+        case.start(compactions.load_small_files, case.namespace, case.work).result()
+        return case
+
+    undisturbed = new_case("undisturbed")
+    names = undisturbed.start(compactions.list_boundaries, undisturbed.namespace).result()
+    chosen = [names.index(name) for name in dict.fromkeys(names)]
+
+    def try_one(number: int) -> None:
+        case = new_case(str(number))
+        before: Contents = case.start(read_contents, case.namespace).result()
+        kill_and_compact_again(case, number, before)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(try_one, chosen))

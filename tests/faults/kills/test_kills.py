@@ -43,7 +43,9 @@ def test_a_process_killed_while_it_compacts_the_log_loses_nothing(tmp_path: Path
 @pytest.mark.parametrize(
     "kind",
     [
-        kind if kind == "merge" else pytest.param(kind, marks=pytest.mark.all_cases)
+        kind
+        if kind in ("merge", "merge on read")
+        else pytest.param(kind, marks=pytest.mark.all_cases)
         for kind in KINDS
     ],
 )

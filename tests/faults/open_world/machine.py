@@ -25,12 +25,15 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from pyiceberg.exceptions import ForbiddenError
 
+from faults.compactions import EAGER
 from faults.open_world import others
-from faults.open_world.oracle import ROOTS, Oracle, row_keys
+from faults.open_world.oracle import ROOTS, Oracle, row_keys, rows_of
 from faults.open_world.project import NAMESPACE, NESTED, Kind, Operation
 from faults.open_world.surroundings import Died, Surroundings, install
 from floe_ingestion_defs.destinations import (
+    compact,
     open_catalog,
     recover,
     release_blocked,
@@ -207,6 +210,24 @@ class OpenWorld(RuleBasedStateMachine):
         if view := self.oracle.dataset.log.read():
             with self.surroundings.load():
                 recover(self.oracle.dataset, view)
+
+    @precondition(lambda self: self.count > 1)
+    @rule(name=tables, die_at=deaths)
+    def compact(self, name: str, die_at: int | None) -> None:
+        """Compact a table, as the maintenance job does."""
+        self.oracle.observe()
+        before = self._contents()
+        with suppress(Died), self.surroundings.load(die_at):
+            try:
+                compact(self.oracle.dataset, name, EAGER)
+            except ForbiddenError:
+                assert name in self.surroundings.forbidden
+        assert self._contents() == before
+
+    def _contents(self) -> list[object]:
+        found = (self.oracle.table(name) for name in ROOTS)
+        nested = row_keys(self.oracle.table(NESTED))
+        return [*(rows_of(table) if table else None for table in found), nested]
 
     @precondition(lambda self: self.count > 1)
     @rule(hours=st.sampled_from([0, 30]))

@@ -22,8 +22,7 @@ STEPS = int(os.environ.get("FLOE_OPEN_WORLD_STEPS", "20"))
 @pytest.mark.parametrize(
     "seed",
     [
-        # One that found loads of a table without rights to it, for a test that is the same each
-        # time; `make test-all` draws another one.
+        # For a test that is the same each time; `make test-all` draws another one.
         pytest.param(3137500816, id="known"),
         pytest.param(None, id="random", marks=pytest.mark.all_cases),
     ],

@@ -12,6 +12,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.types import PrimitiveType
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
     from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
     from floe_ingestion_defs.destinations.impl.iceberg.intent import TableIntent
+
+# With so many times as many keys as rows, a search for each row takes less time than a hash table
+# of the keys: 0.08 s instead of 1.8 s for 4 M keys and the 100,000 rows of a file.
+_KEYS_TO_SEARCH = 2
 
 # A boolean Arrow array, one value per row.
 Mask: TypeAlias = Any
@@ -59,8 +64,13 @@ class KeySet:
 
     def __init__(self, rows: pa.Table) -> None:
         self.columns: list[str] = rows.column_names
-        rows = normalized(rows)
-        self.rows = rows.group_by(self.columns).aggregate([]) if self.columns else rows
+        self._is_ordered = len(self.columns) == 1 and _is_searchable(rows.schema.types[0])
+        if self._is_ordered:
+            ordered = _ordered(rows.column(0).combine_chunks())
+            self.rows = pa.table([ordered], schema=rows.schema)
+        else:
+            rows = normalized(rows)
+            self.rows = rows.group_by(self.columns).aggregate([]) if self.columns else rows
 
     def __len__(self) -> int:
         return int(self.rows.num_rows)
@@ -76,27 +86,22 @@ class KeySet:
         """What two sets with the same keys have in common, so that attempts share their work."""
         digest = sha256()
         if self.columns:
-            ordered = self.rows.sort_by([(name, "ascending") for name in self.columns])
+            ordered = self.rows
+            if not self._is_ordered:
+                ordered = ordered.sort_by([(name, "ascending") for name in self.columns])
             for batch in ordered.combine_chunks().to_batches():
                 digest.update(batch.serialize())
         return tuple(self.columns), str(self.rows.schema), digest.digest()
 
     @cached_property
     def _single(self) -> pa.Array | None:
-        """The keys, if they consist of one column."""
+        """The keys, if they consist of one column; in ascending order, if Arrow can search it."""
         return self.rows.column(0).combine_chunks() if len(self.columns) == 1 else None
-
-    @cached_property
-    def _ordered(self) -> pa.Array | None:
-        """The keys in ascending order, if they are of a type in which Arrow can search."""
-        if self._single is None or not _is_searchable(self._single.type):
-            return None
-        keys = self._single.drop_null()
-        return keys.take(pc.sort_indices(keys))
 
     def __getstate__(self) -> dict[str, Any]:
         # What is derived from the rows would be sent to a cluster in addition.
-        return {"columns": self.columns, "rows": self.rows}
+        derived = ("_content", "_single")
+        return {key: value for key, value in self.__dict__.items() if key not in derived}
 
     def contains(self, batch: pa.RecordBatch) -> Mask:
         """Return for each row of the batch whether its key is in the set; a null never is."""
@@ -104,6 +109,9 @@ class KeySet:
             return pa.array([False] * batch.num_rows, pa.bool_())
         if self._single is not None:
             column = _normalized_column(batch.column(self.columns[0]))
+            has_many_keys = len(self) > _KEYS_TO_SEARCH * batch.num_rows
+            if self._is_ordered and has_many_keys and column.type == self._single.type:
+                return self._find(column)
             return pc.is_in(column, value_set=self._single, skip_nulls=True)
         rows = normalized(pa.Table.from_batches([batch.select(self.columns)]))
         numbered = rows.append_column("__row", pa.array(range(batch.num_rows), pa.int64()))
@@ -112,8 +120,9 @@ class KeySet:
 
     def may_be_in(self, file: DataFile, metadata: TableMetadata) -> bool:
         """Return whether, by its statistics, a data file may contain any key of the set."""
-        if self._ordered is not None:
-            return self._is_between(bounds_of(file, metadata, self.columns[0], self._ordered.type))
+        if self._is_ordered:
+            column_type = self.rows.schema.types[0]
+            return self._is_between(bounds_of(file, metadata, self.columns[0], column_type))
         candidates: Mask | None = None
         for name in self.columns:
             column = self.rows[name]
@@ -129,15 +138,34 @@ class KeySet:
 
     def _is_between(self, bounds: tuple[pa.Scalar, pa.Scalar] | None) -> bool:
         """Return whether a key is between bounds, in time that hardly grows with their number."""
-        if bounds is None:
+        if bounds is None or not len(self):
             return len(self) > 0
         lower, upper = bounds
-        first = pc.search_sorted(self._ordered, lower, side="left")
-        end = pc.search_sorted(self._ordered, upper, side="right")
+        first = pc.search_sorted(self._single, lower, side="left")
+        end = pc.search_sorted(self._single, upper, side="right")
         return bool(first.as_py() < end.as_py())
+
+    def _find(self, column: pa.Array) -> Mask:
+        """Return for each value whether it is a key, without a hash table of all keys."""
+        positions = pc.search_sorted(self._single, column)
+        nearest = pc.take(self._single, pc.min_element_wise(positions, len(self) - 1))
+        return pc.fill_null(pc.equal(nearest, column), fill_value=False)
+
+
+def _ordered(keys: pa.Array) -> pa.Array:
+    """Return the distinct keys in ascending order, without null."""
+    keys = keys.drop_null()
+    if pa.types.is_integer(keys.type):
+        return pa.array(np.unique(keys.to_numpy()), keys.type)
+    if not len(keys):
+        return keys
+    keys = keys.take(pc.sort_indices(keys))
+    differs = pc.not_equal(keys.slice(1), keys.slice(0, len(keys) - 1))
+    return keys.filter(pa.concat_arrays([pa.array([True]), differs]))
 
 
 def _is_searchable(column_type: pa.DataType) -> bool:
+    """Return whether Arrow orders the type and searches it; floats have several equal values."""
     types = pa.types
     return bool(
         types.is_integer(column_type)
