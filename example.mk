@@ -3,10 +3,17 @@
 # `make dev` also starts the source systems that the example loads from.
 DEV := $(BIN)/python -m dlt_sources.nyc_flights_demo.dev
 
-.PHONY: demo screenshots clean-demo
+.PHONY: demo demo-break demo-repair screenshots clean-demo
+SYSTEMS = $(BIN)/python -m dlt_sources.nyc_flights_demo.simulated_systems
 
 demo: $(INSTALLED) ## load New York's flights of 2013 into Iceberg, three runs, no server required
 	@$(BIN)/python -m dlt_sources.nyc_flights_demo
+
+demo-break: $(INSTALLED) ## land a file that violates a contract, and say what to look at in the UI
+	@$(SYSTEMS) break
+
+demo-repair: $(INSTALLED) ## delete the file that violates the contract
+	@$(SYSTEMS) repair
 
 screenshots: $(INSTALLED) chromium ## take the screenshots in docs/images again
 	@PYTHONPATH=tests $(BIN)/python -m sources.nyc_flights_demo.screenshots docs/images

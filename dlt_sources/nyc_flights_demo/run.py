@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from threading import Event, Thread
 from typing import cast
-from uuid import uuid4
 
 import dagster as dg
 import pyarrow.compute as pc
 import structlog
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
 
+from dlt_sources.nyc_flights_demo.launched_run import create_launched_run
 from dlt_sources.nyc_flights_demo.simulated_systems import settings
 from floe_ingestion_defs.destinations import Dataset, open_catalog, recover
 
@@ -136,24 +138,29 @@ def run_job(job: dg.JobDefinition, title: str, show_progress: ShowProgress) -> D
         RunFailedError: A step failed.
         KeyboardInterrupt: The user pressed Ctrl-C.
     """
-    run_id = str(uuid4())
     with dg.DagsterInstance.get() as instance:
+        run = create_launched_run(
+            instance,
+            job,
+            tags={"demo": title},
+            # The UI shows the logs of a run; the caller reports failures.
+            run_config={
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                "execution": {"config": {"in_process": {}}},
+            },
+        )
         try:
-            with _watch(instance, run_id, show_progress):
-                result = job.execute_in_process(
-                    instance=instance,
-                    run_id=run_id,
-                    raise_on_error=False,
-                    tags={"demo": title},
-                    # The UI shows the logs of a run; the caller reports failures.
-                    run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-                )
+            with _watch(instance, run.run_id, show_progress):
+                result = execute_run(InMemoryJob(job), run, instance)
         except dg.DagsterExecutionInterruptedError:
             raise KeyboardInterrupt from None
         if not result.success:
             raise _failure_of(result)
-        events = result.get_asset_materialization_events()
-    loads = [_read_load(event.materialization) for event in events]
+    loads = [
+        _read_load(event.materialization)
+        for event in result.all_events
+        if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION
+    ]
     return DemoRun(title, {load.table: load for load in loads})
 
 
@@ -172,7 +179,7 @@ def _read_load(materialization: dg.AssetMaterialization) -> AssetLoad:
 _INTERRUPTS = ("KeyboardInterrupt", dg.DagsterExecutionInterruptedError.__name__)
 
 
-def _failure_of(result: dg.ExecuteInProcessResult) -> RunFailedError | KeyboardInterrupt:
+def _failure_of(result: dg.JobExecutionResult) -> RunFailedError | KeyboardInterrupt:
     failures = [event for event in result.all_events if event.is_step_failure]
     if any(_name_error(event) in _INTERRUPTS for event in failures):
         return KeyboardInterrupt()

@@ -161,6 +161,10 @@ def test_the_instance_of_the_ui_has_the_runs_and_materializations(home: Home) ->
     with dg.DagsterInstance.from_config(str(home.folder / "dagster")) as instance:
         runs = instance.get_runs()
         assert Counter(run.status for run in runs) == {dg.DagsterRunStatus.SUCCESS: 6}
+        # Dagster's timeline and the pages of jobs show only the runs of a code location.
+        locations = {run.tags["dagster/code_location"] for run in runs}
+        assert locations == {"floe_ingestion"}
+        assert all(run.remote_job_origin for run in runs)
         loaded: dict[str, list[object]] = {name: [] for name in ROWS_OF_THE_YEAR}
         for key in instance.all_asset_keys():
             name = key.to_user_string().rpartition("__")[2]

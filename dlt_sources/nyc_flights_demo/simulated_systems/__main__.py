@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from dlt_sources.nyc_flights_demo.simulated_systems import settings
+from dlt_sources.nyc_flights_demo.simulated_systems import landing, settings
 from dlt_sources.nyc_flights_demo.simulated_systems.analysts import NothingLoadedError, write_delays
 from dlt_sources.nyc_flights_demo.simulated_systems.original import OriginalDataMissingError
 from dlt_sources.nyc_flights_demo.simulated_systems.systems import SimulatedSystems
@@ -30,6 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _serve(systems, options.port)
         if options.command == "analyse":
             return _analyse()
+        if options.command == "break":
+            return _break(systems)
+        if options.command == "repair":
+            return _repair(systems)
         return _show(systems)
     except (OriginalDataMissingError, NothingLoadedError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -57,6 +61,8 @@ def _build_parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "analyse", help="write silver.delays from the loaded flights, as analysts would"
     )
+    commands.add_parser("break", help="land a file that violates the contract of the flights")
+    commands.add_parser("repair", help="delete the file that violates the contract")
     commands.add_parser("status", help="show the landed months and the rows of each table")
     return parser
 
@@ -81,6 +87,31 @@ def _analyse() -> int:
     from floe_ingestion_defs.destinations import open_catalog
 
     print(f"silver.delays: {write_delays(open_catalog())} rows, one per airport and month")
+    return 0
+
+
+_BROKEN = """\
+Landed {file}: it has a column `gate`, which the contract of the flights does not have.
+In the UI (make dev), materialize ingestion__nyc_flights__flights:
+  - the run fails with a SchemaContractViolation that names the column and the remedy;
+  - the check `schema_contract` of the asset failed, with the column in its metadata;
+  - the table has as many rows as before: nothing was published.
+Then: make demo-repair"""
+
+_REPAIRED = """\
+Deleted the file. Materialize ingestion__nyc_flights__flights again: the run succeeds, and the check
+passes. To accept the column instead, run make demo-break again, and add `gate: text` to `columns`
+in floe_ingestion_defs/defs/nyc_flights/defs.yaml."""
+
+
+def _break(systems: SimulatedSystems) -> int:
+    print(_BROKEN.format(file=landing.land_breaking_file(systems.landing)))
+    return 0
+
+
+def _repair(systems: SimulatedSystems) -> int:
+    removed = landing.remove_breaking_file(systems.landing)
+    print(_REPAIRED if removed else "No file violates the contract: nothing to delete.")
     return 0
 
 

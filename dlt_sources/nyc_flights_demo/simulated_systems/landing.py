@@ -10,6 +10,8 @@ from pathlib import Path
 
 from dlt_sources.nyc_flights_demo.simulated_systems import original, settings
 
+# A file of another year, so that it does not count as a landed month.
+_BREAKING_NAME = f"flights-{settings.YEAR + 1}-01.csv"
 _LANDED_NAME = re.compile(rf"flights-{settings.YEAR}-(\d\d)\.csv")
 
 
@@ -51,6 +53,30 @@ def land_months(landing: Path, months: Iterable[int]) -> list[Path]:
     landing.mkdir(parents=True, exist_ok=True)
     header, lines = original.read_flight_lines()
     return [_drop(file_of_month(landing, month), [header, *lines[month]]) for month in missing]
+
+
+def land_breaking_file(landing: Path) -> Path:
+    """Write a file with one flight and a column that the contract does not have, `gate`.
+
+    Returns:
+        The file.
+
+    Raises:
+        OriginalDataMissingError: The original data are not installed.
+    """
+    landing.mkdir(parents=True, exist_ok=True)
+    header, lines = original.read_flight_lines()
+    flight = lines[settings.MONTHS[0]][0]
+    content = [header.rstrip(b"\r\n") + b",gate\n", flight.rstrip(b"\r\n") + b",B12\n"]
+    return _drop(landing / _BREAKING_NAME, content)
+
+
+def remove_breaking_file(landing: Path) -> bool:
+    """Delete the file with the additional column; return whether there was one."""
+    file = landing / _BREAKING_NAME
+    existed = file.exists()
+    file.unlink(missing_ok=True)
+    return existed
 
 
 def _drop(path: Path, lines: list[bytes]) -> Path:

@@ -10,7 +10,7 @@ import dagster as dg
 
 from dlt_sources.nyc_flights_demo.local_instance import prepare_local_instance
 from dlt_sources.nyc_flights_demo.simulated_systems.analysts import write_delays
-from dlt_sources.nyc_flights_demo.simulated_systems.landing import file_of_month
+from dlt_sources.nyc_flights_demo.simulated_systems.landing import land_breaking_file
 from dlt_sources.nyc_flights_demo.simulated_systems.systems import SimulatedSystems
 from floe_ingestion_defs.destinations import open_catalog
 
@@ -61,10 +61,7 @@ def break_the_contract() -> None:
     """Land a file with an undeclared column, and load it: nothing is published."""
     from floe_ingestion_defs.definitions import defs
 
-    landing = SimulatedSystems().landing
-    header, row, *_ = file_of_month(landing, 1).read_text().splitlines()
-    landed = landing / "flights-2014-01.csv"
-    landed.write_text(f"{header},gate\n{row.replace('2013', '2014')},C12\n")
+    land_breaking_file(SimulatedSystems().landing)
     with dg.DagsterInstance.get() as instance:
         run(defs(), FLIGHTS, instance, succeeds=False)
 

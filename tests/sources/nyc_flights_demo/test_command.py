@@ -26,6 +26,26 @@ def test_land_lists_the_new_files_and_the_rows_of_each_table(
     assert "flights-2013-01.csv" not in capsys.readouterr().out
 
 
+def test_break_lands_a_file_with_one_more_column_and_repair_deletes_it(
+    systems: SimulatedSystems, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It does not count as a month, and both say what to do next."""
+    systems.land(through=1)
+    folder = ["--folder", str(systems.folder)]
+    assert main([*folder, "break"]) == 0
+    assert "make demo-repair" in capsys.readouterr().out
+    month, broken = sorted(systems.landing.iterdir())
+    header, row = broken.read_text().splitlines()
+    assert header == f"{month.read_text().splitlines()[0]},gate"
+    assert row.endswith(",B12")
+    assert systems.landed_months == {1}
+    assert main([*folder, "repair"]) == 0
+    assert "Deleted" in capsys.readouterr().out
+    assert list(systems.landing.iterdir()) == [month]
+    assert main([*folder, "repair"]) == 0
+    assert "nothing to delete" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_serve_prints_the_environment_and_ends_on_a_signal(
     whole_year: SimulatedSystems, ending: signal.Signals
