@@ -56,6 +56,28 @@ def compact(
     _exit_after(failure for _, _, failure in results)
 
 
+@click.command("rewrite-manifests")
+@click.argument("dataset")
+@click.argument("tables", nargs=-1)
+@click.pass_obj
+def rewrite_manifests(session: Session, dataset: str, tables: tuple[str, ...]) -> None:
+    """Combine the manifests of TABLES of DATASET (default: all); loads bound their number, too.
+
+    Can run during loads, and changes neither rows nor data files.
+    """
+    from floe_ingestion_defs.destinations import ManifestsResult
+    from floe_ingestion_defs.destinations import rewrite_manifests as rewrite
+
+    opened = session.dataset(dataset)
+    results = _each(session, opened, tables, lambda name: rewrite(opened, name))
+    rows = [
+        {"table": table, **asdict(result or ManifestsResult()), "error": _shown(failure)}
+        for table, result, failure in results
+    ]
+    session.show("tables", rows, dataset=dataset)
+    _exit_after(failure for _, _, failure in results)
+
+
 @click.command()
 @click.argument("dataset")
 @click.argument("tables", nargs=-1)
@@ -235,4 +257,4 @@ def drop_branch(session: Session, yes: bool) -> None:
     session.show("datasets", [{"dropped": name} for name in drop(session.catalog)])
 
 
-COMMANDS = (compact, expire, orphans, release, clone, drop_branch)
+COMMANDS = (compact, expire, rewrite_manifests, orphans, release, clone, drop_branch)

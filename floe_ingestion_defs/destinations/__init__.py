@@ -62,6 +62,10 @@ if TYPE_CHECKING:
         expire,
         remove_expired_files,
     )
+    from floe_ingestion_defs.destinations.impl.iceberg.maintenance.manifests import (
+        ManifestsResult,
+        rewrite_manifests,
+    )
     from floe_ingestion_defs.destinations.impl.iceberg.maintenance.options import (
         CompactionOptions,
         ExpiryOptions,
@@ -119,6 +123,7 @@ _HOMES = {
     "LocationInUse": f"{_IMPLEMENTATION}.errors",
     "LogBehindTables": f"{_IMPLEMENTATION}.errors",
     "LogReplaced": f"{_IMPLEMENTATION}.errors",
+    "ManifestsResult": f"{_IMPLEMENTATION}.maintenance.manifests",
     "NotPublishable": f"{_IMPLEMENTATION}.errors",
     "Outcome": f"{_IMPLEMENTATION}.changes.outcome",
     "StagedTable": f"{_IMPLEMENTATION}.audit",
@@ -154,6 +159,7 @@ _HOMES = {
     "release_blocked": f"{_IMPLEMENTATION}.maintenance.release",
     "remove_expired_files": f"{_IMPLEMENTATION}.maintenance.expire",
     "remove_orphans": f"{_IMPLEMENTATION}.maintenance.orphans",
+    "rewrite_manifests": f"{_IMPLEMENTATION}.maintenance.manifests",
     "row_count": f"{_IMPLEMENTATION}.reading.inspection",
     "stored_cursors": f"{_IMPLEMENTATION}.reading.cursors",
     "summary_count": f"{_IMPLEMENTATION}.reading.inspection",
@@ -187,6 +193,7 @@ __all__ = [
     "LocationInUse",
     "LogBehindTables",
     "LogReplaced",
+    "ManifestsResult",
     "NotPublishable",
     "Outcome",
     "StagedTable",
@@ -222,6 +229,7 @@ __all__ = [
     "release_blocked",
     "remove_expired_files",
     "remove_orphans",
+    "rewrite_manifests",
     "row_count",
     "stored_cursors",
     "summary_count",

@@ -86,6 +86,7 @@ def test_help_needs_neither_dlt_nor_a_catalog() -> None:
         "plan",
         "compact",
         "expire",
+        "rewrite-manifests",
         "orphans",
         "release",
         "clone",
@@ -139,6 +140,8 @@ def test_snapshots_expire_with_yes_only(load: Callable[..., None]) -> None:
     (after,) = found("status", "shop")["tables"]
     assert (after["snapshots"], after["rows"], after["health"]) == (2, 3, "ok")
     assert floe("expire", "shop", "--keep", "0").returncode == 2
+    (rewritten,) = found("rewrite-manifests", "shop")["tables"]
+    assert (rewritten["manifests_before"], rewritten["manifests_after"]) == (3, 1)
 
 
 def test_orphans_are_deleted_with_yes_only(load: Callable[..., None], floe_home: Path) -> None:

@@ -51,9 +51,7 @@ class TieredMerge:
         )
         count = property_as_int(properties, names.MANIFEST_MIN_MERGE_COUNT, MERGED_MANIFESTS)
         self._count = max(2, count or MERGED_MANIFESTS)
-        default = names.MANIFEST_TARGET_SIZE_BYTES_DEFAULT
-        size = property_as_int(properties, names.MANIFEST_TARGET_SIZE_BYTES, default)
-        self._target_bytes = size or default
+        self._target_bytes = target_bytes(properties)
 
     def merge(self, manifests: Iterable[ManifestFile]) -> list[ManifestFile]:
         """Return the manifests after full tiers were combined."""
@@ -68,6 +66,14 @@ class TieredMerge:
             for group in self._combined(groups)
         ]
 
+    def merge_all(self, manifests: Iterable[ManifestFile]) -> list[ManifestFile]:
+        """Return the manifests after all were combined that fit together."""
+        return [
+            group[0] if len(group) == 1 else self._write(spec_id, group)
+            for spec_id, groups in packed_by_spec(manifests, self._target_bytes).items()
+            for group in groups
+        ]
+
     def _combined(self, groups: list[list[ManifestFile]]) -> list[list[ManifestFile]]:
         """Combine the groups of each full tier, and those of the tier that gets the result."""
         while True:
@@ -79,7 +85,10 @@ class TieredMerge:
             if full is None:
                 return groups
             members = {id(group) for group in full}
-            groups = [*self._packed(full), *(g for g in groups if id(g) not in members)]
+            groups = [
+                *_packed(full, self._target_bytes),
+                *(g for g in groups if id(g) not in members),
+            ]
 
     def _tier(self, group: list[ManifestFile]) -> int:
         files = sum((m.added_files_count or 0) + (m.existing_files_count or 0) for m in group)
@@ -88,15 +97,6 @@ class TieredMerge:
             files //= self._count
             tier += 1
         return tier
-
-    def _packed(self, groups: list[list[ManifestFile]]) -> list[list[ManifestFile]]:
-        packed: list[list[ManifestFile]] = []
-        for group in groups:
-            if packed and _bytes(packed[-1]) + _bytes(group) <= self._target_bytes:
-                packed[-1] = packed[-1] + group
-            else:
-                packed.append(group)
-        return packed
 
     def _write(self, spec_id: int, group: list[ManifestFile]) -> ManifestFile:
         own = self._producer.snapshot_id
@@ -126,6 +126,33 @@ class Append(_FastAppendFiles):
         of_data = [m for m in manifests if m.content == ManifestContent.DATA]
         of_deletes = [m for m in manifests if m.content == ManifestContent.DELETES]
         return [*merge.merge(of_data), *of_deletes]
+
+
+def target_bytes(properties: Properties) -> int:
+    """Return the size of a large manifest."""
+    default = TableProperties.MANIFEST_TARGET_SIZE_BYTES_DEFAULT
+    size = property_as_int(properties, TableProperties.MANIFEST_TARGET_SIZE_BYTES, default)
+    return size or default
+
+
+def packed_by_spec(
+    manifests: Iterable[ManifestFile], limit: int
+) -> dict[int, list[list[ManifestFile]]]:
+    """Return groups of manifests that fit into one of a size, by partition spec."""
+    by_spec: dict[int, list[list[ManifestFile]]] = defaultdict(list)
+    for manifest in manifests:
+        by_spec[manifest.partition_spec_id].append([manifest])
+    return {spec_id: _packed(groups, limit) for spec_id, groups in by_spec.items()}
+
+
+def _packed(groups: Iterable[list[ManifestFile]], limit: int) -> list[list[ManifestFile]]:
+    packed: list[list[ManifestFile]] = []
+    for group in groups:
+        if packed and _bytes(packed[-1]) + _bytes(group) <= limit:
+            packed[-1] = packed[-1] + group
+        else:
+            packed.append(group)
+    return packed
 
 
 def _bytes(group: list[ManifestFile]) -> int:

@@ -24,7 +24,10 @@ from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals i
     file_io,
     table_of,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.replace_snapshot import Replace
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.replace_snapshot import (
+    Replace,
+    RewriteManifests,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.shared_history import share_history
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.table_location import (
     stage_creation,
@@ -312,6 +315,18 @@ def replace_files(
     """
     with Replace(transaction, file_io(transaction), {**_engine(), **summary}) as snapshot:
         _fill(snapshot, transaction, added, removed)
+
+
+def replace_manifests(transaction: Transaction, summary: Mapping[str, str]) -> int:
+    """Add to the transaction one snapshot with the same files in fewer manifests.
+
+    Returns:
+        The number of manifests.
+    """
+    rewrite = RewriteManifests(transaction, file_io(transaction), {**_engine(), **summary})
+    with rewrite as snapshot:
+        _fill(snapshot, transaction, (), ())
+    return rewrite.manifests
 
 
 def _fill(

@@ -1,0 +1,105 @@
+"""The cost of a load into a table that was loaded often: appends and merges of 100 rows each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from benchmarks.case import Case
+from benchmarks.measure import Measurement, run
+from benchmarks.report import FLOE, Row, at_most, ratio
+from benchmarks.sides import DATASET, make_pipeline, open_catalog
+
+if TYPE_CHECKING:
+    from benchmarks.runner import Bench
+
+Kind = Literal["append", "merge"]
+
+TABLE = "readings"
+ROWS = 100
+LOADS: dict[Kind, int] = {"append": 1_500, "merge": 300}
+ALL_LOADS = 2_000
+_FEW = 3
+_MOST_BYTES = 2_000_000
+
+
+def compare(bench: Bench) -> list[Row]:
+    """Compare a load into a table that was often loaded with the third one into a new table."""
+    rows = []
+    for kind, loads in LOADS.items():
+        names = {count: f"readings-{kind}-{count}" for count in (_FEW, loads)}
+        for count, name in names.items():
+            bench.prepare(name, load_often, kind=kind, loads=count - 1)
+        few, many = (bench.measure(name, load_again, kind=kind) for name in names.values())
+        growth = many.whole_seconds / few.whole_seconds
+        target = at_most(1.3, growth, "whole run, relative to the third", ratio)
+        title = f"{kind} of {ROWS} rows, the {loads:,}th into one table"
+        rows.append(Row(title, {FLOE: many, f"{FLOE}, the third": few}, [target]))
+    name = f"readings-append-{ALL_LOADS}"
+    bench.prepare(name, load_often, kind="append", loads=ALL_LOADS - 1)
+    found = bench.measure(name, load_again, 1, kind="append")
+    size = (found.extra or {})["metadata_bytes"]
+    target = at_most(_MOST_BYTES, size, "bytes of metadata.json", lambda value: f"{value:,.0f}")
+    title = f"append of {ROWS} rows, the {ALL_LOADS:,}th into one table"
+    rows.append(Row(title, {FLOE: found}, [target]))
+    return rows
+
+
+def load_often(home: Path, cache: Path, kind: Kind, loads: int) -> None:
+    """Load new rows into a table so often, in snapshots like those of `load_again`.
+
+    Only the first is a run of a pipeline: the others are the commits that such runs make.
+    """
+    from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import add_snapshot
+    from floe_ingestion_defs.destinations.impl.iceberg.commits.retention import expire_in
+    from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+    from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
+        data_file_from_footer,
+        data_path,
+        write_data_file,
+    )
+
+    make_pipeline("floe", home, TABLE).run(_readings(0, kind))
+    dataset = Dataset(open_catalog(home), DATASET)
+    for number in range(1, loads):
+        table = dataset.load_table(TABLE)
+        if table is None:
+            msg = f"{TABLE} was not loaded"
+            raise AssertionError(msg)
+        path = data_path(table.metadata, "rewritten")
+        write_data_file(table.io, table.metadata, path, _rows(number).to_batches())
+        with table.transaction() as transaction:
+            added = [data_file_from_footer(table.metadata, table.io, path)]
+            add_snapshot(transaction, added, summary={"dlt.load-id": str(number)})
+            expire_in(transaction)
+
+
+def load_again(home: Path, cache: Path, kind: Kind) -> Measurement:
+    """Load further rows, by a pipeline."""
+    measured = run(make_pipeline("floe", home, TABLE), _readings(10 * ALL_LOADS, kind))
+    table = open_catalog(home).load_table((DATASET, TABLE))
+    size = Path(table.metadata_location.removeprefix("file://")).stat().st_size
+    return replace(measured, extra={"metadata_bytes": float(size)})
+
+
+def _rows(number: int) -> Any:
+    import pyarrow as pa
+
+    ids = range(number * ROWS, (number + 1) * ROWS)
+    return pa.table({"id": pa.array(ids, pa.int64()), "value": [f"load {number}"] * ROWS})
+
+
+def _readings(number: int, kind: Kind) -> Any:
+    import dlt
+
+    dispositions: dict[Kind, Any] = {
+        "append": "append",
+        "merge": {"disposition": "merge", "strategy": "upsert"},
+    }
+    return dlt.resource(
+        [_rows(number)], name=TABLE, primary_key="id", write_disposition=dispositions[kind]
+    )
+
+
+CASES = [Case("table-growth", compare)]
