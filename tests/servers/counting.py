@@ -27,11 +27,15 @@ class CountingProxy:
         uri: Where it listens.
         delay_seconds: How long each request waits before it is forwarded.
         requests: The requests since the last reset, as `METHOD path?query`, in their order.
+        open: How many requests are not answered yet.
+        most_open: The most that there ever were.
     """
 
     uri: str = ""
     delay_seconds: float = 0.0
     requests: list[str] = field(default_factory=list)
+    open: int = 0
+    most_open: int = 0
 
     @property
     def methods(self) -> Counter[str]:
@@ -62,8 +66,11 @@ def counting_proxy(target: str, delay_seconds: float = 0.0) -> Iterator[Counting
         def forward(self) -> None:
             proxy.requests.append(f"{self.command} {self.path}")
             body = self.read_body()
+            proxy.open += 1
+            proxy.most_open = max(proxy.most_open, proxy.open)
             time.sleep(proxy.delay_seconds)
             response, content = self.ask(body)
+            proxy.open -= 1
             self.send_response_only(response.status)
             for name, value in response.getheaders():
                 if name.lower() not in _HOP_BY_HOP:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
-from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.schema.utils import has_table_seen_data
 
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import DestinationWriteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from dlt import Pipeline
-    from dlt.common.destination.client import SupportsOpenTables
 
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
+
+
+class _KnowsTables(Protocol):
+    """The part of the destination's client that is used here."""
+
+    def absent_tables(self, tables: Collection[str]) -> list[str]: ...
 
 
 def require_tables(pipeline: Pipeline, source_name: str, specs: Iterable[ResourceSpec]) -> None:
@@ -35,22 +39,19 @@ def require_tables(pipeline: Pipeline, source_name: str, specs: Iterable[Resourc
     schema = pipeline.schemas.get(source_name)
     if schema is None:
         return
-    expected = []
+    expected = {}
     for spec in specs:
         table = schema.tables.get(schema.naming.normalize_tables_path(spec.table_name))
         if states.get(spec.name) and table is not None and has_table_seen_data(table):
-            expected.append((spec, str(table["name"])))
+            expected[str(table["name"])] = spec
     if not expected:
         return
     with pipeline.destination_client(source_name) as opened:
-        client = cast("SupportsOpenTables", opened)
-        for spec, name in expected:
-            try:
-                client.load_open_table("iceberg", name)
-            except DestinationUndefinedEntity:
-                msg = (
-                    f"table {spec.table} does not exist, but resource {spec.name} has loaded rows "
-                    "into it and would continue after them; load everything again with a full "
-                    "refresh (`refresh` in the run configuration), or restore the table"
-                )
-                raise DestinationWriteError(msg) from None
+        lost = cast("_KnowsTables", opened).absent_tables(expected)
+    for spec in map(expected.__getitem__, lost):
+        msg = (
+            f"table {spec.table} does not exist, but resource {spec.name} has loaded rows into it "
+            "and would continue after them; load everything again with a full refresh (`refresh` "
+            "in the run configuration), or restore the table"
+        )
+        raise DestinationWriteError(msg)

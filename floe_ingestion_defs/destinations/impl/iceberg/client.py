@@ -61,7 +61,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.working_directory import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from types import TracebackType
 
     from dlt.common.destination.typing import PreparedTableSchema
@@ -347,6 +347,10 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient, SupportsOpenTab
         if table is None:
             raise DestinationUndefinedEntity(self.dataset.qualified(table_name))
         return table
+
+    def absent_tables(self, tables: Collection[str]) -> list[str]:
+        """Return which of the tables do not exist, with one request where all do."""
+        return self.dataset.absent(tables)
 
     def is_open_table(self, table_format: str, table_name: str) -> bool:
         """Return whether tables have that format: all are Iceberg tables."""

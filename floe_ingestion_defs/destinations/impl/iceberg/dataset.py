@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import LOADS_TABLE
 from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LoadLog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
@@ -78,6 +79,22 @@ class Dataset:
         names = [name for *_, name in self.catalog.list_tables(self.namespace)]
         loaded = ((name, load_table(self.catalog, (*self.namespace, name))) for name in names)
         return {name: table for name, table in loaded if table is not None}
+
+    def absent(self, tables: Collection[str]) -> list[str]:
+        """Return the tables that do not exist; one request to the catalog where all exist."""
+        from pyiceberg.exceptions import ForbiddenError, NoSuchNamespaceError
+
+        listed: set[str] = set()
+        if len(tables) > 1:
+            # Without the right to list tables, each is loaded.
+            with suppress(ForbiddenError, NoSuchNamespaceError):
+                listed = {name for *_, name in self.catalog.list_tables(self.namespace)}
+        # A catalog may list names in another case than it accepts.
+        return [
+            table
+            for table in tables
+            if self.identifier(table)[-1] not in listed and self.load_table(table) is None
+        ]
 
     def load_table(self, table: str, since: Since | None = None) -> Table | None:
         """Return the table as it is now, None where there is none; see `commits/commit.py`."""

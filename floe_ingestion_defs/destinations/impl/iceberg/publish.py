@@ -65,6 +65,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import (
     was_rolled_back,
     watermark_of,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.parallel.tables import for_each_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -127,14 +128,17 @@ def publish(
     loads = list(loads)
     read = Since()
     released = {(r.seq, r.table) for load in loads for r in load.intent.releases}
-    failed: dict[str, Exception] = {}
+    trees: dict[str, list[tuple[Load, TableIntent]]] = {}
     for load in loads:
         for intent in load.intent.in_publishing_order():
             last = load.seq if through is None else through.get(intent.tree, 0)
-            if intent.tree in failed or last < load.seq:
+            if last < load.seq or (load.seq, intent.table) in released:
                 continue
-            if (load.seq, intent.table) in released or _is_superseded(loads, load, intent, last):
-                continue
+            if not _is_superseded(loads, load, intent, last):
+                trees.setdefault(intent.tree, []).append((load, intent))
+
+    def publish_tree(steps: Iterable[tuple[Load, TableIntent]]) -> Exception | None:
+        for load, intent in steps:
             try:
                 if load.intent.releases:
                     intent = _without_published(dataset, log_uuid, load, intent, loads)
@@ -142,8 +146,7 @@ def publish(
             except DatasetRefused:
                 raise
             except Exception as error:
-                # A boundary: each table fails by itself, for any error of catalog, storage or rows.
-                failed[intent.tree] = error
+                # A boundary: each tree fails by itself, for any error of catalog, storage or rows.
                 logger.error(
                     "Load %s is committed and %s be published to %s: %s",
                     load.load_id,
@@ -151,7 +154,11 @@ def publish(
                     dataset.qualified(intent.table),
                     error,
                 )
-    return failed
+                return error
+        return None
+
+    errors = for_each_table(dataset.catalog, publish_tree, list(trees.values()))
+    return {tree: error for tree, error in zip(trees, errors, strict=True) if error}
 
 
 def _without_published(

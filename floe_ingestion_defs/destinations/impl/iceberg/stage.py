@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -38,6 +39,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import (
     watermark_of,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.merge_source import merge_sources
+from floe_ingestion_defs.destinations.impl.iceberg.parallel.tables import for_each_table
 from floe_ingestion_defs.destinations.impl.iceberg.plan import (
     TablePlan,
     follow_rollbacks,
@@ -45,7 +47,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.plan import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pyiceberg.table import Table, Transaction
     from pyiceberg.table.metadata import TableMetadata
@@ -72,22 +74,33 @@ def stage(
         NotPublishable: A table, or its catalog, does not accept the rows.
     """
     with merge_sources(package, plans) as sources:
-        staged = _stage_tables(dataset, package, sources, view)
-    if not view.knows_schema(package.schema.stored_version_hash):
-        staged.append(_stage_version(dataset, package, view))
-    return staged
+        work = _work_on_tables(dataset, package, sources, view)
+        if not view.knows_schema(package.schema.stored_version_hash):
+            work.append(_work_on_version(dataset, package, view))
+        staged = for_each_table(dataset.catalog, lambda stage_table: stage_table(), work)
+    return [table for table in staged if table is not None]
 
 
-def _stage_tables(
+def _work_on_tables(
     dataset: Dataset, package: Package, plans: Sequence[TablePlan], view: LogView
-) -> list[StagedTable]:
-    staged = []
-    read = Since()
-    tables = {plan.table: load_current(dataset, plan.table, view) for plan in plans}
-    rolled_back = {name for name, table in tables.items() if table and was_rolled_back(table)}
-    for plan in follow_rollbacks(package, plans, rolled_back):
-        is_further = plan.table not in tables
-        current = load_current(dataset, plan.table, view) if is_further else tables[plan.table]
+) -> list[Callable[[], StagedTable | None]]:
+    """Return the staging of each table; the tables themselves are read here."""
+
+    def read(plan: TablePlan) -> tuple[Table | None, Since]:
+        since = Since()
+        return load_current(dataset, plan.table, view), since
+
+    def read_all(plans: Sequence[TablePlan]) -> dict[str, tuple[Table | None, Since]]:
+        found = for_each_table(dataset.catalog, read, plans)
+        return dict(zip((plan.table for plan in plans), found, strict=True))
+
+    tables = read_all(plans)
+    rolled_back = {name for name, (table, _) in tables.items() if table and was_rolled_back(table)}
+    plans = follow_rollbacks(package, plans, rolled_back)
+    tables |= read_all([plan for plan in plans if plan.table not in tables])
+
+    def stage_plan(plan: TablePlan) -> StagedTable | None:
+        current, since = tables[plan.table]
         require_writable(dataset, plan, current)
         if current is not None and plan.table in rolled_back:
             logger.warning(
@@ -99,12 +112,14 @@ def _stage_tables(
             _warn_of_a_backup(dataset, package, plan, current, view)
         # A table without rows counts although it does not exist: an earlier load may be about to
         # create it, with rows that this load deletes.
-        if current is not None or plan.jobs or plan.columns:
-            table = _stage_table(dataset, package, plan, view.uuid, current, read)
-            require_accepted_columns(dataset.catalog, table)
-            require_values(table)
-            staged.append(table)
-    return staged
+        if current is None and not plan.jobs and not plan.columns:
+            return None
+        table = _stage_table(dataset, package, plan, view.uuid, current, since)
+        require_accepted_columns(dataset.catalog, table)
+        require_values(table)
+        return table
+
+    return [partial(stage_plan, plan) for plan in plans]
 
 
 def _warn_of_a_backup(
@@ -201,16 +216,15 @@ def _identity(
     return {"table_uuid": str(metadata.table_uuid), "location": location}
 
 
-def _stage_version(dataset: Dataset, package: Package, view: LogView) -> StagedTable:
-    """Stage the row of `_dlt_version` for a schema that no load of the dataset had before."""
+def _work_on_version(
+    dataset: Dataset, package: Package, view: LogView
+) -> Callable[[], StagedTable]:
+    """Return the staging of the row of `_dlt_version` for a schema that no load had before."""
     schema = package.schema
     table = schema.version_table_name
     plan = TablePlan(
         TableIntent(table=table, disposition="append"), package.prepare_table(table)["columns"]
     )
-    read = Since()
-    current = None if view.begins_namespace else dataset.load_table(table)
-    staged = _stage_table(dataset, package, plan, view.uuid, current, read)
     row = {
         "version": schema.stored_version,
         "engine_version": schema.ENGINE_VERSION,
@@ -221,7 +235,14 @@ def _stage_version(dataset: Dataset, package: Package, view: LogView) -> StagedT
     }
     naming = schema.naming
     rows = pa.RecordBatch.from_pylist([{naming.normalize_identifier(k): v for k, v in row.items()}])
-    files = write_staged([rows], staged.metadata, staged.io, package.load_uid)
-    identity = _identity(staged.metadata, staged.current, creates=True)
-    intent = staged.intent.model_copy(update={"files": tuple(files), **identity})
-    return replace(staged, intent=intent)
+
+    def stage_version() -> StagedTable:
+        read = Since()
+        current = None if view.begins_namespace else dataset.load_table(table)
+        staged = _stage_table(dataset, package, plan, view.uuid, current, read)
+        files = write_staged([rows], staged.metadata, staged.io, package.load_uid)
+        identity = _identity(staged.metadata, staged.current, creates=True)
+        intent = staged.intent.model_copy(update={"files": tuple(files), **identity})
+        return replace(staged, intent=intent)
+
+    return stage_version

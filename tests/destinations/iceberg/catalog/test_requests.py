@@ -14,6 +14,7 @@ from servers.stack import Stack, rest_stack, sqlite_stack
 
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.file_memory import FILE_MEMORY
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.rest import log_out
+from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.log.view import forget_files
 
 if TYPE_CHECKING:
@@ -44,15 +45,16 @@ class CountedStack:
     store: CountingProxy
     catalog: CountingProxy
 
-    def load(self, *rows: dict[str, int], folder: str = "work") -> None:
-        """Append rows, with a working directory that may be a new one; count from zero."""
+    def pipeline(self, folder: str) -> dlt.Pipeline:
+        """A pipeline whose working directory may be a new one."""
+        work = str(self.stack.folder / folder)
+        return dlt.pipeline("shop", work, destination="iceberg", dataset_name=self.stack.namespace)
+
+    def load(self, *rows: dict[str, int], folder: str = "work", table: str = "events") -> None:
+        """Append rows; count from zero."""
         self.store.reset()
         self.catalog.reset()
-        work = str(self.stack.folder / folder)
-        pipeline = dlt.pipeline(
-            "shop", work, destination="iceberg", dataset_name=self.stack.namespace
-        )
-        pipeline.run([list(rows)] if rows else [], table_name="events")
+        self.pipeline(folder).run([list(rows)] if rows else [], table_name=table)
 
     @property
     def ids(self) -> list[int]:
@@ -142,3 +144,32 @@ def test_a_load_with_nothing_new_sends_four_requests_at_most(counted: CountedSta
     counted.load(folder="another")
     assert len(counted.store.requests) + len(counted.catalog.requests) <= 4
     assert counted.ids == [1]
+
+
+@pytest.mark.parametrize("counted", [pytest.param("rest", marks=pytest.mark.rest)], indirect=True)
+def test_tables_that_exist_are_found_with_one_request(counted: CountedStack) -> None:
+    for table in ("orders", "refunds", "events"):
+        counted.load({"id": 1}, table=table)
+    counted.catalog.reset()
+    dataset = Dataset(counted.stack.catalog(), counted.stack.namespace)
+    assert dataset.absent(["orders", "refunds", "events"]) == []
+    assert len(counted.catalog.requests) == 1
+    assert dataset.absent(["orders", "lost", "events"]) == ["lost"]
+
+
+@pytest.mark.parametrize(
+    "counted", ["sqlite", pytest.param("rest", marks=pytest.mark.rest)], indirect=True
+)
+def test_tables_of_one_load_are_staged_and_published_at_the_same_time(
+    counted: CountedStack,
+) -> None:
+    """Four requests are open at once; the rows of all tables are there."""
+    counted.load({"id": 0})
+    counted.store.delay_seconds = counted.catalog.delay_seconds = 0.02
+    tables = [f"t{number}" for number in range(6)]
+    pipeline = counted.pipeline("work")
+    pipeline.run([dlt.resource([{"id": 1}], name=name) for name in tables])
+    assert max(counted.store.most_open, counted.catalog.most_open) >= 3
+    for name in tables:
+        table = counted.stack.catalog().load_table(f"{counted.stack.namespace}.{name}")
+        assert table.scan().to_arrow()["id"].to_pylist() == [1]

@@ -1,0 +1,53 @@
+"""The work on several tables of one load at the same time, where most of it is waiting.
+
+A table takes a remote catalog and store some ten requests, one after the other. On a local disk,
+there is nothing to wait for.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import TYPE_CHECKING, TypeVar
+
+from pyiceberg.io import WAREHOUSE
+
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import is_remote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pyiceberg.catalog import Catalog
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+# Each may hold the keys of a merge, and batches of its rows.
+TABLES_AT_ONCE = 4
+
+
+def for_each_table(catalog: Catalog, work: Callable[[T], R], tables: Sequence[T]) -> list[R]:
+    """Return what the work on each table returns, in the given order.
+
+    Args:
+        catalog: The catalog of the tables; the work is parallel if it or its store is remote.
+        work: The work on one table, which is called in any thread with the caller's context.
+        tables: The tables.
+
+    Raises:
+        Exception: The first error in the given order; tables that wait are left out.
+    """
+    if len(tables) < 2 or not _is_distant(catalog):
+        return [work(table) for table in tables]
+    with ThreadPoolExecutor(TABLES_AT_ONCE, "tables") as threads:
+        results = [threads.submit(copy_context().run, work, table) for table in tables]
+        try:
+            return [result.result() for result in results]
+        except BaseException:
+            threads.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _is_distant(catalog: Catalog) -> bool:
+    scheme, separator, _ = str(catalog.properties.get(WAREHOUSE, "")).partition("://")
+    return is_remote(catalog) or (bool(separator) and scheme != "file")
