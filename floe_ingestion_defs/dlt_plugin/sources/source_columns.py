@@ -56,7 +56,7 @@ class SourceColumns(ItemTransform[Any]):
             # field that is not found here has the lineage of the object that contains it.
             if any(isinstance(row.get(name), dict) for row in (rows[0], rows[-1])):
                 nested = [row[name] for row in rows if isinstance(row.get(name), dict)]
-                self._record(nested, (*parents, name))
+                self._record(nested, (*parents, str(name)))
 
     def _record_names(self, names: Iterable[str], parents: tuple[str, ...]) -> None:
         self._paths.update(dict.fromkeys((*parents, str(name)) for name in names))
@@ -64,7 +64,9 @@ class SourceColumns(ItemTransform[Any]):
     def _record_table(self, table: Any) -> None:
         """Record the columns of an Arrow table or a data frame."""
         if not isinstance(table, (pa.Table, pa.RecordBatch)):
-            self._record_names(getattr(table, "columns", ()), ())
+            # A data frame of pandas or polars; any other object has no columns to record.
+            if hasattr(table, "dtypes") and hasattr(table, "columns"):
+                self._record_names(table.columns, ())
             return
         for name, column in zip(table.schema.names, table.columns, strict=True):
             # The reader of a file adds the columns of the table that the file does not have.

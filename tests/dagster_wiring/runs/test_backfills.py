@@ -40,12 +40,17 @@ def visits(shop: dict[str, Any], database: sqlite3.Connection) -> dict[str, Any]
 
 @contextmanager
 def daemon_of(
-    visits: dict[str, Any], folder: Path, backfill: str, launcher: tuple[str, str]
+    visits: dict[str, Any],
+    folder: Path,
+    backfill: str,
+    launcher: tuple[str, str],
+    **checks: Any,
 ) -> Iterator[WorkspaceProcessContext]:
     """Start the daemon of a location in which a backfill is run as configured."""
     partitions = {"kind": "daily", "start": DAYS[0], "backfill": backfill}
     location = folder / "location.py"
-    write_location(location, {**visits, "orchestration": {"partitions": partitions}})
+    orchestration = {"partitions": partitions, "checks": checks}
+    write_location(location, {**visits, "orchestration": orchestration})
     with running_daemon(location, launcher) as workspace:
         yield workspace
 
@@ -58,15 +63,26 @@ def loaded_ids() -> list[int]:
 def test_a_backfill_of_a_range_is_one_run_of_the_daemon(
     visits: dict[str, Any], tmp_path: Path
 ) -> None:
-    """As configured, and of the rows of the requested partitions."""
+    """As configured, and of the rows of the requested partitions, each of which has its checks."""
     launcher = ("dagster._core.launcher.sync_in_memory_run_launcher", "SyncInMemoryRunLauncher")
-    with daemon_of(visits, tmp_path, "range", launcher) as workspace:
+    early = {"early": f"id < {2 * ROWS_A_DAY}"}
+    with daemon_of(visits, tmp_path, "range", launcher, expression=early) as workspace:
         submit(workspace, "visits", VISITS, DAYS[1:4])
 
         assert [run.status for run in workspace.instance.get_runs()] == [
             dg.DagsterRunStatus.SUCCESS
         ]
         assert status_of(workspace, "visits") == BulkActionStatus.COMPLETED_SUCCESS
+        key = dg.AssetCheckKey(dg.AssetKey(VISITS), "early")
+        storage = workspace.instance.event_log_storage
+        checked = storage.get_asset_check_execution_history(key, limit=10)
+        assert {
+            record.partition: record.status.value for record in checked if record.partition
+        } == {
+            DAYS[1]: "SUCCEEDED",
+            DAYS[2]: "FAILED",
+            DAYS[3]: "FAILED",
+        }
     assert loaded_ids() == list(range(ROWS_A_DAY, 4 * ROWS_A_DAY))
 
 

@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 import pytest
+from dlt.common.normalizers.naming.snake_case import NamingConvention
 
 from floe_ingestion_defs.dagster_wiring import build_ingestion_definitions
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
+from floe_ingestion_defs.dlt_plugin.sources.source_columns import SourceColumns
 
 Load = Callable[..., dg.ExecuteInProcessResult]
 
@@ -115,6 +118,16 @@ def objects(rows: list[dict[str, Any]]) -> Any:
     import dlt
 
     return dlt.resource(rows, name="orders")
+
+
+def test_data_frames_have_lineage_and_other_objects_are_passed_on() -> None:
+    """What a resource yields is not changed, whatever it is."""
+    step, frame, other = SourceColumns(), pd.DataFrame({"OrderID": [1]}), object()
+
+    assert step(frame) is frame
+    assert step(other) is other
+    found = step.of_table(["order_id", "note"], NamingConvention())
+    assert found.with_values == {"order_id": ("OrderID",)}
 
 
 @pytest.mark.parametrize("contract", ["evolve", "discard_value"])
