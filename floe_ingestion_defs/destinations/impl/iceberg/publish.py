@@ -230,9 +230,12 @@ def publish_table(
                     "another object of the catalog, such as a view, may have its name"
                 )
                 raise UnpublishableRows(msg)
+        looked_up = Since()
         if watermark_of(table, log_uuid) < load.seq and is_due(
             dataset, log_uuid, load, intent, table, read, is_confirmed=is_confirmed
         ):
+            if own is not None and table is None and not is_confirmed:
+                own.confirm(load, looked_up)
             is_confirmed = False
             created = staged.creation if staged else None
             _commit(dataset, log_uuid, load, intent, table, created, earlier)

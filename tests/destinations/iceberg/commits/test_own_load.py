@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,10 @@ import pytest
 
 from floe_ingestion_defs.destinations import iceberg
 from floe_ingestion_defs.destinations.impl.iceberg.commits import own_load
+from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LoadLog
 
 if TYPE_CHECKING:
+    from destinations.iceberg.conftest import Lake
     from servers.stack import Stack
 
 
@@ -61,3 +64,26 @@ def test_a_load_whose_dataset_is_dropped_after_its_commit_creates_no_table(
     with pytest.raises(Exception, match="dropped or replaced"):
         load(stack, "one", [{"id": 1}], around)
     assert (stack.namespace, "orders") not in stack.catalog().list_tables(stack.namespace)
+
+
+def test_the_tables_that_a_load_creates_share_a_look_at_the_log(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A load of 300 new tables looks itself up once per second, and not once per table."""
+    looks: list[None] = []
+    peek = LoadLog.peek
+
+    def counted(log: LoadLog) -> Any:
+        looks.append(None)
+        return peek(log)
+
+    def around(begun: str) -> Any:
+        if begun == "publish":
+            time.sleep(own_load.CONFIRM_SECONDS)
+        return nullcontext()
+
+    monkeypatch.setattr(LoadLog, "peek", counted)
+    tables = [dlt.resource([{"id": 1}], name=f"t{number}") for number in range(4)]
+    lake.load(tables, options={"around_phase": around})
+    assert len(looks) == 1
+    assert lake.values("t3", "id") == [1]

@@ -93,6 +93,11 @@ class OwnLoad:
         limit = READ_AGAIN_SECONDS if staged.current is not None else CREATE_WITHIN_SECONDS
         return staged if staged.read.seconds < limit else None
 
+    def confirm(self, load: Load, looked_up: Since) -> None:
+        """Note when a load was found in the log, so that one look is valid for several tables."""
+        if load.load_uid == self.load.load_uid:
+            self.confirmed = looked_up
+
     def is_confirmed(self, load: Load) -> bool:
         """Return whether the load was in the log a second ago."""
         is_own = load.load_uid == self.load.load_uid
