@@ -28,12 +28,14 @@ from hypothesis.stateful import (
 from pyiceberg.exceptions import ForbiddenError
 
 from faults.compactions import EAGER
+from faults.expiries import AT_ONCE
 from faults.open_world import others
 from faults.open_world.oracle import ROOTS, Oracle, row_keys, rows_of
 from faults.open_world.project import NAMESPACE, NESTED, Kind, Operation
 from faults.open_world.surroundings import Died, Surroundings, install
 from floe_ingestion_defs.destinations import (
     compact,
+    expire,
     open_catalog,
     recover,
     release_blocked,
@@ -212,14 +214,15 @@ class OpenWorld(RuleBasedStateMachine):
                 recover(self.oracle.dataset, view)
 
     @precondition(lambda self: self.count > 1)
-    @rule(name=tables, die_at=deaths)
-    def compact(self, name: str, die_at: int | None) -> None:
-        """Compact a table, as the maintenance job does."""
+    @rule(name=tables, die_at=deaths, is_expiry=st.booleans())
+    def maintain(self, name: str, die_at: int | None, is_expiry: bool) -> None:
+        """Compact a table or expire its snapshots, as the maintenance job does."""
         self.oracle.observe()
         before = self._contents()
         with suppress(Died), self.surroundings.load(die_at):
             try:
-                compact(self.oracle.dataset, name, EAGER)
+                act: Any = expire if is_expiry else compact
+                act(self.oracle.dataset, name, AT_ONCE if is_expiry else EAGER)
             except ForbiddenError:
                 assert name in self.surroundings.forbidden
         assert self._contents() == before
