@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, cast
 
+from floe_ingestion_defs.dlt_plugin.config.names import as_identifier
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import LET_PASS
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.config.models import IngestionSourceConfig
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 
-_TRANSFORM = re.compile(r"(?P<transform>\w+)\(\s*(?:(?P<param>\d+)\s*,\s*)?(?P<column>\w+)\s*\)")
+_TRANSFORM = re.compile(
+    r'(?P<transform>\w+)\(\s*(?:(?P<param>\d+)\s*,\s*)?(?P<column>\w+|"[^"]+")\s*\)'
+)
 
 
 # Source types whose resources can have settings of their own, which apply where the configuration
@@ -78,11 +81,13 @@ def _table_hints(spec: ResourceSpec) -> dict[str, Any] | None:
         for text in spec.partition_by:
             found = _TRANSFORM.fullmatch(text.strip())
             if found is None:
-                partition = PartitionSpec(text.strip())
+                partition = PartitionSpec(text.strip().strip('"'))
             else:
-                param = found["param"]
+                param = None if found["param"] is None else int(found["param"])
                 partition = PartitionSpec(
-                    found["column"], found["transform"], None if param is None else int(param)
+                    found["column"].strip('"'),
+                    found["transform"],
+                    param,
                 )
             partitions.append(partition.to_dict())
         hints[PARTITION_HINT] = partitions
@@ -119,9 +124,10 @@ def assemble_source(
 
 def _complete_columns(spec: ResourceSpec) -> list[TColumnSchema]:
     """Return the declared columns with all properties that dlt compares under a contract."""
+    key = {as_identifier(name) for name in spec.primary_key}
     columns = list(column_hints(spec).values())
     for column in columns:
-        column.setdefault("nullable", column["name"] not in spec.primary_key)
+        column.setdefault("nullable", as_identifier(str(column["name"])) not in key)
     return columns
 
 

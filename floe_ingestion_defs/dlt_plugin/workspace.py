@@ -79,6 +79,7 @@ def _build_source(
 
     source, specs, request = described.resolved, described.resources, described.request
     kind = SOURCE_TYPES[source.source_type]
+    specs = tuple(kind.resolve(source, described.options, specs))
     resources = kind.build(source, described.options, specs, request, rejections)
     by_name = {spec.name: spec for spec in specs}
     for resource in resources:

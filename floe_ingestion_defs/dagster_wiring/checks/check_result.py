@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 
+from floe_ingestion_defs.dlt_plugin.config.names import find_name
+
 if TYPE_CHECKING:
     from pyiceberg.schema import Schema
 
@@ -75,7 +77,25 @@ class CheckResult:
 def missing_columns(schema: "Schema", columns: Sequence[str]) -> CheckResult | None:
     """Return the failed result for columns that do not exist; None if all of them exist."""
     present = {field.name for field in schema.fields}
-    absent = [name for name in columns if name not in present]
+    return _missing([name for name in columns if name not in present])
+
+
+def find_columns(
+    schema: "Schema", columns: Sequence[str]
+) -> tuple[tuple[str, ...], CheckResult | None]:
+    """Return columns as the table spells them, and the failed result if one does not exist.
+
+    Args:
+        schema: Schema of the table.
+        columns: Configured columns, in the spelling of the source or of the table.
+    """
+    present = [field.name for field in schema.fields]
+    found = {name: find_name(name, present) for name in columns}
+    absent = _missing([name for name, column in found.items() if column is None])
+    return tuple(column for column in found.values() if column is not None), absent
+
+
+def _missing(absent: Sequence[str]) -> CheckResult | None:
     if not absent:
         return None
     names = ", ".join(absent)

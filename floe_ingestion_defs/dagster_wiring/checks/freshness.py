@@ -16,6 +16,7 @@ from floe_ingestion_defs.destinations import (
     read_columns,
 )
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
+from floe_ingestion_defs.dlt_plugin.config.names import find_name
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ def _last_change(table: "Table | None") -> datetime | None:
 
 def _newest_row(table: "Table", spec: ResourceSpec) -> datetime | None:
     """Return the cursor's maximum from the files' statistics; only files without them are read."""
-    field = table.schema().find_field(str(spec.cursor_field))
+    schema, cursor = table.schema(), str(spec.cursor_field)
+    field = schema.find_field(find_name(cursor, schema.column_names) or cursor)
     newest: list[datetime] = []
     unknown = []
     for task in live_files(table):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from floe_ingestion_defs.dagster_wiring.checks.check_result import (
     CheckResult,
-    missing_columns,
+    find_columns,
     table_of,
 )
 from floe_ingestion_defs.destinations import live_files, read_columns
@@ -27,11 +27,12 @@ def check_not_null(table: "Table | None", columns: Sequence[str]) -> CheckResult
     """
     if table is None:
         return CheckResult(True, "The table does not exist yet.")
-    if absent := missing_columns(table.schema(), columns):
+    names, absent = find_columns(table.schema(), columns)
+    if absent is not None:
         return absent
-    missing = dict.fromkeys(columns, 0)
+    missing = dict.fromkeys(names, 0)
     tasks = live_files(table)
-    for name in columns:
+    for name in names:
         field_id = table.schema().find_field(name).field_id
         unknown = []
         for task in tasks:
@@ -52,9 +53,10 @@ def audit_not_null(outcome: "Outcome", columns: Sequence[str]) -> CheckResult:
         outcome: What the load does to the table.
         columns: Columns that must have a value.
     """
-    if absent := missing_columns(outcome.state.metadata.schema(), columns):
+    names, absent = find_columns(outcome.state.metadata.schema(), columns)
+    if absent is not None:
         return absent
-    return _count(outcome.added_rows(list(columns)), columns)
+    return _count(outcome.added_rows(list(names)), names)
 
 
 def check_not_null_in(rows: "PartitionRows", columns: Sequence[str]) -> CheckResult:
@@ -64,9 +66,10 @@ def check_not_null_in(rows: "PartitionRows", columns: Sequence[str]) -> CheckRes
         rows: The rows.
         columns: Columns that must have a value.
     """
-    if absent := missing_columns(rows.table.schema(), columns):
+    names, absent = find_columns(rows.table.schema(), columns)
+    if absent is not None:
         return absent
-    return _count(rows.read(list(columns)), columns)
+    return _count(rows.read(list(names)), names)
 
 
 def _count(batches: "Iterable[pa.RecordBatch]", columns: Sequence[str]) -> CheckResult:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult, missing_columns
+from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult, find_columns
 from floe_ingestion_defs.destinations import KeySet, files_added_last, live_files, read_columns
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ def check_unique_key(
     """
     if table is None:
         return CheckResult(True, "The table does not exist yet.")
-    if absent := missing_columns(table.schema(), columns):
+    names, absent = find_columns(table.schema(), columns)
+    if absent is not None:
         return absent
-    names = tuple(columns)
     new = files_added_last(table)
     paths = {task.file.file_path for task in new}
     old = [task for task in live_files(table) if task.file.file_path not in paths]
@@ -82,9 +82,10 @@ def audit_unique_key(
         columns: Columns of the key.
         keys_a_pass: Number of keys held in memory.
     """
-    if absent := missing_columns(outcome.state.metadata.schema(), columns):
+    names, absent = find_columns(outcome.state.metadata.schema(), columns)
+    if absent is not None:
         return absent
-    intent, names = outcome.staged.intent, tuple(columns)
+    intent = outcome.staged.intent
     primary_key = set(intent.keys.primary_key)
     if primary_key and primary_key <= set(names) and intent.validity is None:
         return CheckResult(True, f"The merge keeps one row per key `{', '.join(names)}`.")
@@ -107,11 +108,12 @@ def check_unique_key_in(
         columns: Columns of the key.
         keys_a_pass: Number of keys held in memory.
     """
-    if absent := missing_columns(rows.table.schema(), columns):
+    names, absent = find_columns(rows.table.schema(), columns)
+    if absent is not None:
         return absent
-    incoming = _IncomingKeys(rows.count(), lambda: rows.read(tuple(columns)))
+    incoming = _IncomingKeys(rows.count(), lambda: rows.read(names))
     existing = _ExistingFiles([], rows.table.metadata, lambda _: ())
-    return _look_for_repeats(incoming, existing, tuple(columns), keys_a_pass)
+    return _look_for_repeats(incoming, existing, names, keys_a_pass)
 
 
 def _look_for_repeats(

@@ -15,6 +15,7 @@ from floe_ingestion_defs.dagster_wiring.runs.column_lineage import COLUMN_LINEAG
 from floe_ingestion_defs.dagster_wiring.translator import STORAGE_KIND
 from floe_ingestion_defs.dagster_wiring.units import format_size
 from floe_ingestion_defs.dlt_plugin import LoadRequest, LoadResult, ResourceSpec
+from floe_ingestion_defs.dlt_plugin.config.names import as_identifier
 
 if TYPE_CHECKING:
     from pyiceberg.schema import Schema
@@ -189,7 +190,8 @@ def _snapshot(table: "Table", snapshot_id: int | None) -> "Snapshot | None":
 
 
 def _column_schema(table: "Table", spec: ResourceSpec) -> dg.TableSchema:
-    key = dict.fromkeys(spec.primary_key, "primary key")
+    key = {as_identifier(name): "primary key" for name in spec.primary_key}
+    columns = {as_identifier(name): column for name, column in spec.columns.items()}
     return dg.TableSchema(
         [
             dg.TableColumn(
@@ -202,7 +204,7 @@ def _column_schema(table: "Table", spec: ResourceSpec) -> dg.TableSchema:
                 ),
             )
             for field in table.schema().fields
-            for declared in [spec.columns.get(field.name)]
+            for declared in [columns.get(field.name)]
         ]
     )
 

@@ -5,12 +5,12 @@ They are derived from configuration alone, so that a code location can list them
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from floe_ingestion_defs.branch import branch_namespace
+from floe_ingestion_defs.dlt_plugin.config.names import as_identifier
 from floe_ingestion_defs.dlt_plugin.config.source_options import (
     rest_resources,
     source_resource_names,
@@ -19,8 +19,6 @@ from floe_ingestion_defs.dlt_plugin.config.source_options import (
 if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.config.columns import ColumnConfig
     from floe_ingestion_defs.dlt_plugin.config.models import IngestionSourceConfig
-
-_PLAIN_NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,8 @@ class ResourceSpec:
         description: Description of the table.
         given: Names of the settings in the configuration; the others are defaults, which do not
             override the settings that a source defines itself.
+        origin: The resource as its source describes it, such as a reflected table; None before a
+            run has resolved it.
     """
 
     name: str
@@ -69,6 +69,7 @@ class ResourceSpec:
     show_values: bool = False
     description: str | None = None
     given: frozenset[str] = frozenset()
+    origin: Any = field(default=None, compare=False, repr=False)
 
     @property
     def namespace(self) -> str:
@@ -104,7 +105,7 @@ def _spec(source: IngestionSourceConfig, name: str) -> ResourceSpec:
         settings.setdefault("merge_strategy", _default_strategy(settings))
     return ResourceSpec(
         name=name,
-        table=table.replace("{resource}", _as_identifier(name)),
+        table=table.replace("{resource}", as_identifier(name)),
         given=frozenset(given),
         **settings,
     )
@@ -160,12 +161,3 @@ def _own_settings(source: IngestionSourceConfig, name: str) -> dict[str, Any]:
         if disposition.get("strategy"):
             settings["merge_strategy"] = disposition["strategy"]
     return settings
-
-
-def _as_identifier(name: str) -> str:
-    """Return dlt's normalized name of a table, importing dlt only if the name may change."""
-    if _PLAIN_NAME.fullmatch(name):
-        return name
-    from dlt.common.normalizers.naming.snake_case import NamingConvention
-
-    return NamingConvention().normalize_table_identifier(name)

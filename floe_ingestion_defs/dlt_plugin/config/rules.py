@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from floe_ingestion_defs.dlt_plugin.config.names import RESOURCE_NAME
 from floe_ingestion_defs.dlt_plugin.config.source_options import (
     check_source_config,
     rest_resources,
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
 
 _WORDS = r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*"
 _SOURCE_NAME = re.compile(_WORDS)
-_RESOURCE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*")
+# Any other name than words is quoted, as in SQL.
+_COLUMN = r'(?:\w+|"[^"]+")'
 _PARTITION = re.compile(
-    r"(?P<column>\w+)|(?:identity|year|month|day|hour)\(\s*\w+\s*\)"
-    r"|(?:bucket|truncate)\(\s*[1-9]\d*\s*,\s*\w+\s*\)"
+    rf"{_COLUMN}|(?:identity|year|month|day|hour)\(\s*{_COLUMN}\s*\)"
+    rf"|(?:bucket|truncate)\(\s*[1-9]\d*\s*,\s*{_COLUMN}\s*\)"
 )
 # dlt rejects longer schema names, and the schema is named after the source.
 _LONGEST_NAME = 64
@@ -100,7 +102,8 @@ def check_partitions(value: tuple[str, ...]) -> tuple[str, ...]:
         if not _PARTITION.fullmatch(partition.strip()):
             msg = (
                 f"{partition!r} is not a valid partition; use a column, year(c), month(c), day(c), "
-                "hour(c), bucket(16, c) or truncate(4, c)"
+                "hour(c), bucket(16, c) or truncate(4, c); put a name such as Order ID in double "
+                "quotes"
             )
             raise ValueError(msg)
     return value
@@ -140,7 +143,7 @@ def _check_resources(source: IngestionSourceConfig) -> None:
 
 def _check_resource_names(source: IngestionSourceConfig, names: Sequence[str]) -> None:
     for name in names:
-        if not _RESOURCE_NAME.fullmatch(name):
+        if not RESOURCE_NAME.fullmatch(name):
             if source.source_type == "filesystem" and "{resource}" in name:
                 msg = (
                     f"destination_table {source.destination_table!r} contains {{resource}}, but a "
@@ -182,7 +185,8 @@ def _check_resource_names(source: IngestionSourceConfig, names: Sequence[str]) -
 
 def _check_resource(source: IngestionSourceConfig, spec: ResourceSpec) -> None:
     of = f" of resource {spec.name!r}" if spec.name in source.resources else ""
-    if spec.write_mode == "merge":
+    # The tables of a database have keys of their own, which are unknown before a run.
+    if spec.write_mode == "merge" and source.source_type != "sql_database":
         strategy = spec.merge_strategy
         if strategy != "scd2" and not spec.primary_key and not spec.merge_key:
             msg = (
@@ -196,7 +200,7 @@ def _check_resource(source: IngestionSourceConfig, spec: ResourceSpec) -> None:
                 "use merge_strategy: delete-insert with the merge_key"
             )
             raise ValueError(msg)
-    elif spec.merge_strategy is not None:
+    if spec.write_mode != "merge" and spec.merge_strategy is not None:
         msg = (
             f"merge_strategy{of} is {spec.merge_strategy!r}, but write_mode is "
             f"{spec.write_mode!r}; set write_mode: merge, or remove merge_strategy"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from floe_ingestion_defs.dlt_plugin.config.names import find_name
 from floe_ingestion_defs.dlt_plugin.load_request import WHOLE, LoadRequest
 
 if TYPE_CHECKING:
@@ -43,12 +46,21 @@ def cursor_for(
         initial_value=typed(window.start if window else spec.initial_value),
         end_value=typed(window.end if window else None),
         lag=None if window else spec.lag,
-        primary_key=spec.primary_key or None,
+        primary_key=partial(_key_of, spec.primary_key) if spec.primary_key else None,
         on_cursor_value_missing=spec.on_cursor_value_missing or "raise",
         row_order="asc" if ordered else None,
         # Orchestrators pass their windows to the plugin, never directly to dlt.
         allow_external_schedulers=False,
     )
+
+
+def _key_of(key: tuple[str, ...], item: Any) -> list[str]:
+    """Return the columns of a key as a row or an Arrow table spells them.
+
+    dlt looks them up before it normalizes the names.
+    """
+    names = item.keys() if isinstance(item, Mapping) else getattr(item, "column_names", ())
+    return [find_name(name, names) or name for name in key]
 
 
 def overwrite_window(resource: DltResource, spec: ResourceSpec, request: LoadRequest) -> None:

@@ -20,6 +20,18 @@ class SourceType(Protocol):
 
     name: ClassVar[str]
 
+    def resolve(
+        self, source: IngestionSourceConfig, options: Any, specs: Sequence[ResourceSpec]
+    ) -> Sequence[ResourceSpec]:
+        """Return resources with what the source knows of them, such as keys: by default nothing.
+
+        Args:
+            source: The source, with resolved placeholders.
+            options: `source_config` as the model of this source type.
+            specs: Resources to extract, as configured.
+        """
+        return specs
+
     def build(
         self,
         source: IngestionSourceConfig,

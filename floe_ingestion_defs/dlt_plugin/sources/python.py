@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from floe_ingestion_defs.dlt_plugin.cursors.incremental import cursor_for
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.sources.base import SourceType
 
 if TYPE_CHECKING:
     from dlt.extract import DltResource
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 
 
-class PythonSource:
+class PythonSource(SourceType):
     """The result of a factory: a dlt source, a resource, or several resources."""
 
     name: ClassVar[str] = "python"

@@ -110,8 +110,18 @@ def rejection(*sources: dict[str, Any], **config: Any) -> str:
         (SHOP, {"source_config": {"table_names": ["a", "a"]}}, ["a", "more than once"]),
         (
             SHOP,
-            {"source_config": {"table_names": ["order items"]}},
-            ["'order items'", "'order_items'"],
+            {"source_config": {"table_names": ["注文"]}},
+            ["'注文'", "{table: 注文, name: orders}"],
+        ),
+        (
+            SHOP,
+            {"source_config": {"table_names": ["Order Items", "order_items"]}},
+            ["order_items", "more than once"],
+        ),
+        (
+            SHOP,
+            {"source_config": {"table_names": ["orders"], "where": {"ordres": "true"}}},
+            ["where names table 'ordres'"],
         ),
         (
             SHOP,
@@ -127,11 +137,6 @@ def rejection(*sources: dict[str, Any], **config: Any) -> str:
             SHOP,
             {"on_cursor_value_missing": "exclude"},
             ["on_cursor_value_missing", "cursor_field is not set"],
-        ),
-        (
-            SHOP,
-            {"resources": {"orders": {"write_mode": "merge"}}},
-            ["resource 'orders'", "'merge'", "primary_key"],
         ),
         (
             SHOP,
@@ -217,7 +222,7 @@ def test_an_error_never_repeats_a_value_that_may_be_a_secret() -> None:
         {"credentials": [secret]},
         {"source_config": {"table_names": ["orders"], "credentials": [secret]}},
         {"source_config": {"table_names": ["orders"], "chunk_size": secret}},
-        {"write_mode": "merge", "credentials": secret},
+        {"lag": 5, "credentials": secret},
     ):
         assert secret not in rejection({**SHOP, **change})
 

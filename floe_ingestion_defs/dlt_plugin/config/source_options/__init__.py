@@ -20,7 +20,10 @@ from floe_ingestion_defs.dlt_plugin.config.source_options.rest_api import (
     RestApiOptions,
     RestClientOptions,
 )
-from floe_ingestion_defs.dlt_plugin.config.source_options.sql_database import SqlDatabaseOptions
+from floe_ingestion_defs.dlt_plugin.config.source_options.sql_database import (
+    SqlDatabaseOptions,
+    sql_tables,
+)
 from floe_ingestion_defs.dlt_plugin.config.validation_errors import Problem, validation_error
 
 OPTIONS_MODELS: dict[str, type[SourceOptions]] = {
@@ -104,7 +107,7 @@ def source_resource_names(
     """
     match source_type:
         case "sql_database":
-            return tuple(source_config["table_names"])
+            return tuple(name for name, _ in sql_tables(source_config))
         case "rest_api":
             return tuple(rest_resources(source_config))
         case "python":

@@ -13,6 +13,7 @@ from floe_ingestion_defs.dlt_plugin.errors.exceptions import (
     ErrorCategory,
     SourceReadError,
 )
+from floe_ingestion_defs.dlt_plugin.sources.base import SourceType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +36,7 @@ _ITEM_ROWS = 10_000
 _LOOKED_AT_DEPTH = 3
 
 
-class FilesystemSource:
+class FilesystemSource(SourceType):
     """CSV, JSONL and Parquet files."""
 
     name: ClassVar[str] = "filesystem"

@@ -15,6 +15,7 @@ from floe_ingestion_defs.dlt_plugin.config.source_options.rest_api import (
 )
 from floe_ingestion_defs.dlt_plugin.cursors.incremental import cursor_for
 from floe_ingestion_defs.dlt_plugin.cursors.values import as_json_value
+from floe_ingestion_defs.dlt_plugin.sources.base import SourceType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _PORTS = {"http": 80, "https": 443}
 
 
-class RestApiSource:
+class RestApiSource(SourceType):
     """Resources of one API, including those that others depend on."""
 
     name: ClassVar[str] = "rest_api"

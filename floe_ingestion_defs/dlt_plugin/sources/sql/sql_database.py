@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from floe_ingestion_defs.dlt_plugin.cursors.incremental import cursor_for
@@ -13,15 +12,21 @@ from floe_ingestion_defs.dlt_plugin.cursors.values import (
     is_date_or_timestamp,
 )
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.sources.base import SourceType
+from floe_ingestion_defs.dlt_plugin.sources.sql.connection import (
+    create_engine,
+    require_sqlite_file,
+    resolve_credentials,
+)
+from floe_ingestion_defs.dlt_plugin.sources.sql.reflection import plain_type, reflect_resource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dlt.extract import DltResource
     from dlt.sources.credentials import ConnectionStringCredentials
-    from dlt.sources.sql_database import BaseTableLoader, TableBackend
-    from sqlalchemy import Engine, Table
-    from sqlalchemy.types import TypeEngine
+    from dlt.sources.sql_database import BaseTableLoader, TableBackend, TQueryAdapter
+    from sqlalchemy import Table
 
     from floe_ingestion_defs.dlt_plugin.config.models import IngestionSourceConfig
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
@@ -30,16 +35,24 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 
 
-# Iceberg's longest decimal, and the decimal places of a numeric without a precision: an average of
-# integers in PostgreSQL has at most so many.
-_LONGEST_DECIMAL = 38
-_UNBOUNDED_SCALE = 20
-
-
-class SqlDatabaseSource:
+class SqlDatabaseSource(SourceType):
     """The configured tables and views; nothing is reflected before a run."""
 
     name: ClassVar[str] = "sql_database"
+
+    def resolve(
+        self,
+        source: IngestionSourceConfig,
+        options: SqlDatabaseOptions,
+        specs: Sequence[ResourceSpec],
+    ) -> list[ResourceSpec]:
+        """Return the resources with their reflected tables; see `reflect_resource`."""
+        engine = create_engine(resolve_credentials(source, options), options)
+        try:
+            with engine.connect() as connection:
+                return [reflect_resource(spec, options, connection) for spec in specs]
+        finally:
+            engine.dispose()
 
     def build(
         self,
@@ -50,33 +63,41 @@ class SqlDatabaseSource:
         rejections: Mapping[str, Rejections],
     ) -> list[DltResource]:
         """Return a resource for each table."""
+        import sqlalchemy
         from dlt.sources.sql_database import sql_table
 
-        credentials = _credentials(source, options)
+        credentials = resolve_credentials(source, options)
         backend, loader = _backend(credentials, options)
         resources = []
         for spec in specs:
+            table: Table = spec.origin
+            metadata = sqlalchemy.MetaData(schema=options.schema_)
             resource = sql_table(
                 credentials=credentials,
-                table=spec.name,
+                table=table.name,
                 schema=options.schema_,
+                metadata=metadata,
                 incremental=cursor_for(
                     spec,
                     request,
-                    partial(_typed, spec=spec, credentials=credentials, options=options),
+                    partial(_typed, spec=spec),
                     ordered=request.limit is not None,
                 ),
                 chunk_size=options.chunk_size,
                 backend=backend,
                 table_loader_class=loader,
                 reflection_level=options.reflection_level,
-                type_adapter_callback=partial(_plain_type, options=options),
-                # Reflected during extraction, so that a missing table is a failed load.
+                type_adapter_callback=partial(plain_type, options=options),
+                # dlt's hints are made during extraction, when the schema contract judges them.
                 defer_table_reflect=True,
                 backend_kwargs=options.backend_kwargs or {},
                 engine_kwargs=options.engine_kwargs,
-                table_adapter_callback=partial(_select_columns, options=options),
-            )
+                query_adapter_callback=_row_filter(
+                    options.where.get(spec.name) or options.where.get(table.name)
+                ),
+            ).with_name(spec.name)
+            # dlt finds the table here, and does not reflect it again.
+            table.to_metadata(metadata)
             if request.limit is not None:
                 resource.add_limit(request.limit, count_rows=True)
             resources.append(resource)
@@ -86,9 +107,9 @@ class SqlDatabaseSource:
         self, source: IngestionSourceConfig, options: SqlDatabaseOptions, timeout: float
     ) -> None:
         """Connect once."""
-        engine = _engine(_credentials(source, options), options)
+        engine = create_engine(resolve_credentials(source, options), options)
         try:
-            _require_sqlite_file(engine)
+            require_sqlite_file(engine)
             with engine.connect():
                 pass
         finally:
@@ -114,103 +135,20 @@ def _backend(
     return "pyarrow", None
 
 
-def _plain_type(kind: TypeEngine[Any], options: SqlDatabaseOptions) -> TypeEngine[Any]:
-    """Return the type that dlt infers a column from.
-
-    In SQLAlchemy 2.1, Float is no longer a Numeric. A numeric without a precision gets one that no
-    usual value exceeds: dlt's nine decimal places are fewer than an average has.
-    """
+def _row_filter(condition: str | None) -> TQueryAdapter | None:
+    """Return the adapter that adds a condition to the query of a table; None without one."""
+    if condition is None:
+        return None
     import sqlalchemy
 
-    if isinstance(kind, sqlalchemy.Float):
-        return sqlalchemy.Numeric(asdecimal=False)
-    if isinstance(kind, sqlalchemy.Numeric) and kind.asdecimal and kind.precision is None:
-        if options.unbounded_numeric == "text":
-            return sqlalchemy.Text()
-        return sqlalchemy.Numeric(_LONGEST_DECIMAL, _UNBOUNDED_SCALE)
-    return kind
+    def add_condition(query: Any, *_: Any) -> Any:
+        # Not `text`, in which a colon would be a parameter. The line break ends a comment.
+        return query.where(sqlalchemy.literal_column(f"({condition}\n)"))
+
+    return add_condition
 
 
-def _select_columns(table: Table, options: SqlDatabaseOptions) -> None:
-    """Remove the columns that are not loaded from a reflected table.
-
-    dlt's own arguments ignore a name that is not in the table: with a typo in `excluded_columns`,
-    the column that must not be loaded would be.
-
-    Raises:
-        PipelineConfigurationError: A setting names a column that the table does not have.
-    """
-    from dlt.sources.sql_database.schema_types import default_table_adapter
-
-    included = options.included_columns.get(table.name)
-    excluded = options.excluded_columns.get(table.name)
-    for setting, columns in (("included_columns", included), ("excluded_columns", excluded)):
-        for name in columns or ():
-            if name not in table.columns:
-                msg = (
-                    f"source_config.{setting}.{table.name} names {name!r}, which is not a column "
-                    f"of the table; its columns are {', '.join(table.columns.keys())}"
-                )
-                raise PipelineConfigurationError(msg)
-    default_table_adapter(
-        table,
-        None if included is None else list(included),
-        None if excluded is None else list(excluded),
-    )
-
-
-def _credentials(
-    source: IngestionSourceConfig, options: SqlDatabaseOptions
-) -> ConnectionStringCredentials:
-    """Return the configured URL of the database, or that of dlt's providers."""
-    from dlt.common.configuration.resolve import resolve_configuration
-    from dlt.sources.credentials import ConnectionStringCredentials
-
-    given = options.credentials if options.credentials is not None else source.credentials
-    value: Any = None
-    if isinstance(given, dict):
-        value = {key: secret.get_secret_value() for key, secret in given.items()}
-    elif given is not None:
-        value = given.get_secret_value()
-    credentials = resolve_configuration(
-        ConnectionStringCredentials(),
-        sections=("sources", source.name, "credentials"),
-        explicit_value=value,
-    )
-    if credentials.drivername in ("postgres", "postgresql"):
-        credentials.drivername = f"postgresql+{_postgresql_driver()}"
-    return credentials
-
-
-def _postgresql_driver() -> str:
-    """Return the installed driver: SQLAlchemy 2.1 defaults to psycopg, dlt's extra is psycopg2."""
-    return "psycopg2" if find_spec("psycopg") is None and find_spec("psycopg2") else "psycopg"
-
-
-def _engine(credentials: ConnectionStringCredentials, options: SqlDatabaseOptions) -> Engine:
-    from dlt.sources.sql_database import engine_from_credentials
-
-    return engine_from_credentials(credentials, **(options.engine_kwargs or {}))
-
-
-def _require_sqlite_file(engine: Engine) -> None:
-    """Reject a missing database file, for which SQLite would create an empty database."""
-    from pathlib import Path
-
-    database = engine.url.database
-    if engine.dialect.name != "sqlite" or not database or database == ":memory:":
-        return
-    if not database.startswith("file:") and not Path(database).is_file():
-        msg = f"database file {database} does not exist"
-        raise FileNotFoundError(msg)
-
-
-def _typed(
-    value: Any,
-    spec: ResourceSpec,
-    credentials: ConnectionStringCredentials,
-    options: SqlDatabaseOptions,
-) -> Any:
+def _typed(value: Any, spec: ResourceSpec) -> Any:
     """Return a string as the date or timestamp that the database compares its column with.
 
     YAML and JSON pass quoted dates as strings, which drivers do not compare with a timestamp.
@@ -219,14 +157,7 @@ def _typed(
         return value
     import sqlalchemy
 
-    engine = _engine(credentials, options)
-    try:
-        columns = sqlalchemy.inspect(engine).get_columns(spec.name, schema=options.schema_)
-    finally:
-        engine.dispose()
-    kinds = [column["type"] for column in columns if column["name"] == spec.cursor_field]
-    if kinds and isinstance(kinds[0], sqlalchemy.DateTime):
-        return as_timestamp(value, zoned=bool(kinds[0].timezone))
-    if kinds and isinstance(kinds[0], sqlalchemy.Date):
-        return as_date(value)
-    return value
+    kind = spec.origin.columns[spec.cursor_field].type
+    if isinstance(kind, sqlalchemy.DateTime):
+        return as_timestamp(value, zoned=bool(kind.timezone))
+    return as_date(value) if isinstance(kind, sqlalchemy.Date) else value

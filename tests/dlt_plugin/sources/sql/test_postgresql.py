@@ -3,15 +3,13 @@
 import json
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-import psycopg2
 import pyarrow as pa
 import pytest
-from servers.postgres import Postgres
 
 from floe_ingestion_defs.dlt_plugin import (
     ErrorCategory,
@@ -37,20 +35,6 @@ true, '2024-01-01', '2024-01-01 10:00', '2024-01-01 10:00+02', '10:00:01.5', '{"
 '{"a": [1]}', '6f1c9a52-1111-2222-3333-444455556666', '{1,2}', '{a,b}', '\\x0102', 'fine',
 '10.0.0.1'
 """
-
-
-@pytest.fixture
-def database_url(postgres: Postgres) -> str:
-    return postgres.url(postgres.new_database())
-
-
-@pytest.fixture
-def execute(database_url: str) -> Iterator[Execute]:
-    connection = psycopg2.connect(database_url)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        yield cursor.execute
-    connection.close()
 
 
 @pytest.fixture
