@@ -1,4 +1,4 @@
-"""The health check: the plugin is started, its variables are set, and its catalog responds."""
+"""The health check: the plugin is started, its variables are set, catalog and storage respond."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ from floe_ingestion_defs.dlt_plugin.time_limit import NoAnswer, call_within
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pyiceberg.catalog import Catalog
+
     from floe_ingestion_defs.dlt_plugin.config.models import DltIngestionConfig
+
+_STORAGE_CREDENTIALS = ("s3.access-key", "s3.secret", "gcs.oauth2", "adls.")
 
 
 def check_health(config: DltIngestionConfig, started: bool, timeout: float) -> HealthStatus:
@@ -32,7 +36,7 @@ def check_health(config: DltIngestionConfig, started: bool, timeout: float) -> H
     Args:
         config: The plugin's configuration.
         started: Whether `startup` was called.
-        timeout: Seconds within which the catalog must respond.
+        timeout: Seconds within which catalog and storage must respond.
     """
     began = time.perf_counter()
     if started:
@@ -55,7 +59,7 @@ def _import_catalog() -> None:
 def _verdict(config: DltIngestionConfig, started: bool, timeout: float) -> tuple[HealthState, str]:
     if not started:
         return HealthState.UNHEALTHY, "the plugin is not started; call startup()"
-    trouble = _catalog_trouble(config.catalog_config, timeout)
+    trouble = _destination_trouble(config.catalog_config, timeout)
     if trouble:
         return HealthState.UNHEALTHY, trouble
     unready = {
@@ -64,7 +68,10 @@ def _verdict(config: DltIngestionConfig, started: bool, timeout: float) -> tuple
     }
     lacking = {name: missing for name, missing in unready.items() if missing}
     if not lacking:
-        return HealthState.HEALTHY, "the catalog responds, and all environment variables are set"
+        return (
+            HealthState.HEALTHY,
+            "catalog and storage respond, and all environment variables are set",
+        )
     text = "; ".join(
         f"{', '.join(missing)} (referenced by source {name!r})" for name, missing in lacking.items()
     )
@@ -73,17 +80,41 @@ def _verdict(config: DltIngestionConfig, started: bool, timeout: float) -> tuple
     return state, f"environment variables are not set: {text}"
 
 
-def _catalog_trouble(catalog_config: Mapping[str, Any], timeout: float) -> str | None:
+def _destination_trouble(catalog_config: Mapping[str, Any], timeout: float) -> str | None:
     redactor = redactor_for(dict(catalog_config), environment_of(catalog_config))
+    ends = time.monotonic() + timeout
+    opened: list[Catalog] = []
 
-    def ask() -> None:
-        open_configured_catalog(destination_config(catalog_config)).list_namespaces()
+    def ask_catalog() -> None:
+        opened.append(open_configured_catalog(destination_config(catalog_config)))
+        opened[0].list_namespaces()
 
-    try:
-        call_within(timeout, ask, subject="the catalog")
-    except (NoAnswer, PipelineConfigurationError) as error:
-        return redactor.clean(str(error))
-    except Exception as error:  # a health check reports every failure of the catalog
-        reason = f"{type(error).__name__}: {redactor.clean(str(error))}"
-        return f"the catalog does not respond: {reason}"
+    def ask_storage() -> None:
+        _read_storage(opened[0])
+
+    for subject, ask in (("the catalog", ask_catalog), ("the storage", ask_storage)):
+        try:
+            call_within(round(max(ends - time.monotonic(), 0.0), 2), ask, subject=subject)
+        except (NoAnswer, PipelineConfigurationError) as error:
+            return redactor.clean(str(error))
+        except Exception as error:  # a health check reports every failure
+            reason = f"{type(error).__name__}: {redactor.clean(str(error))}"
+            return f"{subject} does not respond: {reason}"
     return None
+
+
+def _read_storage(catalog: Catalog) -> None:
+    """Search the warehouse for a file, which requires the right to read it, whether it exists.
+
+    A REST catalog may hand out credentials per table; its storage is read only if the configuration
+    contains credentials.
+    """
+    from pyiceberg.catalog.rest import RestCatalog
+    from pyiceberg.io import load_file_io
+
+    properties = catalog.properties
+    warehouse = str(properties.get("warehouse", ""))
+    has_credentials = any(name.startswith(_STORAGE_CREDENTIALS) for name in properties)
+    if "://" in warehouse and (has_credentials or not isinstance(catalog, RestCatalog)):
+        io = load_file_io(dict(properties), warehouse)
+        io.new_input(f"{warehouse.rstrip('/')}/floe-health-check").exists()

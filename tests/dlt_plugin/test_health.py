@@ -1,8 +1,10 @@
 """The plugin's health, and what it reports when it starts."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from servers.seaweedfs import PLAIN_BUCKET
 
 from floe_ingestion_defs.contracts import HealthState
 from floe_ingestion_defs.contracts.conformance import (
@@ -32,6 +34,28 @@ def test_health_names_an_unreachable_catalog_and_does_not_raise() -> None:
     status = plugin.health_check(timeout=5)
     assert status.state is HealthState.UNHEALTHY
     assert "catalog" in status.message
+    assert "sw0rdfish" not in status.message
+
+
+@pytest.mark.parametrize("file_io", ["pyarrow.PyArrowFileIO", "fsspec.FsspecFileIO"])
+def test_health_names_a_storage_that_rejects_the_key(
+    seaweedfs: Any, tmp_path: Path, file_io: str
+) -> None:
+    catalog = {
+        "type": "sql",
+        "uri": f"sqlite:///{tmp_path / 'catalog.db'}",
+        "warehouse": f"s3://{PLAIN_BUCKET}/health",
+        "py-io-impl": f"pyiceberg.io.{file_io}",
+        **seaweedfs.s3_properties,
+    }
+    plugin = DltIngestionPlugin({"catalog_config": catalog})
+    plugin.startup()
+    status = plugin.health_check(timeout=10)
+    assert status.state is HealthState.HEALTHY, status.message
+    plugin.configure({"catalog_config": {**catalog, "s3.secret-access-key": "sw0rdfish"}})
+    status = plugin.health_check(timeout=10)
+    assert status.state is HealthState.UNHEALTHY
+    assert "the storage" in status.message
     assert "sw0rdfish" not in status.message
 
 
