@@ -282,7 +282,7 @@ class DltIngestionPlugin(IngestionPlugin):
             return destination_config(catalog_config)
 
     def health_check(self, timeout: float | None = None) -> HealthStatus:
-        """Return whether the plugin can load: it is started, and the catalog responds.
+        """Return whether the plugin can load: it is started, and catalog and storage respond.
 
         Args:
             timeout: Seconds within which the catalog must respond; one by default.
