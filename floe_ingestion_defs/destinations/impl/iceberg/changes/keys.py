@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.types import PrimitiveType
 
+from floe_ingestion_defs.destinations.impl.iceberg.changes.key_hashes import repeated
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import arrow_schema
 from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import decode_value
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import read_staged
@@ -296,6 +297,20 @@ def _first_of_each(
     rows: pa.Table, key: Sequence[str], sort: tuple[str, str] | None
 ) -> pa.BooleanArray:
     """Return a mask of one row per key: the first by `sort`, otherwise the last."""
+    candidates = repeated(rows, key)
+    if candidates is None or 2 * np.count_nonzero(candidates) > rows.num_rows:
+        return _first_of_groups(rows, key, sort)
+    mask = np.ones(rows.num_rows, np.bool_)
+    places = np.flatnonzero(candidates)
+    if len(places):
+        mask[places] = _first_of_groups(rows.take(places), key, sort).to_numpy(zero_copy_only=False)
+    return pa.array(mask)
+
+
+def _first_of_groups(
+    rows: pa.Table, key: Sequence[str], sort: tuple[str, str] | None
+) -> pa.BooleanArray:
+    """Return the same by a hash table of the keys."""
     position = pa.array(range(rows.num_rows), pa.int64())
     numbered = normalized(rows.select(list(key))).append_column("__row", position)
     groups = numbered.group_by(list(key)).aggregate([("__row", "max")])

@@ -1,0 +1,60 @@
+"""Rows whose keys may be equal are found by hashes, and compared exactly."""
+
+from __future__ import annotations
+
+import random
+import tracemalloc
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from floe_ingestion_defs.destinations.impl.iceberg.changes import key_hashes, keys
+
+
+def text(number: int) -> str | None:
+    return None if number == 0 else "" if number == 1 else f"k{number}é" * (number % 3 + 1)
+
+
+def instant(number: int) -> datetime:
+    return datetime(1960, 1, 1, tzinfo=UTC) + timedelta(hours=number)
+
+
+COLUMNS: dict[str, Any] = {
+    "integer": lambda number: None if number == 0 else number - 2,
+    "text": text,
+    "timestamp": instant,
+}
+
+
+@pytest.mark.parametrize("key", [["integer"], ["text"], ["timestamp"], ["text", "integer"]])
+@pytest.mark.parametrize("different", [30, 3000])
+@pytest.mark.parametrize("collide", [False, True])
+def test_the_same_rows_are_kept_as_by_comparing_all_keys(
+    key: list[str], different: int, collide: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the hashes of different keys are equal, and for nulls and slices."""
+    if collide:
+        monkeypatch.setattr(key_hashes, "_mixed", lambda numbers: numbers % np.uint64(512))
+    monkeypatch.setattr(key_hashes, "_BYTES_AT_ONCE", 1000)
+    rng = random.Random(7)
+    numbers = [rng.randrange(different) for _ in range(1500)]
+    rows = pa.table({name: [make(n) for n in numbers] for name, make in COLUMNS.items()})
+    rows = pa.concat_tables([rows.slice(3, 700), rows.slice(703)])
+    last = {tuple(row[name] for name in key): i for i, row in enumerate(rows.to_pylist())}
+    kept = keys._first_of_each(rows, key, None)  # noqa: SLF001
+    assert np.flatnonzero(kept.to_numpy(zero_copy_only=False)).tolist() == sorted(last.values())
+
+
+def test_keys_that_differ_take_few_bytes_each() -> None:
+    """The hashes and their sorted copy, however long the keys are."""
+    rows = pa.table({"key": [f"customer-{number:060d}" for number in range(200_000)]})
+    tracemalloc.start()
+    candidates = key_hashes.repeated(rows, ["key"])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert candidates is not None
+    assert not candidates.any()
+    assert peak <= 18 * rows.num_rows + 16 * 2**20
