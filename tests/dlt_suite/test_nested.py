@@ -63,11 +63,23 @@ def test_an_insert_adds_new_nested_rows_of_roots_that_an_upsert_loaded(same: Any
     assert len(same(program)["orders__items"]) == 6
 
 
-def test_a_nested_table_with_a_disposition_of_its_own_is_rejected(run: Any) -> None:
-    hints: Any = {"items": {"write_disposition": "append"}}
-    rows = [{"id": 1, "items": [{"v": 1}]}]
-    resource = dlt.resource(rows, name="orders", write_disposition="replace", nested_hints=hints)
+@pytest.mark.parametrize(
+    ("root", "own"),
+    [("replace", "append"), ("append", "replace"), ("merge", "append"), ("merge", "replace")],
+)
+def test_a_nested_table_with_a_disposition_of_its_own_is_rejected(
+    run: Any, root: Any, own: str
+) -> None:
+    hints: Any = {"items": {"write_disposition": own}}
+    resource = dlt.resource(
+        [{"id": 1, "items": [{"v": 1}]}],
+        name="orders",
+        primary_key="id",
+        write_disposition=root,
+        nested_hints=hints,
+    )
     with pytest.raises(PipelineStepFailed) as caught:
         run.pipeline().run(resource)
     assert isinstance(caught.value.exception, SchemaCorruptedException)
+    assert "nested_hints" in str(caught.value.exception)
     assert run.tables() == {}
