@@ -66,6 +66,8 @@ class SqlDatabaseSource(SourceType):
         import sqlalchemy
         from dlt.sources.sql_database import sql_table
 
+        from floe_ingestion_defs.dlt_plugin.sources.sql.empty_tables import materializing
+
         credentials = resolve_credentials(source, options)
         backend, loader = _backend(credentials, options)
         resources = []
@@ -85,7 +87,7 @@ class SqlDatabaseSource(SourceType):
                 ),
                 chunk_size=options.chunk_size,
                 backend=backend,
-                table_loader_class=loader,
+                table_loader_class=materializing(loader, spec.table_name),
                 reflection_level=options.reflection_level,
                 type_adapter_callback=partial(plain_type, options=options),
                 # dlt's hints are made during extraction, when the schema contract judges them.
@@ -118,10 +120,12 @@ class SqlDatabaseSource(SourceType):
 
 def _backend(
     credentials: ConnectionStringCredentials, options: SqlDatabaseOptions
-) -> tuple[TableBackend, type[BaseTableLoader] | None]:
+) -> tuple[TableBackend, type[BaseTableLoader]]:
     """Return dlt's backend and table loader; dlt's name for any loader of Arrow is `pyarrow`."""
+    from dlt.sources.sql_database import get_table_loader_class
+
     if options.backend != "auto" and options.backend != "adbc":
-        return options.backend, None
+        return options.backend, get_table_loader_class(options.backend)
     from floe_ingestion_defs.dlt_plugin.sources.sql.adbc import AdbcTableLoader, can_read
 
     if can_read(credentials):
@@ -132,7 +136,7 @@ def _backend(
             "adbc-driver-postgresql; install floe-ingestion-defs[postgres], or use 'pyarrow'"
         )
         raise PipelineConfigurationError(msg)
-    return "pyarrow", None
+    return "pyarrow", get_table_loader_class("pyarrow")
 
 
 def _row_filter(condition: str | None) -> TQueryAdapter | None:

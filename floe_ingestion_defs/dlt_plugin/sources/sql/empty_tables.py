@@ -1,0 +1,54 @@
+"""Makes the table of a database table without rows, which has columns and types all the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dlt
+from dlt.common.schema.utils import has_table_seen_data
+from dlt.sources.sql_database.arrow_helpers import row_tuples_to_arrow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dlt.common.schema.typing import TTableSchemaColumns
+    from dlt.sources.sql_database import BaseTableLoader
+
+
+def materializing(loader: type[BaseTableLoader], table_name: str) -> type[BaseTableLoader]:
+    """Return a table loader that creates a table also if there are no rows.
+
+    A later load without rows does nothing.
+
+    Args:
+        loader: The loader of the rows.
+        table_name: Name of the table that they are loaded into.
+    """
+
+    class MaterializingLoader(loader):  # type: ignore[misc,valid-type]
+        def load_rows(self, backend_kwargs: dict[str, Any] | None = None) -> Iterator[Any]:
+            empty = True
+            for item in super().load_rows(backend_kwargs):
+                empty = False
+                yield item
+            if empty and _is_new(table_name):
+                # Not dlt's marker, a row without values: an upsert would miss its key.
+                yield row_tuples_to_arrow([], self._known_columns(), "UTC")
+
+        def _known_columns(self) -> TTableSchemaColumns:
+            """Return the columns with a type; nested values become tables where rows are dicts."""
+            nested = {"json"} if self.backend == "sqlalchemy" else set()
+            return {
+                name: column
+                for name, column in self.columns.items()
+                if column.get("data_type") and column["data_type"] not in nested
+            }
+
+    return MaterializingLoader
+
+
+def _is_new(table_name: str) -> bool:
+    """Return whether no load has created a table."""
+    schema = dlt.current.source_schema()
+    table = schema.tables.get(schema.naming.normalize_tables_path(table_name))
+    return table is None or not has_table_seen_data(table)
