@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from hypothesis import given, seed
 
 # The numbers of the programs to run, counted from 0, such as `515,594`; all without it.
 ONLY = {int(number) for number in os.environ.get("FLOE_PROGRAM", "").split(",") if number}
+MINUTES = float(os.environ.get("FLOE_PROGRAM_MINUTES", "inf"))
 EXAMPLES = max(ONLY) + 1 if ONLY else int(os.environ.get("FLOE_PROGRAMS", "16"))
 
 
@@ -64,20 +66,23 @@ def _updates(step: Load | Drop) -> bool:
 def test_a_program_leaves_the_same_tables_as_on_duckdb(number: int | None) -> None:
     """For a known seed and for a random one, which is printed.
 
-    `FLOE_PROGRAM_SEED` repeats a seed, `FLOE_PROGRAM` single programs of it.
+    `FLOE_PROGRAM_SEED` repeats a seed, `FLOE_PROGRAM` single programs of it, and
+    `FLOE_PROGRAM_MINUTES` ends a long run.
     """
     if number is None:
         number = int(os.environ.get("FLOE_PROGRAM_SEED", random.randrange(2**32)))
     print(f"programs of seed {number}")
     count = itertools.count()
+    ends = time.monotonic() + 60 * MINUTES
     differences: dict[int, str] = {}
 
     def compare_numbered(program: Program) -> None:
-        if (position := next(count)) in (ONLY or {position}):
+        if time.monotonic() < ends and (position := next(count)) in (ONLY or {position}):
             try:
                 compare(program)
             except AssertionError as difference:
                 differences[position] = f"{program}\n{difference}"
 
     seed(number)(without_shrinking(EXAMPLES)(given(programs)(compare_numbered)))()
+    print(f"{next(count)} programs compared")
     assert not differences, f"of seed {number}, programs {sorted(differences)}: {differences}"
