@@ -6,10 +6,12 @@ The code is parsed and not imported, because users' code may be slow to import.
 import ast
 import inspect
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 
 from floe_ingestion_defs.dlt_plugin import IngestionSourceConfig
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
 _DECORATORS = ("resource", "transformer")
 
@@ -21,22 +23,61 @@ def find_factory(source: IngestionSourceConfig) -> tuple[Path, str] | None:
         source: The source, as configured.
 
     Returns:
-        File and function; None for a source of another type, or if there is no such file. The load
-        reports a missing module, and how to fix it.
+        File and function; None for a source of another type, or if the module is not a Python file.
+
+    Raises:
+        PipelineConfigurationError: There is no such module, or it does not define the function.
     """
     module, separator, function = str(source.source_config.get("factory", "")).partition(":")
     if source.source_type != "python" or not separator:
         return None
-    # For a dotted name, find_spec would import the parent packages of the module.
-    package, *inner = module.split(".")
-    found = find_spec(package)
-    folders = (found.submodule_search_locations or ()) if found else ()
-    for folder in folders:
-        path = Path(folder, *inner)
-        for file in (path.with_suffix(".py"), path / "__init__.py"):
-            if file.is_file():
-                return file, function
-    return None
+    found = _find_module(module)
+    if found is None:
+        msg = f"source {source.name!r}: source_config.factory: module {module} not found"
+        raise PipelineConfigurationError(msg)
+    file = Path(found.origin or "")
+    if file.suffix != ".py" or not file.is_file():
+        return None
+    if not _may_define(file, function):
+        msg = (
+            f"source {source.name!r}: source_config.factory: module {module} has no function "
+            f"{function!r}"
+        )
+        raise PipelineConfigurationError(msg)
+    return file, function
+
+
+def _find_module(name: str) -> ModuleSpec | None:
+    """Return where a module is; unlike `find_spec`, without importing the packages above it."""
+    top, *inner = name.split(".")
+    found = find_spec(top)
+    for depth in range(len(inner)):
+        if found is None or found.submodule_search_locations is None:
+            return None
+        full_name = ".".join((top, *inner[: depth + 1]))
+        found = PathFinder.find_spec(full_name, list(found.submodule_search_locations))
+    return found
+
+
+def _may_define(file: Path, name: str) -> bool:
+    """Return whether a module has a name, as far as its text shows; the load has the last word."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return True
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names = [node.name]
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.asname or alias.name for alias in node.names]
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names = [node.id]
+        else:
+            continue
+        # Names that an unknown module defines, or that are looked up, can be any.
+        if name in names or "*" in names or "__getattr__" in names:
+            return True
+    return False
 
 
 def describe_resources(source: IngestionSourceConfig) -> dict[str, str]:

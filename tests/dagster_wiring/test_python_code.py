@@ -9,6 +9,7 @@ import pytest
 
 from floe_ingestion_defs.dagster_wiring import create_ingestion_assets
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
 CODE = '''
     """Not imported while a location loads."""
@@ -96,3 +97,37 @@ def test_a_configured_description_takes_precedence_over_the_docstring(folder: Pa
 def test_unreadable_code_is_reported_by_the_load(folder: Path, code: str) -> None:
     """The location shows its assets all the same."""
     assert set(descriptions(folder, code).values()) == {"The shop."}
+
+
+@pytest.mark.parametrize(
+    ("factory", "reason"),
+    [
+        ("absent_shop:source", "module absent_shop not found"),
+        ("{package}.absent:source", "module {package}.absent not found"),
+        ("{package}:sauce", "module {package} has no function 'sauce'"),
+    ],
+)
+def test_a_typo_in_a_factory_is_an_error_of_the_location(
+    folder: Path, factory: str, reason: str
+) -> None:
+    """It names the source and the setting, and nothing is imported."""
+    (folder / "typos").mkdir()
+    (folder / "typos" / "__init__.py").write_text(dedent(CODE))
+    names = {"package": "typos"}
+    with pytest.raises(PipelineConfigurationError) as caught:
+        descriptions(folder, CODE, source_config=python_options(factory.format(**names)))
+    assert "'shop'" in str(caught.value)
+    assert f"source_config.factory: {reason.format(**names)}" in str(caught.value)
+    assert "typos" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["from elsewhere import *", "from elsewhere import made as source", "source = make()"],
+)
+def test_a_factory_may_be_defined_in_any_way(folder: Path, code: str) -> None:
+    assert set(descriptions(folder, code).values()) == {"The shop."}
+
+
+def python_options(factory: str) -> dict[str, object]:
+    return {"factory": factory, "resource_names": ["customers"]}
