@@ -99,7 +99,6 @@ def test_an_asset_refers_to_the_line_of_its_source(load_location: LoadLocation) 
     ("written", "instead", "line", "said"),
     [
         ("sql_database", "sql_databse", 6, ["source_type", "'sql_databse'", "sql_database"]),
-        ("      primary_key: id\n", "", 5, ["write_mode", "'merge'", "primary_key: id"]),
         ("write_mode: merge", "write_mod: merge", 11, ["write_mod", "did you mean 'write_mode'"]),
         ("write_mode: merge", "write_mode: mrege", 11, ["write_mode", "'mrege'", "merge"]),
         (

@@ -81,9 +81,9 @@ def test_a_plugin_that_is_not_installed_is_an_error() -> None:
 
 def test_a_configuration_that_the_plugin_rejects_is_an_error(shop: dict[str, Any]) -> None:
     """An error in the platform file is raised, not skipped."""
-    del shop["primary_key"]
+    shop["write_mode"] = "mrege"
 
-    with pytest.raises(PluginConfigurationError, match="primary_key"):
+    with pytest.raises(PluginConfigurationError, match="write_mode"):
         create_definitions(artifacts({"sources": [shop]}))
 
 
