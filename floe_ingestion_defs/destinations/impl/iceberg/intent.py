@@ -101,6 +101,11 @@ class Nesting(_Record):
     row_key: str
     depth: int
     """The number of tables above this one."""
+    parent: str | None = None
+    """The table above, where rows of roots that a rollback removed are found through it: an append
+    adds no column that refers to the root."""
+    parent_key: str | None = None
+    """The column of the nested table that holds the row key of the table above."""
 
 
 class Window(window.Window[str | int | float]):
@@ -176,9 +181,9 @@ class LoadIntent(_Record):
     releases: tuple[Release, ...] = ()
     """The loads whose rows this one moves to quarantine tables."""
 
-    def root_of(self, intent: TableIntent) -> TableIntent:
-        """Return the intent of a nested table's root; a load that changes one changes the other."""
-        return next(table for table in self.tables if table.table == intent.tree)
+    def of(self, table: str) -> TableIntent:
+        """Return the intent of a table; a load that changes a nested one has those above it."""
+        return next(intent for intent in self.tables if intent.table == table)
 
     def in_publishing_order(self) -> list[TableIntent]:
         """Return nested tables before the root whose rows decide what is deleted from them."""

@@ -127,8 +127,7 @@ def follow_rollbacks(
 ) -> list[TablePlan]:
     """Return the plans, in which rows of roots that a rollback removed leave the nested tables.
 
-    A merge removes them in any case. An append does so in the tables directly below the root; the
-    rows of deeper ones do not refer to it.
+    A merge removes them in any case; an append, only if the root was rolled back.
 
     Args:
         package: The package.
@@ -141,14 +140,26 @@ def follow_rollbacks(
             continue
         if plan.intent.disposition != "append":
             continue
-        for table in package.schema.tables.values():
+        for table in get_nested_tables(package.schema.tables, plan.table):
             name = _name(table)
-            if table.get("parent") != plan.table or not has_table_seen_data(table):
+            if name == plan.table or not has_table_seen_data(table):
                 continue
             nested = found.get(name) or _plan_table(package, name)
-            intent = nested.intent.model_copy(update={"disposition": "merge"})
+            intent = nested.intent.model_copy(
+                update={"disposition": "merge", "nesting": _below_parent(table, nested.intent)}
+            )
             found[name] = replace(nested, intent=intent)
     return list(found.values())
+
+
+def _below_parent(table: TTableSchema, intent: TableIntent) -> Nesting | None:
+    """Return the place of a nested table, with the table above where its rows lead to that only."""
+    if intent.nesting is None or intent.nesting.depth == 1:
+        return intent.nesting
+    parent_key = get_first_column_name_with_prop(table, "parent_key")
+    return intent.nesting.model_copy(
+        update={"parent": table.get("parent"), "parent_key": parent_key}
+    )
 
 
 def _tables_with_windows(package: Package) -> list[str]:

@@ -267,7 +267,9 @@ def _commit(
     executor = dataset.rewrite_executor
     state = TableState(metadata, io, table is None, earlier=earlier, executor=executor)
     try:
-        change = compute_change(state, intent, lambda: _root_before(dataset, load, intent, earlier))
+        change = compute_change(
+            state, intent, lambda name: _table_before(dataset, load, name, earlier)
+        )
     except DETERMINISTIC_ERRORS as error:
         msg = f"{type(error).__name__}: {error}"
         raise UnpublishableRows(msg) from error
@@ -327,25 +329,23 @@ def _set_properties(
     set_merge_mode(transaction, intent.layout.properties.get(MERGE_MODE_PROPERTY))
 
 
-def _root_before(
-    dataset: Dataset, load: Load, intent: TableIntent, earlier: AttemptResults
+def _table_before(
+    dataset: Dataset, load: Load, name: str, earlier: AttemptResults
 ) -> tuple[TableState, TableIntent]:
-    """Return the root of a nested table as before the load, and the load's intent for it.
+    """Return a table above a nested one as before the load, and the load's intent for it.
 
-    Nested tables are published before their root, so as long as a nested table's commit can
-    succeed, its root is still as it was before the load.
+    Nested tables are published before those above them, so as long as a nested table's commit can
+    succeed, those are still as they were before the load.
     """
-    root_intent = load.intent.root_of(intent)
-    root = dataset.load_table(root_intent.table)
-    if root is None:
-        transaction: Transaction = creation(dataset, root_intent)
-        return TableState(
-            transaction.table_metadata, file_io(transaction), is_empty=True
-        ), root_intent
-    transaction = root.transaction()
-    adapt_schema(transaction, dataset.qualified(root_intent.table), root_intent, is_dropped(root))
+    intent = load.intent.of(name)
+    table = dataset.load_table(name)
+    if table is None:
+        created: Transaction = creation(dataset, intent)
+        return TableState(created.table_metadata, file_io(created), is_empty=True), intent
+    transaction = table.transaction()
+    adapt_schema(transaction, dataset.qualified(name), intent, is_dropped(table))
     metadata = transaction.table_metadata
-    is_empty, rolled_back = root_intent.starts_empty, was_rolled_back(root)
+    is_empty, rolled_back = intent.starts_empty, was_rolled_back(table)
     executor = dataset.rewrite_executor
-    state = TableState(metadata, root.io, is_empty, rolled_back, earlier, executor)
-    return state, root_intent
+    state = TableState(metadata, table.io, is_empty, rolled_back, earlier, executor)
+    return state, intent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -67,6 +68,51 @@ def test_an_append_removes_nested_rows_of_roots_that_a_rollback_removed(lake: La
     lake.load([order(4)], table_name="t")
     assert lake.values("t__items", "n") == [-4, -1, 1, 4]
     assert lake.snapshots("t__items") == before + 1
+
+
+def deep_order(number: int) -> Any:
+    parts = [{"p": number, "bolts": [{"b": number}]}]
+    return {"id": number, "items": [{"n": number, "parts": parts}]}
+
+
+def require_no_orphans(lake: Lake) -> None:
+    for parent, nested in itertools.pairwise(("t", "t__items", "t__items__parts")):
+        parents = set(lake.values(parent, "_dlt_id"))
+        assert set(lake.values(nested, "_dlt_parent_id")) == parents, nested
+
+
+@pytest.mark.parametrize(
+    ("first", "later"), [("append", "append"), ("merge", "append"), ("merge", "merge")]
+)
+def test_rows_two_levels_below_roots_that_a_rollback_removed_are_removed(
+    lake: Lake, first: Any, later: Any
+) -> None:
+    """Rows of an append refer to the row above them only."""
+    arguments: Any = {"table_name": "t", "primary_key": "id"}
+    for number in (1, 2):
+        lake.load([deep_order(number)], write_disposition=first, **arguments)
+    roll_back(lake, "t")
+    lake.load([deep_order(3)], write_disposition=later, **arguments)
+    assert lake.values("t", "id") == [1, 3]
+    assert lake.values("t__items", "n") == [1, 3]
+    assert lake.values("t__items__parts", "p") == [1, 3]
+    require_no_orphans(lake)
+
+
+def test_an_append_without_nested_rows_removes_those_of_a_rollback_at_each_depth(
+    lake: Lake,
+) -> None:
+    for number in (1, 2):
+        lake.load([deep_order(number)], table_name="t")
+    roll_back(lake, "t")
+    lake.load([{"id": 3}], table_name="t")
+    for name, column in (("t__items", "n"), ("t__items__parts", "p")):
+        assert lake.values(name, column) == [1]
+    bolts = lake.values("t__items__parts__bolts", "_dlt_parent_id")
+    assert bolts == lake.values("t__items__parts", "_dlt_id")
+    before = lake.snapshots("t__items__parts__bolts")
+    lake.load([{"id": 4}], table_name="t")
+    assert lake.snapshots("t__items__parts__bolts") == before
 
 
 @pytest.mark.parametrize("disposition", ["append", "merge"])

@@ -67,23 +67,26 @@ if TYPE_CHECKING:
         Window,
     )
 
-ReadRoot = Callable[[], tuple[TableState, "TableIntent"]]
+ReadTable = Callable[[str], tuple[TableState, "TableIntent"]]
 
 
-def compute_change(state: TableState, intent: TableIntent, read_root: ReadRoot) -> Change:
+def compute_change(state: TableState, intent: TableIntent, read_table: ReadTable) -> Change:
     """Return what publishing the intent changes.
 
     Args:
         state: The table at the head that the change will be committed on.
         intent: What the load does to the table.
-        read_root: Reads the root table of a nested one, as it is before this load, and its intent.
+        read_table: Reads a table above a nested one, as it is before this load, and its intent.
     """
     change = Change()
     if intent.starts_empty:
         change.removed = list(state.files)
         state = replace(state, is_empty=True, was_rolled_back=False)
-    if intent.nesting and intent.disposition in ("merge", "overwrite"):
-        _merge_nested(change, state, intent, intent.nesting, read_root)
+    if intent.nesting and intent.nesting.parent:
+        change_rows(change, state, _without_parent(intent.nesting, read_table))
+        _add(change, state, intent)
+    elif intent.nesting and intent.disposition in ("merge", "overwrite"):
+        _merge_nested(change, state, intent, intent.nesting, read_table)
     elif intent.disposition == "merge" and intent.strategy == "scd2":
         _merge_versions(change, state, intent)
     elif intent.disposition == "merge":
@@ -149,10 +152,10 @@ def _with_validity(batch: pa.RecordBatch, validity: Validity) -> pa.RecordBatch:
 
 
 def _merge_nested(
-    change: Change, state: TableState, intent: TableIntent, nesting: Nesting, read_root: ReadRoot
+    change: Change, state: TableState, intent: TableIntent, nesting: Nesting, read_table: ReadTable
 ) -> None:
     """Merge nested rows as their root: deleted with replaced root rows, added with kept ones."""
-    root_state, root = read_root()
+    root_state, root = read_table(nesting.root)
     if root.window:
         _overwrite_nested(change, state, intent, nesting, root_state, root.window)
         return
@@ -222,6 +225,30 @@ def _all_keys(state: TableState, columns: list[str]) -> KeySet:
         for batch in read_data_file(state.metadata, state.io, task, columns)
     )
     return key_set_of(state.metadata, batches, columns)
+
+
+def _without_parent(nesting: Nesting, read_table: ReadTable) -> Deletion:
+    """Return the deletion of the rows that lead to no root, through the tables above."""
+    if nesting.parent is None:
+        # Directly below the root.
+        column, above = nesting.root_key, nesting.root
+    else:
+        column, above = nesting.parent_key, nesting.parent
+    state, intent = read_table(above)
+    if column is None:
+        msg = f"The intent for a table below `{above}` lacks the column that refers to it"
+        raise ValueError(msg)
+    if intent.nesting is None:
+        kept = _all_keys(state, [nesting.root_row_key])
+    else:
+        row_key, gone = [intent.nesting.row_key], _without_parent(intent.nesting, read_table)
+        batches = (
+            gone.apply(batch, gone.marks(batch)).select(row_key)
+            for task in state.tasks
+            for batch in read_data_file(state.metadata, state.io, task, [*gone.columns, *row_key])
+        )
+        kept = key_set_of(state.metadata, batches, row_key)
+    return Deletion((), _renamed(kept, column))
 
 
 def _overwrite_nested(
