@@ -11,6 +11,7 @@ from pyiceberg.table import Table
 
 from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
 from floe_ingestion_defs.dagster_wiring.checks.values import check_values
+from floe_ingestion_defs.dagster_wiring.settings.check import Check
 from floe_ingestion_defs.dagster_wiring.settings.checks import CheckSettings
 from floe_ingestion_defs.destinations import open_catalog
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
@@ -19,6 +20,7 @@ from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurati
 MakeTable = Callable[..., Table]
 Load = Callable[..., dg.ExecuteInProcessResult]
 
+BY_DEFAULT = ("freshness", "schema_contract", "table_health")
 ORDERS = dg.AssetKey("ingestion__shop__orders")
 EVENTS = ResourceSpec("events", "bronze.events")
 
@@ -55,10 +57,15 @@ def path_of(function: Callable[..., Any]) -> str:
     return f"{__name__}:{function.__name__}"
 
 
+def configured(**checks: Any) -> list[tuple[str, Check]]:
+    """Return the configured checks, without those that are enabled by default."""
+    disabled = {"schema_contract": None, "table_health": None}
+    return list(CheckSettings(**disabled, **checks).configured())
+
+
 def evaluate(table: Table | None, resource: ResourceSpec = EVENTS, **checks: Any) -> CheckResult:
     """Return the result of the only configured check."""
-    configured = CheckSettings(schema_contract=None, **checks)
-    ((_, check),) = configured.configured()
+    ((_, check),) = configured(**checks)
     return check_values(table, check, resource)  # type: ignore[arg-type]
 
 
@@ -170,7 +177,7 @@ def test_rows_that_break_a_blocking_check_of_values_are_not_published(
 
     failed = [each for each in result.get_asset_check_evaluations() if not each.passed]
     assert not result.success
-    ((_, settings),) = CheckSettings(schema_contract=None, **checks).configured()
+    ((_, settings),) = configured(**checks)
     assert settings.blocking
     assert [each.asset_key for each in failed] == [ORDERS]
     assert failed[0].metadata["published"].value is False
@@ -195,7 +202,7 @@ def test_a_resource_adds_and_disables_named_checks(load: Load, shop: dict[str, A
     shown = {
         (each.asset_key.to_user_string().rpartition("__")[2], each.check_name)
         for each in load().get_asset_check_evaluations()
-        if each.passed and each.check_name not in ("freshness", "schema_contract")
+        if each.passed and each.check_name not in BY_DEFAULT
     }
 
     assert shown == {
@@ -222,7 +229,7 @@ def test_a_resource_adds_and_disables_named_checks(load: Load, shop: dict[str, A
         ({"accepted_values": True}, "accepted_values"),
         (
             {"freshness": {"fail_after": "1d", "blocking": "before_publish"}},
-            "does not apply to freshness",
+            "checks.freshness: blocking 'before_publish' does not apply",
         ),
     ],
 )
