@@ -203,7 +203,7 @@ def test_a_watermark_whose_properties_were_unset_is_found_in_the_snapshots(
     """The rows of a load that is not recorded as settled do not come twice."""
     lake.load([{"id": 1}], table_name="orders")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(load_step, "record", lambda *_, **__: None)
+        patch.setattr(load_step, "record", lambda _, view, *__, **___: view)
         lake.load([{"id": 2}], table_name="orders")
     watermark = {LOG_UUID, PUBLISHED_SEQ, PUBLISHED_LOAD_UID, PUBLISHED_SNAPSHOT}
     with lake.table("orders").transaction() as transaction:
