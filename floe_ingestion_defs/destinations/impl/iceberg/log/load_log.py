@@ -158,8 +158,9 @@ class LoadLog:
         """Return the log as it is now, created together with its namespace on first use."""
         if view := self.read(known):
             return view
-        is_new = self.ensure_namespace()
-        is_absent = True
+        # A namespace that this call created has no log yet. Of processes that begin together, one
+        # creates the namespace, and another one may have created the log by now.
+        is_absent = is_new = self.ensure_namespace()
 
         def attempt() -> LogView:
             nonlocal is_absent
