@@ -119,9 +119,10 @@ def test_a_load_sends_few_requests(counted: CountedStack) -> None:
         ]
         # The protocol needs 14 for a first load: login, configuration, a look for the log, the
         # namespace, two for each of four tables, the commit, and the record that it is published.
-        # The others look for a log under its other name, and after the extraction for one that
-        # another process has created.
-        assert len(to_catalog) <= ((17, 6, 6)[number] if is_rest else 0)
+        # The others look for a log under its other name, after the extraction for one that another
+        # process has created, and again after its creation: 18, and 6 for a later load. On a busy
+        # machine a state is older than a second when it is used, and is read again.
+        assert len(to_catalog) <= ((21, 9, 9)[number] if is_rest else 0)
         logins = [request for request in to_catalog if "oauth" in request]
         assert len(logins) == (1 if is_rest and number == 0 else 0)
     assert counted.ids == [0, 1, 2]
@@ -135,7 +136,7 @@ def test_a_new_process_reads_each_file_once(counted: CountedStack) -> None:
     assert len(reads) == len(set(reads))
     # Each file is preceded by a request for its size, and the stored schema is read as well.
     assert len(counted.store.requests) <= 30
-    assert len(counted.catalog.requests) <= 10
+    assert len(counted.catalog.requests) <= 12
     assert counted.ids == [1, 2]
 
 

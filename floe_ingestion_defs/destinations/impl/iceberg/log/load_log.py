@@ -165,14 +165,15 @@ class LoadLog:
         def attempt() -> LogView:
             nonlocal is_absent
             if not is_absent and (view := self.read()):
-                return view
+                return LogView(view.table, begins_namespace=is_new)
             is_absent = False
             creation = create_table_transaction(
                 self.catalog, self.identifier, schema=LOG_SCHEMA, properties=LOG_PROPERTIES
             )
-            table = asserted(self.catalog, creation.commit_transaction())
-            self._is_located = True
-            return LogView(table, begins_namespace=is_new)
+            creation.commit_transaction()
+            # Of two processes that create it at the same moment, some catalogs let both succeed.
+            msg = "It is read again, because another process may have created it."
+            raise CommitConflict(msg)
 
         name = ".".join(self.identifier)
         return commit_certainly(f"Creating {name}", attempt, _CREATION_SECONDS)
