@@ -171,7 +171,7 @@ class LoadLog:
                 self.catalog, self.identifier, schema=LOG_SCHEMA, properties=LOG_PROPERTIES
             )
             creation.commit_transaction()
-            # Of two processes that create it at the same moment, some catalogs let both succeed.
+            # Of two processes that create it at the same time, some catalogs let both succeed.
             msg = "It is read again, because another process may have created it."
             raise CommitConflict(msg)
 
