@@ -13,6 +13,7 @@ from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
 from floe_ingestion_defs.dagster_wiring.checks.values import check_values
 from floe_ingestion_defs.dagster_wiring.settings.check import Check
 from floe_ingestion_defs.dagster_wiring.settings.checks import CheckSettings
+from floe_ingestion_defs.dagster_wiring.settings.row_checks import RowsCheck
 from floe_ingestion_defs.destinations import open_catalog
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
@@ -66,7 +67,8 @@ def configured(**checks: Any) -> list[tuple[str, Check]]:
 def evaluate(table: Table | None, resource: ResourceSpec = EVENTS, **checks: Any) -> CheckResult:
     """Return the result of the only configured check."""
     ((_, check),) = configured(**checks)
-    return check_values(table, check, resource)  # type: ignore[arg-type]
+    assert isinstance(check, RowsCheck)
+    return check_values(table, check, resource)
 
 
 ACCEPTED: list[dict[str, Any]] = [

@@ -15,6 +15,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import read_
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pyarrow as pa
+
 ROWS = 40
 FILES = 4
 # Per row, what is read.
@@ -69,6 +71,6 @@ def read_all_the_time(gate: Path, namespace: str) -> list[Read]:
     return found
 
 
-def _pairs(rows: object) -> Read:
-    columns = rows.select(["id", "version"]).to_pydict()  # type: ignore[attr-defined]
+def _pairs(rows: pa.Table) -> Read:
+    columns = rows.select(["id", "version"]).to_pydict()
     return list(zip(columns["id"], columns["version"], strict=True))

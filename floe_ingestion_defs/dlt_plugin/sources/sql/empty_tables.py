@@ -25,6 +25,7 @@ def materializing(loader: type[BaseTableLoader], table_name: str) -> type[BaseTa
         table_name: Name of the table that they are loaded into.
     """
 
+    # The backend decides at run time which of dlt's loaders this is, so mypy does not know it.
     class MaterializingLoader(loader):  # type: ignore[misc,valid-type]
         def load_rows(self, backend_kwargs: dict[str, Any] | None = None) -> Iterator[Any]:
             empty = True
