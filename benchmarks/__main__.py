@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 
 from benchmarks.case import Case, find_cases
-from benchmarks.results import markdown, store, stored, write_page
+from benchmarks.results import markdown, publish, store, stored, write_page
 from benchmarks.runner import Bench
 
 PROJECT = Path(__file__).parents[1]
 ROOT = Path(os.environ.get("FLOE_BENCH_DIR") or PROJECT / ".floe" / "bench")
 PAGE = PROJECT / "docs" / "destination" / "benchmarks.md"
+PUBLISHED = PROJECT / "benchmarks" / "published"
 
 
 def main() -> int:
@@ -36,7 +37,8 @@ def main() -> int:
     (results / "benchmarks.md").write_text(table)
     print(table)
     if options.write_docs:
-        write_page(PAGE, table)
+        publish(results, PUBLISHED)
+        write_page(PAGE, markdown(stored(cases, PUBLISHED)))
     return 1 if missed and options.strict else 0
 
 
@@ -64,7 +66,8 @@ def _parse(cases: dict[str, Case]) -> argparse.Namespace:
     parser.add_argument(
         "--write-docs",
         action="store_true",
-        help="write all stored results into the page on benchmarks; measure only the named cases",
+        help="add the stored results to the published ones, and write those into the page on "
+        "benchmarks; measure only the named cases",
     )
     options = parser.parse_args()
     if unknown := set(options.cases) - cases.keys():

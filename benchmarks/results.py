@@ -1,6 +1,8 @@
 """The results on disk: one JSON file per case, and the Markdown table of all cases.
 
-Measuring a case again replaces only its own file, so a long benchmark can be run case by case.
+Measuring a case again replaces only its own file, so a long benchmark can be run case by case. The
+figures in the documentation are those in `published`, a folder of the same files in the repository:
+they outlive the machine that measured them.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 # The table in the page of the documentation is between these lines.
 BEGIN = "<!-- The figures below are written by `python -m benchmarks --write-docs`. -->"
 END = "<!-- The end of the figures. -->"
+
+# Other work on the machine, beyond what a case itself causes, is stated with its figures.
+BUSY_LOAD_AVERAGE = 4.0
 
 Document = Mapping[str, Any]
 
@@ -49,6 +55,19 @@ def stored(cases: Mapping[str, Case], folder: Path) -> list[Document]:
     """Return the results so far, in the order of the cases."""
     files = [folder / f"{name}.json" for name in cases]
     return [json.loads(file.read_text()) for file in files if file.exists()]
+
+
+def publish(measured: Path, published: Path) -> None:
+    """Copy the results that are newer than the published ones; other cases keep theirs."""
+    published.mkdir(parents=True, exist_ok=True)
+    for file in measured.glob("*.json"):
+        target = published / file.name
+        if not target.exists() or _taken_at(target) < _taken_at(file):
+            shutil.copyfile(file, target)
+
+
+def _taken_at(file: Path) -> datetime:
+    return datetime.fromisoformat(json.loads(file.read_text())["taken_at"])
 
 
 def write_page(page: Path, table: str) -> None:
@@ -119,5 +138,11 @@ def _circumstances(documents: Sequence[Document]) -> list[str]:
     for document in documents:
         versions = ", ".join(f"{name} {value}" for name, value in document["with"].items())
         line = f"{document['taken_at'][:10]}, {document['on']}, {versions}"
-        together.setdefault(line, []).append(document["case"])
+        together.setdefault(line, []).append(_with_load(document))
     return [f"Measured on {line}: {', '.join(cases)}." for line, cases in together.items()]
+
+
+def _with_load(document: Document) -> str:
+    """Return the name of a case, with the load average of a machine that did other work, too."""
+    load = document["load_average"]
+    return f"{document['case']}{f' (load average {load})' if load >= BUSY_LOAD_AVERAGE else ''}"

@@ -23,21 +23,42 @@ TABLE = "orders"
 # At most so many rows are in one file, so that scale 10 has ten of them.
 FILE_ROWS = 1_500_000
 MERGES = 50
+FEW_ROWS = 20_000
+MANY_ROWS = 2_000_000
 
 
 def compare_sizes(bench: Bench) -> list[Row]:
-    """Compare a merge into ten files with one into one, and with the rewrite of all ten."""
-    measured = {}
-    for name, scale, mode in (
-        (f"{FLOE}, 1.5 M rows", 1, "auto"),
-        (f"{FLOE}, 15 M rows", 10, "auto"),
-        (f"{FLOE}, 15 M rows, copy-on-write", 10, "copy-on-write"),
-    ):
-        bench.prepare(f"orders-{scale}", load_orders, scale=scale)
-        measured[name] = bench.measure(f"orders-{scale}", merge_spread, 1, scale=scale, mode=mode)
-    small, large, _ = (found.load_seconds or 0 for found in measured.values())
-    target = at_most(3, large / small, "load step, relative to 1.5 M rows", ratio)
-    return [Row("merge 20,000 rows spread over 15 M orders", measured, [target])]
+    """Compare merges into ten files: with one into one, with the rewrite of all, by their keys."""
+
+    def measure(scale: int, rows: int = FEW_ROWS, mode: str = "auto") -> Measurement:
+        name = f"orders-{scale}"
+        bench.prepare(name, load_orders, scale=scale)
+        return bench.measure(name, merge_spread, 1, scale=scale, rows=rows, mode=mode)
+
+    small, large, many = measure(1), measure(10), measure(10, MANY_ROWS)
+    few = {
+        f"{FLOE}, 1.5 M rows": small,
+        f"{FLOE}, 15 M rows": large,
+        f"{FLOE}, 15 M rows, copy-on-write": measure(10, mode="copy-on-write"),
+    }
+    growth = _ratio_of_steps(large, small)
+    by_size = at_most(3, growth, "load step, relative to 1.5 M rows", ratio)
+    growth = _ratio_of_steps(many, large)
+    by_keys = at_most(3, growth, f"load step, relative to {FEW_ROWS:,} rows", ratio)
+    growth = many.peak_bytes / large.peak_bytes
+    memory = at_most(1.5, growth, f"peak memory, relative to {FEW_ROWS:,} rows", ratio)
+    return [
+        Row(f"merge {FEW_ROWS:,} rows spread over 15 M orders", few, [by_size]),
+        Row(
+            f"merge {MANY_ROWS:,} rows spread over 15 M orders",
+            {FLOE: many, f"{FLOE}, {FEW_ROWS:,} rows": large},
+            [by_keys, memory],
+        ),
+    ]
+
+
+def _ratio_of_steps(one: Measurement, other: Measurement) -> float:
+    return (one.load_seconds or 0) / (other.load_seconds or 1)
 
 
 def load_orders(home: Path, cache: Path, scale: int) -> None:
@@ -47,11 +68,11 @@ def load_orders(home: Path, cache: Path, scale: int) -> None:
     make_pipeline("floe", home, "orders").run(_resource(rows, "replace"))
 
 
-def merge_spread(home: Path, cache: Path, scale: int, mode: str) -> Measurement:
-    """Merge 20,000 rows that are spread over all files, half of them new."""
+def merge_spread(home: Path, cache: Path, scale: int, rows: int, mode: str) -> Measurement:
+    """Merge rows that are spread over all files, half of them new."""
     os.environ["DESTINATION__MERGE_MODE"] = mode
     path = tpch.generate(cache, TABLE, scale)
-    changed = tpch.changed_orders(path, 20_000 // scale)
+    changed = tpch.changed_orders(path, rows // scale)
     return run(make_pipeline("floe", home, "orders"), _resource(changed, _UPSERT))
 
 

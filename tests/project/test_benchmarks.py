@@ -4,11 +4,12 @@ from urllib.request import urlopen
 
 import pytest
 
+from benchmarks.__main__ import PUBLISHED
 from benchmarks.case import Case, find_cases
 from benchmarks.measure import Measurement
 from benchmarks.page_server import serving
 from benchmarks.report import FLOE, STOCK, Row, at_least, at_most
-from benchmarks.results import BEGIN, END, markdown, store, stored, write_page
+from benchmarks.results import BEGIN, END, markdown, publish, store, stored, write_page
 
 PAGE = Path(__file__).parents[2] / "docs" / "destination" / "benchmarks.md"
 
@@ -53,6 +54,47 @@ def test_the_figures_in_the_page_are_written_by_the_bench(tmp_path: Path) -> Non
         write_page(page, "| the table |\n")
         tail = rest.partition(END)[2]
         assert page.read_text() == f"{head}{BEGIN}\n\n| the table |\n\n{END}{tail}"
+
+
+def test_publishing_keeps_the_figures_of_cases_that_were_not_measured_here(tmp_path: Path) -> None:
+    """The machine that measured them, and its folder of results, may be gone."""
+    cases = {name: Case(name, lambda bench: []) for name in ("elsewhere", "here", "older")}
+    here, published = tmp_path / "here", tmp_path / "published"
+    for folder, name, took in (
+        (published, "elsewhere", 1.0),
+        (published, "here", 1.0),
+        (here, "here", 2.0),
+        (here, "older", 1.0),
+        (published, "older", 2.0),
+    ):
+        store(cases[name], [Row(name, {FLOE: Measurement(None, took)}, [])], folder)
+    for name, year in (("here", 2025), ("older", 2027)):
+        file = published / f"{name}.json"
+        document = json.loads(file.read_text())
+        file.write_text(json.dumps({**document, "taken_at": f"{year}-01-01T00:00+00:00"}))
+    publish(here, published)
+    found = {d["case"]: d["rows"][0]["measured"][FLOE] for d in stored(cases, published)}
+    assert {name: each["whole_seconds"] for name, each in found.items()} == {
+        "elsewhere": 1.0,
+        "here": 2.0,
+        "older": 2.0,
+    }
+
+
+def test_the_page_shows_the_published_figures() -> None:
+    """All of them, and nothing else."""
+    figures = PAGE.read_text().partition(BEGIN)[2].partition(END)[0]
+    assert figures == f"\n\n{markdown(stored(find_cases(), PUBLISHED))}\n"
+
+
+def test_figures_of_a_busy_machine_state_its_load(tmp_path: Path) -> None:
+    """A case that was measured beside other work cannot be compared with one that was not."""
+    cases = {name: Case(name, lambda bench: []) for name in ("busy", "quiet")}
+    for name, load in (("busy", 11.7), ("quiet", 1.2)):
+        store(cases[name], [Row(name, {FLOE: Measurement(None, 1.0)}, [])], tmp_path)
+        file = tmp_path / f"{name}.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "load_average": load}))
+    assert "busy (load average 11.7), quiet." in markdown(stored(cases, tmp_path))
 
 
 def test_a_page_without_a_place_for_the_figures_is_an_error(tmp_path: Path) -> None:
