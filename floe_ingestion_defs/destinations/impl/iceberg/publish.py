@@ -44,6 +44,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.create import (
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     DatasetRefused,
     IncompatibleSchema,
+    ReadTooLongAgo,
     UnpublishableRows,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.files.statistics import metrics_of_keys
@@ -210,6 +211,7 @@ def publish_table(
         IncompatibleSchema: The table was changed after the load was audited.
         UnpublishableRows: The load's rows cannot be published to the table.
         CommitContention: Other writers won every attempt within the time limit.
+        ReadTooLongAgo: The process slept for a day in an attempt, and again in the next one.
     """
     conflicting_creations = 0
     earlier = AttemptResults()
@@ -217,10 +219,21 @@ def publish_table(
     is_confirmed = own is not None and own.is_confirmed(load)
 
     def attempt() -> None:
-        nonlocal conflicting_creations, earlier, known, is_confirmed
-        staged, known = known, None
+        nonlocal earlier
         if earlier.since.is_too_long:
             earlier = AttemptResults()  # The files of earlier attempts may have been swept.
+        try:
+            publish_on_head()
+        except DETERMINISTIC_ERRORS as error:
+            # What a process finds that slept says nothing about the load: it may have been
+            # published meanwhile, its files replaced by a compaction and deleted by an expiry.
+            if earlier.since.is_too_long:
+                raise ReadTooLongAgo(str(error)) from error
+            raise
+
+    def publish_on_head() -> None:
+        nonlocal conflicting_creations, known, is_confirmed
+        staged, known = known, None
         table = staged.current if staged else dataset.load_table(intent.table, earlier.since)
         if table is None:
             conflicting_creations += 1

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pyiceberg.exceptions import ForbiddenError
 
+from floe_ingestion_defs.destinations.impl.iceberg.errors import ReadTooLongAgo
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
 from floe_ingestion_defs.destinations.impl.iceberg.publish import (
     BLOCKING_ERRORS,
@@ -218,6 +219,8 @@ def record(
 
 def _blocks(error: Exception, load: Load, pipeline_name: str | None) -> bool:
     """Return whether an error blocks the table, so that its loads no longer delay others."""
+    if isinstance(error, ReadTooLongAgo):
+        return False  # It says nothing about the load, however old that is.
     # The pipeline that loads into a table is the one that should have permission to.
     is_own = load.pipeline_name == pipeline_name
     is_old = load.committed_at < datetime.now(UTC) - BLOCKED_AFTER

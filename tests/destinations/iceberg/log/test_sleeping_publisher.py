@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from floe_ingestion_defs.destinations import ExpiryOptions
 from floe_ingestion_defs.destinations.impl.iceberg import load as load_step
+from floe_ingestion_defs.destinations.impl.iceberg import publish as publish_step
+from floe_ingestion_defs.destinations.impl.iceberg import recover
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.impl.iceberg.errors import ReadTooLongAgo
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance import expire as expiry
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance import orphans
 from floe_ingestion_defs.destinations.impl.iceberg.publish import publish
 
 if TYPE_CHECKING:
@@ -85,3 +93,60 @@ def test_another_writer_created_the_table_first(lake: Any) -> None:
     (error,) = publish(dataset, uuid, [load], {"orders": load.seq}).values()
     assert "another writer" in str(error)
     assert lake.arrow("orders").num_rows == 0
+
+
+def fall_asleep_before(function: str, lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the publisher sleep for a day where it first calls a function.
+
+    Meanwhile other processes publish the load, replace its rows and expire its snapshot.
+    """
+    original = getattr(publish_step, function)
+
+    def sleep(*arguments: Any, **keywords: Any) -> Any:
+        monkeypatch.setattr(publish_step, function, original)
+        replace_and_expire(lake, monkeypatch)
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() + 25 * 3600.0)
+        return original(*arguments, **keywords)
+
+    monkeypatch.setattr(publish_step, function, sleep)
+
+
+def replace_and_expire(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in (8, 9):
+        lake.load(
+            [{"id": value}], table_name="orders", write_disposition="replace", pipeline="other"
+        )
+    for module in (expiry, orphans):
+        monkeypatch.setattr(module, "DELETE_AFTER_SECONDS", 0)
+    dataset = Dataset(lake.catalog, lake.dataset)
+    result = expiry.expire(dataset, "orders", ExpiryOptions(timedelta(0), 1))
+    assert expiry.remove_expired_files(dataset, {"orders": result})
+
+
+@pytest.mark.parametrize("function", ["compute_change", "add_snapshot"])
+def test_a_publisher_that_slept_while_its_files_expired_blocks_nothing(
+    function: str, lake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The load was published long ago, so that its staged files and manifests are deleted."""
+    lake.load([{"id": 1}], table_name="orders")
+    dataset, uuid, load = asleep(lake)
+    fall_asleep_before(function, lake, monkeypatch)
+    assert publish(dataset, uuid, [load]) == {}
+    assert lake.values("orders", "id") == [9]
+
+
+def test_what_a_publisher_meets_that_slept_twice_blocks_nothing(
+    lake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How old the load is by then says nothing about its rows."""
+    lake.load([{"id": 1}], table_name="orders")
+    dataset, _, _ = asleep(lake)
+    monkeypatch.setattr(recover, "BLOCKED_AFTER", timedelta(0))
+    for error, blocks in ((ReadTooLongAgo("26 hours"), False), (OSError("no route"), True)):
+        view = dataset.log.read()
+        assert view is not None
+        recover.record(dataset, view, {"orders": error})
+        view = dataset.log.read()
+        assert view is not None
+        assert bool(view.blocked) is blocks
