@@ -30,12 +30,28 @@ EVERYTHING = dedent(
               not_null: {columns: id}
         - name: own
           source_type: python
-          source_config: {factory: "floe_ingestion_defs.scaffold.new_source:x", resource_names: [a]}
+          source_config: {factory: "warned.own:own", resource_names: [a]}
           destination_table: bronze.own
           orchestration:
             automation_condition: eager
       observed_tables:
         - table: silver.prices
+    """
+)
+
+OWN = dedent(
+    """\
+    import dlt
+
+
+    @dlt.resource
+    def a():
+        yield {"id": 1}
+
+
+    @dlt.source
+    def own():
+        return a
     """
 )
 
@@ -53,6 +69,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dg.Def
     )
     for folder in (package, package / "defs"):
         (folder / "__init__.py").touch()
+    (package / "own.py").write_text(OWN)
     (package / "defs" / "all" / "defs.yaml").write_text(EVERYTHING)
     monkeypatch.syspath_prepend(tmp_path)
     return lambda: load_location(package)
