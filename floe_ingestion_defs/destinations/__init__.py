@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from floe_ingestion_defs.branch import BranchTables, branch_namespace
-    from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit, StagedTable
+    from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit
     from floe_ingestion_defs.destinations.impl.iceberg.branch.clone import clone_branch
     from floe_ingestion_defs.destinations.impl.iceberg.branch.drop import drop_branch
     from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import (
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import KeySet
     from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.staged_table import StagedTable
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
     from floe_ingestion_defs.destinations.impl.iceberg.errors import (
         AuditFailed,
@@ -126,7 +127,7 @@ _HOMES = {
     "ManifestsResult": f"{_IMPLEMENTATION}.maintenance.manifests",
     "NotPublishable": f"{_IMPLEMENTATION}.errors",
     "Outcome": f"{_IMPLEMENTATION}.changes.outcome",
-    "StagedTable": f"{_IMPLEMENTATION}.audit",
+    "StagedTable": f"{_IMPLEMENTATION}.changes.staged_table",
     "StateConflict": f"{_IMPLEMENTATION}.errors",
     "TableBlocked": f"{_IMPLEMENTATION}.errors",
     "TableStillBlocked": f"{_IMPLEMENTATION}.errors",

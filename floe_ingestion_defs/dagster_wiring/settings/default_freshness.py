@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal
 import dagster as dg
 
 from floe_ingestion_defs.dagster_wiring.settings.checks import FreshnessCheck
+from floe_ingestion_defs.dagster_wiring.settings.partitions import PartitionSettings
 
 if TYPE_CHECKING:
-    from floe_ingestion_defs.dagster_wiring.settings.orchestration import OrchestrationSettings
     from floe_ingestion_defs.dlt_plugin import ResourceSpec
 
 _LENGTHS = {
@@ -46,19 +46,27 @@ class DefaultFreshness(FreshnessCheck):
         return f"{super().describe(resource)} Default, derived from {self.reason}."
 
 
-def default_freshness(settings: "OrchestrationSettings") -> DefaultFreshness:
+def default_freshness(
+    *,
+    cron: str | None,
+    cron_timezone: str,
+    partitions: PartitionSettings | None,
+    new_files_every: timedelta | None,
+) -> DefaultFreshness:
     """Return the freshness of a source that configures none.
 
     Args:
-        settings: The source's settings.
+        cron: When the source is loaded.
+        cron_timezone: The cron's time zone.
+        partitions: The source's partitions.
+        new_files_every: How often new files are looked for.
     """
-    partitions = settings.partitions
-    if settings.cron is not None:
-        interval = longest_interval(settings.cron, settings.cron_timezone)
-        return _required(interval, f"the cron '{settings.cron}' ({settings.cron_timezone})")
+    if cron is not None:
+        interval = longest_interval(cron, cron_timezone)
+        return _required(interval, f"the cron '{cron}' ({cron_timezone})")
     if partitions is not None and partitions.kind in _LENGTHS and partitions.end is None:
         return _required(_LENGTHS[partitions.kind], f"the {partitions.kind} partitions")
-    reason = "files arrive at any time" if settings.new_files_every else "no cron is set"
+    reason = "files arrive at any time" if new_files_every else "no cron is set"
     return DefaultFreshness.model_construct(reason=reason)
 
 

@@ -192,7 +192,13 @@ class OrchestrationSettings(AssetSettings):
         settings = self._overridden_by(self.resources.get(name))
         if "freshness" in settings.checks.model_fields_set:
             return settings
-        checks = settings.checks.model_copy(update={"freshness": default_freshness(self)})
+        freshness = default_freshness(
+            cron=self.cron,
+            cron_timezone=self.cron_timezone,
+            partitions=self.partitions,
+            new_files_every=self.new_files_every,
+        )
+        checks = settings.checks.model_copy(update={"freshness": freshness})
         return settings.model_copy(update={"checks": checks})
 
     def _overridden_by(self, own: AssetSettings | None) -> AssetSettings:

@@ -25,7 +25,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.admission.log import (
     require_unblocked,
     require_whole_log,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit, StagedTable, audit
+from floe_ingestion_defs.destinations.impl.iceberg.audit import Audit, audit
 from floe_ingestion_defs.destinations.impl.iceberg.commits.attempts import commit_certainly
 from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import (
     COMMIT_WITHIN_SECONDS,
@@ -55,6 +55,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.stage import stage
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.staged_table import StagedTable
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
     from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
     from floe_ingestion_defs.destinations.impl.iceberg.package import AroundPhase, Package

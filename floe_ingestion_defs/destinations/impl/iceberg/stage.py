@@ -19,8 +19,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.admission.tables import (
     require_values,
     require_writable,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.audit import StagedTable
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
+from floe_ingestion_defs.destinations.impl.iceberg.changes.staged_table import StagedTable
 from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
 from floe_ingestion_defs.destinations.impl.iceberg.create import creation, is_dropped
 from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitConflict, InvalidRows

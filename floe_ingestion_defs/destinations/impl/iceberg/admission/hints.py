@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from dlt.common.schema.typing import TLoaderReplaceStrategy
     from pyiceberg.table import Table
 
-    from floe_ingestion_defs.destinations.impl.iceberg.audit import StagedTable
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.staged_table import StagedTable
     from floe_ingestion_defs.destinations.impl.iceberg.intent import Nesting
 
 

@@ -29,7 +29,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.recover import record, remedy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from floe_ingestion_defs.destinations.impl.iceberg.audit import StagedTable
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.staged_table import StagedTable
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
     from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
     from floe_ingestion_defs.destinations.impl.iceberg.plan import TablePlan

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.metadata import TableMetadata
 
-    from floe_ingestion_defs.destinations.impl.iceberg.audit import StagedTable
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.staged_table import StagedTable
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
     from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
     from floe_ingestion_defs.destinations.impl.iceberg.plan import TablePlan

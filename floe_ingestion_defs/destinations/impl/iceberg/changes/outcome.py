@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyiceberg.table import FileScanTask
 
-    from floe_ingestion_defs.destinations.impl.iceberg.audit import StagedTable
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.staged_table import StagedTable
 
 
 @dataclass(frozen=True)
