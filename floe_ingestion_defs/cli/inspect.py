@@ -10,7 +10,7 @@ import click
 from floe_ingestion_defs.cli.session import Row, Session, is_dlts_own
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from pyiceberg.table import Table
 
@@ -133,25 +133,54 @@ def _state_of(view: Any, load: Any) -> str:
 @click.argument("tables", nargs=-1)
 @click.pass_obj
 def plan(session: Session, dataset: str, tables: tuple[str, ...]) -> None:
-    """Show what `compact` would do to TABLES of DATASET (default: all); reads no data file."""
-    from floe_ingestion_defs.destinations import plan_compaction
+    """Show what maintenance would do to TABLES of DATASET (default: all); reads no data file.
 
+    A row for each of `compact`, `expire` and `rewrite-manifests`: what it counts, how many there
+    are before and after it, and the files that it would replace or free, with their size.
+    """
     opened = session.dataset(dataset)
-    rows = []
-    for name in session.tables(opened, tables):
-        found = plan_compaction(opened, name)
-        rows.append(
-            {
-                "table": opened.qualified(name),
-                "files": found.files,
-                "bytes": found.total_bytes,
-                "files_to_replace": found.files_removed,
-                "by_new_files": found.files_added,
-                "read_bytes": found.bytes,
-                "obstacle": found.obstacle,
-            }
-        )
-    session.show("tables", rows, dataset=dataset)
+    rows = [
+        {"table": opened.qualified(name), **step}
+        for name in session.tables(opened, tables)
+        for step in _steps(opened, name)
+    ]
+    session.show("plan", rows, dataset=dataset)
+
+
+def _steps(dataset: Dataset, table: str) -> Iterator[Row]:
+    from floe_ingestion_defs.destinations import expire, plan_compaction, rewrite_manifests
+
+    files = plan_compaction(dataset, table)
+    yield {
+        "command": "compact",
+        "counted": "data files",
+        "before": files.files,
+        "after": files.files - files.files_removed + files.files_added,
+        "files": files.files_removed,
+        "bytes": files.bytes,
+        "obstacle": files.obstacle,
+    }
+    snapshots = expire(dataset, table, dry_run=True)
+    yield {
+        "command": "expire",
+        "counted": "snapshots",
+        "before": snapshots.snapshots_before,
+        "after": snapshots.snapshots_before - snapshots.snapshots_expired,
+        "files": snapshots.files_freed,
+        "bytes": snapshots.bytes_freed,
+        "obstacle": snapshots.obstacle,
+    }
+    manifests = rewrite_manifests(dataset, table, dry_run=True)
+    is_worthwhile = manifests.manifests_after < manifests.manifests_before
+    yield {
+        "command": "rewrite-manifests",
+        "counted": "manifests",
+        "before": manifests.manifests_before,
+        "after": manifests.manifests_after,
+        "files": manifests.manifests_before if is_worthwhile else 0,
+        "bytes": manifests.bytes,
+        "obstacle": manifests.obstacle,
+    }
 
 
 COMMANDS = (status, log, plan)

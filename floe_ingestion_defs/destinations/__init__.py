@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import KeySet
     from floe_ingestion_defs.destinations.impl.iceberg.changes.outcome import Outcome
     from floe_ingestion_defs.destinations.impl.iceberg.changes.staged_table import StagedTable
+    from floe_ingestion_defs.destinations.impl.iceberg.commits.retention import expired_snapshots
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
     from floe_ingestion_defs.destinations.impl.iceberg.errors import (
         AuditFailed,
@@ -143,6 +144,7 @@ _HOMES = {
     "count_window_rows": f"{_IMPLEMENTATION}.reading.inspection",
     "drop_branch": f"{_IMPLEMENTATION}.branch.drop",
     "expire": f"{_IMPLEMENTATION}.maintenance.expire",
+    "expired_snapshots": f"{_IMPLEMENTATION}.commits.retention",
     "files_added_last": f"{_IMPLEMENTATION}.reading.inspection",
     "iceberg": f"{_IMPLEMENTATION}.factory",
     "iceberg_type_of_column": f"{_IMPLEMENTATION}.files.schema",
@@ -213,6 +215,7 @@ __all__ = [
     "count_window_rows",
     "drop_branch",
     "expire",
+    "expired_snapshots",
     "files_added_last",
     "iceberg",
     "iceberg_type_of_column",

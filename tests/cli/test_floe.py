@@ -109,8 +109,11 @@ def test_tables_are_shown_planned_and_compacted(
         (4, ["orders"], 1, "settled"),
     ]
     assert loads[0]["load"] == table["last_load"]
-    (planned,) = found("plan", "shop")["tables"]
-    assert (planned["files_to_replace"], planned["by_new_files"]) == (5, 1)
+    planned = {step["command"]: step for step in found("plan", "shop")["plan"]}
+    assert [planned["compact"][name] for name in ("before", "after", "files")] == [5, 1, 5]
+    assert [planned["rewrite-manifests"][n] for n in ("before", "after", "files")] == [5, 1, 5]
+    assert [planned["expire"][name] for name in ("before", "after", "files")] == [5, 5, 0]
+    assert all(step["bytes"] > 0 for name, step in planned.items() if name != "expire")
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{free_port()}")
     assert floe("compact", "shop", "--executor", "ray").returncode == 75
     (compacted,) = found("compact", "shop", "orders")["tables"]

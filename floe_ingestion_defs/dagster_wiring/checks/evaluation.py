@@ -69,7 +69,7 @@ def evaluate(
         case FreshnessCheck():
             return check_freshness(table, resource, check, last_load, now)
         case TableHealthCheck():
-            return check_table_health(table, check, now)
+            return check_table_health(table, check)
         case UniqueKeyCheck():
             appended = resource.write_mode == "append"
             return check_unique_key(table, check.key_of(resource), appended=appended)

@@ -234,8 +234,8 @@ class TableHealthCheck(Check):
     max_old_snapshots: int | None = Field(
         default=100,
         ge=0,
-        description="Maximum number of snapshots past the table's retention, which is "
-        "`history.expire.max-snapshot-age-ms`, five days by default; null for no limit.",
+        description="Maximum number of snapshots past the table's retention, as `floe expire` "
+        "counts them; null for no limit.",
     )
 
     def describe(self, resource: ResourceSpec) -> str:

@@ -1,6 +1,6 @@
 import sqlite3
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -25,7 +25,7 @@ TARGET = "write.target-file-size-bytes"
 
 
 def check(table: Table, **limits: Any) -> CheckResult:
-    return check_table_health(table, TableHealthCheck(**limits), datetime.now(UTC))
+    return check_table_health(table, TableHealthCheck(**limits))
 
 
 def health_of(result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
@@ -86,17 +86,26 @@ def test_rows_marked_as_deleted_are_a_warning(
     assert "17% of the rows are marked as deleted" in str(found.description)
 
 
-def test_snapshots_past_their_retention_are_a_warning(make_table: MakeTable) -> None:
-    """The table's own property says how long they are kept; the current one is never too old."""
-    table = make_table(ROWS.slice(0, 1), ROWS.slice(1, 1), ROWS.slice(2, 1))
-    assert check(table, max_old_snapshots=0).passed
+def test_snapshots_past_their_retention_are_a_warning_with_the_command(
+    make_table: MakeTable,
+) -> None:
+    """They are what the command would expire: the table's own properties say how many it keeps."""
+    table = make_table(*(ROWS.slice(n, 1) for n in range(3)))
     with table.transaction() as transaction:
         transaction.set_properties({"history.expire.max-snapshot-age-ms": "0"})
+    assert check(table, max_old_snapshots=0).passed, "the 10 newest are kept"
+    with table.transaction() as transaction:
+        transaction.set_properties({"history.expire.min-snapshots-to-keep": "1"})
 
     result = check(table, max_old_snapshots=1)
 
     assert result.metadata["snapshots_past_retention"] == 2
     assert "2 snapshots are past their retention" in result.summary
+    assert "`floe expire bronze events --yes`" in result.summary
+
+    with table.transaction() as transaction:
+        transaction.set_properties({"gc.enabled": "false"})
+    assert check(table, max_old_snapshots=0).passed, "none may expire"
 
 
 def test_a_load_that_is_committed_and_not_published_is_an_error(

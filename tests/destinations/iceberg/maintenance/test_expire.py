@@ -69,13 +69,18 @@ def test_files_of_expired_snapshots_are_deleted_and_those_of_others_kept(lake: L
     gone = [*data_files(table, first), *data_files(table, third)]
     lists = [snapshot.manifest_list for snapshot in table.metadata.snapshots]
     dataset = dataset_of(lake)
-    assert expire(dataset, "orders", AT_ONCE, dry_run=True).snapshots_expired == 2
+    planned = expire(dataset, "orders", AT_ONCE, dry_run=True)
+    assert planned.snapshots_expired == 2
     assert snapshot_ids(lake.table("orders")) == [first, tagged, third, head]
     result = expire(dataset, "orders", AT_ONCE)
     assert (result.snapshots_before, result.snapshots_expired) == (4, 2)
     assert exist(table, gone) == [True, True]
-    deleted = {file.path for file in remove_expired_files(dataset, {"orders": result})}
+    files = remove_expired_files(dataset, {"orders": result})
+    deleted = {file.path for file in files}
     assert {*gone, lists[0], lists[2]} <= deleted
+    freed = [file for file in files if not file.path.rpartition("/")[2].startswith("snap-")]
+    freed = [file for file in freed if not file.path.endswith(".json")]
+    assert (planned.files_freed, planned.bytes_freed) == (len(freed), sum(f.bytes for f in freed))
     assert exist(table, gone) == [False, False]
     table = lake.table("orders")
     assert snapshot_ids(table) == [tagged, head]

@@ -62,11 +62,11 @@ class RewriteManifests(Replace):
         return merged
 
     @staticmethod
-    def least(table: Table, snapshot: Snapshot) -> int:
-        """Return how many manifests a rewrite of a snapshot's would leave."""
+    def least(table: Table, manifests: Iterable[ManifestFile]) -> int:
+        """Return how many manifests a rewrite of a table's would leave."""
         return sum(
             len(bins)
-            for found in _by_content(snapshot.manifests(table.io))
+            for found in _by_content(manifests)
             for bins in packed_by_spec(found, target_bytes(table.metadata.properties)).values()
         )
 

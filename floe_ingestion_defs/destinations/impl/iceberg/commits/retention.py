@@ -105,17 +105,27 @@ def expire_in(transaction: Transaction) -> None:
     metadata = transaction.table_metadata
     if len(metadata.snapshots) <= MIN_SNAPSHOTS or not is_expiry_allowed(metadata):
         return
-    expired = expired_snapshots(metadata, Retention.of_table(metadata))
+    expired = expired_snapshots(metadata)
     if len(expired) >= _EXPIRED_AT_ONCE:
         ExpireSnapshots(transaction).by_ids([s.snapshot_id for s in expired]).commit()
 
 
-def expired_snapshots(metadata: TableMetadata, retention: Retention) -> list[Snapshot]:
+def expired_snapshots(
+    metadata: TableMetadata, retention: Retention | None = None
+) -> list[Snapshot]:
     """Return the snapshots of a table that are not kept, oldest first.
 
     A snapshot is kept if a branch or a tag refers to it, if it is what the table's watermark
-    depends on, or by the retention of the table or of a branch.
+    depends on, or by the retention of the table or of a branch. All are kept if `gc.enabled` is
+    false.
+
+    Args:
+        metadata: The table.
+        retention: How long its snapshots are kept, by default as its properties define.
     """
+    if not is_expiry_allowed(metadata):
+        return []
+    retention = retention or Retention.of_table(metadata)
     history = _History(metadata)
     kept = set(history.needed())
     for ref in metadata.refs.values():

@@ -27,7 +27,10 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import LOADS_TABLE
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import log_of
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.options import ExpiryOptions
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import Orphan, remove_orphans
-from floe_ingestion_defs.destinations.impl.iceberg.maintenance.references import References
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance.references import (
+    References,
+    measure_files_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,12 +52,16 @@ class ExpiryResult:
     Attributes:
         snapshots_before: The number of the table's snapshots.
         snapshots_expired: The number of those that expired.
+        files_freed: The number of files that only those refer to, counted by a dry run.
+        bytes_freed: The size of these files.
         obstacle: Why no snapshot of the table expires, None if they may.
         files: The names of all files that the expired snapshots refer to.
     """
 
     snapshots_before: int = 0
     snapshots_expired: int = 0
+    files_freed: int = 0
+    bytes_freed: int = 0
     obstacle: str | None = None
     files: References = field(default_factory=References, repr=False)
 
@@ -71,7 +78,7 @@ def expire(
         dataset: The dataset.
         table: The table's name, without its namespace.
         options: How long snapshots are kept.
-        dry_run: Only count the snapshots.
+        dry_run: Only count the snapshots, and the files that would be freed.
 
     Raises:
         DatasetRefused: This is a branch deployment, and the dataset is not its own.
@@ -85,7 +92,10 @@ def expire(
     options = options or ExpiryOptions()
     expired = expired_snapshots(loaded.metadata, _retention(loaded, options))
     result = ExpiryResult(len(loaded.metadata.snapshots), len(expired))
-    if not expired or dry_run:
+    if not expired:
+        return result
+    if dry_run:
+        result.files_freed, result.bytes_freed = measure_files_of(loaded, expired)
         return result
     # Read before the commit, so that no load can come between the two for long.
     result.files.add_manifest_lists((loaded, snapshot.manifest_list) for snapshot in expired)

@@ -30,20 +30,22 @@ _COMMIT_SECONDS = 30.0
 
 @dataclass
 class ManifestsResult:
-    """What a rewrite of manifests did.
+    """What a rewrite of manifests did, or would do.
 
     Attributes:
         manifests_before: The number of the table's manifests.
         manifests_after: The number after it.
+        bytes: The size of the manifests that were combined.
         obstacle: Why they cannot be rewritten, None if they can.
     """
 
     manifests_before: int = 0
     manifests_after: int = 0
+    bytes: int = 0
     obstacle: str | None = None
 
 
-def rewrite_manifests(dataset: Dataset, table: str) -> ManifestsResult:
+def rewrite_manifests(dataset: Dataset, table: str, *, dry_run: bool = False) -> ManifestsResult:
     """Combine a table's manifests to ones of `commit.manifest.target-size-bytes`.
 
     The data files stay the same, in a snapshot whose operation is `replace`. Nothing is committed
@@ -52,11 +54,13 @@ def rewrite_manifests(dataset: Dataset, table: str) -> ManifestsResult:
     Args:
         dataset: The dataset.
         table: The table's name, without its namespace.
+        dry_run: Only count the manifests.
 
     Raises:
         DatasetRefused: This is a branch deployment, and the dataset is not its own.
     """
-    require_own(dataset.name)
+    if not dry_run:
+        require_own(dataset.name)
     if table.lstrip("_") == LOADS_TABLE.lstrip("_"):
         return ManifestsResult(obstacle="it is the dataset's log, which loads compact themselves")
 
@@ -67,13 +71,15 @@ def rewrite_manifests(dataset: Dataset, table: str) -> ManifestsResult:
         if (obstacle := find_obstacle(now)) is not None:
             return ManifestsResult(obstacle=obstacle)
         head = now.current_snapshot()
-        before = len(head.manifests(now.io)) if head else 0
-        if head is None or RewriteManifests.least(now, head) >= before:
+        manifests = head.manifests(now.io) if head else []
+        before, after = len(manifests), RewriteManifests.least(now, manifests)
+        if after >= before:
             return ManifestsResult(before, before)
-        transaction = now.transaction()
-        after = replace_manifests(transaction, watermark_summary(now))
-        transaction.commit_transaction()
-        return ManifestsResult(before, after)
+        if not dry_run:
+            transaction = now.transaction()
+            after = replace_manifests(transaction, watermark_summary(now))
+            transaction.commit_transaction()
+        return ManifestsResult(before, after, sum(m.manifest_length for m in manifests))
 
     name = dataset.qualified(table)
     try:

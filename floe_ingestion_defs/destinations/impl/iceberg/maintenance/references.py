@@ -11,10 +11,11 @@ from pyiceberg.manifest import read_manifest_list
 from floe_ingestion_defs.destinations.impl.iceberg.files.names import is_named_by
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from pyiceberg.manifest import ManifestFile
     from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
 
 # Most of the time is spent waiting for the object store.
 FILES_AT_ONCE = 16
@@ -78,6 +79,29 @@ class References:
 
     def __contains__(self, path: str) -> bool:
         return _hash(path) in self._hashes
+
+
+def measure_files_of(table: Table, snapshots: Collection[Snapshot]) -> tuple[int, int]:
+    """Return the number and the bytes of the files that only some snapshots of a table refer to.
+
+    Counted are data files, delete files and manifests; nothing but manifests is read.
+    """
+    ids = {snapshot.snapshot_id for snapshot in snapshots}
+    needed = References()
+    others = (s for s in table.metadata.snapshots if s.snapshot_id not in ids)
+    needed.add_manifest_lists((table, snapshot.manifest_list) for snapshot in others)
+    sizes: dict[int, int] = {}
+    for snapshot in snapshots:
+        for manifest in _manifests((table, snapshot.manifest_list)):
+            path = _hash(manifest.manifest_path)
+            if manifest.manifest_path in needed or path in sizes:
+                continue
+            sizes[path] = manifest.manifest_length
+            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+                if entry.data_file.file_path not in needed:
+                    path = _hash(entry.data_file.file_path)
+                    sizes[path] = entry.data_file.file_size_in_bytes
+    return len(sizes), sum(sizes.values())
 
 
 def _hash(path: str) -> int:
