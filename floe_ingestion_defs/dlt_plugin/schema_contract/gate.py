@@ -123,7 +123,8 @@ def _admit_tables(items: Sequence[Any], contract: Contract) -> tuple[list[pa.Tab
     for item in items:
         table = item if isinstance(item, pa.Table) else pa.Table.from_batches([item])
         admitted, rows = admit_table(table, contract)
-        if admitted.num_rows:
+        # A table without rows creates the table of a source without rows.
+        if admitted.num_rows or not table.num_rows:
             tables.append(admitted)
         rejected += rows
     return tables, rejected

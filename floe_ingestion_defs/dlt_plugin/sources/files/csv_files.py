@@ -52,6 +52,7 @@ def read_csv(
     for block in read_blocks(stream, options.block_size):
         if not names:
             names, block = _split_header(block, options)
+            yield pa.table({name: pa.nulls(0) for name in names})
         if block.data.strip(b"\r\n"):
             known = types.of(names)
             table = _parse(block, names, options, types)

@@ -135,6 +135,8 @@ def _read_files(
     from floe_ingestion_defs.dlt_plugin.sources.files.known_types import KnownTypes
     from floe_ingestion_defs.dlt_plugin.sources.files.listing import LoadedFiles, list_files
     from floe_ingestion_defs.dlt_plugin.sources.files.readers import FileReader
+    from floe_ingestion_defs.dlt_plugin.sources.files.typed_tables import typed_tables
+    from floe_ingestion_defs.dlt_plugin.sources.first_load import is_first_load
 
     schema = dlt.current.source_schema()
     known = schema.tables.get(spec.table_name, {}).get("columns", {})
@@ -161,14 +163,15 @@ def _read_files(
                 continue
             for table in found:
                 rows += table.num_rows
-                yield _with_file_name(table, file, options)
+                yield types.learn(_with_file_name(table, file, options))
             loaded.finish(file)
             # Files are loaded completely, so the limit is checked only between files.
             if limit is not None and rows >= limit:
                 return
 
     try:
-        yield from _gather(tables())
+        first_load = is_first_load(spec.table_name)
+        yield from _gather(typed_tables(tables(), types, first_load=first_load))
     finally:
         loaded.remember()
 
@@ -191,10 +194,17 @@ def _require_match(fs: AbstractFileSystem, options: FilesystemOptions, spec: Res
 def _with_file_name(table: pa.Table, file: ListedFile, options: FilesystemOptions) -> pa.Table:
     import pyarrow as pa
 
-    if not options.file_name_column:
+    name = options.file_name_column
+    if not name:
         return table
+    if name in table.schema.names:
+        # Arrow's reader of JSON adds the columns of the table that a file does not have.
+        if table[name].null_count < table.num_rows:
+            msg = f"{file.name}: the file has a column {name!r}; set another file_name_column"
+            raise SourceReadError(msg)
+        table = table.drop_columns([name])
     names = pa.repeat(pa.scalar(file.name, pa.string()), table.num_rows)
-    return table.append_column(options.file_name_column, names)
+    return table.append_column(name, names)
 
 
 def _gather(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:

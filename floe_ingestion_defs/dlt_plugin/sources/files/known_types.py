@@ -65,6 +65,11 @@ class KnownTypes:
         """Return the columns whose type is known, by every name that they had in a file."""
         return [*self._types, *(name for name in self._names if name not in self._types)]
 
+    def columns(self) -> dict[str, pa.DataType]:
+        """Return the columns whose type is known, by the name that they had in a file, if any."""
+        in_files = {key: name for name, key in self._names.items()}
+        return {in_files.get(key, key): kind for key, kind in self._types.items()}
+
     def without_repeated(self, table: pa.Table) -> pa.Table:
         """Return a table without empty columns that it also has by another name.
 

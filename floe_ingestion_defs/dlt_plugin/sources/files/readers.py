@@ -54,14 +54,19 @@ class FileReader:
     def read(self, file: ListedFile) -> Iterator[pa.Table]:
         """Yield a file's rows as Arrow tables whose columns have the table's types.
 
+        A file without rows has one table without rows, and without columns if it names none.
+
         Raises:
             SourceReadError: The file cannot be read; names file and line.
         """
         try:
+            empty = True
             for table in self._tables(file):
-                if table.num_columns:
-                    wanted = self.types.of(table.schema.names)
-                    yield self.types.learn(conform(table, wanted, lenient=self.types.lenient))
+                empty = False
+                wanted = self.types.of(table.schema.names)
+                yield self.types.learn(conform(table, wanted, lenient=self.types.lenient))
+            if empty:
+                yield pa.table({})
         except BrokenFile as broken:
             raise SourceReadError(
                 broken.describe(file.name, show_values=self.show_values)
@@ -111,6 +116,8 @@ class FileReader:
             with open_file(self.fs, file) as opened, pa_parquet.ParquetFile(opened) as parquet:
                 reject_repeated_names(parquet.schema_arrow.names, "in the file's schema")
                 # One row group at a time: pyarrow buffers everything that is requested.
+                if not parquet.metadata.num_rows:
+                    yield parquet.schema_arrow.empty_table()
                 for number in range(parquet.num_row_groups):
                     for batch in parquet.iter_batches(self.options.batch_rows, row_groups=[number]):
                         yield pa.Table.from_batches([batch])

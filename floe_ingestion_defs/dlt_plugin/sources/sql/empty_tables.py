@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import dlt
-from dlt.common.schema.utils import has_table_seen_data
 from dlt.sources.sql_database.arrow_helpers import row_tuples_to_arrow
+
+from floe_ingestion_defs.dlt_plugin.sources.first_load import is_first_load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def materializing(loader: type[BaseTableLoader], table_name: str) -> type[BaseTa
             for item in super().load_rows(backend_kwargs):
                 empty = False
                 yield item
-            if empty and _is_new(table_name):
+            if empty and is_first_load(table_name):
                 # Not dlt's marker, a row without values: an upsert would miss its key.
                 yield row_tuples_to_arrow([], self._known_columns(), "UTC")
 
@@ -46,10 +46,3 @@ def materializing(loader: type[BaseTableLoader], table_name: str) -> type[BaseTa
             }
 
     return MaterializingLoader
-
-
-def _is_new(table_name: str) -> bool:
-    """Return whether no load has created a table."""
-    schema = dlt.current.source_schema()
-    table = schema.tables.get(schema.naming.normalize_tables_path(table_name))
-    return table is None or not has_table_seen_data(table)

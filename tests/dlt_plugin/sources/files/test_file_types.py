@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from dlt_plugin.sources.files.file_source import Load, Rows, Source, configured
+
+from floe_ingestion_defs.dlt_plugin import SourceReadError
 
 
 def test_the_type_of_a_column_with_two_underscores_is_remembered(
@@ -138,6 +141,19 @@ def test_the_file_name_column_is_added_if_configured(
     (landing / "2024" / "a.csv").write_text("id\n1\n")
     load(configured(files, file_name_column="file"))
     assert rows("bronze.items") == [{"id": 1, "file": "2024/a.csv"}]
+
+
+def test_the_file_name_column_is_added_to_json_lines_in_every_load(
+    files: Source, landing: Path, load: Load, rows: Rows
+) -> None:
+    source = configured(files, file_name_column="file", format="jsonl", file_glob="*.jsonl")
+    for name in "ab":
+        (landing / f"{name}.jsonl").write_text('{"id": 1}\n')
+        load(source)
+    assert sorted(row["file"] for row in rows("bronze.items")) == ["a.jsonl", "b.jsonl"]
+    (landing / "c.jsonl").write_text('{"id": 1, "file": "mine"}\n')
+    with pytest.raises(SourceReadError, match=r"c\.jsonl: the file has a column 'file'"):
+        load(source)
 
 
 def test_empty_files_have_no_rows(files: Source, landing: Path, load: Load) -> None:
