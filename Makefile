@@ -7,7 +7,10 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Two stamps: what `make dev` and `make demo` need is a third of what tests, linters and docs need.
+RUNNABLE := $(VENV)/.runnable
 INSTALLED := $(VENV)/.installed
+RUN_EXTRAS := dg
 FLOE_HOME ?= .floe
 # For every target that runs tests: make test-plugin ARGS="-x -k merge" JOBS=4
 ARGS ?=
@@ -22,8 +25,7 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export DAGSTER_DISABLE_TELEMETRY := true
 
 # What `make dev` runs.
-DEV = mkdir -p "$(FLOE_HOME)/dagster" && DAGSTER_HOME="$$(cd "$(FLOE_HOME)/dagster" && pwd)" \
-	$(BIN)/dagster dev -w workspace.yaml
+DEV = FLOE_HOME="$(FLOE_HOME)" $(BIN)/python -m floe_ingestion_defs.cli dev
 
 # The worked example's targets; absent where the example was removed.
 -include example.mk
@@ -33,9 +35,9 @@ DEV = mkdir -p "$(FLOE_HOME)/dagster" && DAGSTER_HOME="$$(cd "$(FLOE_HOME)/dagst
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-23s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-venv: $(INSTALLED) ## create .venv and install into it
+venv: $(INSTALLED) ## create .venv with everything, for development
 
-dev: $(INSTALLED) ## open the Dagster UI; on another port: make dev PORT=3001
+dev: $(RUNNABLE) ## open the Dagster UI; on another port: make dev PORT=3001
 	@$(DEV) $(if $(PORT),--port $(PORT))
 
 test: $(INSTALLED) chromium java ## run the tests; ARGS= options of pytest, JOBS= number of processes (default: three per two cores)
@@ -96,10 +98,10 @@ java: ## install Debian's Java 17 for Spark if no Java is found
 	echo "Installing Debian's openjdk-17-jre-headless, which the tests with Spark need"; \
 	apt-get update -qq && apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless >/dev/null
 
-new-source: $(INSTALLED) ## generate a source from a tested template: make new-source NAME=shop
+new-source: $(RUNNABLE) ## generate a source from a tested template: make new-source NAME=shop
 	@$(BIN)/python -m floe_ingestion_defs.scaffold.new_source $(NAME)
 
-new-project: $(INSTALLED) ## generate a project that depends on this one: make new-project NAME=acme_ingestion DIR=../acme
+new-project: $(RUNNABLE) ## generate a project that depends on this one: make new-project NAME=acme_ingestion DIR=../acme
 	@$(BIN)/python -m floe_ingestion_defs.scaffold.new_project $(NAME) $(DIR)
 
 lint: $(INSTALLED) ## run ruff, mypy, import-linter, deptry and zizmor
@@ -120,7 +122,9 @@ bench: $(INSTALLED) ## benchmark this project against stock dlt; selected cases:
 
 # Installed again only when the requirements change. The interpreter is python3 if its version is
 # supported, or else the newest supported one; PYTHON=… selects one explicitly.
-$(INSTALLED): pyproject.toml constraints.txt
+$(RUNNABLE): EXTRAS = $(RUN_EXTRAS)
+$(INSTALLED): EXTRAS = dev
+$(RUNNABLE) $(INSTALLED): pyproject.toml constraints.txt
 	@fits() { "$$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; }; \
 	python=; \
 	for candidate in "$(PYTHON)" $(if $(filter file,$(origin PYTHON)),python3.13 python3.12 python3.11); do \
@@ -137,10 +141,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	fi
 	@echo "Installing the packages (once; the full output is in $(VENV)/install.log)"
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off \
-		-c constraints.txt -e '.[dev]' 2>&1 | tee $(VENV)/install.log | awk \
+		-c constraints.txt -e '.[$(EXTRAS)]' 2>&1 | tee $(VENV)/install.log | awk \
 		'/^Collecting / {n++; if (n % 20 == 0) {printf "  %d packages found, %s\n", n, $$2; fflush()}} \
 		 /^Installing collected packages/ {print "  installing them"; fflush()} \
 		 /^Successfully installed/ {print "  done"} \
 		 /^ERROR/ {print; fflush()}' \
 		|| { tail -n 20 $(VENV)/install.log >&2; exit 1; }
-	@touch $@
+	@touch $(RUNNABLE) $@ # development includes what runs

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import requests
 from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
 from dlt.sources.helpers.rest_client.client import RESTClient
 from dlt.sources.helpers.rest_client.paginators import JSONLinkPaginator
@@ -36,6 +37,7 @@ def read_pages(
 
     Raises:
         requests.HTTPError: The service rejected the request.
+        requests.ConnectionError: The service does not answer; says how to start the simulated one.
     """
     client = RESTClient(
         base_url=base_url,
@@ -45,4 +47,11 @@ def read_pages(
     )
     bounds = {"since": since, "until": until}
     params = {name: value for name, value in bounds.items() if value is not None}
-    yield from client.paginate(WEATHER_PATH, params={**params, "page_size": page_size})
+    try:
+        yield from client.paginate(WEATHER_PATH, params={**params, "page_size": page_size})
+    except requests.ConnectionError:
+        msg = (
+            f"The weather API at {base_url} does not answer. It is simulated: `make weather` "
+            "starts it, and `make dev` does for its own runs"
+        )
+        raise requests.ConnectionError(msg) from None

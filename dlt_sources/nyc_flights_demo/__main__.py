@@ -16,10 +16,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from dlt_sources.nyc_flights_demo import report
-from dlt_sources.nyc_flights_demo.local_instance import prepare_local_instance
+from dlt_sources.nyc_flights_demo.local_instance import prepare_local_instance, write_environment
 from dlt_sources.nyc_flights_demo.simulated_systems import settings
 from dlt_sources.nyc_flights_demo.simulated_systems.original import OriginalDataMissingError
 from dlt_sources.nyc_flights_demo.simulated_systems.systems import SimulatedSystems
+from floe_ingestion_defs.cli.only_once import AlreadyRunningError, only_once
 
 if TYPE_CHECKING:
     from dlt_sources.nyc_flights_demo.run import DemoRun, ShowProgress, TableState
@@ -40,9 +41,19 @@ def main() -> int:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH_OF_A_LOG
+    try:
+        with only_once("demo", settings.floe_home()):
+            return _run_demo(console)
+    except AlreadyRunningError as error:
+        console.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
+        return 1
+
+
+def _run_demo(console: Console) -> int:
     started = time.monotonic()
     prepare_local_instance()
     systems = SimulatedSystems()
+    environment_file = write_environment(systems)
     try:
         with systems.serve() as environment:
             os.environ.update(environment)
@@ -60,8 +71,8 @@ def main() -> int:
     if faults:
         console.print("See the runs and their logs in the Dagster UI: [bold]make dev[/]")
         return 1
-    for line in report.summarize(runs, time.monotonic() - started):
-        console.print(line)
+    for line in report.summarize(runs, time.monotonic() - started, environment_file):
+        console.print(line, soft_wrap=True)
     return 0
 
 

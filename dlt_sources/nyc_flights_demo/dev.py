@@ -12,12 +12,15 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from threading import Event
+from typing import TextIO
 
 from dlt_sources.nyc_flights_demo import simulated_systems
-from dlt_sources.nyc_flights_demo.local_instance import prepare_local_instance
+from dlt_sources.nyc_flights_demo.local_instance import prepare_local_instance, write_environment
 from dlt_sources.nyc_flights_demo.simulated_systems import settings
 from dlt_sources.nyc_flights_demo.simulated_systems.original import OriginalDataMissingError
 from dlt_sources.nyc_flights_demo.simulated_systems.systems import SimulatedSystems
+from floe_ingestion_defs.cli.dev import DAGSTER_DEV
+from floe_ingestion_defs.cli.only_once import AlreadyRunningError, only_once
 
 # `dagster dev` gives webserver and daemon 5 seconds each, and the code server a little more.
 _SECONDS_TO_END = 30
@@ -37,20 +40,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help=f"the UI's port (default: {_PORT}, or a free one if that is in use)",
     )
     options = parser.parse_args(arguments)
-    port = options.port or (_find_free_port() if _is_taken(_PORT) else _PORT)
+    try:
+        with only_once("dev", settings.floe_home()) as lock:
+            return _serve(options.port, lock)
+    except AlreadyRunningError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _serve(wanted: int | None, lock: TextIO) -> int:
+    port = wanted or (_find_free_port() if _is_taken(_PORT) else _PORT)
     if _is_taken(port):
         print(
-            f"error: port {port} is already in use, perhaps by another `make dev`; "
-            "stop it or use another port: make dev PORT=3001",
+            f"error: port {port} is already in use; use another one: make dev PORT=3001",
             file=sys.stderr,
         )
         return 1
+    url = f"http://{_HOST}:{port}"
+    lock.write(url)
+    lock.flush()
     ended = Event()
     for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, lambda *_: ended.set())
 
     prepare_local_instance()
     systems = SimulatedSystems()
+    write_environment(systems)
     try:
         # Also where months have landed: this completes what a killed process left unfinished.
         systems.land(through=max(systems.landed_months, default=6))
@@ -63,14 +78,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"  .venv/bin/python -m {simulated_systems.__name__} land --through 12")
     print("Starting Dagster. The UI address is printed when it is ready.", flush=True)
     opened = False
-    with systems.serve() as environment, _dagster(environment, port) as process:
+    with systems.serve() as environment, _dagster(environment, port, lock) as process:
         while not ended.wait(timeout=0.2):
             if process.poll() is not None:
                 return process.returncode
             if not opened and _is_taken(port):
                 opened = True
                 print(
-                    f"\nThe Dagster UI is at http://{_HOST}:{port}. Press Ctrl-C to stop.\n",
+                    f"\nThe Dagster UI is at {url}. Press Ctrl-C to stop.\n",
                     flush=True,
                 )
     return 0
@@ -90,17 +105,17 @@ def _find_free_port() -> int:
 
 
 @contextmanager
-def _dagster(environment: Mapping[str, str], port: int) -> Iterator[subprocess.Popen[bytes]]:
-    # Dagster recommends `dg dev`, which a production install does not include.
-    quiet = ["-W", "ignore:Function `dev_command` is superseded"]
-    command = [sys.executable, *quiet, "-m", "dagster", "dev", "-w", "workspace.yaml"]
+def _dagster(
+    environment: Mapping[str, str], port: int, lock: TextIO
+) -> Iterator[subprocess.Popen[bytes]]:
     # In a session of its own, so that the terminal's Ctrl-C reaches only this process, which stops
     # dagster in order; the session's process group then finds every process that is left.
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
-        [*command, "--host", _HOST, "--port", str(port)],
+        [*DAGSTER_DEV, "--host", _HOST, "--port", str(port)],
         cwd=settings.project_root(),
         env={**os.environ, **environment},
         start_new_session=True,
+        pass_fds=[lock.fileno()],  # held as long as Dagster runs, even if this process is killed
     )
     try:
         yield process

@@ -1,9 +1,12 @@
 """The demo's report: wrong counts, the table of the runs, and a summary."""
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from dlt_sources.nyc_flights_demo.simulated_systems import settings
@@ -99,12 +102,13 @@ def _rows(count: int) -> str:
     return f"{count:,}" if count else "[dim]0[/]"
 
 
-def summarize(runs: Iterable["DemoRun"], seconds: float) -> list[str]:
+def summarize(runs: Iterable["DemoRun"], seconds: float, environment: Path) -> list[str]:
     """Return a summary of the runs, and the command that opens the UI.
 
     Args:
         runs: The runs, all of them correct.
         seconds: Duration of the demo.
+        environment: The file with the environment variables of the demo.
     """
     loaded = sum(load.rows_loaded for run in runs for load in run.loads.values())
     if loaded:
@@ -120,4 +124,9 @@ def summarize(runs: Iterable["DemoRun"], seconds: float) -> list[str]:
             "[green]Nothing was new and nothing changed:[/] every run loaded 0 rows, "
             "and every table is still at the same snapshot."
         )
-    return [f"{summary} ({seconds:.0f} s)", "Open the Dagster UI: [bold]make dev[/]"]
+    return [
+        f"{summary} ({seconds:.0f} s)",
+        "Without make, before `dagster dev`, `dg dev` or `dagster asset materialize`: "
+        f"[bold]source {escape(shlex.quote(str(environment)))}[/]",
+        "Open the Dagster UI: [bold]make dev[/]",
+    ]

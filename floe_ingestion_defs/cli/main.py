@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from floe_ingestion_defs.cli import inspect, maintain
+from floe_ingestion_defs.cli.dev import dev
 from floe_ingestion_defs.cli.doctor import doctor
 from floe_ingestion_defs.cli.failures import describe
 from floe_ingestion_defs.cli.session import Session
@@ -40,7 +41,7 @@ def floe(context: click.Context, catalog: str, *, as_json: bool) -> None:
     session.as_json = as_json
 
 
-for command in (*inspect.COMMANDS, *maintain.COMMANDS, doctor):
+for command in (*inspect.COMMANDS, *maintain.COMMANDS, doctor, dev):
     floe.add_command(command)
 
 

@@ -24,6 +24,10 @@ packages = ["{name}", "dlt_sources"]
 [tool.dg]
 directory_type = "project"
 
+[tool.dg.cli]
+# `.venv/bin/dg` runs in the project's environment whether or not a shell has activated it.
+suppress_warnings = ["project_and_activated_venv_mismatch"]
+
 [tool.dg.project]
 root_module = "{name}"
 code_location_target_module = "{name}.definitions"

@@ -1,9 +1,13 @@
 import os
 import subprocess
 import sys
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+from floe_ingestion_defs.scaffold.new_project import make_project
 
 pytestmark = pytest.mark.slow
 
@@ -19,18 +23,21 @@ registry_modules = ["floe_ingestion_defs.components"]
 """
 
 
-def run(*command: str, cwd: Path, fails: bool = False) -> str:
+def run(
+    *command: str, cwd: Path, fails: bool = False, environment: Mapping[str, str] | None = None
+) -> str:
     """Run a command of this environment, and return what it says."""
-    environment = {
+    variables = {
         **os.environ,
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "VIRTUAL_ENV": str(BIN.parent),
         "PYTHONPATH": str(cwd),
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "RUNTIME__DLTHUB_TELEMETRY": "false",
+        **(environment or {}),
     }
     done = subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+        command, cwd=cwd, env=variables, capture_output=True, text=True, check=False
     )
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -50,6 +57,17 @@ def run(*command: str, cwd: Path, fails: bool = False) -> str:
 def test_dagster_s_own_commands_find_no_error(command: list[str], said: str) -> None:
     """What continuous integration of a code location runs first."""
     assert said in run(*command, cwd=REPOSITORY)
+
+
+def test_dg_does_not_warn_where_no_shell_has_activated_the_environment(tmp_path: Path) -> None:
+    """`.venv/bin/dg` of a new clone and of a new project: the environment is the project's own."""
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["dg"]["cli"]
+    make_project("acme", tmp_path)
+    (tmp_path / ".venv").symlink_to(BIN.parent)
+    for folder in (REPOSITORY, tmp_path):
+        said = run("dg", "list", "envs", cwd=folder, environment={"VIRTUAL_ENV": ""})
+        assert "virtual environment" not in said
+    assert settings == {"suppress_warnings": ["project_and_activated_venv_mismatch"]}
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from floe_ingestion_defs.destinations import open_catalog
 
 pytestmark = pytest.mark.timeout(600)
 
+LOCATION = "floe_ingestion_defs.definitions"
 KEYS = {
     "flights": ["carrier", "flight", "origin", "time_hour"],
     "weather": ["origin", "time_hour"],
@@ -173,6 +174,29 @@ def test_the_instance_of_the_ui_has_the_runs_and_materializations(home: Home) ->
                 loaded[name].append(record.asset_materialization.metadata["rows_loaded"].value)
     for name, rows in loaded.items():
         assert rows == [FIRST_HALF[name], SECOND_HALF[name], 0, 0, 0, 0]
+
+
+def test_dagster_s_own_commands_work_after_the_demo_s_environment_is_sourced(home: Home) -> None:
+    """A second load of the database finds nothing new, on the demo's catalog and instance."""
+    environment_file = home.folder / "environment.sh"
+    assert f"source {environment_file}" in home.demos[0].output
+    asset = "ingestion__nyc_reference__airlines"
+    materialize = f"dagster asset materialize -m {LOCATION} --select {asset}"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euc", f'source "{environment_file}"; {materialize}'],
+        env={"PATH": path, "HOME": os.environ["HOME"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    with dg.DagsterInstance.from_config(str(home.folder / "dagster")) as instance:
+        newest = instance.get_latest_materialization_event(dg.AssetKey(asset))
+        assert newest is not None
+        assert newest.run_id == instance.get_runs(limit=1)[0].run_id
+        assert newest.asset_materialization is not None
+        assert newest.asset_materialization.metadata["dagster/row_count"].value == 16
 
 
 @pytest.mark.all_cases

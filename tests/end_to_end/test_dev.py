@@ -81,7 +81,7 @@ def test_dev_opens_a_ui_that_materializes_every_asset_and_ends_with_all_its_chil
 
 
 def test_dev_rejects_a_port_in_use_before_it_starts_anything(tmp_path: Path) -> None:
-    """The error names the port and the way to use another."""
+    """The error names the port and the way to use another; only the lock's file is created."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -97,7 +97,7 @@ def test_dev_rejects_a_port_in_use_before_it_starts_anything(tmp_path: Path) -> 
     assert done.returncode == 1
     assert f"port {port} is already in use" in done.stderr
     assert "make dev PORT=" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["dev.lock"]
 
 
 def _materialize_everything(port: int, repository: str) -> dict[str, Any]:

@@ -67,6 +67,25 @@ def test_every_make_target_that_is_named_exists(path: Path) -> None:
     assert set(named) <= targets
 
 
+@pytest.mark.parametrize(
+    ("target", "extras"), [("dev", "dg"), ("test-fast", "dev"), ("lint", "dev")]
+)
+def test_a_target_installs_only_what_it_needs(target: str, extras: str, tmp_path: Path) -> None:
+    """What runs the code location is a third of what its tests need; these include it."""
+    steps = subprocess.run(
+        ["make", "--dry-run", f"VENV={tmp_path}", target],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert re.findall(r"-e '\.\[([a-z]+)", steps) == [extras]
+    stamps = re.search(r"^touch (.*?)(?: #.*)?$", steps, re.MULTILINE)
+    assert stamps is not None
+    assert f"{tmp_path}/.runnable" in stamps[1].split()
+    assert (f"{tmp_path}/.installed" in stamps[1].split()) == (extras == "dev")
+
+
 def test_the_source_shown_to_contributors_is_valid() -> None:
     """The YAML in CONTRIBUTING.md is one that the plugin accepts."""
     document = (ROOT / "CONTRIBUTING.md").read_text()

@@ -17,6 +17,9 @@ WEATHER_API_KEY_VARIABLE = "NYC_FLIGHTS_WEATHER_API_KEY"
 
 # What the weather service expects as a bearer token. Not a secret: the service is simulated.
 WEATHER_API_KEY = "simulated"
+# Where `make weather` serves it; `make dev` and `make demo` use a free port.
+WEATHER_PORT = 8013
+WEATHER_URL = f"http://127.0.0.1:{WEATHER_PORT}"
 
 # How the package writes a missing value.
 MISSING = "NA"

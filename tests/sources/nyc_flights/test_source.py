@@ -8,6 +8,7 @@ from typing import Any
 
 import dlt
 import pytest
+from servers.process import free_port
 
 from dlt_sources.nyc_flights import source
 from dlt_sources.nyc_flights_demo.simulated_systems import SimulatedSystems, landing, settings
@@ -53,6 +54,18 @@ def test_every_observation_is_loaded_once(
     weather = loaded[-1].tables["weather"]
     assert weather.num_rows == JANUARY + FEBRUARY
     assert weather.group_by(["origin", "time_hour"]).aggregate([]).num_rows == weather.num_rows
+
+
+def test_an_api_that_does_not_answer_is_an_error_that_says_how_to_start_it(
+    run_source: RunSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the assets are materialized without `make dev`, nothing serves the weather."""
+    monkeypatch.setenv("RUNTIME__REQUEST_MAX_ATTEMPTS", "1")
+    with pytest.raises(
+        IngestionError, match=r"does not answer.*`make weather` starts it"
+    ) as raised:
+        run_source(_configure(f"http://127.0.0.1:{free_port()}"))
+    assert raised.value.category is ErrorCategory.TRANSIENT
 
 
 def test_arguments_that_are_not_given_come_from_the_configuration_of_dlt(

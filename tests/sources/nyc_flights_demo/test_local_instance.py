@@ -1,9 +1,12 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from dlt_sources.nyc_flights_demo.local_instance import prepare_local_instance
+from floe_ingestion_defs.cli.only_once import only_once
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +23,22 @@ def test_the_instance_is_below_floe_home_with_telemetry_off(tmp_path: Path) -> N
     assert os.environ["RUNTIME__DLTHUB_TELEMETRY"] == "false"
     written = (tmp_path / "dagster" / "dagster.yaml").read_text()
     assert "telemetry:\n  enabled: false\n" in written
+
+
+@pytest.mark.parametrize(
+    ("command", "module"),
+    [("dev", "dlt_sources.nyc_flights_demo.dev"), ("demo", "dlt_sources.nyc_flights_demo")],
+)
+def test_a_second_one_says_that_one_is_running(command: str, module: str, tmp_path: Path) -> None:
+    """It starts and lands nothing."""
+    with only_once(command, tmp_path):
+        done = subprocess.run(
+            [sys.executable, "-m", module], capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 1, done.stdout
+    said = done.stdout + done.stderr
+    assert f"error: `make {command}` is already running on {tmp_path}" in said
+    assert [path.name for path in tmp_path.iterdir()] == [f"{command}.lock"]
 
 
 def test_an_edited_configuration_is_kept(tmp_path: Path) -> None:

@@ -50,7 +50,10 @@ def _run(*arguments: str, cwd: Path) -> str:
 def _make(*arguments: str) -> list[str]:
     """The command line of make, with this Python environment taken as the copy's."""
     environment = Path(sys.prefix)
-    return ["make", f"VENV={environment}", "-o", f"{environment}/.installed", *arguments]
+    there = [
+        option for stamp in (".runnable", ".installed") for option in ("-o", environment / stamp)
+    ]
+    return ["make", f"VENV={environment}", *map(str, there), *arguments]
 
 
 def _check_output(command: list[str], cwd: Path) -> str:

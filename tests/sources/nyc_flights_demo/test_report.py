@@ -1,5 +1,6 @@
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -108,8 +109,12 @@ def test_a_terminal_of_80_columns_truncates_no_number() -> None:
 
 def test_the_summary_names_the_command_that_opens_the_ui() -> None:
     """It states that nothing changed, or how many rows were loaded."""
-    said = [_text(line) for line in report.summarize([_run("nothing new", NOTHING)], 9)]
+    file = Path("a b.sh")
+    said = [_text(line) for line in report.summarize([_run("nothing new", NOTHING)], 9, file)]
     assert said[0].startswith("Nothing was new and nothing changed")
+    assert said[1].endswith("source 'a b.sh'\n")
     assert "make dev" in said[-1]
-    said = [_text(line) for line in report.summarize([_run("all", dict(ROWS_OF_THE_YEAR))], 9)]
+    said = [
+        _text(line) for line in report.summarize([_run("all", dict(ROWS_OF_THE_YEAR))], 9, file)
+    ]
     assert "336,776 flights" in said[0]
