@@ -41,9 +41,10 @@ def _tables(dataset: Dataset, also_dlts: bool) -> list[Row]:
     pending: dict[str, int] = {}
     for load in view.pending():
         for intent in load.intent.tables:
-            pending[intent.table] = max(pending.get(intent.table, 0), load.seq)
+            if view.is_pending(load.seq, intent.tree):
+                pending[intent.table] = max(pending.get(intent.table, 0), load.seq)
     return [
-        _table(dataset, name, table, view.uuid, pending.get(name, 0), blocked.get(name))
+        _table(dataset, name, table, view, pending.get(name, 0), blocked.get(name))
         | {"cursor": _as_text(cursors.get(name, {}))}
         for name, table in sorted(dataset.tables().items())
         if also_dlts or not is_dlts_own(name)
@@ -59,7 +60,7 @@ def _as_text(cursors: Mapping[str, Any]) -> str | None:
 
 
 def _table(
-    dataset: Dataset, name: str, table: Table, log_uuid: str, pending: int, blocked: str | None
+    dataset: Dataset, name: str, table: Table, view: Any, pending: int, blocked: str | None
 ) -> Row:
     from floe_ingestion_defs.destinations import (
         last_change,
@@ -70,15 +71,18 @@ def _table(
     )
 
     head, change = table.current_snapshot(), last_change(table)
-    watermark = watermark_of(table, log_uuid)
-    missing = missing_loads(table)
+    watermark = watermark_of(table, view.uuid)
+    missing = missing_loads(table, view)
     health = "ok"
     if blocked:
         health = f"blocked: {blocked}"
     elif pending > watermark:
         health = f"load {pending} is not published yet; the next load or reader publishes it"
     elif missing:
-        health = f"a rollback removed {len(missing)} loads: {', '.join(missing)}"
+        health = (
+            f"a rollback or a restored backup removed {len(missing)} loads: {', '.join(missing)}; "
+            "roll the table forward, or run a full refresh"
+        )
     return {
         "table": dataset.qualified(name),
         "rows": row_count(head),
@@ -108,13 +112,18 @@ def log(session: Session, dataset: str, last: int) -> None:
             "load": load.load_id,
             "pipeline": load.pipeline_name,
             "committed_at": load.committed_at,
-            "tables": sorted(i.table for i in load.intent.tables if not is_dlts_own(i.table)),
-            "rows": sum(i.rows for i in load.intent.tables if not is_dlts_own(i.table)),
+            "tables": sorted(intent.table for intent in _intents(load)),
+            "rows": sum(intent.rows for intent in _intents(load)),
             "state": _state_of(view, load),
         }
         for load in reversed(loads)
     ]
     session.show("loads", rows, dataset=dataset)
+
+
+def _intents(load: Any) -> list[Any]:
+    """Return what the log still has of a load; compaction may have left names of some tables."""
+    return [i for i in load.intent.tables if not is_dlts_own(i.table) and not i.is_reduced]
 
 
 def _state_of(view: Any, load: Any) -> str:

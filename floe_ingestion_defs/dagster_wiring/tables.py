@@ -1,6 +1,6 @@
 """Opens the tables that a plugin loads, through the catalog that it loads them into."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,11 +39,13 @@ class CheckedTables:
         blocked: Why committed loads cannot be published to other tables, with the remedy.
         unpublished: Which committed loads are not published although they should be, with the
             remedy.
+        missing: The ids of the loads that a rollback or a restored backup removed.
     """
 
     tables: "Mapping[str, Table | None]"
     blocked: Mapping[str, str]
     unpublished: Mapping[str, str]
+    missing: Mapping[str, Sequence[str]]
 
 
 def read_checked_tables(plugin: DltIngestionPlugin, names: Iterable[str]) -> CheckedTables:
@@ -53,12 +55,18 @@ def read_checked_tables(plugin: DltIngestionPlugin, names: Iterable[str]) -> Che
         plugin: The plugin, whose configuration defines the catalog.
         names: `namespace.table` of each.
     """
-    from floe_ingestion_defs.destinations import Dataset, blocked_tables, unpublished_loads
+    from floe_ingestion_defs.destinations import (
+        Dataset,
+        blocked_tables,
+        missing_loads,
+        unpublished_loads,
+    )
 
     catalog = open_configured_catalog(plugin.get_destination_config(plugin.config.catalog_config))
     tables: dict[str, Table | None] = {}
     blocked: dict[str, str] = {}
     unpublished: dict[str, str] = {}
+    missing: dict[str, list[str]] = {}
     wanted = set(names)
     for namespace in sorted({name.rpartition(".")[0] for name in wanted}):
         dataset = Dataset(catalog, namespace)
@@ -72,4 +80,5 @@ def read_checked_tables(plugin: DltIngestionPlugin, names: Iterable[str]) -> Che
         tables |= loaded
         if view is not None:
             unpublished |= unpublished_loads(dataset, view, loaded)
-    return CheckedTables(tables, blocked, unpublished)
+        missing |= {name: missing_loads(table, view) for name, table in loaded.items() if table}
+    return CheckedTables(tables, blocked, unpublished, missing)

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.factory import iceberg
     from floe_ingestion_defs.destinations.impl.iceberg.files.schema import iceberg_type_of_column
     from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LoadLog
+    from floe_ingestion_defs.destinations.impl.iceberg.log.missing import missing_loads
     from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import (
         last_change,
         watermark_of,
@@ -85,7 +86,6 @@ if TYPE_CHECKING:
         count_window_rows,
         files_added_last,
         live_files,
-        missing_loads,
         read_columns,
         read_window,
         row_count,
@@ -151,7 +151,7 @@ _HOMES = {
     "iceberg_window": f"{_IMPLEMENTATION}.window",
     "last_change": f"{_IMPLEMENTATION}.log.watermark",
     "live_files": f"{_IMPLEMENTATION}.reading.inspection",
-    "missing_loads": f"{_IMPLEMENTATION}.reading.inspection",
+    "missing_loads": f"{_IMPLEMENTATION}.log.missing",
     "open_catalog": f"{_IMPLEMENTATION}.catalog.open_catalog",
     "open_destination_catalog": f"{_IMPLEMENTATION}.catalog.open_catalog",
     "plan_compaction": f"{_IMPLEMENTATION}.maintenance.plan",

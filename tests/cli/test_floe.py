@@ -130,6 +130,21 @@ def test_tables_are_shown_planned_and_compacted(
     assert "ok" in shown.stdout
 
 
+def test_status_shows_the_loads_that_a_restored_backup_lacks(load: Callable[..., None]) -> None:
+    load([{"id": 1}])
+    catalog = open_catalog()
+    backup = catalog.load_table("shop.orders").metadata_location
+    load([{"id": 2}])
+    (lost,) = found("log", "shop", "--last", "1")["loads"]
+    catalog.drop_table("shop.orders")
+    catalog.register_table("shop.orders", backup)
+    for watermark in (1, 3):
+        (table,) = found("status", "shop")["tables"]
+        assert table["watermark"] == watermark
+        assert f"removed 1 loads: {lost['load']}; roll the table forward" in table["health"]
+        load([{"id": 3}])
+
+
 def test_snapshots_expire_with_yes_only(load: Callable[..., None]) -> None:
     for n in range(3):
         load([{"id": n}])

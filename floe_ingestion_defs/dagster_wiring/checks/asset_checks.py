@@ -161,7 +161,8 @@ def evaluate_checks(
                 result = evaluate_partition(check, rows, resource, before)
             else:
                 last_load = last_materialization(instance, key.asset_key)
-                result = evaluate(check, table, resource, last_load, now)
+                missing = found.missing.get(resource.table, ())
+                result = evaluate(check, table, resource, last_load, now, missing)
             yield Evaluated(key, check, result, partition)
 
 

@@ -1,5 +1,6 @@
 """Dispatches a configured check to the module that evaluates it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,7 @@ def evaluate(
     resource: ResourceSpec,
     last_load: datetime | None,
     now: datetime,
+    missing: Sequence[str] = (),
 ) -> CheckResult:
     """Evaluate a check against a published table.
 
@@ -64,12 +66,13 @@ def evaluate(
         resource: The resource that is loaded into it.
         last_load: When it was last loaded, even with nothing new; None for never.
         now: The current time.
+        missing: The ids of the loads that a rollback or a restored backup removed from the table.
     """
     match check:
         case FreshnessCheck():
             return check_freshness(table, resource, check, last_load, now)
         case TableHealthCheck():
-            return check_table_health(table, check)
+            return check_table_health(table, check, missing)
         case UniqueKeyCheck():
             appended = resource.write_mode == "append"
             return check_unique_key(table, check.key_of(resource), appended=appended)

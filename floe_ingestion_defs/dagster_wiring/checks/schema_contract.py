@@ -6,7 +6,6 @@ table as it is, no matter which process wrote it.
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlt.common.normalizers.naming.snake_case import NamingConvention
@@ -39,15 +38,7 @@ def check_schema_contract(table: "Table | None", spec: ResourceSpec) -> CheckRes
     if table is None:
         summary = f"Table `{spec.table}` does not exist yet."
         return CheckResult(True, summary, {"contract": spec.schema_contract})
-    from floe_ingestion_defs.destinations import missing_loads
-
-    result = _judge(table.metadata, spec)
-    if not (lost := missing_loads(table)):
-        return result
-    # An operator's rollback is deliberate: it is reported for as long as it can be, and passes.
-    loads = ", ".join(lost)
-    summary = f"{result.summary} A rollback removed the loads {loads} from the table."
-    return replace(result, summary=summary, metadata={**result.metadata, "rolled_back": loads})
+    return _judge(table.metadata, spec)
 
 
 def audit_schema_contract(outcome: "Outcome", spec: ResourceSpec) -> CheckResult:

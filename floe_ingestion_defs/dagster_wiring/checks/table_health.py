@@ -1,8 +1,9 @@
-"""The check `table_health`: whether a table needs maintenance, from its metadata.
+"""The check `table_health`: whether a table lacks loads or needs maintenance, from its metadata.
 
 Manifests are read only if the snapshot's summary says that there are many files, or deletes.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
@@ -22,12 +23,15 @@ if TYPE_CHECKING:
 FEWEST_FILES = 100
 
 
-def check_table_health(table: "Table | None", check: TableHealthCheck) -> CheckResult:
-    """Compare the shares of small files and deleted rows, and old snapshots, with their limits.
+def check_table_health(
+    table: "Table | None", check: TableHealthCheck, missing: Sequence[str] = ()
+) -> CheckResult:
+    """Compare small files, deleted rows, old snapshots and missing loads with their limits.
 
     Args:
         table: The table; None if it does not exist yet.
         check: The limits.
+        missing: The ids of the loads that a rollback or a restored backup removed from the table.
     """
     if table is None:
         return CheckResult(True, "The table does not exist yet.")
@@ -53,12 +57,21 @@ def check_table_health(table: "Table | None", check: TableHealthCheck) -> CheckR
         "deleted_rows_share": deleted,
         "snapshots": len(table.metadata.snapshots),
         "snapshots_past_retention": old,
+        "missing_loads": len(missing),
     }
-    if not found:
-        return CheckResult(True, "The table does not need maintenance.", metadata)
-    remedy = f"Configure `maintenance`, or {' and '.join(remedies)}."
-    summary = f"The table needs maintenance: {'; '.join(found)}. {remedy}"
-    return CheckResult(False, summary, metadata)
+    summaries = []
+    if check.max_missing_loads is not None and len(missing) > check.max_missing_loads:
+        summaries.append(
+            "The table was rolled back or restored from a backup: it lacks the loads "
+            f"{', '.join(missing)}, which do not come back by themselves. Roll it forward, or run "
+            "a full refresh."
+        )
+    if found:
+        remedy = f"Configure `maintenance`, or {' and '.join(remedies)}."
+        summaries.append(f"The table needs maintenance: {'; '.join(found)}. {remedy}")
+    if summaries:
+        return CheckResult(False, " ".join(summaries), metadata)
+    return CheckResult(True, "The table does not need maintenance.", metadata)
 
 
 def _count_small_files(table: "Table") -> tuple[int, int]:

@@ -211,7 +211,7 @@ class RowCountChangeCheck(Check):
 
 
 class TableHealthCheck(Check):
-    """The table does not need maintenance, and all committed loads are published."""
+    """The table does not need maintenance, and has all committed loads."""
 
     is_of_rows: ClassVar[bool] = False
     severity: Literal["warn", "error"] = Field(
@@ -237,12 +237,18 @@ class TableHealthCheck(Check):
         description="Maximum number of snapshots past the table's retention, as `floe expire` "
         "counts them; null for no limit.",
     )
+    max_missing_loads: int | None = Field(
+        default=0,
+        ge=0,
+        description="Maximum number of loads that a rollback or a restored backup has removed from "
+        "the table; null for no limit.",
+    )
 
     def describe(self, resource: ResourceSpec) -> str:
         """See `Check.describe`."""
         return (
-            "All committed loads are published, and the table has few small files, deleted rows "
-            "and old snapshots."
+            "All committed loads are published and were not removed, and the table has few small "
+            "files, deleted rows and old snapshots."
         )
 
 

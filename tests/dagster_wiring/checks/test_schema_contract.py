@@ -111,24 +111,3 @@ def test_an_unspecified_property_of_a_declared_column_matches_any_value(
 def test_a_table_that_does_not_exist_yet_violates_nothing() -> None:
     """Before the first load."""
     assert check_schema_contract(None, resource("freeze", id="bigint")).passed
-
-
-def test_loads_that_a_rollback_removed_are_listed(make_table: MakeTable) -> None:
-    """The rollback was deliberate, so the check passes; a user sees which loads are missing."""
-    table = make_table(ROWS)
-    first = table.current_snapshot()
-    assert first is not None
-    summary = {"dlt.log-uuid": "log", "dlt.seq": "2", "dlt.load-id": "1795761"}
-    table.append(ROWS, snapshot_properties=summary)
-    published = table.current_snapshot()
-    assert published is not None
-    marks = {"dlt.log-uuid": "log", "dlt.published-snapshot-id": str(published.snapshot_id)}
-    with table.transaction() as transaction:
-        transaction.set_properties(marks)
-    table.manage_snapshots().rollback_to_snapshot(first.snapshot_id).commit()
-
-    result = check_schema_contract(table, resource())
-
-    assert result.passed
-    assert result.metadata["rolled_back"] == "1795761"
-    assert "A rollback removed the loads 1795761" in result.summary

@@ -12,6 +12,7 @@ from floe_ingestion_defs.dagster_wiring import build_ingestion_definitions
 from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
 from floe_ingestion_defs.dagster_wiring.checks.table_health import check_table_health
 from floe_ingestion_defs.dagster_wiring.settings.checks import TableHealthCheck
+from floe_ingestion_defs.destinations import open_catalog
 from floe_ingestion_defs.destinations.impl.iceberg import load as load_step
 from floe_ingestion_defs.destinations.impl.iceberg import recover
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
@@ -22,6 +23,22 @@ Load = Callable[..., dg.ExecuteInProcessResult]
 ORDERS = dg.AssetKey("ingestion__shop__orders")
 ROWS = pa.table({"id": pa.array(range(2_000), pa.int64())})
 TARGET = "write.target-file-size-bytes"
+
+
+Alone = Callable[[], dg.AssetCheckEvaluation]
+
+
+@pytest.fixture
+def health(shop: dict[str, Any], instance: dg.DagsterInstance) -> Alone:
+    """Runs the checks alone, without a load."""
+
+    def run() -> dg.AssetCheckEvaluation:
+        definitions = build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]}))
+        alone = dg.define_asset_job("alone", selection=dg.AssetSelection.all_asset_checks())
+        merged = dg.Definitions.merge(definitions, dg.Definitions(jobs=[alone]))
+        return health_of(merged.resolve_job_def("alone").execute_in_process(instance=instance))
+
+    return run
 
 
 def check(table: Table, **limits: Any) -> CheckResult:
@@ -109,18 +126,15 @@ def test_snapshots_past_their_retention_are_a_warning_with_the_command(
 
 
 def test_a_load_that_is_committed_and_not_published_is_an_error(
-    load: Load, shop: dict[str, Any], instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    load: Load, health: Alone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if the process had died after the commit, and no other had opened the dataset since."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(load_step, "publish_own", lambda *_: None)
         assert health_of(load()).passed
     monkeypatch.setattr(recover, "OTHERS_AFTER", timedelta(0))
-    definitions = build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]}))
-    alone = dg.define_asset_job("alone", selection=dg.AssetSelection.all_asset_checks())
-    job = dg.Definitions.merge(definitions, dg.Definitions(jobs=[alone])).resolve_job_def("alone")
 
-    found = health_of(job.execute_in_process(instance=instance))
+    found = health()
 
     assert not found.passed
     assert found.severity is dg.AssetCheckSeverity.ERROR
@@ -128,4 +142,44 @@ def test_a_load_that_is_committed_and_not_published_is_an_error(
         found.description
     )
     load()
-    assert health_of(job.execute_in_process(instance=instance)).passed
+    assert health().passed
+
+
+def add_order(database: sqlite3.Connection, number: int) -> None:
+    database.execute("insert into orders values (?, 1.0, '2026-02-01')", (number,))
+    database.commit()
+
+
+@pytest.mark.parametrize("how", ["rolled back", "restored"])
+def test_loads_that_an_operator_removed_are_a_warning_until_a_full_refresh(
+    load: Load, health: Alone, shop: dict[str, Any], database: sqlite3.Connection, how: str
+) -> None:
+    """They do not come back by themselves, whatever is loaded afterwards."""
+    load()
+    catalog = open_catalog()
+    first = catalog.load_table("bronze.shop_orders")
+    backup = first.current_snapshot()
+    assert backup is not None
+    add_order(database, 11)
+    load()
+    assert health().passed
+    if how == "restored":
+        catalog.drop_table("bronze.shop_orders")
+        catalog.register_table("bronze.shop_orders", first.metadata_location)
+    else:
+        table = catalog.load_table("bronze.shop_orders")
+        table.manage_snapshots().rollback_to_snapshot(backup.snapshot_id).commit()
+    assert not health().passed
+    add_order(database, 12)
+
+    found = health_of(load())
+
+    assert not found.passed
+    assert found.severity is dg.AssetCheckSeverity.WARN
+    assert found.metadata["missing_loads"].value == 1
+    assert "run a full refresh" in str(found.description)
+    ids = catalog.load_table("bronze.shop_orders").scan().to_arrow()["id"].to_pylist()
+    assert 11 not in ids
+    assert 12 in ids
+    load(run_config={"ops": {"load_shop": {"config": {"refresh": True}}}})
+    assert health().passed

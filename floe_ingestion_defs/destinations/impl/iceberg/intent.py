@@ -162,6 +162,11 @@ class TableIntent(_Record):
         return self.drop or self.truncate or self.disposition == "replace"
 
     @property
+    def is_reduced(self) -> bool:
+        """Whether the log's compaction has left the table's name only, as the load is settled."""
+        return not self.iceberg_schema
+
+    @property
     def rows(self) -> int:
         """The number of staged rows."""
         return sum(file.rows for file in self.files)

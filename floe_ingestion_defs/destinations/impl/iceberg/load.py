@@ -37,6 +37,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import LoadExpired, Ta
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
 from floe_ingestion_defs.destinations.impl.iceberg.log.compaction import compact_states
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import Load
+from floe_ingestion_defs.destinations.impl.iceberg.log.missing import missing_since
 from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import (
     encode_document,
     newest_document,
@@ -140,6 +141,7 @@ def commit(
     """
     log_uuid, fitted_through = view.uuid, view.last_seq
     is_known = is_recent(dataset.catalog, view)
+    tables = [(table.intent, table.current) for table in staged]
 
     def attempt() -> tuple[Load, LogView]:
         nonlocal view, fitted_through, is_known
@@ -158,7 +160,8 @@ def commit(
         _require_that_rows_still_fit(dataset, staged, view, fitted_through)
         fitted_through = view.last_seq
         load = _next_load(dataset, package, staged, view)
-        return load, dataset.log.append(view, load)
+        missing = missing_since(dataset.name, tables, view, package.pipeline_name)
+        return load, dataset.log.append(view, load, missing)
 
     return commit_certainly(f"Committing load {package.load_id} to {dataset.name}", attempt)
 

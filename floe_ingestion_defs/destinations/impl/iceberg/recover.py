@@ -97,6 +97,7 @@ def unpublished_loads(
         for load in view.pending()
         if load.committed_at < latest
         for intent in load.intent.tables
+        if view.is_pending(load.seq, intent.tree)
     }
     return {
         name: f"Load {newest[name]} of the log was committed and is not published to "

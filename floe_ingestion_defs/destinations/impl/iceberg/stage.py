@@ -32,11 +32,10 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import (
     write_staged,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.intent import StagedFile, TableIntent
-from floe_ingestion_defs.destinations.impl.iceberg.log.format import LOG_UUID, PUBLISHED_SEQ
+from floe_ingestion_defs.destinations.impl.iceberg.log.format import LOG_UUID
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import (
     rolled_back_loads,
     was_rolled_back,
-    watermark_of,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.merge_source import merge_sources
 from floe_ingestion_defs.destinations.impl.iceberg.parallel.tables import for_each_table
@@ -108,8 +107,6 @@ def _work_on_tables(
                 dataset.qualified(plan.table),
                 ", ".join(rolled_back_loads(current, view.uuid)),
             )
-        if current is not None and not plan.intent.starts_empty:
-            _warn_of_a_backup(dataset, package, plan, current, view)
         # A table without rows counts although it does not exist: an earlier load may be about to
         # create it, with rows that this load deletes.
         if current is None and not plan.jobs and not plan.columns:
@@ -120,22 +117,6 @@ def _work_on_tables(
         return table
 
     return [partial(stage_plan, plan) for plan in plans]
-
-
-def _warn_of_a_backup(
-    dataset: Dataset, package: Package, plan: TablePlan, current: Table, view: LogView
-) -> None:
-    """Log a warning if the table is older than the log, as after it was restored from a backup."""
-    if current.properties.get(LOG_UUID) != view.uuid or PUBLISHED_SEQ not in current.properties:
-        return
-    watermark = watermark_of(current, view.uuid)
-    if lacked := view.lacked_by(plan.table, watermark, package.pipeline_name):
-        logger.warning(
-            "`%s` is older than the log of its dataset, such as after it was restored from a "
-            "backup: it lacks loads %s, which do not come back by themselves",
-            dataset.qualified(plan.table),
-            ", ".join(lacked),
-        )
 
 
 @contextmanager

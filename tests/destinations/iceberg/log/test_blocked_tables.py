@@ -15,12 +15,18 @@ import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import BadRequestError, ForbiddenError, TableAlreadyExistsError
 
-from floe_ingestion_defs.destinations import blocked_tables, release_blocked
+from floe_ingestion_defs.destinations import (
+    blocked_tables,
+    missing_loads,
+    release_blocked,
+    unpublished_loads,
+)
 from floe_ingestion_defs.destinations.impl.iceberg import load as load_step
 from floe_ingestion_defs.destinations.impl.iceberg import recover
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import TableStillBlocked
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
+from floe_ingestion_defs.destinations.impl.iceberg.log import compaction
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import Load
 
 if TYPE_CHECKING:
@@ -114,6 +120,26 @@ def test_a_table_that_cannot_be_published_blocks_itself_alone_until_it_is_releas
     assert lake.values("orders____blocked", "id") == [2]
     assert read(dataset).pending() == []
     assert release_blocked(dataset, "orders") == 0
+
+
+def test_a_table_does_not_lack_a_load_that_was_released(
+    lake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where its watermark could not be advanced, and after the log's compaction."""
+    lake.load([{"id": 1}], table_name="orders")
+    with unpublished():
+        lake.load([{"id": 2}], table_name="orders")
+    CAUSES["forbidden to commit"](lake, monkeypatch)
+    lake.load([{"id": 1}], table_name="refunds")
+    assert release_blocked(dataset_of(lake), "orders") == 1
+    monkeypatch.setattr(compaction, "COMPACT_AFTER_FILES", 1)
+    for number in (2, 3):
+        view = read(dataset_of(lake))
+        assert missing_loads(lake.table("orders"), view) == []
+        assert (
+            unpublished_loads(dataset_of(lake), view, {"lake.orders": lake.table("orders")}) == {}
+        )
+        lake.load([{"id": number}], table_name="refunds")
 
 
 def test_a_load_to_a_blocked_table_is_rejected_before_its_commit_and_names_the_command(

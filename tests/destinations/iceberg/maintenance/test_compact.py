@@ -17,6 +17,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import RowsLost
 from floe_ingestion_defs.destinations.impl.iceberg.files import staged_files
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import read_data_file
+from floe_ingestion_defs.destinations.impl.iceberg.log.missing import missing_loads
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import last_change, watermark_of
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance import compact as compaction
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance import plan, rewrite
@@ -25,7 +26,6 @@ from floe_ingestion_defs.destinations.impl.iceberg.maintenance.options import Co
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.plan import plan_compaction
 from floe_ingestion_defs.destinations.impl.iceberg.reading.inspection import (
     files_added_last,
-    missing_loads,
     row_count,
 )
 

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pytest
 
 from floe_ingestion_defs.destinations import missing_loads
+from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.impl.iceberg.log import compaction
 
 if TYPE_CHECKING:
     from destinations.iceberg.conftest import Lake
@@ -164,6 +166,62 @@ def test_a_table_that_was_restored_from_a_backup_continues_from_there(
     assert f"it lacks loads {newest}, which" in caplog.text
     lake.load([{"id": 4}], **arguments)
     assert caplog.text.count("lacks loads") == 1
+
+
+def load_ids(lake: Lake) -> list[str]:
+    """The ids of all loads, oldest first."""
+    ids: list[str] = (
+        lake.table("_dlt_loads").scan().to_arrow().sort_by("seq")["load_id"].to_pylist()
+    )
+    return ids
+
+
+def missing(lake: Lake, name: str = "t") -> list[str]:
+    return missing_loads(lake.table(name), Dataset(lake.catalog, lake.dataset).log.read())
+
+
+def restore(lake: Lake, backup: str) -> None:
+    lake.catalog.drop_table(("lake", "t"))
+    lake.catalog.register_table(("lake", "t"), backup)
+
+
+def test_loads_that_a_backup_lacks_are_missing_until_the_table_is_replaced(lake: Lake) -> None:
+    """The load after them advances the watermark, and records them in the log."""
+    lake.load([{"id": 1}], table_name="t")
+    backup = lake.table("t").metadata_location
+    for number in (2, 3):
+        lake.load([{"id": number}], table_name="t")
+    lake.load([{"id": 1}], table_name="other")
+    newest = lake.table("t").metadata_location
+    lacked = load_ids(lake)[1:3]
+    assert missing(lake) == []
+    restore(lake, backup)
+    assert missing(lake) == lacked
+    restore(lake, newest)
+    assert missing(lake) == []
+    restore(lake, backup)
+    lake.load([{"id": 4}], table_name="t")
+    assert missing(lake) == lacked
+    assert missing(lake, "other") == []
+    lake.load([{"id": 5}], table_name="t", write_disposition="replace")
+    assert missing(lake) == []
+
+
+def test_a_load_that_a_backup_lacks_is_known_after_the_log_was_compacted(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compaction keeps the names of the tables of which a load is the newest."""
+    lake.load([{"id": 1}], table_name="t")
+    backup = lake.table("t").metadata_location
+    for number in (2, 3):
+        lake.load([{"id": number}], table_name="t")
+    lacked = load_ids(lake)[-1]
+    monkeypatch.setattr(compaction, "COMPACT_AFTER_FILES", 1)
+    for number in (1, 2, 3):
+        lake.load([{"id": number}], table_name="other")
+    restore(lake, backup)
+    assert missing(lake) == [lacked]
+    assert missing(lake, "other") == []
 
 
 def test_rows_of_an_audit_branch_stay_there_until_an_engine_publishes_it(lake: Lake) -> None:

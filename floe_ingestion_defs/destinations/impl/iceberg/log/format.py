@@ -57,6 +57,9 @@ LAST_SEQ = "dlt.last-seq"
 BLOCKED_PREFIX = "dlt.blocked."
 """Followed by a table's name. The value is the seq of the first load that cannot be published to
 the table, and the name of the error's class."""
+MISSING_PREFIX = "dlt.missing."
+"""Followed by a table's name. The value is the ids of the loads that the table was found to lack
+when it was next loaded into, as after it was restored from a backup."""
 
 LOG_SCHEMA = pa.schema(
     [

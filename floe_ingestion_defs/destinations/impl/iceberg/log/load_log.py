@@ -8,6 +8,7 @@ be brought up to date from the log.
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -35,12 +36,13 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     data_path,
     write_data_file,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
+from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent, Release, TableIntent
 from floe_ingestion_defs.destinations.impl.iceberg.log.compaction import is_due, rewrite
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     BLOCKED_PREFIX,
     LAST_SEQ,
     LOG_SCHEMA,
+    MISSING_PREFIX,
     SETTLED_SEQ,
     Load,
 )
@@ -195,8 +197,16 @@ class LoadLog:
             return False
         return True
 
-    def append(self, view: LogView, load: Load) -> LogView:
+    def append(
+        self, view: LogView, load: Load, missing: Mapping[str, str | None] = MappingProxyType({})
+    ) -> LogView:
         """Append a load's row to the log as it was read: this is the commit point.
+
+        Args:
+            view: The log as it was read.
+            load: The load.
+            missing: For tables, the ids of the loads that each lacks; None for a table that lacks
+                none any more.
 
         Returns:
             The log with the row.
@@ -210,7 +220,11 @@ class LoadLog:
         write_data_file(table.io, table.metadata, path, row.to_batches())
         with table.transaction() as transaction:
             add_snapshot(transaction, [data_file_from_footer(table.metadata, table.io, path)])
-            transaction.set_properties({LAST_SEQ: str(load.seq)})
+            known = {MISSING_PREFIX + table: loads for table, loads in missing.items() if loads}
+            transaction.set_properties({LAST_SEQ: str(load.seq), **known})
+            healed = {MISSING_PREFIX + table for table, loads in missing.items() if not loads}
+            if healed := healed.intersection(table.properties):
+                transaction.remove_properties(*healed)
         return view.with_appended(path, row)
 
     def record(
@@ -272,7 +286,8 @@ def compacted_rows(view: LogView) -> pa.Table:
 
     A settled load's intent is not read again, except for the trees of tables that the load is
     blocked for; of the states only each pipeline's newest is. dlt's own columns stay for every
-    load.
+    load. Of each table's newest settled load the table's name stays: by it, a table that is
+    restored from an older backup is known to lack that load.
     """
     rows = view.table.scan().to_arrow().sort_by("seq").select(LOG_SCHEMA.names)
     rows = rows.cast(LOG_SCHEMA)
@@ -280,22 +295,38 @@ def compacted_rows(view: LogView) -> pa.Table:
     newest = has_state.group_by("pipeline_name").aggregate([("seq", "max")])["seq_max"]
     keep_state = pc.is_in(rows["seq"], value_set=newest.combine_chunks())
     states = pc.if_else(keep_state, rows["state"], pa.scalar(None, pa.string()))
+    newer = _Newer()
     intents = [
-        _still_needed(view, seq, intent) if intent else None
-        for seq, intent in zip(rows["seq"].to_pylist(), rows["intent"].to_pylist(), strict=True)
-    ]
+        _still_needed(view, row["seq"], row["intent"], newer) if row["intent"] else None
+        for row in reversed(rows.select(["seq", "intent"]).to_pylist())
+    ][::-1]
     for name, column in (("state", states), ("intent", pa.array(intents, pa.string()))):
         rows = rows.set_column(rows.schema.get_field_index(name), LOG_SCHEMA.field(name), column)
     return rows
 
 
-def _still_needed(view: LogView, seq: int, encoded: str) -> str | None:
+@dataclass
+class _Newer:
+    """What the newer settled loads have: the tables that they name, and the loads they release."""
+
+    tables: set[str] = field(default_factory=set)
+    released: set[Release] = field(default_factory=set)
+
+
+def _still_needed(view: LogView, seq: int, encoded: str, newer: _Newer) -> str | None:
+    intent = LoadIntent.model_validate_json(encoded)
+    newer.released |= set(intent.releases)
     if seq > view.settled_seq:
         return encoded
     blocked = {table for table, first in view.blocked.items() if first <= seq}
-    if not blocked:
-        return None
-    intent = LoadIntent.model_validate_json(encoded)
-    tables = tuple(table for table in intent.tables if table.tree in blocked)
-    kept = LoadIntent(tables=tables, releases=intent.releases)
-    return kept.model_dump_json() if tables or intent.releases else None
+    kept: list[TableIntent] = []
+    for table in intent.tables:
+        if table.tree in blocked:
+            kept.append(table)
+        elif Release(seq=seq, table=table.table) in newer.released:
+            continue
+        elif table.table not in newer.tables:
+            kept.append(TableIntent(table=table.table, disposition=table.disposition))
+        newer.tables.add(table.table)
+    needed = LoadIntent(tables=tuple(kept), releases=intent.releases if blocked else ())
+    return needed.model_dump_json() if needed != LoadIntent() else None

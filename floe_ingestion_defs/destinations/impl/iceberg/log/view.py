@@ -24,6 +24,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     LAST_SEQ,
     LIGHT_COLUMNS,
     LOG_SCHEMA,
+    MISSING_PREFIX,
     SETTLED_SEQ,
     Load,
     load_from_row,
@@ -202,21 +203,27 @@ class LogView:
             return []
         return self._read(lambda seqs: pc.greater(seqs, seq), "intent")
 
-    def lacked_by(self, table: str, watermark: int, pipeline_name: str) -> list[str]:
+    def missing(self, table: str) -> list[str]:
+        """Return the ids of the loads that the log records as missing from a table."""
+        return str(self.table.properties.get(MISSING_PREFIX + table, "")).split()
+
+    def lacked_by(self, table: str, watermark: int, pipeline_name: str | None = None) -> list[str]:
         """Return the ids of settled loads that a table lacks: it was restored from a backup.
 
-        Their intents are read only where the pipeline itself has loaded since the watermark; those
-        that compaction has emptied are not found.
+        Of those that compaction has emptied, only the table's newest load is found.
 
         Args:
             table: The table's name.
             watermark: The load that the table is published through.
-            pipeline_name: The pipeline that loads into the table.
+            pipeline_name: The pipeline that loads into the table: the loads' intents are read only
+                where it has loaded since the watermark. None to read them in any case.
         """
         rows = self._rows
-        is_settled = pc.less_equal(rows["seq"], self.settled_seq)
-        is_newer = pc.and_(pc.greater(rows["seq"], watermark), is_settled)
-        if not pc.any(pc.and_(is_newer, pc.equal(rows["pipeline_name"], pipeline_name))).as_py():
+        is_lacked = pc.less_equal(rows["seq"], self.settled_seq)
+        is_lacked = pc.and_(pc.greater(rows["seq"], watermark), is_lacked)
+        if pipeline_name is not None:
+            is_lacked = pc.and_(is_lacked, pc.equal(rows["pipeline_name"], pipeline_name))
+        if not pc.any(is_lacked).as_py():
             return []
         return [
             load.load_id

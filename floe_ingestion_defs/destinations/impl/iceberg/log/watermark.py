@@ -136,6 +136,11 @@ def rolled_back_loads(table: Table, log_uuid: str) -> list[str]:
     ]
 
 
+def has_in_history(table: Table, load_id: str) -> bool:
+    """Return whether a load with that id is in the history of `main`."""
+    return any(_summary(snapshot).get(SUMMARY_LOAD_ID) == load_id for snapshot in _history(table))
+
+
 def _published(table: Table, log_uuid: str) -> Iterator[tuple[int, Snapshot]]:
     for snapshot in table.metadata.snapshots:
         summary = _summary(snapshot)

@@ -14,11 +14,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import ma
 from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import read_data_file
 from floe_ingestion_defs.destinations.impl.iceberg.intent import Window
-from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import (
-    last_change,
-    log_of,
-    rolled_back_loads,
-)
+from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import last_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -120,16 +116,6 @@ def read_window(
     state = TableState(table.metadata, table.io)
     rows = window_deletion(table.metadata, Window(column=column, start=lower, end=upper))
     return matching_rows(state, rows, columns)
-
-
-def missing_loads(table: Table) -> list[str]:
-    """Return the ids of the loads that a rollback has removed from a table, oldest first.
-
-    They do not come back by themselves: roll the table forward, or load the source again. Once
-    their snapshots are expired, the table does not know of them any more.
-    """
-    log_uuid = log_of(table)
-    return rolled_back_loads(table, log_uuid) if log_uuid else []
 
 
 def summary_count(snapshot: Snapshot | None, name: str) -> int | None:
