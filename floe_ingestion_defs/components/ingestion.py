@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagster as dg
+from dagster.components import DefsStateConfig, DefsStateConfigArgs
+from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManagementType
 from dagster_shared.yaml_utils.source_position import SourcePosition, SourcePositionTree
 from pydantic import BaseModel, ValidationError
 
 from floe_ingestion_defs.components.scaffolder import IngestionScaffolder
 from floe_ingestion_defs.components.schema import IngestionAttributes
+from floe_ingestion_defs.components.table_snapshot import TableSnapshot
 from floe_ingestion_defs.components.templates import render_templates
 from floe_ingestion_defs.dagster_wiring.beta_warnings import allow_beta
 from floe_ingestion_defs.dagster_wiring.configured_source import CodeReference
@@ -21,11 +24,13 @@ from floe_ingestion_defs.dagster_wiring.observed_tables import (
 from floe_ingestion_defs.dagster_wiring.settings.orchestration import read_settings
 from floe_ingestion_defs.dagster_wiring.settings.types import Settings
 from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator
-from floe_ingestion_defs.dlt_plugin import DltIngestionConfig, DltIngestionPlugin
+from floe_ingestion_defs.dlt_plugin import DltIngestionConfig, DltIngestionPlugin, has_patterns
 from floe_ingestion_defs.dlt_plugin.config.messages import explain
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
 KeyPath = tuple[str | int, ...]
+
+_STATE_FOLDER = ".local_defs_state"
 
 
 class _Observed(Settings):
@@ -34,15 +39,17 @@ class _Observed(Settings):
 
 @dg.scaffold_with(IngestionScaffolder)
 @dataclass
-class IngestionComponent(dg.Component):
+class IngestionComponent(dg.StateBackedComponent):
     """Load sources into Iceberg tables with dlt, one asset for each of their resources.
 
-    Subclass it and set `translator_class` to change how the assets look.
+    Subclass it and set `translator_class` to change how the assets look. Its state is a list of the
+    tables of databases, and exists only if a source has patterns in `table_names`.
     """
 
     config: DltIngestionConfig = field(default_factory=DltIngestionConfig)
     observed_tables: tuple[ObservedTable, ...] = ()
     code_references: dict[str, list[CodeReference]] = field(default_factory=dict)
+    defs_state: DefsStateConfigArgs = field(default_factory=DefsStateConfigArgs.local_filesystem)
 
     translator_class = FloeDltTranslator
 
@@ -70,9 +77,12 @@ class IngestionComponent(dg.Component):
         tree = resolution.source_position_tree
         rendered = render_templates(given, resolution)
         observed = {"observed_tables": rendered.pop("observed_tables", [])}
+        state = {"management_type": DefsStateManagementType.LOCAL_FILESYSTEM}
+        state |= rendered.pop("defs_state", {})
         try:
             config = DltIngestionConfig.model_validate(rendered)
             tables = _Observed.model_validate(observed).observed_tables
+            defs_state = DefsStateConfigArgs.model_validate(state)
         except ValidationError as error:
             raise _locate(error, tree) from None
         _validate_settings(config, tree)
@@ -81,7 +91,12 @@ class IngestionComponent(dg.Component):
             for index, source in enumerate(config.sources)
             if tree is not None
         }
-        return cls(config=config, observed_tables=tables, code_references=references)
+        component = cls(config, tables, references, defs_state)
+        if component.needs_tables:
+            context.component_tree.mark_component_defs_state_key(
+                defs_state_key=component.defs_state_config.key, loc=context.component_loc
+            )
+        return component
 
     @classmethod
     def get_code_references_for_yaml(
@@ -90,9 +105,56 @@ class IngestionComponent(dg.Component):
         """Return none: every asset already refers to the line of its own source."""
         return []
 
+    @property
+    def needs_tables(self) -> bool:
+        """Whether a source has patterns, which need a list of the tables of its database."""
+        return any(map(has_patterns, self.config.sources))
+
+    @property
+    def defs_state_config(self) -> DefsStateConfig:
+        """Where the list of tables is stored; without patterns, Dagster has nothing to refresh."""
+        names = ",".join(source.name for source in self.config.sources if has_patterns(source))
+        defs_state = self.defs_state
+        if not self.needs_tables:
+            defs_state = DefsStateConfigArgs.legacy_code_server_snapshots()
+        return DefsStateConfig.from_args(defs_state, default_key=f"{type(self).__name__}[{names}]")
+
+    def write_state_to_path(self, state_path: Path) -> None:
+        """List the tables of each database that patterns are used for.
+
+        Raises:
+            PipelineConfigurationError: A pattern matches no table, or a table needs a name.
+            IngestionError: A database cannot be reached.
+        """
+        snapshot = TableSnapshot.take(DltIngestionPlugin(self.config))
+        snapshot.expand(self.config)
+        state_path.write_text(snapshot.model_dump_json(by_alias=True, indent=2))
+
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Build the definitions of the sources and of the observed tables."""
-        plugin = DltIngestionPlugin(self.config)
+        if not self.needs_tables:
+            return self._build(self.config)
+        try:
+            return super().build_defs(context)
+        except OSError as error:
+            # Dagster creates the folder of the state to look into it, which an image may not allow.
+            if _STATE_FOLDER not in str(error.filename):
+                raise
+            return self.build_defs_from_state(context, None)
+
+    def build_defs_from_state(
+        self, context: dg.ComponentLoadContext, state_path: Path | None
+    ) -> dg.Definitions:
+        """Build the same for the tables that the patterns matched when they were listed.
+
+        Raises:
+            PipelineConfigurationError: The tables have not been listed; says how to.
+        """
+        snapshot = TableSnapshot.read(state_path)
+        return self._build(snapshot.expand(self.config))
+
+    def _build(self, config: DltIngestionConfig) -> dg.Definitions:
+        plugin = DltIngestionPlugin(config)
         loaded = build_ingestion_definitions(
             plugin, translator_class=self.translator_class, code_references=self.code_references
         )
@@ -103,6 +165,8 @@ class IngestionComponent(dg.Component):
 
 def _validate_settings(config: DltIngestionConfig, tree: SourcePositionTree | None) -> None:
     for index, source in enumerate(config.sources):
+        if has_patterns(source):
+            continue
         try:
             read_settings(source, source.specs)
         except PipelineConfigurationError as error:
@@ -116,7 +180,8 @@ def _validate_settings(config: DltIngestionConfig, tree: SourcePositionTree | No
 
 def _locate(error: ValidationError, tree: SourcePositionTree | None) -> PipelineConfigurationError:
     """Return the errors of a validation, each prefixed with its file and line."""
-    model = _Observed if error.title == _Observed.__name__ else DltIngestionConfig
+    models = {model.__name__: model for model in (_Observed, DefsStateConfigArgs)}
+    model = models.get(error.title, DltIngestionConfig)
     sentences = explain(error, model).split("\n")
     located = [
         f"{_position(tree, ('attributes', *found['loc']))}{sentence}"

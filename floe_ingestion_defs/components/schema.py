@@ -7,6 +7,7 @@ with Dagster's settings as `orchestration`.
 
 from typing import Annotated, Any
 
+from dagster.components import DefsStateConfigArgs
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
@@ -74,6 +75,11 @@ class IngestionAttributes(BaseModel):
     )
     retry_config: Annotated[dict[str, Any], _DescribedBy(RetryConfig)] = Field(
         default_factory=dict, description="How the plugin retries failed loads."
+    )
+    defs_state: Annotated[dict[str, Any], _DescribedBy(DefsStateConfigArgs)] = Field(
+        default_factory=dict,
+        description="Where Dagster stores the list of a database's tables, which the patterns of "
+        "table_names need. Default: the local file system, in the folder of the definitions.",
     )
 
 

@@ -11,6 +11,11 @@ from floe_ingestion_defs.dlt_plugin.config.models import (
     RetryConfig,
 )
 from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
+from floe_ingestion_defs.dlt_plugin.config.table_patterns import (
+    DatabaseTables,
+    expand_tables,
+    has_patterns,
+)
 from floe_ingestion_defs.dlt_plugin.errors.categories import categorize_error
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import (
     DestinationWriteError,
@@ -29,6 +34,7 @@ from floe_ingestion_defs.dlt_plugin.results import LoadResult, ResourceResult
 
 __all__ = [
     "ColumnConfig",
+    "DatabaseTables",
     "DestinationWriteError",
     "DltIngestionConfig",
     "DltIngestionPlugin",
@@ -48,4 +54,6 @@ __all__ = [
     "SourceConnectionError",
     "SourceReadError",
     "categorize_error",
+    "expand_tables",
+    "has_patterns",
 ]

@@ -26,6 +26,12 @@ from floe_ingestion_defs.dlt_plugin.config.models import (
     DltIngestionConfig,
     IngestionSourceConfig,
 )
+from floe_ingestion_defs.dlt_plugin.config.table_patterns import (
+    DatabaseTables,
+    expand_tables,
+    has_patterns,
+    require_named_tables,
+)
 from floe_ingestion_defs.dlt_plugin.errors.categories import categorize_error
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import (
     IngestionError,
@@ -39,6 +45,7 @@ from floe_ingestion_defs.dlt_plugin.pipeline import IngestionPipeline
 from floe_ingestion_defs.dlt_plugin.preparation import (
     as_source_config,
     choose_resources,
+    list_database_tables,
     reach_source,
     resolve_source,
 )
@@ -53,6 +60,7 @@ if TYPE_CHECKING:
 
     from floe_ingestion_defs.destinations import Audit
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
+    from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor
     from floe_ingestion_defs.dlt_plugin.isolation import LoadOutcome
 
 _DISTRIBUTION = "floe-ingestion-defs"
@@ -163,8 +171,25 @@ class DltIngestionPlugin(IngestionPlugin):
         """Return a source's resources, from its configuration alone.
 
         No network is used, no file is read and no driver is imported.
+
+        Raises:
+            PipelineConfigurationError: The tables of a database are not known, because
+                `table_names` has patterns; see `list_tables`.
         """
+        require_named_tables(source)
         return source.specs
+
+    def list_tables(self, source: IngestionSourceConfig) -> DatabaseTables:
+        """Connect to the database of a source, and return its tables.
+
+        With this list, `expand_tables` replaces the patterns of `table_names`. `create_pipeline`
+        does both for a source that still has patterns.
+
+        Raises:
+            PipelineConfigurationError: The source is not a database, or a `${NAME}` is not set.
+            IngestionError: The database cannot be reached, or rejects the query.
+        """
+        return list_database_tables(source, self._redactor(source))
 
     def declare_source(self, source: IngestionSourceConfig) -> DltSource:
         """Return a dlt source with its resources and hints, but without data.
@@ -200,10 +225,7 @@ class DltIngestionPlugin(IngestionPlugin):
             SourceConnectionError: The source cannot be reached.
         """
         source = as_source_config(config)
-        catalog = self._config.catalog_config
-        redactor = redactor_for(
-            source.source_config, source.credentials, catalog, environment_of(catalog)
-        )
+        redactor = self._redactor(source)
         attributes = {
             "ingestion.source_name": source.name,
             "ingestion.source_type": source.source_type,
@@ -211,15 +233,23 @@ class DltIngestionPlugin(IngestionPlugin):
             "ingestion.write_mode": source.write_mode,
         }
         with traced("ingestion.create_pipeline", attributes, redactor):
+            if has_patterns(source):
+                source = expand_tables(source, self.list_tables(source))
             resolved, options = resolve_source(source)
             specs = choose_resources(resolved, resources)
             request.check(specs)
-            destination = self.get_destination_config(catalog)
+            destination = self.get_destination_config(self._config.catalog_config)
             destination["branch_tables"] = self._config.branch_tables
             destination["rewrite_executor"] = self._config.rewrite_executor
             reach_source(resolved, options, redactor)
         return IngestionPipeline(
             source, resolved, options, specs, request, audits, destination, redactor
+        )
+
+    def _redactor(self, source: IngestionSourceConfig) -> Redactor:
+        catalog = self._config.catalog_config
+        return redactor_for(
+            source.source_config, source.credentials, catalog, environment_of(catalog)
         )
 
     def run(self, pipeline: IngestionPipeline, **kwargs: Any) -> IngestionResult:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import SecretStr, ValidationError
 
@@ -16,13 +16,18 @@ from floe_ingestion_defs.dlt_plugin.errors.exceptions import (
     PipelineConfigurationError,
     SourceConnectionError,
 )
-from floe_ingestion_defs.dlt_plugin.errors.translation import as_ingestion_error
+from floe_ingestion_defs.dlt_plugin.errors.translation import (
+    as_ingestion_error,
+    raise_as_ingestion_error,
+)
 from floe_ingestion_defs.dlt_plugin.sources import SOURCE_TYPES
 from floe_ingestion_defs.dlt_plugin.time_limit import call_within
 
 if TYPE_CHECKING:
     from floe_ingestion_defs.contracts import IngestionConfig
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
+    from floe_ingestion_defs.dlt_plugin.config.source_options.sql_database import SqlDatabaseOptions
+    from floe_ingestion_defs.dlt_plugin.config.table_patterns import DatabaseTables
     from floe_ingestion_defs.dlt_plugin.errors.redaction import Redactor
 
 CONNECT_TIMEOUT_SECONDS = 10.0
@@ -152,3 +157,28 @@ def reach_source(
     unreachable.category = failed.category
     # Raised outside the handler, so that the original, which may have secrets, is not attached.
     raise unreachable
+
+
+def list_database_tables(source: IngestionSourceConfig, redactor: Redactor) -> DatabaseTables:
+    """Return the tables of the database that a source reads.
+
+    Args:
+        source: The source, as configured.
+        redactor: Redacts secrets from errors.
+
+    Raises:
+        PipelineConfigurationError: The source is not a database, or a variable is not set.
+        IngestionError: The database cannot be reached, or rejects the query.
+    """
+    if source.source_type != "sql_database":
+        msg = f"source_type is {source.source_type!r}; only a sql_database has tables to list"
+        raise PipelineConfigurationError(msg, **_about(source))
+    from floe_ingestion_defs.dlt_plugin.sources.sql.discovery import list_tables
+
+    resolved, options = resolve_source(source)
+    reach_source(resolved, options, redactor)
+    try:
+        listed = list_tables(resolved, cast("SqlDatabaseOptions", options))
+    except Exception as error:  # any error of a driver
+        raise_as_ingestion_error(error, source, redactor)
+    return listed.model_copy(update={"schema_": source.source_config.get("schema")})

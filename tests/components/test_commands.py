@@ -1,8 +1,10 @@
 import os
+import sqlite3
 import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -108,3 +110,40 @@ def test_a_scaffolded_source_is_valid_and_an_invalid_one_is_found(acme: Path) ->
     said = run("dg", "check", "defs", cwd=acme, fails=True)
     assert f"defs.yaml:{line}: source 'web_shop'" in said
     assert "orchestration.cron" in said
+
+
+STATE_STORAGE = """
+defs_state_storage:
+  module: dagster._core.storage.defs_state.blob_storage_state_storage
+  class: UPathDefsStateStorage
+  config: {base_path: "%s"}
+"""
+
+
+def test_a_stored_list_of_tables_is_used_by_other_processes(
+    acme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster's storage of the instance keeps the list; the database may be down meanwhile."""
+    home = acme / "dagster_home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text(STATE_STORAGE % (acme / "storage"))
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    database = acme / "shop.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE sales_2024 (id integer primary key)")
+    (acme / "acme" / "defs" / "web_shop" / "defs.yaml").write_text(
+        f"""
+type: floe_ingestion_defs.components.IngestionComponent
+attributes:
+  sources:
+    - name: shop
+      source_type: sql_database
+      credentials: sqlite:///{database}
+      source_config: {{table_names: "sales_*"}}
+      destination_table: bronze.{{resource}}
+  defs_state: {{management_type: VERSIONED_STATE_STORAGE, refresh_if_dev: false}}
+"""
+    )
+    run("dg", "utils", "refresh-defs-state", cwd=acme)
+    database.unlink()
+    assert "ingestion__shop__sales_2024" in run("dg", "list", "defs", "--json", cwd=acme)

@@ -19,6 +19,7 @@ from floe_ingestion_defs.dlt_plugin.config.source_options import (
     source_resource_names,
 )
 from floe_ingestion_defs.dlt_plugin.config.source_options.rest_api import has_cursor_placeholder
+from floe_ingestion_defs.dlt_plugin.config.table_patterns import has_patterns
 from floe_ingestion_defs.dlt_plugin.config.validation_errors import Problem, validation_error
 
 if TYPE_CHECKING:
@@ -134,6 +135,10 @@ def check_source(source: IngestionSourceConfig) -> None:
 def _check_resources(source: IngestionSourceConfig) -> None:
     table = source.destination_table.partition(".")[2]
     names = source_resource_names(source.source_type, source.source_config, table)
+    if has_patterns(source):
+        _check_table_of_patterns(source)
+    else:
+        _check_overrides(source, names)
     _check_resource_names(source, names)
     specs = source.specs
     for spec in specs:
@@ -160,13 +165,6 @@ def _check_resource_names(source: IngestionSourceConfig, names: Sequence[str]) -
         twice = sorted({name for name in names if list(names).count(name) > 1})
         msg = f"source_config lists resource {', '.join(twice)} more than once; list each once"
         raise ValueError(msg)
-    unknown = sorted(set(source.resources) - set(names))
-    if unknown:
-        msg = (
-            f"resources.{unknown[0]} overrides a resource that does not exist; available: "
-            f"{', '.join(names)}"
-        )
-        raise ValueError(msg)
     if len(names) > 1 and "{resource}" not in source.destination_table:
         separate = [
             name
@@ -181,6 +179,27 @@ def _check_resource_names(source: IngestionSourceConfig, names: Sequence[str]) -
                 f"as '{namespace}.{{resource}}'"
             )
             raise ValueError(msg)
+
+
+def _check_overrides(source: IngestionSourceConfig, names: Sequence[str]) -> None:
+    unknown = sorted(set(source.resources) - set(names))
+    if unknown:
+        msg = (
+            f"resources.{unknown[0]} overrides a resource that does not exist; available: "
+            f"{', '.join(names)}"
+        )
+        raise ValueError(msg)
+
+
+def _check_table_of_patterns(source: IngestionSourceConfig) -> None:
+    """Reject a single table for the tables of a database that patterns match."""
+    if "{resource}" not in source.destination_table:
+        namespace = source.destination_table.partition(".")[0]
+        msg = (
+            f"destination_table {source.destination_table!r} is a single table for all tables that "
+            f"table_names matches; include {{resource}} in it, such as '{namespace}.{{resource}}'"
+        )
+        raise ValueError(msg)
 
 
 def _check_resource(source: IngestionSourceConfig, spec: ResourceSpec) -> None:

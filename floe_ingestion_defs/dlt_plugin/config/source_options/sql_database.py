@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from floe_ingestion_defs.dlt_plugin.config.names import default_resource_name
 from floe_ingestion_defs.dlt_plugin.config.source_options.base import SourceOptions
@@ -16,7 +16,7 @@ SqlBackend = Literal["auto", "adbc", "pyarrow", "connectorx", "sqlalchemy"]
 
 
 class TableOptions(SourceOptions):
-    """One table or view, and the name of its resource."""
+    """One table or view and the name of its resource, or a pattern for the names of tables."""
 
     @model_validator(mode="before")
     @classmethod
@@ -30,15 +30,32 @@ class TableOptions(SourceOptions):
         description="Name of the resource. Default: the name of the table, as words.",
     )
 
+    @property
+    def is_pattern(self) -> bool:
+        """Whether this is a pattern: it has no name of a resource, and a wildcard."""
+        return self.name is None and any(wildcard in self.table for wildcard in "*?")
+
+
+def configured_tables(source_config: Mapping[str, Any]) -> tuple[TableOptions, ...]:
+    """Return the tables, views and patterns of a database source, from raw configuration."""
+    tables = source_config.get("table_names", ())
+    tables = (tables,) if isinstance(tables, str) else tables
+    return tuple(map(TableOptions.model_validate, tables))
+
 
 def sql_tables(source_config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the name of each resource of a database, with its table, from raw configuration.
 
+    The tables that patterns match are known only after `expand_tables`.
+
     Raises:
         ValueError: The resource of a table needs a name of its own.
     """
-    tables = map(TableOptions.model_validate, source_config["table_names"])
-    return [(each.name or default_resource_name(each.table), each.table) for each in tables]
+    return [
+        (each.name or default_resource_name(each.table), each.table)
+        for each in configured_tables(source_config)
+        if not each.is_pattern
+    ]
 
 
 class SqlDatabaseOptions(SourceOptions):
@@ -55,7 +72,14 @@ class SqlDatabaseOptions(SourceOptions):
     table_names: tuple[TableOptions, ...] = Field(
         min_length=1,
         description="Tables and views to load; each becomes a resource of the same name, or of the "
-        "one that a mapping of table and name has.",
+        "one that a mapping of table and name has. A pattern such as sales_* or * stands for all "
+        "tables of the schema that it matches.",
+    )
+    excluded_tables: tuple[str, ...] = Field(
+        default=(), description="Tables, or patterns, that the patterns of table_names skip."
+    )
+    include_views: bool = Field(
+        default=False, description="Whether the patterns of table_names match views, too."
     )
     chunk_size: int = Field(
         default=50_000, ge=1, description="Rows to read at a time; limits the memory used."
@@ -94,8 +118,22 @@ class SqlDatabaseOptions(SourceOptions):
         "such as status <> 'draft'.",
     )
 
+    @field_validator("table_names", "excluded_tables", mode="before")
+    @classmethod
+    def _one_name_is_a_list_of_one(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
     @model_validator(mode="after")
     def _tables_are_loaded(self) -> SqlDatabaseOptions:
+        if self.has_patterns:
+            return self
+        for setting in ("excluded_tables", "include_views"):
+            if getattr(self, setting):
+                msg = (
+                    f"{setting} applies to the patterns of table_names, but there is none; remove "
+                    "it, or use a pattern such as table_names: 'sales_*'"
+                )
+                raise ValueError(msg)
         resources = sql_tables({"table_names": self.table_names})
         known = {name for pair in resources for name in pair}
         for setting in ("included_columns", "excluded_columns", "where"):
@@ -104,6 +142,11 @@ class SqlDatabaseOptions(SourceOptions):
                     msg = f"{setting} names table {table!r}, which is not among table_names"
                     raise ValueError(msg)
         return self
+
+    @property
+    def has_patterns(self) -> bool:
+        """Whether patterns match tables that the configuration does not name."""
+        return any(each.is_pattern for each in self.table_names)
 
     def table_of(self, resource: str) -> str:
         """Return the table of a resource, as the database spells its name."""
