@@ -82,6 +82,7 @@ def test_a_program_leaves_the_same_tables_as_on_duckdb(number: int | None) -> No
                 compare(program)
             except AssertionError as difference:
                 differences[position] = f"{program}\n{difference}"
+                print(f"program {position} differs: {differences[position]}")
 
     seed(number)(without_shrinking(EXAMPLES)(given(programs)(compare_numbered)))()
     print(f"{next(count)} programs compared")
