@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dlt
 import pytest
+from dlt.common.schema.exceptions import SchemaCorruptedException
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from floe_ingestion_defs.destinations import Finding
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
 from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed, InvalidHint
+
+if TYPE_CHECKING:
+    from dlt_suite.runs import Run
+    from pyiceberg.catalog import Catalog
+
+OPTIONS: list[dict[str, Any]] = [
+    {"strategy": "cdc", "destination_scope": "day < 3"},
+    {"strategy": "cdc", "skip_unchanged_rows": True},
+    {"strategy": "upsert", "skip_unchanged_rows": True, "source_filter": "id < 9"},
+]
 
 
 def orders(*rows: Any, disposition: Any = None, **hints: Any) -> Any:
@@ -107,3 +119,28 @@ def test_a_source_filter_that_cannot_be_evaluated_is_rejected(run: Any, conditio
     assert isinstance(caught.value.exception, InvalidHint)
     assert run.tables() == {}
     assert not pipeline.has_pending_data
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_merge_with_the_newest_options_is_one_snapshot_of_each_table(
+    run: Run, options: dict[str, Any]
+) -> None:
+    catalog = open_catalog()
+    run.pipeline().run(orders((1, 1), (2, 2), (3, 3), disposition=options))
+    before = {name: _snapshots(catalog, run, name) for name in run.tables()}
+    run.pipeline().run(orders((1, 2), (3, 3), (4, 2), disposition=options))
+    after = {name: _snapshots(catalog, run, name) - count for name, count in before.items()}
+    assert after == dict.fromkeys(["orders", "orders__items", "orders__items__subs"], 1)
+
+
+def _snapshots(catalog: Catalog, run: Run, table: str) -> int:
+    return len(catalog.load_table((run.dataset, table)).snapshots())
+
+
+def test_cdc_without_a_primary_key_is_rejected(run: Run, oracle: Run) -> None:
+    disposition: Any = {"disposition": "merge", "strategy": "cdc"}
+    for target in (oracle, run):
+        with pytest.raises(PipelineStepFailed) as caught:
+            target.pipeline().run([{"id": 1}], table_name="t", write_disposition=disposition)
+        assert isinstance(caught.value.exception, SchemaCorruptedException)
+    assert run.tables() == {}
