@@ -175,3 +175,28 @@ def test_dlt_s_command_line_works_on_a_pipeline(
 def run_again(run: Run, pipeline: dlt.Pipeline) -> dlt.Pipeline:
     """Return the pipeline as another process finds it."""
     return dlt.attach(pipeline.pipeline_name, pipelines_dir=pipeline.pipelines_dir)
+
+
+def test_other_hints_leave_the_same_tables(same: Callable[[Any], Any]) -> None:
+    """Tables named per row, nesting that ends, references, and constraints, which are not made."""
+
+    @dlt.source(max_table_nesting=1)
+    def shop() -> Any:
+        @dlt.resource(
+            table_name=lambda row: f"events_{row['kind']}",
+            columns={"id": {"unique": True, "cluster": True, "nullable": False}},
+        )
+        def events() -> Any:
+            for kind in ("sold", "made", "sold"):
+                yield {"id": 1, "kind": kind, "items": [{"p": 1, "subs": [{"q": 1}]}]}
+            yield dlt.mark.with_table_name({"id": 2, "kind": "x"}, "others")
+
+        return events
+
+    def program(run: Run) -> Any:
+        pipeline = run.pipeline(dev_mode=True)
+        pipeline.run(shop())
+        assert pipeline.dataset_name != run.dataset
+        return run.tables(pipeline.dataset_name), run.pipeline().run(shop()) is None
+
+    assert len(same(program)) == 5

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import dlt
 import pytest
+from dlt.pipeline.exceptions import PipelineStepFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,3 +152,12 @@ def test_names_may_be_long(
         return [sorted(t.column_names) for _, t in sorted(run.arrow_tables().items())]
 
     assert len(same(program)) == 2
+
+
+def test_a_table_name_longer_than_dlt_s_files_may_be_is_left_to_dlt(run: Run, oracle: Run) -> None:
+    """Names of dlt's files contain it, and those of a nested table all that it is nested in."""
+    for target in (oracle, run):
+        with pytest.raises(PipelineStepFailed) as caught:
+            target.pipeline().run([{"id": 1, "c" * 100: [1]}], table_name="t" * 140)
+        assert caught.value.step == "normalize"
+    assert run.tables() == {}
