@@ -141,7 +141,7 @@ def rows(draw: st.DrawFn, *, nested: bool, count: int = 4) -> list[Row]:
 
 @st.composite
 def extracts(draw: st.DrawFn, resource: str, *, keyed: bool) -> Extract:
-    """Draw what a load extracts of a resource, by one of `KEYED` and one key where `keyed`."""
+    """Draw what a load extracts of a resource, by one of `KEYED` and by `id` where `keyed`."""
     is_flat = resource == "parts"
     # In `duckdb`, a column that rows of another form lack cannot be added to a table with rows.
     form: Form = draw(st.sampled_from(["arrow", "pandas", "polars"])) if is_flat else "dict"
@@ -293,7 +293,7 @@ def _programs(*, keyed: bool) -> st.SearchStrategy[Program]:
     )
 
 
-# One in four loads each resource by one key, so that `skip_unchanged_rows` finds rows to skip.
+# One in four loads each resource by `id`, so that `skip_unchanged_rows` finds rows to skip.
 programs = st.sampled_from([True, False, False, False]).flatmap(
     lambda keyed: _programs(keyed=keyed).map(_comparable)
 )
