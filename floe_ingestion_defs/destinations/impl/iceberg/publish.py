@@ -48,7 +48,11 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     UnpublishableRows,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.files.statistics import metrics_of_keys
-from floe_ingestion_defs.destinations.impl.iceberg.log.due import is_due, skip_released
+from floe_ingestion_defs.destinations.impl.iceberg.log.due import (
+    LOOK_UP_AGAIN_SECONDS,
+    is_due,
+    skip_released,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     DROPPED_SEQ,
     LOG_UUID,
@@ -59,9 +63,11 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     SUMMARY_LOAD_ID,
     SUMMARY_LOAD_UID,
     SUMMARY_LOG_UUID,
+    SUMMARY_RELEASED_SEQ,
     SUMMARY_SEQ,
     Load,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.log.quarantine import remove_published
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import (
     was_rolled_back,
     watermark_of,
@@ -171,7 +177,9 @@ def _without_published(
     except BLOCKING_ERRORS as error:
         # Such as a missing right. The release does not depend on it.
         logger.warning(
-            "The watermark of %s was not advanced past the loads that load %s releases: %s",
+            "The watermark of %s was not advanced past the loads that load %s releases (%s). If a "
+            "suspended process publishes them after all, it removes them from the quarantine "
+            "table; so does releasing the table again",
             ", ".join(dataset.qualified(released.table) for released in release.intent.releases),
             release.load_id,
             type(error).__name__,
@@ -214,12 +222,13 @@ def publish_table(
         ReadTooLongAgo: The process slept for a day in an attempt, and again in the next one.
     """
     conflicting_creations = 0
-    earlier = AttemptResults()
+    earlier, began = AttemptResults(), Since()
     known = own.take(load, intent) if own else None
     is_confirmed = own is not None and own.is_confirmed(load)
 
     def attempt() -> None:
-        nonlocal earlier
+        nonlocal earlier, began
+        began = Since()
         if earlier.since.is_too_long:
             earlier = AttemptResults()  # The files of earlier attempts may have been swept.
         try:
@@ -256,6 +265,9 @@ def publish_table(
     commit_certainly(
         f"Publishing load {load.load_id} to {dataset.qualified(intent.table)}", attempt
     )
+    if began.seconds >= LOOK_UP_AGAIN_SECONDS:
+        # The load may have been released while this publisher was suspended in its commit.
+        remove_published(dataset, log_uuid, intent.table)
 
 
 def _commit(
@@ -293,6 +305,8 @@ def _commit(
             SUMMARY_LOG_UUID: log_uuid,
             SUMMARY_SEQ: str(load.seq),
         }
+        if load.intent.releases:
+            summary[SUMMARY_RELEASED_SEQ] = str(load.intent.releases[0].seq)
         snapshot_id = add_snapshot(transaction, change.added, change.removed, summary)
         transaction.set_properties({PUBLISHED_SNAPSHOT: str(snapshot_id)})
         expire_in(transaction)

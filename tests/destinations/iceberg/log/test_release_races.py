@@ -9,9 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.exceptions import ForbiddenError
 
 from floe_ingestion_defs.destinations import blocked_tables, release_blocked
 from floe_ingestion_defs.destinations.impl.iceberg import load as load_step
+from floe_ingestion_defs.destinations.impl.iceberg import publish as publishing
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import AssertingCatalog
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.log import due
@@ -140,6 +143,55 @@ def test_rows_that_were_published_while_they_were_released_are_not_quarantined_t
     assert lake.values("orders", "id") == [1, 2]
     assert lake.values("orders____blocked", "id") == []
     assert read(lake).pending() == []
+
+
+def release_without_the_right(lake: Lake) -> None:
+    """Release a table that the releasing process may not write to."""
+    with pytest.MonkeyPatch.context() as patch:
+        commit = SqlCatalog.commit_table
+
+        def commit_table(catalog: Any, target: Any, *arguments: Any) -> Any:
+            if target.name()[-1] == "orders":
+                msg = "no right to write"
+                raise ForbiddenError(msg)
+            return commit(catalog, target, *arguments)
+
+        patch.setattr(SqlCatalog, "commit_table", commit_table)
+        open_dataset(dataset_of(lake), "shop")
+        assert release_blocked(dataset_of(lake), "orders") == 1
+
+
+@pytest.mark.parametrize("is_killed", [False, True], ids=["wakes", "wakes and is killed"])
+def test_rows_that_a_suspended_publisher_publishes_after_all_leave_the_quarantine(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, is_killed: bool
+) -> None:
+    """The release could not advance the watermark, so the publisher's commit does not conflict.
+
+    A publisher that is killed after its commit leaves the rows in both tables, until the table is
+    released again.
+    """
+    view = committed_only(lake)
+    before_commits_of(monkeypatch, "orders", lambda: release_without_the_right(lake))
+    monkeypatch.setattr(publishing, "LOOK_UP_AGAIN_SECONDS", 1e6 if is_killed else 0.0)
+    assert publish(dataset_of(lake), view.uuid, view.unsettled()) == {}
+    assert lake.values("orders", "id") == [1, 2]
+    if is_killed:
+        assert lake.values("orders____blocked", "id") == [2]
+        assert release_blocked(dataset_of(lake), "orders") == 0
+    assert lake.values("orders____blocked", "id") == []
+    lake.load([{"id": 3, "note": "c"}], table_name="orders")
+    assert lake.values("orders", "id") == [1, 2, 3]
+
+
+def test_released_rows_stay_in_the_quarantine_when_the_table_is_released_again(
+    lake: Lake,
+) -> None:
+    """Only rows that are in both tables leave it."""
+    committed_only(lake)
+    release_and_mend(lake)
+    lake.load([{"id": 3, "note": "c"}], table_name="orders")
+    assert release_blocked(dataset_of(lake), "orders") == 0
+    assert lake.values("orders____blocked", "id") == [2]
 
 
 def test_a_load_is_released_once_by_two_operators(

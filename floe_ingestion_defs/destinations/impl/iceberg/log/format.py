@@ -50,6 +50,8 @@ SUMMARY_LOAD_ID = "dlt.load-id"
 SUMMARY_LOAD_UID = "dlt.load-uid"
 SUMMARY_LOG_UUID = "dlt.log-uuid"
 SUMMARY_SEQ = "dlt.seq"
+SUMMARY_RELEASED_SEQ = "dlt.released-seq"
+"""In a snapshot of a quarantine table: the load that was released, and has these rows."""
 
 # Properties of the log's own table. They survive a rollback of the table; its rows do not.
 SETTLED_SEQ = "dlt.settled-seq"

@@ -17,6 +17,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits.attempts import commi
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent, Release, TableIntent
 from floe_ingestion_defs.destinations.impl.iceberg.log.due import was_published
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import BLOCKED_SUFFIX, Load
+from floe_ingestion_defs.destinations.impl.iceberg.log.quarantine import remove_published
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
 from floe_ingestion_defs.destinations.impl.iceberg.publish import BLOCKING_ERRORS, publish
 from floe_ingestion_defs.destinations.impl.iceberg.recover import record
@@ -56,7 +57,7 @@ def release_blocked(dataset: Dataset, table: str) -> int:
         failed = publish(dataset, view.uuid, loads, dict.fromkeys(trees, view.last_seq))
         if not failed:
             record(dataset, view, {}, freed=trees)
-            return moved
+            return max(0, moved - remove_published(dataset, view.uuid, table))
         for tree, error in failed.items():
             if not isinstance(error, BLOCKING_ERRORS):
                 raise error
