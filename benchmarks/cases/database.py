@@ -49,23 +49,47 @@ def grow(bench: Bench) -> list[Row]:
     found = {}
     for scale in (1, 4):
         with serving_orders(bench, scale) as url:
-            found[scale] = bench.measure("database", load_orders, 1, url=url, scale=scale)
+            rows = scale * tpch.ORDERS
+            found[scale] = bench.measure("database", load_orders, 1, url=url, rows=rows)
     growth = found[4].peak_bytes / found[1].peak_bytes
     target = at_most(1.2, growth, "peak memory, relative to 1.5 M", ratio)
     measured = {FLOE: found[4], f"{FLOE}, 1.5 M": found[1]}
     return [Row("6 M orders from PostgreSQL", measured, [target])]
 
 
-def load_orders(home: Path, cache: Path, url: str, scale: int = 1) -> Measurement:
-    """Load the table through the plugin, with its default options."""
+def compare_readers(bench: Bench) -> list[Row]:
+    """Compare the whole run with two readers of the table, and with one."""
+    scale = 4
+    with serving_orders(bench, scale) as url:
+        found = {
+            readers: bench.measure(
+                "database", load_orders, url=url, rows=scale * tpch.ORDERS, readers=readers
+            )
+            for readers in (1, 2)
+        }
+    seconds = found[2].whole_seconds / found[1].whole_seconds
+    targets = [
+        at_most(0.85, seconds, "whole run, relative to one", ratio),
+        at_most(
+            1.5, found[2].peak_bytes / found[1].peak_bytes, "peak memory, relative to one", ratio
+        ),
+    ]
+    measured = {f"{FLOE}, 2 readers": found[2], f"{FLOE}, 1 reader": found[1]}
+    return [Row("6 M orders from PostgreSQL, first load", measured, targets)]
+
+
+def load_orders(
+    home: Path, cache: Path, url: str, rows: int = tpch.ORDERS, readers: int = 1
+) -> Measurement:
+    """Load the table through the plugin, with its default options but the number of readers."""
     source = {
         "source_type": "sql_database",
-        "source_config": {"table_names": [TABLE]},
+        "source_config": {"table_names": [TABLE], "readers": readers},
         "credentials": url,
         "resources": {},
     }
     measured = load_with_plugin(home, TABLE, source, {"table_names": [FEW]})
-    expect_rows(home, TABLE, tpch.ORDERS * scale)
+    expect_rows(home, TABLE, rows)
     return measured
 
 
@@ -121,4 +145,8 @@ def _write_with_adbc(url: str, table: str, path: Path) -> int:
     return count
 
 
-CASES = [Case("postgres", compare, "Sources"), Case("postgres-4x", grow, "Sources")]
+CASES = [
+    Case("postgres", compare, "Sources"),
+    Case("postgres-4x", grow, "Sources"),
+    Case("postgres-readers", compare_readers, "Sources"),
+]

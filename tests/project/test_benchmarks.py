@@ -3,9 +3,11 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+from servers.postgres import Postgres
 
 from benchmarks.__main__ import PUBLISHED
 from benchmarks.case import Case, find_cases
+from benchmarks.cases.database import load_orders
 from benchmarks.measure import Measurement
 from benchmarks.page_server import serving
 from benchmarks.report import FLOE, STOCK, Row, at_least, at_most
@@ -121,3 +123,14 @@ def test_the_page_server_serves_all_pages_as_often_as_configured(tmp_path: Path)
             assert json.load(answer) == {"data": [{"n": 10}], "next": None}
         assert server.cpu_seconds() > 0
     assert found == [*range(11), *range(11)]
+
+
+def test_the_benchmark_of_readers_loads_every_row(postgres: Postgres, tmp_path: Path) -> None:
+    """Its loads at a small scale; the bench runs each in a new process."""
+    database = postgres.new_database()
+    postgres.execute("create table orders as select i from generate_series(1, 9000) i", database)
+    postgres.execute("create table few_orders as table orders limit 3", database)
+    for readers in (1, 2):
+        home = tmp_path / str(readers)
+        measured = load_orders(home, tmp_path, postgres.url(database), rows=9000, readers=readers)
+        assert measured.whole_seconds > 0

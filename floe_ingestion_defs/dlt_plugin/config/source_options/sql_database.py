@@ -90,6 +90,13 @@ class SqlDatabaseOptions(SourceOptions):
         "otherwise pyarrow; connectorx is used as in dlt; sqlalchemy reads rows as dicts, whose "
         "nested values become separate tables.",
     )
+    readers: int = Field(
+        default=1,
+        ge=1,
+        le=32,
+        description="Connections that read a table of PostgreSQL at the same time, over adbc and "
+        "one snapshot of the database, when all of its rows are loaded.",
+    )
     backend_kwargs: dict[str, Any] | None = Field(
         default=None, repr=False, description="Arguments of the backend, as in dlt."
     )
@@ -122,6 +129,16 @@ class SqlDatabaseOptions(SourceOptions):
     @classmethod
     def _one_name_is_a_list_of_one(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _only_adbc_reads_in_parallel(self) -> SqlDatabaseOptions:
+        if self.readers > 1 and self.backend not in ("auto", "adbc"):
+            msg = (
+                f"readers is {self.readers}, but backend {self.backend!r} reads with one "
+                "connection; use backend: adbc, or remove readers"
+            )
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _tables_are_loaded(self) -> SqlDatabaseOptions:

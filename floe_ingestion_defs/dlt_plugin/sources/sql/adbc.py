@@ -7,7 +7,7 @@ truncates others after ten decimal places. ADBC's errors have SQLSTATEs.
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -59,38 +59,66 @@ class AdbcTableLoader(BaseTableLoader):
         Raises:
             SourceReadError: A value cannot be converted to the type of its column.
         """
+        query = self.make_query()
+        if isinstance(query, sa.Select):
+            query = self.readable_query()
+        with self.connect(backend_kwargs) as connection, connection.cursor() as cursor:
+            for table in fetch(cursor, as_sql(query)):
+                yield self.typed(table)
+
+    def connect(self, backend_kwargs: dict[str, Any] | None, *, autocommit: bool = False) -> Any:
+        """Return a connection, which is a context manager."""
         from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped,unused-ignore]
 
+        url = self.get_connection_url()
+        return dbapi.connect(url, autocommit=autocommit, **(backend_kwargs or {}))
+
+    def readable_query(self) -> sa.Select[Any]:
+        """Return the query of the rows, with its columns in types that ADBC returns exactly."""
+        query: Any = self.make_query()
+        columns = (_readable(column) for column in self.table.columns)
+        return cast("sa.Select[Any]", query.with_only_columns(*columns))
+
+    def typed(self, table: pa.Table) -> pa.Table:
+        """Return rows with the types that the database or the user declares.
+
+        Raises:
+            SourceReadError: A value cannot be converted to the type of its column.
+        """
         types = {
             name: kind
             for name, column in self.columns.items()
             if (kind := arrow_type(column)) is not None
         }
-        query = self._query()
-        with (
-            dbapi.connect(self.get_connection_url(), **(backend_kwargs or {})) as connection,
-            connection.cursor() as cursor,
-        ):
-            cursor.adbc_statement.set_options(
-                **{"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)}
-            )
-            cursor.execute(query)
-            for batch in cursor.fetch_record_batch():
-                try:
-                    yield conform(pa.Table.from_batches([batch]), types)
-                except ColumnTypeMismatch as mismatch:
-                    msg = f"table {self.table.name}: {mismatch}; declare the column under `columns`"
-                    if pa.types.is_decimal(mismatch.expected):
-                        msg += ", or set source_config.unbounded_numeric to text"
-                    raise SourceReadError(msg) from None
+        try:
+            return conform(table, types)
+        except ColumnTypeMismatch as mismatch:
+            msg = f"table {self.table.name}: {mismatch}; declare the column under `columns`"
+            if pa.types.is_decimal(mismatch.expected):
+                msg += ", or set source_config.unbounded_numeric to text"
+        raise SourceReadError(msg)
 
-    def _query(self) -> str:
-        query: Any = self.make_query()
-        if isinstance(query, sa.Select):
-            query = query.with_only_columns(*(_readable(column) for column in self.table.columns))
-        # psycopg's dialect would double every percent sign.
-        dialect = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
-        return str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+
+def fetch(cursor: Any, query: str) -> Iterator[pa.Table]:
+    """Yield the rows of a query as tables of some megabytes, as the server sends them.
+
+    Args:
+        cursor: A cursor of ADBC.
+        query: The query in PostgreSQL's SQL.
+    """
+    cursor.adbc_statement.set_options(
+        **{"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)}
+    )
+    cursor.execute(query)
+    for batch in cursor.fetch_record_batch():
+        yield pa.Table.from_batches([batch])
+
+
+def as_sql(query: Any) -> str:
+    """Return a query in PostgreSQL's SQL, with its values in it."""
+    # psycopg's dialect would double every percent sign.
+    dialect = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
+    return str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
 
 def _readable(column: sa.Column[Any]) -> sa.ColumnElement[Any]:

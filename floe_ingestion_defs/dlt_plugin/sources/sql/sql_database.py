@@ -69,9 +69,9 @@ class SqlDatabaseSource(SourceType):
         from floe_ingestion_defs.dlt_plugin.sources.sql.empty_tables import materializing
 
         credentials = resolve_credentials(source, options)
-        backend, loader = _backend(credentials, options)
         resources = []
         for spec in specs:
+            backend, loader = _backend(credentials, options, spec.table_name)
             table: Table = spec.origin
             metadata = sqlalchemy.MetaData(schema=options.schema_)
             resource = sql_table(
@@ -119,7 +119,7 @@ class SqlDatabaseSource(SourceType):
 
 
 def _backend(
-    credentials: ConnectionStringCredentials, options: SqlDatabaseOptions
+    credentials: ConnectionStringCredentials, options: SqlDatabaseOptions, table_name: str
 ) -> tuple[TableBackend, type[BaseTableLoader]]:
     """Return dlt's backend and table loader; dlt's name for any loader of Arrow is `pyarrow`."""
     from dlt.sources.sql_database import get_table_loader_class
@@ -129,11 +129,19 @@ def _backend(
     from floe_ingestion_defs.dlt_plugin.sources.sql.adbc import AdbcTableLoader, can_read
 
     if can_read(credentials):
-        return "pyarrow", AdbcTableLoader
-    if options.backend == "adbc":
+        if options.readers == 1:
+            return "pyarrow", AdbcTableLoader
+        from floe_ingestion_defs.dlt_plugin.sources.sql.parallel import reading_with
+
+        return "pyarrow", reading_with(options.readers, table_name)
+    if options.backend == "adbc" or options.readers > 1:
+        setting = (
+            "backend is 'adbc'" if options.backend == "adbc" else f"readers is {options.readers}"
+        )
         msg = (
-            "source_config.backend is 'adbc', which requires PostgreSQL and the package "
-            "adbc-driver-postgresql; install floe-ingestion-defs[postgres], or use 'pyarrow'"
+            f"source_config.{setting}, which requires PostgreSQL and the package "
+            "adbc-driver-postgresql; install floe-ingestion-defs[postgres], or use 'pyarrow' with "
+            "one reader"
         )
         raise PipelineConfigurationError(msg)
     return "pyarrow", get_table_loader_class("pyarrow")
