@@ -54,10 +54,14 @@ def home(floe_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return tmp_path
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl"])
-def test_each_value_of_a_file_gets_the_type_on_the_page(home: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "heading"), [("csv", "## CSV"), ("jsonl", "## JSON"), ("json", "## JSON")]
+)
+def test_each_value_of_a_file_gets_the_type_on_the_page(
+    home: Path, kind: str, heading: str
+) -> None:
     """One file has a column for each line of the table."""
-    lines = rows_below("file-types", f"## {kind.upper()}")
+    lines = rows_below("file-types", heading)
     values = [code(line[0]) for line in lines]
     names = [f"c{number}" for number in range(len(lines))]
     if kind == "csv":
@@ -66,6 +70,7 @@ def test_each_value_of_a_file_gets_the_type_on_the_page(home: Path, kind: str) -
     else:
         pairs = (f'"{name}": {value}' for name, value in zip(names, values, strict=True))
         text = f"{{{', '.join(pairs)}}}\n"
+        text = f"[{text}]" if kind == "json" else text
     (home / "landing").mkdir()
     (home / f"landing/a.{kind}").write_text(text)
     source = {

@@ -34,6 +34,8 @@ def contract_violation(
     expected: str | None,
     found: str | None,
     value: str | None = None,
+    *,
+    file: str | None = None,
     **about: str,
 ) -> SchemaContractViolation:
     """Return the error that describes a violation, and how to resolve it.
@@ -44,6 +46,7 @@ def contract_violation(
         expected: dlt's data type of the column; None if the column is new.
         found: dlt's data type of the data, if known.
         value: The value that does not match, if it may be shown.
+        file: The file that has it, if the source has files.
         **about: Source, table and pipeline, as in `IngestionError`.
     """
     example = "" if value is None else f", such as {value}"
@@ -56,6 +59,8 @@ def contract_violation(
         problem = f"column {column!r} of table {table!r} is {expected}, but {returned}"
     else:
         problem = f"new table {table!r}, but {_FROZEN}"
+    if file is not None:
+        problem = f"{file}: {problem}"
     msg = (
         f"{problem}; correct the source, declare the column under `columns`, or set "
         "schema_contract: evolve. Nothing was loaded"
@@ -167,4 +172,5 @@ class Contract:
     ) -> SchemaContractViolation:
         """Return the error about a value that does not match; see `contract_violation`."""
         shown = shown_value(value) if self.show_values else None
-        return contract_violation(self.known.name, column, expected, found, shown)
+        file = self.rejections.current_file
+        return contract_violation(self.known.name, column, expected, found, shown, file=file)

@@ -16,12 +16,15 @@ class Rejections:
         values_by_column: Number of values that were removed from loaded rows, by column.
         files: Files that could not be read and were quarantined, with the reason; every load
             retries them.
+        current_file: The file whose rows are being extracted, which errors name; None if rows of
+            several files are extracted together, or the source has no files.
     """
 
     rows: int = 0
     rows_by_reason: Counter[str] = field(default_factory=Counter)
     values_by_column: Counter[str] = field(default_factory=Counter)
     files: dict[str, str] = field(default_factory=dict)
+    current_file: str | None = field(default=None, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.rows or self.values_by_column or self.files)

@@ -9,11 +9,11 @@ from pydantic import Field, SecretStr, field_validator
 
 from floe_ingestion_defs.dlt_plugin.config.source_options.base import SourceOptions
 
-FileFormat = Literal["csv", "jsonl", "parquet"]
+FileFormat = Literal["csv", "jsonl", "json", "parquet"]
 
 
 class FilesystemOptions(SourceOptions):
-    """CSV, JSONL or Parquet files in a folder or a bucket."""
+    """CSV, JSON or Parquet files in a folder or a bucket."""
 
     bucket_url: str = Field(
         description="Folder or bucket that contains the files: a path, or a URL such as "
@@ -25,7 +25,10 @@ class FilesystemOptions(SourceOptions):
         description="Glob pattern of the files to read, relative to bucket_url, such as **/*.csv; "
         "** matches any number of folders.",
     )
-    format: FileFormat = Field(description="Format of the files: csv, jsonl or parquet.")
+    format: FileFormat = Field(
+        description="Format of the files: csv, jsonl (an object per line), json (an array of "
+        "objects), or parquet."
+    )
     resource_name: str | None = Field(
         default=None,
         description="Name of the source's only resource. Default: the name of the table.",
@@ -56,14 +59,18 @@ class FilesystemOptions(SourceOptions):
     )
     compression: Literal["auto", "none", "gzip", "zstd"] = Field(
         default="auto",
-        description="Compression of csv and jsonl files; auto detects it by the file name.",
+        description="Compression of csv and json files; auto detects it by the file name.",
     )
     null_values: tuple[str, ...] = Field(
         default=("",),
         description="Strings in csv files that represent a missing value, such as NA.",
     )
     delimiter: str = Field(
-        default=",", min_length=1, max_length=1, description="Delimiter of csv fields."
+        default=",",
+        min_length=1,
+        max_length=20,
+        pattern=r"^[^\r\n]+$",
+        description="Delimiter of csv fields, of one character or several, such as '||'.",
     )
     quote_char: str = Field(
         default='"', min_length=1, max_length=1, description="Quote character of csv fields."
@@ -80,7 +87,7 @@ class FilesystemOptions(SourceOptions):
         default=4 * 1024 * 1024,
         ge=64 * 1024,
         le=1024 * 1024 * 1024,
-        description="Bytes of a csv or jsonl file to read at a time.",
+        description="Bytes of a csv or json file to read at a time; a row must fit into them.",
     )
     batch_rows: int = Field(
         default=65536, ge=1, description="Rows of a Parquet file to read at a time."

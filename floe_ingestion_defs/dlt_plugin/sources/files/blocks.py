@@ -1,11 +1,13 @@
-"""Opens files, decompressed and as UTF-8, and splits text files into blocks of whole lines.
+"""Opens files, decompressed and as UTF-8, and splits text files into blocks of whole rows.
 
-Each block is parsed separately, so that the block limits the memory used, and a column that is
-empty at the start of a file can get its type further down.
+A row is a line, or, in CSV whose quoted values contain line breaks, several lines. Each block is
+parsed separately, so that the block limits the memory used, and a column that is empty at the start
+of a file can get its type further down.
 """
 
 from __future__ import annotations
 
+import re
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,17 +26,49 @@ UTF8_MARK = b"\xef\xbb\xbf"
 _SUFFIXES = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 
 
+# In quoted values, where they do not end a row.
+_HIDDEN = bytes.maketrans(b"\n\r", b"\0 ")
+
+
+class LongRow(ValueError):
+    """A row that is longer than a block.
+
+    Args:
+        number: Number of the line or row in which it begins.
+        block_size: Bytes of a block.
+        unit: What is counted.
+    """
+
+    def __init__(self, number: int, block_size: int, unit: str = "line") -> None:
+        super().__init__(
+            f"{unit} {number}: the row does not fit into {block_size} bytes; increase "
+            "source_config.block_size, unless a quote or a line is not closed"
+        )
+
+
 @dataclass(frozen=True)
 class Block:
-    """Whole lines of a text file.
+    """Whole rows of a text file.
 
     Attributes:
-        data: The lines, each with its line ending.
+        data: The rows, each with its line ending.
         first_line: Number of the first line in the file, starting at 1.
+        quoted: Matches the quoted values of CSV, if these contain line breaks.
+        unit: What is counted: lines, or rows where a line is not a row of the file.
     """
 
     data: bytes
     first_line: int
+    quoted: re.Pattern[bytes] | None = None
+    unit: str = "line"
+
+
+def quoted_values(quote: str, delimiter: str) -> re.Pattern[bytes]:
+    """Return the pattern of quoted CSV values: a quote elsewhere in a value is a character."""
+    q, d = re.escape(quote.encode()), re.escape(delimiter.encode())
+    return re.compile(
+        rb"(?:(?<=%b)|(?<=[\r\n])|\A)%b[^%b]*+(?:%b%b[^%b]*+)*+(?:%b|\Z)" % (d, q, q, q, q, q, q)
+    )
 
 
 @contextmanager
@@ -71,21 +105,72 @@ def _compression(name: str, options: FilesystemOptions) -> str | None:
     return None if options.compression == "none" else options.compression
 
 
-def read_blocks(stream: pa.NativeFile, block_size: int) -> Iterator[Block]:
-    """Yield blocks of whole lines of about `block_size` bytes each.
+def read_blocks(
+    stream: pa.NativeFile, block_size: int, quoted: re.Pattern[bytes] | None = None
+) -> Iterator[Block]:
+    """Yield blocks of whole rows of about `block_size` bytes each.
 
     The last block may have no line ending.
+
+    Args:
+        stream: The text, as UTF-8.
+        block_size: Bytes of a block, into which a row must fit.
+        quoted: Matches the quoted values of CSV, if these contain line breaks.
+
+    Raises:
+        LongRow: A row does not fit into a block.
     """
     first_line = 1
     data = _read_up_to(stream, block_size)
     while data:
         more = _read_up_to(stream, block_size)
         # A last line without a line ending belongs to the block before it.
-        end = data.rfind(b"\n") + 1 if more else len(data)
+        end = _end_of_rows(data, quoted) if more else len(data)
         if end:
-            yield Block(data[:end], first_line)
-            first_line += data.count(b"\n", 0, end)
+            yield Block(data[:end], first_line, quoted)
+            first_line += _lines_in(data, end, quoted)
+        elif more:
+            raise LongRow(first_line, block_size)
         data = data[end:] + more
+
+
+def end_of_first_row(data: bytes, quoted: re.Pattern[bytes] | None) -> int:
+    """Return where the second row begins, or the length of the data."""
+    if quoted is None:
+        return (data.find(b"\n") + 1) or len(data)
+    for start, stop in _outside(data, quoted):
+        found = re.compile(rb"\r\n|\n|\r").search(data, start, stop)
+        if found:
+            return found.end()
+    return len(data)
+
+
+def _end_of_rows(data: bytes, quoted: re.Pattern[bytes] | None) -> int:
+    """Return where the row begins whose end is not in the data."""
+    if quoted is None:
+        return data.rfind(b"\n") + 1
+    end = 0
+    for start, stop in _outside(data, quoted):
+        # A carriage return at the end may be the first half of a line ending.
+        stop -= stop == len(data) and data.endswith(b"\r")
+        end = max(end, data.rfind(b"\n", start, stop) + 1, data.rfind(b"\r", start, stop) + 1)
+    return end
+
+
+def _outside(data: bytes, quoted: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
+    """Yield the parts of CSV that are between quoted values."""
+    start = 0
+    for found in quoted.finditer(data):
+        yield start, found.start()
+        start = found.end()
+    yield start, len(data)
+
+
+def _lines_in(data: bytes, end: int, quoted: re.Pattern[bytes] | None) -> int:
+    lines = data.count(b"\n", 0, end)
+    if quoted is not None:
+        lines += data.count(b"\r", 0, end) - data.count(b"\r\n", 0, end)
+    return lines
 
 
 def _read_up_to(stream: pa.NativeFile, size: int) -> bytes:
@@ -97,13 +182,28 @@ def _read_up_to(stream: pa.NativeFile, size: int) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
+def rows_of(block: Block) -> Iterator[tuple[int, bytes]]:
+    """Yield the rows of a block with the number of the line in which each begins.
+
+    Empty lines are not rows. In quoted values, other characters replace line breaks.
+    """
+    line = block.first_line
+    if block.quoted is None:
+        rows = block.data.split(b"\n")
+    else:
+        data = block.quoted.sub(lambda found: found[0].translate(_HIDDEN), block.data)
+        rows = re.split(rb"\r\n|\n|\r", data)
+    for row in rows:
+        if row.strip(b"\r"):
+            yield line, row
+        line += 1 + (0 if block.quoted is None else row.count(b"\0"))
+
+
 def line_of_row(block: Block, row: int) -> int:
-    """Return the line number of a row, which is counted from 1; empty lines are not rows."""
-    seen = 0
-    for offset, line in enumerate(block.data.split(b"\n")):
-        seen += bool(line.strip(b"\r"))
-        if seen == row:
-            return block.first_line + offset
+    """Return the line number of a row, which is counted from 1."""
+    for number, (line, _) in enumerate(rows_of(block), 1):
+        if number == row:
+            return line
     return block.first_line
 
 

@@ -21,7 +21,7 @@ _COLUMN = re.compile(r"In CSV column #(\d+)|Column\(/([^)]*)\)")
 # Messages of Arrow, or their beginnings, without values; those about JSON are RapidJSON's.
 _NO_VALUES = re.compile(
     r"Expected \d+ columns, got \d+|conversion error to [^:]+|Failed to convert JSON to \w+"
-    r"|changed from \w+ to \w+|was specified twice|straddling object[^:]*|JSON parse error: "
+    r"|changed from \w+ to \w+|was specified twice|JSON parse error: "
     r"(Invalid value|Missing a \w+[^.:'\"]*|Terminate parsing[^.:'\"]*|The document [^.:'\"]*"
     r"|Invalid (?:encoding|escape)[^.:'\"]*|Number too big[^.:'\"]*)"
 )
@@ -104,7 +104,7 @@ def broken_by(text: str, block: Block | None = None, names: Sequence[str] = ()) 
     if found := _ROW.search(text):
         # Arrow counts CSV rows from 1 and JSON rows from 0.
         row = int(found[1]) if found[1] else int(found[2]) + 1
-        where.append(f"row {row}" if block is None else f"line {line_of_row(block, row)}")
+        where.append(f"row {row}" if block is None else f"{block.unit} {line_of_row(block, row)}")
     name = column_of(text, names)
     if name is not None:
         where.append(f"column {name!r}")
@@ -150,7 +150,7 @@ def not_utf8(block: Block, column: str | None = None) -> BrokenFile:
         block.data.decode()
     except UnicodeDecodeError as error:
         line = block.first_line + block.data.count(b"\n", 0, error.start)
-        where.insert(0, f"line {line}")
+        where.insert(0, f"{block.unit} {line}")
     return BrokenFile(_NOT_UTF8, where, _ENCODING)
 
 

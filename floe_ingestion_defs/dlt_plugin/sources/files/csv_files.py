@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,18 +12,18 @@ import pyarrow.csv as pa_csv
 from floe_ingestion_defs.dlt_plugin.sources.files.blocks import (
     UTF8_MARK,
     Block,
+    end_of_first_row,
     line_with_open_quote,
-    read_blocks,
     rows_in,
 )
 from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import (
     BrokenFile,
-    broken_by,
     column_of,
     not_utf8,
     parse_block,
     reject_repeated_names,
 )
+from floe_ingestion_defs.dlt_plugin.sources.files.csv_dialect import Dialect, read_csv_blocks
 from floe_ingestion_defs.dlt_plugin.sources.files.exact_numbers import keep_digits
 
 if TYPE_CHECKING:
@@ -45,42 +46,43 @@ def read_csv(
     Raises:
         BrokenFile: A block cannot be parsed.
     """
-    if options.newlines_in_values:
-        yield from _read_stream(stream, options, types)
-        return
     names = list(options.column_names or ())
-    for block in read_blocks(stream, options.block_size):
+    first = bool(names)
+    for block, dialect in read_csv_blocks(stream, options):
         if not names:
-            names, block = _split_header(block, options)
+            names, block = _split_header(block, dialect)
+            _require_header(names, types, block)
             yield pa.table({name: pa.nulls(0) for name in names})
+        elif first:
+            _reject_header(names, block, dialect)
+        first = False
         if block.data.strip(b"\r\n"):
             known = types.of(names)
-            table = _parse(block, names, options, types)
+            table = _parse(block, names, dialect, types)
             table = keep_digits(
                 table,
                 block,
                 known,
                 types.declared_among(names),
-                options.delimiter + options.quote_char,
-                partial(_read_texts, block, names, options),
+                dialect.separators,
+                partial(_read_texts, block, names, dialect),
             )
             _reject_other_encodings(table, types, block)
-            _reject_open_quotes(table, block, options)
-            yield table
+            if not options.newlines_in_values:
+                _reject_open_quotes(table, block, options)
+            yield dialect.restored(table)
 
 
-def _parse(
-    block: Block, names: list[str], options: FilesystemOptions, types: KnownTypes
-) -> pa.Table:
-    convert = _convert_options(names, options, types)
+def _parse(block: Block, names: list[str], dialect: Dialect, types: KnownTypes) -> pa.Table:
+    convert = _convert_options(names, dialect.options, types)
 
     def parse(block: Block, threads: bool) -> pa.Table:
         return pa_csv.read_csv(
             pa.BufferReader(block.data),
             read_options=pa_csv.ReadOptions(
-                column_names=names, use_threads=threads, block_size=_parser_block(block)
+                column_names=names, use_threads=threads, block_size=_parser_block(block, threads)
             ),
-            parse_options=_parse_options(options),
+            parse_options=dialect.parse_options(),
             convert_options=convert,
         )
 
@@ -98,32 +100,27 @@ def _parse(
 
 
 def _read_texts(
-    block: Block, names: list[str], options: FilesystemOptions, wanted: Sequence[str]
+    block: Block, names: list[str], dialect: Dialect, wanted: Sequence[str]
 ) -> pa.Table:
     return pa_csv.read_csv(
         pa.BufferReader(block.data),
-        read_options=pa_csv.ReadOptions(column_names=names, block_size=_parser_block(block)),
-        parse_options=_parse_options(options),
+        read_options=pa_csv.ReadOptions(
+            column_names=names, block_size=_parser_block(block, threads=False)
+        ),
+        parse_options=dialect.parse_options(),
         convert_options=pa_csv.ConvertOptions(
             include_columns=list(wanted),
             column_types=dict.fromkeys(wanted, pa.string()),
-            null_values=list(options.null_values),
+            null_values=list(dialect.options.null_values),
             strings_can_be_null=True,
         ),
     )
 
 
-def _parser_block(block: Block) -> int:
-    # A quarter of the block keeps both cores busy; it must not be smaller than a line.
-    return max(1 << 20, len(block.data) // 4)
-
-
-def _parse_options(options: FilesystemOptions) -> pa_csv.ParseOptions:
-    return pa_csv.ParseOptions(
-        delimiter=options.delimiter,
-        quote_char=options.quote_char,
-        newlines_in_values=options.newlines_in_values,
-    )
+def _parser_block(block: Block, threads: bool) -> int:
+    # A quarter of the block keeps both cores busy. A row may be longer, so that Arrow fails, and
+    # reads it again without threads.
+    return max(1 << 20, len(block.data) // 4) if threads else len(block.data) + 1
 
 
 def _convert_options(
@@ -139,82 +136,83 @@ def _convert_options(
     )
 
 
-def _read_stream(
-    stream: pa.NativeFile, options: FilesystemOptions, types: KnownTypes
-) -> Iterator[pa.Table]:
-    """Yield the rows of files whose values contain line breaks: only the parser finds row ends."""
-    names: list[str] = []
-    try:
-        reader = pa_csv.open_csv(
-            stream,
-            read_options=pa_csv.ReadOptions(
-                column_names=list(options.column_names or ()),
-                block_size=options.block_size,
-                # Arrow's errors contain the row number only if it does not use threads.
-                use_threads=False,
-            ),
-            parse_options=_parse_options(options),
-            # The names are not known yet; types of columns that the file does not have are ignored.
-            convert_options=_convert_options(types.names(), options, types),
-        )
-        names = reader.schema.names
-        reject_repeated_names(names, "in the header", 1)
-        for batch in reader:
-            table = pa.Table.from_batches([batch])
-            _reject_other_encodings(table, types)
-            yield table
-    except pa.ArrowInvalid as error:
-        if "Empty CSV file" in str(error):
-            return
-        raise broken_by(str(error), names=names) from None
-
-
-def _split_header(block: Block, options: FilesystemOptions) -> tuple[list[str], Block]:
+def _split_header(block: Block, dialect: Dialect) -> tuple[list[str], Block]:
     data = block.data.removeprefix(UTF8_MARK)
     first_line = block.first_line
     while data:
-        line, _, data = data.partition(b"\n")
-        if not line.strip(b"\r"):
+        end = end_of_first_row(data, block.quoted)
+        row, data = data[:end], data[end:]
+        if not row.strip(b"\r\n"):
             first_line += 1
             continue
-        if b"\r" in line.rstrip(b"\r"):
+        if block.quoted is None and b"\r" in row.rstrip(b"\r\n"):
             msg = "lines that end in a carriage return only"
             raise BrokenFile(
                 msg,
                 [f"line {first_line}"],
                 "; set source_config.newlines_in_values to read them",
             )
-        return _names_in(line, first_line, options), Block(data, first_line + 1)
-    return [], Block(b"", first_line)
+        header = Block(row, first_line, block.quoted)
+        rest = first_line + max(1, row.count(b"\n"))
+        names = _names_in(header, dialect)
+        reject_repeated_names(names, "in the header", first_line)
+        return names, replace(block, data=data, first_line=rest)
+    return [], replace(block, data=b"")
 
 
-def _names_in(line: bytes, number: int, options: FilesystemOptions) -> list[str]:
+def _names_in(header: Block, dialect: Dialect) -> list[str]:
+    columns = 1 + header.data.count(dialect.delimiter.encode())
+
     def parse(block: Block, threads: bool) -> pa.Table:
-        header = pa_csv.read_csv(
-            pa.BufferReader(block.data),
-            read_options=pa_csv.ReadOptions(autogenerate_column_names=True, use_threads=threads),
-            parse_options=_parse_options(options),
-            convert_options=pa_csv.ConvertOptions(strings_can_be_null=False),
+        return pa_csv.read_csv(
+            pa.BufferReader(block.data + b"\n"),
+            read_options=pa_csv.ReadOptions(
+                autogenerate_column_names=True,
+                use_threads=threads,
+                block_size=_parser_block(block, threads) + 1,
+            ),
+            parse_options=dialect.parse_options(),
+            convert_options=pa_csv.ConvertOptions(
+                column_types={f"f{number}": pa.string() for number in range(columns)},
+                strings_can_be_null=False,
+            ),
         )
-        return header.cast(pa.schema([(name, pa.string()) for name in header.schema.names]))
 
-    block = Block(line + b"\n", number)
     try:
-        line.decode()
+        header.data.decode()
     except UnicodeDecodeError:
-        raise not_utf8(block) from None
-    header = parse_block(parse, block)
-    names = [str(column[0].as_py()) for column in header.columns]
-    reject_repeated_names(names, "in the header", number)
-    return names
+        raise not_utf8(header) from None
+    parsed = dialect.restored(parse_block(parse, header))
+    return [str(column[0].as_py()) for column in parsed.columns]
 
 
-def _reject_other_encodings(table: pa.Table, types: KnownTypes, block: Block | None = None) -> None:
+def _require_header(names: list[str], types: KnownTypes, after: Block) -> None:
+    """Reject a header that is a row: a file without one, among files that have one."""
+    if names and not types.has_any(names):
+        msg = "no name in the header is a column of the table or of the files read before"
+        raise BrokenFile(
+            msg,
+            [f"line {after.first_line - 1}"],
+            "; add the header to the file that lacks it, or declare a column that is new under "
+            "`columns`",
+        )
+
+
+def _reject_header(names: list[str], block: Block, dialect: Dialect) -> None:
+    """Reject a header where the configuration has the names: it would be loaded as a row."""
+    data = block.data.removeprefix(UTF8_MARK)
+    row = data[: end_of_first_row(data, block.quoted)]
+    if names[0].encode() in row and _names_in(replace(block, data=row), dialect) == names:
+        msg = "a header with the names in source_config.column_names"
+        raise BrokenFile(msg, ["line 1"], "; remove column_names for files that have a header")
+
+
+def _reject_other_encodings(table: pa.Table, types: KnownTypes, block: Block) -> None:
     """Reject text that is not UTF-8, which Arrow reads as bytes unless its type is a string."""
     declared = types.of(table.schema.names)
     for field in table.schema:
         if pa.types.is_binary(field.type) and field.name not in declared:
-            raise not_utf8(block or Block(b"", 0), field.name)
+            raise not_utf8(block, field.name)
 
 
 def _reject_open_quotes(table: pa.Table, block: Block, options: FilesystemOptions) -> None:

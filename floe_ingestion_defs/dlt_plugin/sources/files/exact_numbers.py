@@ -1,7 +1,8 @@
 """Keeps every digit of numbers in text files whose columns are not declared.
 
 Arrow reads `007` as 7, `+49123` as 49123.0, and an integer of more than 64 bits as a double. A new
-column with such values becomes text or a decimal; in a column of numbers they fail the file.
+column with such values becomes text or a decimal; in a column of numbers they fail the file, and so
+does an integer in a column of doubles that a double cannot represent.
 """
 
 from __future__ import annotations
@@ -24,8 +25,16 @@ _MARKED = r"^\s*(\+[0-9]|-?0[0-9])"
 _INTEGER = r"^\s*-?[0-9]+\s*$"
 _ZERO, _PLUS, _MINUS, _SPACE = b"0+- "
 _NINE = 9
+# Digits of the smallest integer that a double cannot represent.
+_EXACT_DIGITS = 16
+# Up to here, a double represents every integer.
+EXACT_INTEGERS = 2.0**53
+NOT_EXACT = "an integer has more digits than a double can represent"
 _ADVICE = (
     "; declare the column under `columns`: as text to keep them, as bigint or double to drop them"
+)
+NOT_EXACT_ADVICE = (
+    "; declare the column under `columns`: as decimal or text to keep all digits, or as double"
 )
 
 
@@ -52,7 +61,8 @@ def keep_digits(
     """
     numbers = [f.name for f in table.schema if _is_number(f.type) and f.name not in declared]
     new_doubles = {name for name in numbers if name not in known and _is_double(table, name)}
-    if not numbers or not (new_doubles or _has_marked_number(block.data, separators)):
+    large = [name for name in numbers if _is_double(table, name) and has_large(table[name])]
+    if not numbers or not (new_doubles or large or _has_marked_number(block.data, separators)):
         return table
     texts = read_texts(numbers)
     for name in numbers:
@@ -64,11 +74,37 @@ def keep_digits(
                 msg = "leading zeros or plus signs in a column of numbers would be lost"
                 raise BrokenFile(msg, [f"line {line}", f"column {name!r}"], _ADVICE)
         elif name not in new_doubles or not _are_integers(texts[name]):
+            if name in large:
+                _reject_rounded(texts[name], name, block)
             continue
         elif pc.max(pc.utf8_length(texts[name])).as_py() <= LONG_INTEGER.precision:
             kept = pc.utf8_trim_whitespace(texts[name]).cast(LONG_INTEGER)
         table = table.set_column(table.schema.get_field_index(name), name, kept)
     return table
+
+
+def has_large(values: pa.ChunkedArray | pa.Array) -> bool:
+    """Return whether doubles include one past the integers that all are exact."""
+    ends = pc.min_max(values)
+    low, high = ends["min"].as_py(), ends["max"].as_py()
+    return low is not None and bool(max(-low, high) >= EXACT_INTEGERS)
+
+
+def is_rounded(value: int) -> bool:
+    """Return whether a double cannot represent an integer."""
+    try:
+        return int(float(value)) != value
+    except OverflowError:
+        return True
+
+
+def _reject_rounded(texts: pa.ChunkedArray, name: str, block: Block) -> None:
+    integers = pc.match_substring_regex(texts, _INTEGER)
+    long = pc.and_(integers, pc.greater_equal(pc.utf8_length(texts), _EXACT_DIGITS))
+    for row in pc.indices_nonzero(long).to_pylist():
+        if is_rounded(int(texts[row].as_py())):
+            place = [f"line {line_of_row(block, row + 1)}", f"column {name!r}"]
+            raise BrokenFile(NOT_EXACT, place, NOT_EXACT_ADVICE)
 
 
 def _is_number(kind: pa.DataType) -> bool:

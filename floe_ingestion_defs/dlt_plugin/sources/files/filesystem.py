@@ -32,12 +32,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _ITEM_ROWS = 10_000
+# Key of the metadata of an Arrow schema.
+_FILE = b"file"
 # How many levels of folders are searched for files that the glob does not match.
 _LOOKED_AT_DEPTH = 3
 
 
 class FilesystemSource(SourceType):
-    """CSV, JSONL and Parquet files."""
+    """CSV, JSON and Parquet files."""
 
     name: ClassVar[str] = "filesystem"
 
@@ -143,6 +145,7 @@ def _read_files(
     # A table without known columns has no schema yet that a contract could be applied to.
     judged = spec.schema_contract != "evolve" and any(c.get("data_type") for c in known.values())
     types = KnownTypes(column_hints(spec), known, schema.naming, lenient=judged)
+    frozen = spec.schema_contract == "freeze"
     fs = open_filesystem(source, options)
     reader = FileReader(fs, options, types, spec.show_values)
     files = list_files(fs, options.bucket_url, options.file_glob)
@@ -163,7 +166,9 @@ def _read_files(
                 continue
             for table in found:
                 rows += table.num_rows
-                yield types.learn(_with_file_name(table, file, options))
+                table = types.learn(_with_file_name(table, file, options))
+                # The error of a contract names the file, so its rows are not mixed with others.
+                yield table.replace_schema_metadata({_FILE: file.name} if frozen else None)
             loaded.finish(file)
             # Files are loaded completely, so the limit is checked only between files.
             if limit is not None and rows >= limit:
@@ -171,7 +176,10 @@ def _read_files(
 
     try:
         first_load = is_first_load(spec.table_name)
-        yield from _gather(typed_tables(tables(), types, first_load=first_load))
+        for table in _gather(typed_tables(tables(), types, first_load=first_load)):
+            metadata = table.schema.metadata or {}
+            rejections.current_file = metadata.get(_FILE, b"").decode() or None
+            yield table.replace_schema_metadata(None)
     finally:
         loaded.remember()
 
@@ -214,7 +222,9 @@ def _gather(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
     gathered: list[pa.Table] = []
     rows = 0
     for table in tables:
-        if gathered and (rows >= _ITEM_ROWS or not table.schema.equals(gathered[0].schema)):
+        if gathered and (
+            rows >= _ITEM_ROWS or not table.schema.equals(gathered[0].schema, check_metadata=True)
+        ):
             yield pa.concat_tables(gathered)
             gathered, rows = [], 0
         gathered.append(table)

@@ -1,12 +1,12 @@
-"""Reads JSONL files as Arrow tables, a block of whole lines at a time."""
+"""Reads JSONL files and JSON arrays as Arrow tables, a block of whole rows at a time."""
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.json as pa_json
 
 from floe_ingestion_defs.dlt_plugin.sources.files.blocks import UTF8_MARK, Block, read_blocks
@@ -16,7 +16,11 @@ from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import (
     not_utf8,
     parse_block,
 )
-from floe_ingestion_defs.dlt_plugin.sources.files.exact_numbers import LONG_INTEGER
+from floe_ingestion_defs.dlt_plugin.sources.files.exact_json import (
+    keep_json_digits,
+    not_an_integer,
+)
+from floe_ingestion_defs.dlt_plugin.sources.files.json_arrays import read_array_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,15 +31,11 @@ if TYPE_CHECKING:
 # Arrow's messages for a nested value in a column whose requested type is string.
 _NESTED = ("changed from string to array", "changed from string to object")
 
-_TWO_TO_63 = 2.0**63
-# The digits of such an integer.
-_LONG = re.compile(rb"\d{19}")
 
-
-def read_jsonl(
+def read_json(
     stream: pa.NativeFile, options: FilesystemOptions, types: KnownTypes
 ) -> Iterator[pa.Table]:
-    """Yield the rows of a stream of JSON lines.
+    """Yield the rows of a stream of JSON lines, or of a JSON array.
 
     Args:
         stream: The text, as UTF-8.
@@ -44,57 +44,44 @@ def read_jsonl(
 
     Raises:
         BrokenFile: A block cannot be parsed.
+        LongRow: A row does not fit into a block.
     """
-    for block in read_blocks(stream, options.block_size):
-        block = Block(block.data.removeprefix(UTF8_MARK), block.first_line)
+    is_array = options.format == "json"
+    for block in (read_array_blocks if is_array else read_blocks)(stream, options.block_size):
+        block = replace(block, data=block.data.removeprefix(UTF8_MARK))
         if block.data.strip():
+            if not is_array and block.first_line == 1 and block.data.lstrip().startswith(b"["):
+                msg = "a JSON array instead of one JSON object per line"
+                raise BrokenFile(msg, ["line 1"], "; set source_config.format: json")
             try:
                 block.data.decode()
             except UnicodeDecodeError:
                 # Arrow would pass the bytes on unchanged, and a later step would fail.
                 raise not_utf8(block) from None
-            yield _zoned(_parse_exactly(block, types))
-
-
-def _parse_exactly(block: Block, types: KnownTypes) -> pa.Table:
-    """Parse a block; a new column with integers of more than 64 bits becomes a decimal."""
-    table = _parse(block, types)
-    known = types.of(table.schema.names)
-    doubles = [
-        field.name
-        for field in table.schema
-        if pa.types.is_floating(field.type)
-        and field.name not in known
-        # A null is not larger either.
-        and (pc.max(pc.abs(table[field.name])).as_py() or 0) >= _TWO_TO_63
-    ]
-    if not doubles or not _LONG.search(block.data):
-        return table
-    for name in doubles:
-        try:
-            exact = _parse(block, types, {name: LONG_INTEGER})
-        except BrokenFile:  # It also has fractions, or more digits than a decimal.
-            continue
-        table = table.set_column(table.schema.get_field_index(name), name, exact[name])
-    return table
+            table = keep_json_digits(
+                _parse(block, types), block, types, partial(_parse, block, types)
+            )
+            yield _zoned(table)
 
 
 def _parse(
     block: Block, types: KnownTypes, exact: Mapping[str, pa.DataType] | None = None
 ) -> pa.Table:
-    def parse(block: Block, threads: bool) -> pa.Table:
-        wanted = dict(exact or {}) | {
+    def wanted() -> dict[str, pa.DataType]:
+        return dict(exact or {}) | {
             name: kind
             for name, kind in types.of(types.names()).items()
             # Other types are read from several JSON types, and cast afterwards.
             if kind in (pa.string(), pa.int64(), pa.float64(), pa.bool_())
             and not types.is_nested(name)
         }
+
+    def parse(block: Block, threads: bool) -> pa.Table:
         return pa_json.read_json(
             pa.BufferReader(block.data),
             read_options=pa_json.ReadOptions(use_threads=threads, block_size=len(block.data) + 1),
             parse_options=pa_json.ParseOptions(
-                explicit_schema=pa.schema(wanted), unexpected_field_behavior="infer"
+                explicit_schema=pa.schema(wanted()), unexpected_field_behavior="infer"
             ),
         )
 
@@ -112,10 +99,21 @@ def _parse(
             ):
                 # A nested value is stored as text, so text is the type of its column in the table.
                 types.learn_nested(name)
+            elif name and (texts := _with_nested_as_text(block, name)) is not None:
+                block = texts
             elif types.lenient or is_text:
                 return _parse_loosely(block, types)
             else:
-                raise
+                raise not_an_integer(block, wanted()) or broken from None
+
+
+def _with_nested_as_text(block: Block, path: str) -> Block | None:
+    from floe_ingestion_defs.dlt_plugin.sources.files.loose_json import with_nested_as_text
+
+    try:
+        return with_nested_as_text(block, path)
+    except (ValueError, AttributeError):  # A line that is not an object, which Arrow reports.
+        return None
 
 
 def _parse_loosely(block: Block, types: KnownTypes) -> pa.Table:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from dlt.common.normalizers.naming import NamingConvention
 
-Learned = tuple[dict[str, pa.DataType], frozenset[str]]
+Learned = tuple[dict[str, pa.DataType], frozenset[str], set[str]]
 
 
 class KnownTypes:
@@ -50,6 +50,8 @@ class KnownTypes:
             if (kind := arrow_type(column)) is not None
         }
         self._names: dict[str, str] = {}
+        # Columns of the table and of the files read before, with or without a type.
+        self._in_files = {name for name in table if not name.startswith("_dlt_")}
         self._nested: frozenset[str] = frozenset()
 
     def of(self, names: Iterable[str]) -> dict[str, pa.DataType]:
@@ -60,6 +62,14 @@ class KnownTypes:
     def declared_among(self, names: Iterable[str]) -> frozenset[str]:
         """Return those of the named columns whose type the configuration declares."""
         return frozenset(name for name in names if self._key(name) in self._declared)
+
+    def has_any(self, names: Iterable[str]) -> bool:
+        """Return whether a file has a column of the table, or of the files read before.
+
+        Where there are none yet, it has.
+        """
+        expected = self._in_files | self._declared
+        return not self._in_files or any(self._key(name) in expected for name in names)
 
     def names(self) -> list[str]:
         """Return the columns whose type is known, by every name that they had in a file."""
@@ -96,17 +106,19 @@ class KnownTypes:
     def learn(self, table: pa.Table) -> pa.Table:
         """Record the types of columns that are found for the first time, and return the table."""
         for field in table.schema:
+            self._in_files.add(self._key(field.name))
             if not pa.types.is_null(field.type):
                 self._types.setdefault(self._key(field.name), field.type)
         return table
 
     def copy(self) -> Learned:
         """Return what was recorded so far, for `restore`."""
-        return dict(self._types), self._nested
+        return dict(self._types), self._nested, set(self._in_files)
 
     def restore(self, learned: Learned) -> None:
         """Discard what was recorded since a `copy`."""
         self._types, self._nested = dict(learned[0]), learned[1]
+        self._in_files = set(learned[2])
 
     def _key(self, name: str) -> str:
         key = self._names.get(name)

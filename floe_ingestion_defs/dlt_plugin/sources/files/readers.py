@@ -1,4 +1,4 @@
-"""Reads one CSV, JSONL or Parquet file as Arrow tables, a block at a time.
+"""Reads one CSV, JSON or Parquet file as Arrow tables, a block at a time.
 
 Declared types take precedence, then those of the table or an earlier file; other types are inferred
 from the values. Errors name the file and the line.
@@ -14,13 +14,13 @@ import pyarrow.parquet as pa_parquet
 
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import ErrorCategory, SourceReadError
 from floe_ingestion_defs.dlt_plugin.sources.arrow_types import ColumnTypeMismatch, conform
-from floe_ingestion_defs.dlt_plugin.sources.files.blocks import open_file, open_text
+from floe_ingestion_defs.dlt_plugin.sources.files.blocks import LongRow, open_file, open_text
 from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import (
     BrokenFile,
     reject_repeated_names,
 )
 from floe_ingestion_defs.dlt_plugin.sources.files.csv_files import read_csv
-from floe_ingestion_defs.dlt_plugin.sources.files.jsonl_files import read_jsonl
+from floe_ingestion_defs.dlt_plugin.sources.files.jsonl_files import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +71,9 @@ class FileReader:
             raise SourceReadError(
                 broken.describe(file.name, show_values=self.show_values)
             ) from None
+        except LongRow as long:
+            msg = f"{file.name}: {long}"
+            raise SourceReadError(msg) from None
         except ColumnTypeMismatch as mismatch:
             msg = (
                 f"{file.name}: {mismatch}; declare the column with a wider type under `columns`, "
@@ -122,7 +125,7 @@ class FileReader:
                     for batch in parquet.iter_batches(self.options.batch_rows, row_groups=[number]):
                         yield pa.Table.from_batches([batch])
             return
-        read = read_csv if self.options.format == "csv" else read_jsonl
+        read = read_csv if self.options.format == "csv" else read_json
         with open_text(self.fs, file, self.options) as stream:
             yield from read(stream, self.options, self.types)
 

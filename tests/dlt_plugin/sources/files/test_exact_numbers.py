@@ -76,3 +76,87 @@ def test_an_integer_of_more_than_64_bits_in_jsonl_is_a_decimal(
     (landing / "a.jsonl").write_text("".join(lines))
     load(configured(files, format="jsonl", file_glob="*.jsonl"))
     assert [row["a"] for row in rows("bronze.items")] == expected
+
+
+@pytest.mark.parametrize("value", ["007", "+7"])
+def test_digits_are_kept_where_values_contain_line_breaks(
+    files: Source, landing: Path, load: Load, rows: Rows, value: str
+) -> None:
+    (landing / "a.csv").write_text(
+        f'id,code,long,note\n1,{value},9223372036854775808,"two\nlines"\n'
+    )
+    source = configured(files, newlines_in_values=True)
+    load(source)
+    expected = {
+        "id": 1,
+        "code": value,
+        "long": Decimal(9223372036854775808),
+        "note": "two\nlines",
+    }
+    assert rows("bronze.items") == [expected]
+    (landing / "b.csv").write_text('note,id\n"a\nb",2\n"c\nd",007\n')
+    with pytest.raises(
+        SourceReadError, match=r"b\.csv: line 4: column 'id': leading zeros or plus"
+    ):
+        load(source)
+
+
+@pytest.mark.parametrize(
+    ("file_format", "first", "second", "place"),
+    [
+        ("csv", "id,a\n1,0.5\n", "id,a\n2,0.5\n3,9007199254740993\n", "line 3"),
+        ("csv", None, "id,a\n1,0.5\n3,-9007199254740993\n", "line 3"),
+        ("jsonl", '{"a": 0.5}\n', '{"a": 1}\n{"a": 9007199254740993}\n', "line 2"),
+        ("jsonl", None, '{"a": 0.5}\n\n{"a": 123456789012345678901}\n', "line 3"),
+        ("json", None, '[{"a": 0.5},\n\n{"a": 9007199254740993}]', "row 2"),
+    ],
+)
+def test_an_integer_that_a_double_cannot_represent_fails_with_line_and_remedy(
+    files: Source,
+    landing: Path,
+    load: Load,
+    rows: Rows,
+    file_format: str,
+    first: str | None,
+    second: str,
+    place: str,
+) -> None:
+    source = configured(files, format=file_format, file_glob="*")
+    if first is not None:
+        (landing / "a").write_text(first)
+        load(source)
+    (landing / "b").write_text(second)
+    says = f"b: {place}: column 'a': an integer has more digits than a double.*as decimal or text"
+    with pytest.raises(SourceReadError, match=says):
+        load(source)
+    load({**source, "columns": {"a": "double"}})
+    assert max(abs(row["a"]) for row in rows("bronze.items")) > 9e15
+
+
+def test_a_double_that_is_exact_is_loaded(
+    files: Source, landing: Path, load: Load, rows: Rows
+) -> None:
+    (landing / "a.jsonl").write_text('{"a": 0.5}\n{"a": 9007199254740994}\n{"a": 1e300}\n')
+    load(configured(files, format="jsonl", file_glob="*"))
+    assert [row["a"] for row in rows("bronze.items")] == [0.5, 9007199254740994.0, 1e300]
+
+
+def test_an_integer_in_a_nested_value_of_json_keeps_its_digits(
+    files: Source, landing: Path, load: Load, rows: Rows
+) -> None:
+    (landing / "a.jsonl").write_text('{"a": {"b": [123456789012345678901, 0.5]}}\n{"a": null}\n')
+    load(configured(files, format="jsonl", file_glob="*"))
+    texts = [row["a"] for row in rows("bronze.items")]
+    assert texts == ['{"b":[123456789012345678901,0.5]}', None]
+
+
+def test_an_integer_of_more_than_64_bits_in_a_column_of_bigint_is_named_with_remedy(
+    files: Source, landing: Path, load: Load, rows: Rows
+) -> None:
+    source = configured(files, format="jsonl", file_glob="*")
+    (landing / "a.jsonl").write_text('{"id": 1}\n')
+    load(source)
+    (landing / "b.jsonl").write_text('{"id": 2}\n{"id": 9223372036854775808}\n')
+    says = r"b\.jsonl: line 2: column 'id': an integer of more than 64 bits.*precision: 38"
+    with pytest.raises(SourceReadError, match=says):
+        load(source)
