@@ -21,6 +21,7 @@ from floe_ingestion_defs.dagster_wiring.observed_tables import (
     ObservedTable,
     create_observed_definitions,
 )
+from floe_ingestion_defs.dagster_wiring.python_code import check_code
 from floe_ingestion_defs.dagster_wiring.settings.orchestration import read_settings
 from floe_ingestion_defs.dagster_wiring.settings.types import Settings
 from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator
@@ -86,6 +87,7 @@ class IngestionComponent(dg.StateBackedComponent):
         except ValidationError as error:
             raise _locate(error, tree) from None
         _validate_settings(config, tree)
+        _validate_code(config, tree)
         references = {
             source.name: [_reference(tree, ("attributes", "sources", index))]
             for index, source in enumerate(config.sources)
@@ -176,6 +178,17 @@ def _validate_settings(config: DltIngestionConfig, tree: SourcePositionTree | No
                 path = (*path, *cause.errors()[0]["loc"][1:])
             msg = f"{_position(tree, path)}{error.message}"
             raise PipelineConfigurationError(msg, source_name=source.name) from cause
+
+
+def _validate_code(config: DltIngestionConfig, tree: SourcePositionTree | None) -> None:
+    for index, source in enumerate(config.sources):
+        try:
+            check_code(source)
+        except PipelineConfigurationError as error:
+            field = "resource_names" if "resource_names" in error.message else "factory"
+            path: KeyPath = ("attributes", "sources", index, "source_config", field)
+            msg = f"{_position(tree, path)}{error.message}"
+            raise PipelineConfigurationError(msg) from error
 
 
 def _locate(error: ValidationError, tree: SourcePositionTree | None) -> PipelineConfigurationError:

@@ -21,6 +21,7 @@ from floe_ingestion_defs.dagster_wiring.automation.sensors import (
     create_new_files_sensor,
 )
 from floe_ingestion_defs.dagster_wiring.beta_warnings import expect_converted_checks
+from floe_ingestion_defs.dagster_wiring.broken_files import load_defs
 from floe_ingestion_defs.dagster_wiring.checks.asset_checks import FRESHNESS, create_source_checks
 from floe_ingestion_defs.dagster_wiring.code_links import link_code_to_git
 from floe_ingestion_defs.dagster_wiring.configured_source import CodeReference, ConfiguredSource
@@ -116,11 +117,12 @@ def load_location(package: Path) -> dg.Definitions:
         The location, with its code linked to git if the deployment knows the repository.
 
     Raises:
-        PipelineConfigurationError: Two sources conflict with each other.
+        PipelineConfigurationError: Two sources conflict with each other, or several files are not
+            valid; reports each file.
     """
     confine_to_branch()
     expect_converted_checks()
-    loaded = dg.load_from_defs_folder(path_within_project=package)
+    loaded = load_defs(package)
     require_distinct_sources(loaded)
     location = dg.Definitions.merge(loaded, create_shared_definitions(loaded))
     if location.executor is None:

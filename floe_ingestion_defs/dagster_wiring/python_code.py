@@ -6,6 +6,7 @@ The code is parsed and not imported, because users' code may be slow to import.
 import ast
 import inspect
 from collections.abc import Iterator
+from difflib import get_close_matches
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
@@ -78,6 +79,79 @@ def _may_define(file: Path, name: str) -> bool:
         if name in names or "*" in names or "__getattr__" in names:
             return True
     return False
+
+
+def check_code(source: IngestionSourceConfig) -> None:
+    """Verify that a source's code has the function and the resources that its YAML names.
+
+    Args:
+        source: The source, as configured.
+
+    Raises:
+        PipelineConfigurationError: The module, the function or a resource does not exist. Resources
+            that the text of the code does not show are left to the load.
+    """
+    found = find_factory(source)
+    known = _returned_resources(*found) if found else None
+    if known is None:
+        return
+    for name in source.source_config.get("resource_names", ()):
+        if name not in known:
+            nearest = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+            msg = (
+                f"source {source.name!r}: source_config.resource_names: resource {name!r} not "
+                f"found in {source.source_config['factory']}; "
+                f"available: {', '.join(sorted(known))}{hint}"
+            )
+            raise PipelineConfigurationError(msg)
+
+
+def _returned_resources(file: Path, factory: str) -> set[str] | None:
+    """Return the names of the resources that a factory returns; None if its text does not show it.
+
+    They are shown if each `return` is of functions that are decorated in the same file.
+    """
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return None
+    outer = _functions(tree.body)
+    function = outer.get(factory)
+    if function is None:
+        return None
+    if itself := set(_names(function)):
+        return itself
+    inner = {**outer, **_functions(function.body)}
+    own = list(_own_nodes(function))
+    assigned = {n.id for n in own if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    returned = [each for n in own if isinstance(n, ast.Return) for each in _elements(n.value)]
+    names: set[str] = set()
+    for value in returned:
+        called = value.func if isinstance(value, ast.Call) else value
+        if not isinstance(called, ast.Name) or called.id in assigned or called.id not in inner:
+            return None
+        names |= (found := set(_names(inner[called.id])))
+        if not found:
+            return None
+    generates = any(isinstance(node, ast.Yield | ast.YieldFrom) for node in own)
+    return None if generates else names or None
+
+
+def _functions(body: list[ast.stmt]) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
+    return {n.name: n for n in body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def _own_nodes(function: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a function, without those of the functions within it."""
+    for node in ast.iter_child_nodes(function):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield node
+            yield from _own_nodes(node)
+
+
+def _elements(value: ast.expr | None) -> list[ast.expr | None]:
+    return list(value.elts) if isinstance(value, ast.Tuple | ast.List) else [value]
 
 
 def describe_resources(source: IngestionSourceConfig) -> dict[str, str]:

@@ -120,7 +120,6 @@ The wheel is the engine's; omit it if your package index provides the engine.
 
     .venv/bin/python -m floe_ingestion_defs.scaffold.new_source shop
     .venv/bin/python -m pytest
-    .venv/bin/dg check yaml
     .venv/bin/dg check defs
     .venv/bin/dg launch --assets ingestion__shop__items
 

@@ -1,4 +1,6 @@
 import os
+import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -147,3 +149,19 @@ attributes:
     run("dg", "utils", "refresh-defs-state", cwd=acme)
     database.unlink()
     assert "ingestion__shop__sales_2024" in run("dg", "list", "defs", "--json", cwd=acme)
+
+
+def test_dg_check_defs_and_dg_list_defs_report_every_broken_file(acme: Path) -> None:
+    """`dg check yaml` validates only the last file of several with the same component type."""
+    good = acme / "acme" / "defs" / "web_shop" / "defs.yaml"
+    for name in ("a_shop", "b_shop", "z_shop"):
+        shutil.copytree(good.parent, good.parent.with_name(name))
+        text = good.read_text().replace("web_shop", name)
+        if name != "z_shop":
+            text = text.replace("15 6 * * *", "daily")
+        (good.parent.with_name(name) / "defs.yaml").write_text(text)
+
+    for command in (["dg", "check", "defs"], ["dg", "list", "defs"]):
+        said = re.sub(r"\s", "", run(*command, cwd=acme, fails=True))
+        for name in ("a_shop", "b_shop"):
+            assert f"/defs/{name}/defs.yaml:" in said
