@@ -1,8 +1,8 @@
 # The worked example's targets. CONTRIBUTING.md describes how to remove the example.
 
-# `make dev` also starts the source systems that the example loads from.
-# The original data, too.
+# The original data.
 RUN_EXTRAS := $(RUN_EXTRAS),demo
+# `make dev` also starts the source systems that the example loads from.
 DEV := $(BIN)/python -m dlt_sources.nyc_flights_demo.dev
 
 .PHONY: demo demo-break demo-repair weather screenshots clean-demo
