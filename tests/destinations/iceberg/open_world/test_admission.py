@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 import dlt
 import pyarrow as pa
 import pytest
-from pyiceberg.catalog.noop import NoopCatalog
 from pyiceberg.manifest import DataFile
 
-from floe_ingestion_defs.destinations import LoadRefused, StagedTable
-from floe_ingestion_defs.destinations.impl.iceberg.admission.tables import (
-    require_accepted_columns,
-)
+from floe_ingestion_defs.destinations import LoadRefused, blocked_tables
+from floe_ingestion_defs.destinations.impl.iceberg import load as load_step
+from floe_ingestion_defs.destinations.impl.iceberg import stage as staging
 from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import bounds_of
-from floe_ingestion_defs.destinations.impl.iceberg.intent import TableIntent
+from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 
 if TYPE_CHECKING:
     from destinations.iceberg.conftest import Lake
@@ -45,25 +43,24 @@ def test_a_date_that_python_lacks_is_rejected(
     assert len(lake.rows("t")) == 1
 
 
-class GlueCatalog(NoopCatalog):
-    """Named as pyiceberg's own, which needs the packages of AWS."""
-
-
-def test_glue_accepts_descriptions_of_255_characters(lake: Lake) -> None:
-    lake.load([{"id": 1}], table_name="t")
-    glue = GlueCatalog("g")
-    for length in (255, 256):
-        with lake.table("t").update_schema() as update:
-            update.update_column("id", doc="x" * length)
-        table = lake.table("t")
-        intent = TableIntent(table="t", disposition="append")
-        staged = StagedTable("lake.t", intent, table.metadata, table.io, table)
-        require_accepted_columns(lake.catalog, staged)
-        if length == 255:
-            require_accepted_columns(glue, staged)
-            continue
-        with pytest.raises(LoadRefused, match="description of column `id` has 256 characters"):
-            require_accepted_columns(glue, staged)
+@pytest.mark.also_on_rest
+def test_a_value_that_pyiceberg_cannot_describe_blocks_nothing(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the load that is rejected, nor one that an older release has committed."""
+    lake.load([{"id": 1}], table_name="other")
+    far = pa.table({"at": pa.array([YEAR_12024 * 10**6, 0], pa.int64()).cast(pa.timestamp("us"))})
+    lake.rejected(far, table_name="t")
+    assert lake.tables() == {"other"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(staging, "require_representable", lambda *_: None)
+        patch.setattr(load_step, "publish_own", lambda *_: None)
+        lake.load(far, table_name="t")
+    lake.load([{"id": 2}], table_name="other")
+    lake.load(far.slice(1), table_name="t")
+    assert lake.values("other", "id") == [1, 2]
+    assert lake.arrow("t").num_rows == 3
+    assert blocked_tables(Dataset(lake.catalog, lake.dataset)) == {}
 
 
 def test_a_rejected_load_s_cursor_is_extracted_again(lake: Lake) -> None:

@@ -19,6 +19,7 @@ from pyiceberg.exceptions import NoSuchIcebergTableError, RESTError
 from pyiceberg.manifest import DataFileContent, FileFormat
 from pyiceberg.transforms import VoidTransform
 
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.supported import is_glue
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import head_of
 from floe_ingestion_defs.destinations.impl.iceberg.errors import NotPublishable
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import columns_without_bounds
@@ -105,7 +106,7 @@ def require_accepted_columns(catalog: Catalog, staged: StagedTable) -> None:
     Raises:
         NotPublishable: The catalog does not accept one.
     """
-    if type(catalog).__name__ != "GlueCatalog":
+    if not is_glue(catalog):
         return
     for column in staged.metadata.schema().fields:
         _require_short(staged.name, f"the name of column `{column.name[:40]}`", column.name)

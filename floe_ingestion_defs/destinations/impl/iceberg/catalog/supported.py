@@ -43,6 +43,11 @@ def require_supported(catalog: Catalog) -> Catalog:
     return catalog
 
 
+def is_glue(catalog: Catalog) -> bool:
+    """Return whether a catalog is one of AWS Glue, or of a subclass such as a branch's."""
+    return any(cls.__module__ == "pyiceberg.catalog.glue" for cls in type(catalog).__mro__)
+
+
 @cache
 def _warn_once(kind: str, name: str) -> None:
     logger.warning(
