@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import random
 import tracemalloc
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from floe_ingestion_defs.destinations.impl.iceberg.changes import key_hashes, keys
+from floe_ingestion_defs.destinations.impl.iceberg.changes import incoming, key_hashes, spill
 
 
 def text(number: int) -> str | None:
@@ -22,20 +24,39 @@ def instant(number: int) -> datetime:
     return datetime(1960, 1, 1, tzinfo=UTC) + timedelta(hours=number)
 
 
+def double(number: int) -> float | None:
+    return None if number == 0 else [0.0, -0.0, math.nan][number] if number < 3 else number / 7
+
+
 COLUMNS: dict[str, Any] = {
     "integer": lambda number: None if number == 0 else number - 2,
     "text": text,
     "timestamp": instant,
+    "double": double,
+    "decimal": lambda number: None if number == 0 else Decimal(number - 2).scaleb(-3),
+    "boolean": lambda number: number % 2 == 0,
 }
+KEYS = [*([name] for name in COLUMNS), ["text", "integer"], ["decimal", "double"]]
 
 
-@pytest.mark.parametrize("key", [["integer"], ["text"], ["timestamp"], ["text", "integer"]])
+def same(value: Any) -> Any:
+    """What equal values of a key have in common."""
+    return "nan" if value != value else value
+
+
+@pytest.mark.parametrize("key", KEYS, ids="-".join)
+@pytest.mark.parametrize("most_bytes", [spill.MOST_BYTES, 30_000])
 @pytest.mark.parametrize("different", [30, 3000])
 @pytest.mark.parametrize("collide", [False, True])
 def test_the_same_rows_are_kept_as_by_comparing_all_keys(
-    key: list[str], different: int, collide: bool, monkeypatch: pytest.MonkeyPatch
+    key: list[str],
+    most_bytes: int,
+    different: int,
+    collide: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Also if the hashes of different keys are equal, and for nulls and slices."""
+    """Also if the hashes of different keys are equal, for nulls and slices, and range by range."""
+    monkeypatch.setattr(spill, "MOST_BYTES", most_bytes)
     if collide:
         monkeypatch.setattr(key_hashes, "_mixed", lambda numbers: numbers % np.uint64(512))
     monkeypatch.setattr(key_hashes, "_BYTES_AT_ONCE", 1000)
@@ -43,8 +64,8 @@ def test_the_same_rows_are_kept_as_by_comparing_all_keys(
     numbers = [rng.randrange(different) for _ in range(1500)]
     rows = pa.table({name: [make(n) for n in numbers] for name, make in COLUMNS.items()})
     rows = pa.concat_tables([rows.slice(3, 700), rows.slice(703)])
-    last = {tuple(row[name] for name in key): i for i, row in enumerate(rows.to_pylist())}
-    kept = keys._first_of_each(rows, key, None)  # noqa: SLF001
+    last = {tuple(same(row[name]) for name in key): i for i, row in enumerate(rows.to_pylist())}
+    kept = incoming._first_of_each(rows, key, None)  # noqa: SLF001
     assert np.flatnonzero(kept.to_numpy(zero_copy_only=False)).tolist() == sorted(last.values())
 
 
@@ -52,9 +73,8 @@ def test_keys_that_differ_take_few_bytes_each() -> None:
     """The hashes and their sorted copy, however long the keys are."""
     rows = pa.table({"key": [f"customer-{number:060d}" for number in range(200_000)]})
     tracemalloc.start()
-    candidates = key_hashes.repeated(rows, ["key"])
+    candidates = key_hashes.repeated(key_hashes.hashes_of(rows, ["key"]))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert candidates is not None
     assert not candidates.any()
     assert peak <= 18 * rows.num_rows + 16 * 2**20

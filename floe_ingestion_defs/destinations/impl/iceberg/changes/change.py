@@ -20,12 +20,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.changes.file_changes import (
     as_data_file,
     change_rows,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import (
-    Incoming,
-    KeySet,
-    Mask,
-    read_incoming,
-)
+from floe_ingestion_defs.destinations.impl.iceberg.changes.incoming import Incoming, read_incoming
+from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import KeySet, Mask
 from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import (
     Deletion,
     Retirement,
@@ -105,10 +101,12 @@ def _merge_rows(change: Change, state: TableState, intent: TableIntent) -> None:
         present = present_keys(state, incoming.key_set(keys))
         _add(change, state, intent, excluding(incoming, present).keep_masks())
         return
-    deletion = state.once("superseded", lambda: superseded(incoming, intent))
-    unchanged = unchanged_keys(state, intent, incoming, intent.keys.primary_key)
-    if deletion:
-        change_rows(change, state, replace(deletion, spared=unchanged))
+    unchanged = None
+    if state.tasks:
+        deletion = state.once("superseded", lambda: superseded(incoming, intent))
+        unchanged = unchanged_keys(state, intent, incoming, intent.keys.primary_key)
+        if deletion:
+            change_rows(change, state, replace(deletion, spared=unchanged))
     _add(change, state, intent, excluding(incoming, unchanged).keep_masks())
 
 
@@ -116,7 +114,7 @@ def excluding(incoming: Incoming, keys: KeySet | None) -> Incoming:
     """Return the incoming rows, of which those whose key is in the set are no longer kept."""
     if keys is None:
         return incoming
-    return incoming.keeping(pc.invert(keys.contains(_as_batch(incoming.keys))))
+    return incoming.keeping(pc.invert(keys.find_in(incoming.keys)))
 
 
 def _merge_versions(change: Change, state: TableState, intent: TableIntent) -> None:
@@ -188,7 +186,7 @@ def _merge_nested(
         remaining = _renamed(kept, nesting.root_key)
     rows = _incoming_nested(state, rows_of, nesting.root_key)
     coming = _renamed(roots.kept_set(row_key), nesting.root_key)
-    rows = rows.keeping(coming.contains(_as_batch(rows.keys)))
+    rows = rows.keeping(coming.find_in(rows.keys))
     unchanged = unchanged_keys(state, intent, rows, [nesting.row_key])
     if sets or remaining is not None:
         change_rows(change, state, Deletion(sets, remaining, unchanged))
@@ -210,8 +208,8 @@ def _without_other_row_keys(
     """
     present = present_keys(state, roots.key_set(root.keys.primary_key))
     same = present_keys(state, roots.key_set(row_key))
-    rows = _as_batch(roots.keys)
-    return roots.keeping(pc.or_(pc.invert(present.contains(rows)), same.contains(rows)))
+    is_absent = pc.invert(present.find_in(roots.keys))
+    return roots.keeping(pc.or_(is_absent, same.find_in(roots.keys)))
 
 
 def _incoming_nested(state: TableState, intent: TableIntent, root_key: str) -> Incoming:
@@ -276,15 +274,6 @@ def _by_row_key(intent: TableIntent, nesting: Nesting, root: TableIntent) -> Tab
     if root.strategy == "delete-insert":
         return intent
     return intent.model_copy(update={"keys": Keys(primary_key=(nesting.row_key,))})
-
-
-def _as_batch(rows: pa.Table) -> pa.RecordBatch:
-    rows = rows.combine_chunks()
-    arrays = [
-        column.chunk(0) if column.num_chunks else pa.array([], column.type)
-        for column in rows.columns
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=rows.schema)
 
 
 def _renamed(keys: KeySet, column: str) -> KeySet:

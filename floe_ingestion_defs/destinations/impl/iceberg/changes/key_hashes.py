@@ -1,4 +1,4 @@
-"""Which rows may have the key of another row, by hashes of 8 bytes.
+"""Hashes of keys, of 8 bytes each: which rows may have the same key as another row.
 
 In most loads, all keys differ. A hash table of the keys themselves takes over 200 bytes per text
 key. Here, only the rows whose hashes are equal are compared, so the result is exact, and a
@@ -7,6 +7,8 @@ collision costs time alone.
 
 from __future__ import annotations
 
+import math
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,16 +25,32 @@ _MULTIPLIERS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9))
 Numbers = np.ndarray[Any, np.dtype[Any]]
 
 
-def repeated(rows: pa.Table, key: Sequence[str]) -> Numbers | None:
-    """Return for each row whether the hash of its key occurs again, None for other types of keys.
+def normalized_column(column: Any) -> Any:
+    """Return the values of a key column such that equal ones have the same bytes.
+
+    As in SQL, 0.0 equals -0.0, and as in most engines, NaN equals NaN.
+    """
+    if not pa.types.is_floating(column.type):
+        return column
+    zero, nan = pa.scalar(0.0, column.type), pa.scalar(math.nan, column.type)
+    return pc.if_else(pc.is_nan(column), nan, pc.add(column, zero))
+
+
+def hashes_of(rows: pa.Table, key: Sequence[str], most_bytes: int | None = None) -> Numbers:
+    """Return a hash of the key of each row; equal keys have equal hashes.
 
     Args:
         rows: The rows.
         key: The columns of the key.
+        most_bytes: If the hashes take more bytes, they are in a temporary file.
     """
-    if not all(_is_hashed(rows.schema.field(name).type) for name in key):
-        return None
-    hashes = np.zeros(rows.num_rows, np.uint64)
+    size = 8 * rows.num_rows
+    if most_bytes is None or size <= most_bytes:
+        hashes = np.zeros(rows.num_rows, np.uint64)
+    else:
+        with tempfile.TemporaryFile(prefix="floe-hashes-") as file:
+            file.truncate(size)
+            hashes = np.memmap(file, np.uint64, "r+")
     for name in key:
         start = 0
         for part in _parts(rows[name]):
@@ -40,32 +58,18 @@ def repeated(rows: pa.Table, key: Sequence[str]) -> Numbers | None:
             own *= _MULTIPLIERS[0]
             own += _hashes(part)
             start += len(part)
+    return hashes
+
+
+def repeated(hashes: Numbers) -> Numbers:
+    """Return for each hash whether it occurs again."""
     ordered = np.sort(hashes)
     again = ordered[1:][ordered[1:] == ordered[:-1]]
     if not len(again):
-        return np.zeros(rows.num_rows, np.bool_)
+        return np.zeros(len(hashes), np.bool_)
     again = np.unique(again)
     places = np.minimum(np.searchsorted(again, hashes), len(again) - 1)
     return np.asarray(again[places] == hashes)
-
-
-def _is_hashed(column_type: pa.DataType) -> bool:
-    return _is_text(column_type) or _is_number(column_type)
-
-
-def _is_text(column_type: pa.DataType) -> bool:
-    types = pa.types
-    return bool(
-        types.is_string(column_type)
-        or types.is_large_string(column_type)
-        or types.is_binary(column_type)
-        or types.is_large_binary(column_type)
-    )
-
-
-def _is_number(column_type: pa.DataType) -> bool:
-    types = pa.types
-    return bool(types.is_integer(column_type) or types.is_temporal(column_type))
 
 
 def _parts(column: pa.ChunkedArray) -> Iterator[pa.Array]:
@@ -77,12 +81,29 @@ def _parts(column: pa.ChunkedArray) -> Iterator[pa.Array]:
 
 def _hashes(values: pa.Array) -> Numbers:
     """Return a hash of each value; null has that of an empty string, or of zero."""
-    if _is_text(values.type):
-        return _hashes_of_bytes(values.cast(pa.large_binary()))
-    if pa.types.is_temporal(values.type):
-        width = pa.int32() if values.type.bit_width == 32 else pa.int64()
-        values = values.view(width)
-    return _mixed(pc.fill_null(values, 0).to_numpy().astype(np.uint64))
+    types = pa.types
+    if isinstance(values, pa.ExtensionArray):
+        values = values.storage
+    if types.is_decimal(values.type):
+        return _hashes_of_decimals(values)
+    if types.is_boolean(values.type):
+        values = values.cast(pa.uint8())
+    elif types.is_temporal(values.type) or types.is_floating(values.type):
+        values = normalized_column(values).view(f"int{values.type.bit_width}")
+    if types.is_integer(values.type):
+        return _mixed(pc.fill_null(values, 0).to_numpy().astype(np.uint64))
+    return _hashes_of_bytes(values.cast(pa.large_binary()))
+
+
+def _hashes_of_decimals(values: pa.Array) -> Numbers:
+    values = pc.fill_null(values, pa.scalar(0, values.type))
+    width = values.type.byte_width
+    content = np.frombuffer(values.buffers()[1], np.uint8)
+    content = content[values.offset * width :][: len(values) * width]
+    hashes = np.zeros(len(values), np.uint64)
+    for word in content.view(f"u{min(width, 8)}").reshape(len(values), -1).T:
+        hashes = _mixed(hashes + word)
+    return hashes
 
 
 def _hashes_of_bytes(values: pa.Array) -> Numbers:

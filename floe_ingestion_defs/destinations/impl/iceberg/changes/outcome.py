@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 
 from floe_ingestion_defs.destinations.impl.iceberg.changes.change import excluding, window_deletion
-from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import (
-    Incoming,
-    KeySet,
-    read_incoming,
-)
+from floe_ingestion_defs.destinations.impl.iceberg.changes.incoming import Incoming, read_incoming
 from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import (
     RowChange,
     active_versions,
@@ -36,6 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyiceberg.table import FileScanTask
 
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import KeySet
     from floe_ingestion_defs.destinations.impl.iceberg.changes.staged_table import StagedTable
 
 
@@ -138,6 +135,8 @@ class Outcome:
     def _removal(self) -> RowChange | None:
         """The rows of the table that are removed."""
         intent = self.staged.intent
+        if not self.state.tasks:
+            return None
         if intent.window is not None:
             return window_deletion(self.state.metadata, intent.window)
         if self._incoming is None or intent.strategy == "insert-only" or intent.validity:
@@ -147,7 +146,7 @@ class Outcome:
 
     def _rows_gone(self) -> int:
         removal = self._removal
-        if removal is None or self.state.is_empty:
+        if removal is None:
             return 0
         gone = matching_rows(self.state, removal, removal.columns[:1])
         return sum(batch.num_rows for batch in gone)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from floe_ingestion_defs.destinations.impl.iceberg.changes.condition import RowCondition
 from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import KeySet, bounds_of
+from floe_ingestion_defs.destinations.impl.iceberg.changes.spill import gathered, grouped
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     arrow_schema,
     read_data_file,
@@ -28,13 +29,10 @@ if TYPE_CHECKING:
     from pyiceberg.table import FileScanTask
     from pyiceberg.table.metadata import TableMetadata
 
-    from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import Incoming, Mask
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.incoming import Incoming
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import Mask
     from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
     from floe_ingestion_defs.destinations.impl.iceberg.intent import TableIntent, Validity
-
-# At least so many rows are compared with the keys of a change at once, and at most so many bytes.
-_ROWS_AT_ONCE = 512 * 1024
-_BYTES_AT_ONCE = 64 * 1024 * 1024
 
 
 class RowChange(Protocol):
@@ -233,22 +231,8 @@ def _count_keys(sets: Iterable[KeySet | RowCondition | None]) -> int:
 
 
 def in_groups(batches: Iterable[pa.RecordBatch], change: RowChange) -> Iterator[pa.RecordBatch]:
-    """Combine batches of key columns, since Arrow hashes the keys of a change once for each.
-
-    A group has at least as many rows as the change has keys, unless they need too much memory.
-    """
-    least = max(_ROWS_AT_ONCE, change.key_count)
-    group: list[pa.RecordBatch] = []
-    rows = size = 0
-    for batch in batches:
-        group.append(batch)
-        rows += batch.num_rows
-        size += batch.nbytes
-        if rows >= least or size >= _BYTES_AT_ONCE:
-            yield from pa.Table.from_batches(group).combine_chunks().to_batches()
-            group, rows, size = [], 0, 0
-    if group:
-        yield from pa.Table.from_batches(group).combine_chunks().to_batches()
+    """Combine batches of key columns, since Arrow hashes the keys of a change once for each."""
+    return grouped(batches, change.key_count)
 
 
 def matching_rows(
@@ -281,7 +265,7 @@ def key_set_of(
     """Return the set of the keys in a stream of key columns."""
     schema = arrow_schema(metadata)
     key_schema = pa.schema([schema.field(name) for name in columns])
-    return KeySet(pa.Table.from_batches(list(batches), key_schema))
+    return KeySet(gathered(batches, key_schema))
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pyiceberg.table import FileScanTask
 
-    from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import Incoming
+    from floe_ingestion_defs.destinations.impl.iceberg.changes.incoming import Incoming
     from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
     from floe_ingestion_defs.destinations.impl.iceberg.intent import TableIntent
 
