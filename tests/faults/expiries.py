@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from faults import boundaries, loads
+from faults import loads
 from faults.contents import Contents, read_contents
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
@@ -27,7 +27,18 @@ def delete_anything() -> None:
 def expire_all(namespace: str) -> int:
     """Expire all that can be of the tables but dlt's own, and return how many snapshots did."""
     delete_anything()
+    return _expire(Dataset(open_catalog(), namespace))
+
+
+def expire_and_sweep(namespace: str) -> int:
+    """Expire the same snapshots, and delete files that are a day old, as in production."""
     dataset = Dataset(open_catalog(), namespace)
+    count = _expire(dataset)
+    orphans.remove_orphans(dataset, timedelta(days=1), dry_run=False)
+    return count
+
+
+def _expire(dataset: Dataset) -> int:
     names = [identifier[-1] for identifier in dataset.catalog.list_tables(dataset.namespace)]
     results = {n: expire.expire(dataset, n, AT_ONCE) for n in sorted(names) if "dlt_" not in n}
     expire.remove_expired_files(dataset, results)
@@ -57,17 +68,3 @@ def load_snapshots(namespace: str, work: Path) -> None:
     for kind in ("replace", "merge"):
         loads.run_before(kind, namespace, work)
         loads.run_again(kind, namespace, work)
-
-
-def list_boundaries(namespace: str) -> list[str]:
-    """Return the names of the boundaries that the expiry passes."""
-    names: list[str] = []
-    boundaries.watch(boundaries.record(names))
-    expire_all(namespace)
-    return names
-
-
-def expire_and_die_at(boundary: int, namespace: str) -> None:
-    """Expire snapshots of the dataset and kill this process at a boundary."""
-    boundaries.watch(boundaries.kill_at(boundary))
-    expire_all(namespace)

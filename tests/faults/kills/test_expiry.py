@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from servers.stack import movable_sqlite_stack, rest_stack
 
-from faults import expiries
+from faults import expiries, maintenance
 from faults.cases import NAMESPACE, Case
 from faults.contents import Contents, read_contents
 from faults.kills.kills import AT_ONCE, assert_only_uncommitted_files_are_left
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def kill_and_expire_again(case: Case, boundary: int, before: Contents) -> None:
-    victim = case.start(expiries.expire_and_die_at, boundary, case.namespace)
+    victim = case.start(maintenance.maintain_and_die_at, boundary, "expiry", case.namespace)
     assert victim.was_killed(), "it ended before the boundary"
     found, missing, still_due = case.start(expiries.read_and_expire, case.namespace).result()
     for after in found:
@@ -53,7 +53,7 @@ def test_an_expiry_killed_at_any_boundary_changes_no_row(tmp_path: Path) -> None
         return Case(movable_sqlite_stack(tmp_path / name, NAMESPACE))
 
     undisturbed = copy("undisturbed")
-    names = undisturbed.start(expiries.list_boundaries, undisturbed.namespace).result()
+    names = undisturbed.start(maintenance.list_boundaries, "expiry", undisturbed.namespace).result()
     expected = {
         "before a commit of countries",
         "before a commit of users",

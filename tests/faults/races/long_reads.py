@@ -64,11 +64,16 @@ def read_all_the_time(gate: Path, namespace: str) -> list[Read]:
     """Read the table again and again until the gate opens, and return the different contents."""
     found: list[Read] = []
     while not gate.exists():
-        table = open_catalog().load_table((namespace, "events"))
-        rows = sorted(_pairs(table.scan().to_arrow()))
+        rows = read_once(namespace)
         if rows not in found:
             found.append(rows)
     return found
+
+
+def read_once(namespace: str) -> Read:
+    """Read the table as it is now."""
+    table = open_catalog().load_table((namespace, "events"))
+    return sorted(_pairs(table.scan().to_arrow()))
 
 
 def _pairs(rows: pa.Table) -> Read:

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 from servers.stack import sqlite_stack
 
-from faults import compactions
+from faults import compactions, maintenance
 from faults.cases import Case
 from faults.races import races
 
@@ -155,7 +155,9 @@ class Lake(RuleBasedStateMachine):
         if killed_at is None:
             self.case.start(compactions.compact_all, namespace).result()
         else:
-            victim = self.case.start(compactions.compact_and_die_at, killed_at, namespace)
+            victim = self.case.start(
+                maintenance.maintain_and_die_at, killed_at, "compaction", namespace
+            )
             victim.was_killed()
         self.end(operation, load)
         self.check()
