@@ -142,6 +142,8 @@ def cast_column(field: pa.Field, column: pa.ChunkedArray, wanted: pa.DataType) -
             column = column.cast(field.type.storage_type)
         if pa.types.is_timestamp(wanted):
             return _as_timestamp(column, wanted)
+        if pa.types.is_date(wanted) and pa.types.is_timestamp(field.type):
+            return _as_date(column, wanted)
         if pa.types.is_boolean(field.type) and pa.types.is_integer(wanted):
             raise ColumnTypeMismatch(field.name, wanted, field.type)
         return column.cast(wanted)
@@ -170,6 +172,16 @@ def _as_timestamp(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArr
         in_utc = column.cast(pa.timestamp(_TIMESTAMP_UNIT, "UTC"), safe=False)
         return pc.local_timestamp(in_utc)
     return column.cast(wanted, safe=not pa.types.is_timestamp(found))
+
+
+def _as_date(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+    """Cast timestamps at midnight to dates; Arrow would drop the time of the others."""
+    in_utc = column.cast(pa.timestamp(_TIMESTAMP_UNIT), safe=False)
+    dates = in_utc.cast(wanted)
+    if pc.any(pc.not_equal(dates.cast(in_utc.type), in_utc)).as_py():
+        msg = "a timestamp has a time"
+        raise pa.ArrowInvalid(msg)
+    return dates
 
 
 def _as_json(values: pa.Array) -> pa.Array:

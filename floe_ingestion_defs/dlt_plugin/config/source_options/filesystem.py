@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import codecs
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from floe_ingestion_defs.dlt_plugin.config.source_options.base import SourceOptions
 
@@ -82,6 +83,15 @@ class FilesystemOptions(SourceOptions):
     column_names: tuple[str, ...] | None = Field(
         default=None, description="Names of the columns of csv files without a header line."
     )
+    date_formats: dict[str, str] = Field(
+        default_factory=dict,
+        description="Formats of dates and timestamps in csv files by column, with Python's "
+        "directives, such as '%d.%m.%Y'. Default: ISO 8601.",
+    )
+    decimal_comma: tuple[str, ...] = Field(
+        default=(),
+        description="Columns of csv files whose numbers have a decimal comma, such as 1.234,56.",
+    )
     encoding: str = Field(default="utf-8", description="Character encoding of csv files.")
     block_size: int = Field(
         default=4 * 1024 * 1024,
@@ -96,6 +106,38 @@ class FilesystemOptions(SourceOptions):
         default=None,
         description="Name of a column to add, with the name of the file that each row comes from.",
     )
+
+    @field_validator("date_formats")
+    @classmethod
+    def _formats_have_a_date(cls, value: dict[str, str]) -> dict[str, str]:
+        for column, text in value.items():
+            probe = datetime(2024, 11, 25, 13, 14, 15, tzinfo=UTC)
+            try:
+                parsed = datetime.strptime(probe.strftime(text), text)
+            except ValueError:
+                parsed = None
+            if parsed is None or parsed.date() != probe.date():
+                msg = (
+                    f"{column!r}: {text!r} is not a valid format of dates; use directives for "
+                    "year, month and day, such as '%d.%m.%Y'"
+                )
+                raise ValueError(msg)
+            if any(part in text for part in ("%H", "%I")) and parsed.hour != probe.hour:
+                msg = f"{column!r}: {text!r} lacks %p, by which %I is before or after noon"
+                raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _formats_are_those_of_csv(self) -> Self:
+        for name in ("date_formats", "decimal_comma"):
+            if getattr(self, name) and self.format != "csv":
+                msg = f"{name} is for format: csv, and not for {self.format}; remove it"
+                raise ValueError(msg)
+        twice = sorted(set(self.date_formats) & set(self.decimal_comma))
+        if twice:
+            msg = f"column {twice[0]!r} is both in date_formats and in decimal_comma"
+            raise ValueError(msg)
+        return self
 
     @field_validator("encoding")
     @classmethod

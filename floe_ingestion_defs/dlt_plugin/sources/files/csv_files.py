@@ -23,6 +23,7 @@ from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import (
     parse_block,
     reject_repeated_names,
 )
+from floe_ingestion_defs.dlt_plugin.sources.files.column_formats import ColumnFormats
 from floe_ingestion_defs.dlt_plugin.sources.files.csv_dialect import Dialect, read_csv_blocks
 from floe_ingestion_defs.dlt_plugin.sources.files.exact_numbers import keep_digits
 
@@ -48,6 +49,7 @@ def read_csv(
     """
     names = list(options.column_names or ())
     first = bool(names)
+    formats = ColumnFormats(options, types)
     for block, dialect in read_csv_blocks(stream, options):
         if not names:
             names, block = _split_header(block, dialect)
@@ -58,7 +60,8 @@ def read_csv(
         first = False
         if block.data.strip(b"\r\n"):
             known = types.of(names)
-            table = _parse(block, names, dialect, types)
+            as_text = formats.among(names)
+            table = _parse(block, names, dialect, types, as_text)
             table = keep_digits(
                 table,
                 block,
@@ -70,11 +73,17 @@ def read_csv(
             _reject_other_encodings(table, types, block)
             if not options.newlines_in_values:
                 _reject_open_quotes(table, block, options)
-            yield dialect.restored(table)
+            yield formats.convert(dialect.restored(table), block)
 
 
-def _parse(block: Block, names: list[str], dialect: Dialect, types: KnownTypes) -> pa.Table:
-    convert = _convert_options(names, dialect.options, types)
+def _parse(
+    block: Block,
+    names: list[str],
+    dialect: Dialect,
+    types: KnownTypes,
+    as_text: Sequence[str],
+) -> pa.Table:
+    convert = _convert_options(names, dialect.options, types, as_text)
 
     def parse(block: Block, threads: bool) -> pa.Table:
         return pa_csv.read_csv(
@@ -124,13 +133,13 @@ def _parser_block(block: Block, threads: bool) -> int:
 
 
 def _convert_options(
-    names: list[str], options: FilesystemOptions, types: KnownTypes
+    names: list[str], options: FilesystemOptions, types: KnownTypes, as_text: Sequence[str]
 ) -> pa_csv.ConvertOptions:
     # Arrow parses a timestamp with a time zone only from a string with an offset, and one without
     # only from a string without: so timestamps are inferred, and cast afterwards.
     wanted = {
         name: kind for name, kind in types.of(names).items() if not pa.types.is_timestamp(kind)
-    }
+    } | dict.fromkeys(as_text, pa.string())
     return pa_csv.ConvertOptions(
         column_types=wanted, null_values=list(options.null_values), strings_can_be_null=True
     )

@@ -75,7 +75,7 @@ def keep_digits(
                 raise BrokenFile(msg, [f"line {line}", f"column {name!r}"], _ADVICE)
         elif name not in new_doubles or not _are_integers(texts[name]):
             if name in large:
-                _reject_rounded(texts[name], name, block)
+                reject_rounded(texts[name], name, block)
             continue
         elif pc.max(pc.utf8_length(texts[name])).as_py() <= LONG_INTEGER.precision:
             kept = pc.utf8_trim_whitespace(texts[name]).cast(LONG_INTEGER)
@@ -98,7 +98,17 @@ def is_rounded(value: int) -> bool:
         return True
 
 
-def _reject_rounded(texts: pa.ChunkedArray, name: str, block: Block) -> None:
+def reject_rounded(texts: pa.ChunkedArray, name: str, block: Block) -> None:
+    """Reject a column of numbers with an integer that a double cannot represent.
+
+    Args:
+        texts: The numbers as they are written.
+        name: Name of the column.
+        block: The block that they are from.
+
+    Raises:
+        BrokenFile: A double would round an integer.
+    """
     integers = pc.match_substring_regex(texts, _INTEGER)
     long = pc.and_(integers, pc.greater_equal(pc.utf8_length(texts), _EXACT_DIGITS))
     for row in pc.indices_nonzero(long).to_pylist():

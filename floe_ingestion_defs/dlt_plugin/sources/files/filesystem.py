@@ -11,6 +11,7 @@ from floe_ingestion_defs.dlt_plugin.cursors.incremental import cursor_for
 from floe_ingestion_defs.dlt_plugin.cursors.values import as_declared
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import (
     ErrorCategory,
+    PipelineConfigurationError,
     SourceReadError,
 )
 from floe_ingestion_defs.dlt_plugin.sources.base import SourceType
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
     from floe_ingestion_defs.dlt_plugin.load_request import LoadRequest
     from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
+    from floe_ingestion_defs.dlt_plugin.sources.files.known_types import KnownTypes
     from floe_ingestion_defs.dlt_plugin.sources.files.listing import ListedFile
 
 logger = logging.getLogger(__name__)
@@ -180,6 +182,7 @@ def _read_files(
             metadata = table.schema.metadata or {}
             rejections.current_file = metadata.get(_FILE, b"").decode() or None
             yield table.replace_schema_metadata(None)
+        _require_formatted_columns(options, types, files)
     finally:
         loaded.remember()
 
@@ -197,6 +200,19 @@ def _require_match(fs: AbstractFileSystem, options: FilesystemOptions, spec: Res
             f"{len(found)} files in the folder; the first is {PurePosixPath(found[0]).name}"
         )
         reject_empty_first_load(spec.table_name, msg)
+
+
+def _require_formatted_columns(
+    options: FilesystemOptions, types: KnownTypes, files: Sequence[ListedFile]
+) -> None:
+    """Reject a format for a column that does not exist: the real one would be loaded as text."""
+    for setting in ("date_formats", "decimal_comma"):
+        for name in types.absent(getattr(options, setting)) if files else ():
+            msg = (
+                f"source_config.{setting} names column {name!r}, which neither the table nor any "
+                "of the files has"
+            )
+            raise PipelineConfigurationError(msg)
 
 
 def _with_file_name(table: pa.Table, file: ListedFile, options: FilesystemOptions) -> pa.Table:

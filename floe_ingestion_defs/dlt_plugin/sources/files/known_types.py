@@ -56,12 +56,12 @@ class KnownTypes:
 
     def of(self, names: Iterable[str]) -> dict[str, pa.DataType]:
         """Return the known types of the named columns."""
-        found = {name: self._types.get(self._key(name)) for name in names}
+        found = {name: self._types.get(self.key(name)) for name in names}
         return {name: kind for name, kind in found.items() if kind is not None}
 
     def declared_among(self, names: Iterable[str]) -> frozenset[str]:
         """Return those of the named columns whose type the configuration declares."""
-        return frozenset(name for name in names if self._key(name) in self._declared)
+        return frozenset(name for name in names if self.key(name) in self._declared)
 
     def has_any(self, names: Iterable[str]) -> bool:
         """Return whether a file has a column of the table, or of the files read before.
@@ -69,7 +69,11 @@ class KnownTypes:
         Where there are none yet, it has.
         """
         expected = self._in_files | self._declared
-        return not self._in_files or any(self._key(name) in expected for name in names)
+        return not self._in_files or any(self.key(name) in expected for name in names)
+
+    def absent(self, names: Iterable[str]) -> list[str]:
+        """Return those of the named columns that neither the table nor any file has."""
+        return [name for name in names if self.key(name) not in self._in_files]
 
     def names(self) -> list[str]:
         """Return the columns whose type is known, by every name that they had in a file."""
@@ -86,29 +90,29 @@ class KnownTypes:
         Arrow adds each requested column: `order_id` of the table beside `OrderID` of the file.
         """
         empty = [name for name in table.schema.names if table[name].null_count == table.num_rows]
-        present = {self._key(name) for name in table.schema.names if name not in set(empty)}
+        present = {self.key(name) for name in table.schema.names if name not in set(empty)}
         repeated = []
         for name in empty:
-            if self._key(name) in present:
+            if self.key(name) in present:
                 repeated.append(name)
-            present.add(self._key(name))
+            present.add(self.key(name))
         return table.drop_columns(repeated) if repeated else table
 
     def is_nested(self, name: str) -> bool:
         """Return whether a column's text is, or may be, a nested value."""
-        key = self._key(name)
+        key = self.key(name)
         return key in self._nested or self._columns.get(key, {}).get("data_type") == "json"
 
     def learn_nested(self, name: str) -> None:
         """Record that a text column also has nested values."""
-        self._nested |= {self._key(name)}
+        self._nested |= {self.key(name)}
 
     def learn(self, table: pa.Table) -> pa.Table:
         """Record the types of columns that are found for the first time, and return the table."""
         for field in table.schema:
-            self._in_files.add(self._key(field.name))
+            self._in_files.add(self.key(field.name))
             if not pa.types.is_null(field.type):
-                self._types.setdefault(self._key(field.name), field.type)
+                self._types.setdefault(self.key(field.name), field.type)
         return table
 
     def copy(self) -> Learned:
@@ -120,7 +124,8 @@ class KnownTypes:
         self._types, self._nested = dict(learned[0]), learned[1]
         self._in_files = set(learned[2])
 
-    def _key(self, name: str) -> str:
+    def key(self, name: str) -> str:
+        """Return the name that a column of a file has in the table."""
         key = self._names.get(name)
         if key is None:
             key = self._names[name] = self._normalize(name)

@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -77,6 +77,19 @@ def test_a_timestamp_without_a_time_zone_is_read_as_utc_where_one_is_declared(
     (landing / "a.csv").write_text("at\n2024-01-01 12:00:00\n")
     load({**files, "columns": {"at": "timestamp"}})
     assert rows("bronze.items")[0]["at"] == datetime(2024, 1, 1, 12, tzinfo=UTC)
+
+
+def test_a_timestamp_with_a_time_does_not_fit_a_column_of_dates(
+    files: Source, landing: Path, load: Load, rows: Rows
+) -> None:
+    """Arrow would drop the time silently."""
+    source = {**configured(files, format="jsonl", file_glob="*"), "columns": {"day": "date"}}
+    (landing / "a.jsonl").write_text('{"day": "2024-01-02"}\n')
+    load(source)
+    (landing / "b.jsonl").write_text('{"day": "2024-01-02T00:00:01"}\n')
+    with pytest.raises(SourceReadError, match=r"b\.jsonl: column 'day'.*date32"):
+        load(source)
+    assert rows("bronze.items") == [{"day": date(2024, 1, 2)}]
 
 
 def test_a_column_empty_in_one_file_gets_its_type_from_another(
