@@ -11,8 +11,11 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from floe_ingestion_defs.scaffold.constraints import pin_installed
 from floe_ingestion_defs.scaffold.files import require_name, write_new_files
-from floe_ingestion_defs.scaffold.project_files import PROJECT_FILES
+from floe_ingestion_defs.scaffold.project_files import EXTRAS, PROJECT_FILES
+
+_ENGINE = "floe-ingestion-defs"
 
 
 def make_project(name: str, root: Path) -> list[Path]:
@@ -33,11 +36,21 @@ def make_project(name: str, root: Path) -> list[Path]:
     if name in ("dlt_sources", "floe_ingestion_defs", "tests"):
         msg = f"{name!r} is reserved for another package; use a name such as 'acme_ingestion'"
         raise ValueError(msg)
+    engine = compatible_versions(version(_ENGINE))
     values = {
         "name": name,
         "distribution": name.replace("_", "-"),
         "title": name.replace("_", " ").capitalize(),
-        "engine": compatible_versions(version("floe-ingestion-defs")),
+        "engine": engine,
+        "extras": "\n".join(
+            f'# {purpose}\n{extra} = ["{_ENGINE}[{extra}]{engine}"]'
+            for extra, purpose in EXTRAS.items()
+        ),
+        "constraints": "\n".join(
+            pin_installed(
+                [f"{_ENGINE}[{','.join(EXTRAS)}]", "dagster-dg-cli", "pytest"], excluding=_ENGINE
+            )
+        ),
     }
     return write_new_files(
         {

@@ -1,5 +1,7 @@
 """The templates of the files of a new project, by path; `new_project` fills them in."""
 
+from floe_ingestion_defs.scaffold.operation_files import ENVIRONMENT, MAKEFILE
+
 _PYPROJECT = """\
 [build-system]
 requires = ["hatchling>=1.27"]
@@ -17,6 +19,7 @@ dependencies = [
 
 [project.optional-dependencies]
 dev = ["dagster-dg-cli>=1.13.27,<2", "pytest>=9.2.0"]
+{extras}
 
 [tool.hatch.build.targets.wheel]
 packages = ["{name}", "dlt_sources"]
@@ -109,28 +112,46 @@ A Dagster code location that loads into Apache Iceberg. The engine is the packag
 
 ## Install
 
-    python -m venv .venv
-    .venv/bin/pip install floe_ingestion_defs-*.whl -e '.[dev]'
+    make venv                          install the versions in constraints.txt, with the extra dev
+    make venv WHEELS=../dist           the folder with the engine's wheel, if no index provides it
+    make venv EXTRAS=dev,postgres      with further extras; pyproject.toml says what each is for
 
-The wheel is the engine's; omit it if your package index provides the engine.
-`.venv/bin/pip freeze --exclude-editable > constraints.txt` records the installed versions, and
-`pip install -c constraints.txt` installs the same ones.
+`make help` lists the other targets, and `.env.example` the environment variables, of which none is
+required.
 
 ## Add a source
 
-    .venv/bin/python -m floe_ingestion_defs.scaffold.new_source shop
-    .venv/bin/python -m pytest
-    .venv/bin/dg check defs
+    make new-source NAME=shop
+    make test
+    make check
     .venv/bin/dg launch --assets ingestion__shop__items
+    make dev                           the Dagster UI
 
 Without a catalog in the environment, tables are stored below `.floe/`.
 
 ## Upgrade
 
-Raise the version in `pyproject.toml`, install again, and run the tests.
+Raise the version in `pyproject.toml`, delete `.venv` and the content of `constraints.txt`, and run
+`make venv test constraints`, which records the versions that the tests passed with.
 """
 
+# The engine's extras, and what each is for.
+EXTRAS = {
+    "postgres": "PostgreSQL as a source.",
+    "duckdb": "Reading the tables with `pipeline.dataset()`.",
+    "sql-postgres": "A SQL catalog in PostgreSQL.",
+    "s3fs": "S3 by fsspec instead of PyArrow.",
+    "production": "A deployment of your own: Dagster's storage in PostgreSQL.",
+    "kubernetes": "The same, with a pod per run.",
+    "cloud": "Dagster+.",
+    "openlineage": "Lineage events for a server of OpenLineage.",
+    "ray": "Merges and compactions on a Ray cluster.",
+}
+
 PROJECT_FILES = {
+    "Makefile": MAKEFILE,
+    ".env.example": ENVIRONMENT,
+    "constraints.txt": "{constraints}\n",
     "pyproject.toml": _PYPROJECT,
     "workspace.yaml": _WORKSPACE,
     "dagster_cloud.yaml": _CLOUD,

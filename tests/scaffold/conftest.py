@@ -38,6 +38,10 @@ class Environment:
         """Run a program of the environment, and return what it says."""
         return self._run(self.folder / "bin" / program, *arguments, cwd=cwd)
 
+    def run_program(self, *command: str | Path, cwd: Path) -> str:
+        """Run a program of the system, and return what it says."""
+        return self._run(*command, cwd=cwd)
+
     def _run(self, *command: str | Path, cwd: Path) -> str:
         # Only what a shell has anyway, so that nothing of this process leads to the checkout.
         environment = {

@@ -1,6 +1,9 @@
 """A project that depends on the wheel, created and used where the checkout is not importable."""
 
+import re
+import tomllib
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from pyiceberg.catalog import Catalog, load_catalog
 from scaffold.formatting import require_formatted
 
 from floe_ingestion_defs.scaffold.new_project import compatible_versions, make_project
+from floe_ingestion_defs.scaffold.project_files import EXTRAS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,8 +57,7 @@ def test_the_checkout_is_not_importable(environment: Any, project: Path) -> None
 
 def test_a_new_project_loads_its_first_source(environment: Any, project: Path) -> None:
     """Dagster's own checks pass, and a run loads the table, all from the wheel."""
-    checked = environment.run("dg", "check", "defs", cwd=project)
-    assert "All definitions loaded successfully" in checked
+    assert "All definitions loaded successfully" in make(environment, project, "check")
     validated = environment.run("dagster", "definitions", "validate", cwd=project)
     assert "All code locations passed validation" in validated
     load = ("asset", "materialize", "--select", "ingestion__shop__items")
@@ -88,7 +91,44 @@ def open_tables(home: Path) -> Catalog:
 
 def test_a_new_project_passes_its_own_tests(environment: Any, project: Path) -> None:
     """The location's test and the source's, with the fixtures that the wheel brings."""
-    assert "2 passed" in environment.run("pytest", "-q", "-p", "no:cacheprovider", cwd=project)
+    assert "2 passed" in make(environment, project, "test", "ARGS=-q -p no:cacheprovider")
+
+
+def test_make_installs_a_new_project_with_the_versions_of_its_constraints(
+    environment: Any, project: Path
+) -> None:
+    """Without fetching anything: they are the versions of the packages that the tests run with."""
+    offline = ("PIP_NO_INDEX=1", "PIP_NO_BUILD_ISOLATION=0")
+    stamp = environment.home / "installed"
+    installed = f"INSTALLED={stamp}"
+    make(environment, project, "venv", installed, "EXTRAS=dev,postgres,duckdb", env=offline)
+    assert stamp.exists()
+    pinned = dict(line.split("==") for line in (project / "constraints.txt").read_text().split())
+    assert pinned["dlt"] == version("dlt")
+    assert {"dagster", "dagster-dg-cli", "duckdb", "psycopg2-binary", "pytest"} <= set(pinned)
+    assert "floe-ingestion-defs" not in pinned
+
+
+def test_a_new_project_names_the_engine_s_extras_and_variables(project: Path) -> None:
+    """As the engine itself has them, for users: those for its own tests are not among them."""
+    engine = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    internal = {"bench", "demo", "dev", "dg", "docs", "test"}
+    assert set(engine["optional-dependencies"]) - internal == set(EXTRAS)
+    assert set(named["optional-dependencies"]) == {*EXTRAS, "dev"}
+    known, listed = (
+        set(re.findall(r"^#([A-Z][A-Z0-9_]*)=", file.read_text(), re.MULTILINE))
+        for file in (ROOT / ".env.example", project / ".env.example")
+    )
+    assert "PYICEBERG_CATALOG__FLOE__URI" in listed
+    assert listed <= known
+
+
+def make(environment: Any, project: Path, *arguments: str, env: tuple[str, ...] = ()) -> str:
+    """Run a target of the new project's Makefile in the environment that it is installed in."""
+    given = (f"BIN={environment.folder / 'bin'}", *arguments)
+    stamps = () if env else ("--old-file", ".venv/.installed")
+    return str(environment.run_program("env", *env, "make", *stamps, *given, cwd=project))
 
 
 def test_dagster_plus_accepts_a_new_project(project: Path) -> None:
