@@ -96,10 +96,14 @@ if TYPE_CHECKING:
         recover,
         unpublished_loads,
     )
-    from floe_ingestion_defs.destinations.impl.iceberg.window import iceberg_window
+    from floe_ingestion_defs.destinations.impl.iceberg.window import (
+        NO_WINDOW_HINT,
+        iceberg_window,
+    )
 
 _IMPLEMENTATION = "floe_ingestion_defs.destinations.impl.iceberg"
 _HOMES = {
+    "NO_WINDOW_HINT": f"{_IMPLEMENTATION}.window",
     "Audit": f"{_IMPLEMENTATION}.audit",
     "AuditFailed": f"{_IMPLEMENTATION}.errors",
     "BranchTables": "floe_ingestion_defs.branch",
@@ -171,6 +175,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "NO_WINDOW_HINT",
     "Audit",
     "AuditFailed",
     "BranchTables",

@@ -20,6 +20,7 @@ from floe_ingestion_defs.dlt_plugin.cursors.stored import read_cursors
 from floe_ingestion_defs.dlt_plugin.errors.categories import error_chain
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import IngestionError
 from floe_ingestion_defs.dlt_plugin.errors.translation import raise_as_ingestion_error
+from floe_ingestion_defs.dlt_plugin.quarantine.replay import replay_source
 from floe_ingestion_defs.dlt_plugin.results import ColumnSources, LoadResult, ResourceResult
 from floe_ingestion_defs.dlt_plugin.retry import retrying
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import REJECTED_SUFFIX
@@ -88,8 +89,11 @@ class _Load:
         self.cursors_before = self.cursors(workspace)
         if refresh is None and self.described.request.window is None:
             require_tables(pipeline, self.described.name, self.described.resources)
+        source = workspace.source
+        if self.described.request.replay_quarantined:
+            source = replay_source(self.described, pipeline, workspace.rejections)
         with self.phases.around("extract"):
-            pipeline.extract(workspace.source, refresh=refresh)
+            pipeline.extract(source, refresh=refresh)
         with self.phases.around("normalize"):
             self.normalized = pipeline.normalize()
 
@@ -171,6 +175,12 @@ def _log_schema_and_rejections(log: Any, result: LoadResult) -> None:
     for resource in result.resources.values():
         for file, reason in resource.rejected.files.items():
             log.error("file quarantined", resource=resource.resource, file=file, reason=reason)
+        if resource.rejected.superseded:
+            log.warning(
+                "quarantined rows were removed: a later load has loaded newer versions of them",
+                resource=resource.resource,
+                rows=resource.rejected.superseded,
+            )
         if resource.rejected.rows or resource.rejected.values_by_column:
             log.error(
                 "schema contract rejected data",
@@ -214,7 +224,7 @@ def _result(load: _Load, workspace: Workspace) -> LoadResult:
 def _source_columns(workspace: Workspace, spec: ResourceSpec) -> ColumnSources:
     pipeline = workspace.pipeline
     schema = pipeline.schemas.get(pipeline.default_schema_name or "")
-    if schema is None:
+    if schema is None or spec.name not in workspace.source_columns:
         return ColumnSources()
     table = schema.tables.get(schema.naming.normalize_tables_path(spec.table_name), {})
     return workspace.source_columns[spec.name].of_table(table.get("columns", {}), schema.naming)

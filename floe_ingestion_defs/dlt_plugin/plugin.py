@@ -241,7 +241,8 @@ class DltIngestionPlugin(IngestionPlugin):
             destination = self.get_destination_config(self._config.catalog_config)
             destination["branch_tables"] = self._config.branch_tables
             destination["rewrite_executor"] = self._config.rewrite_executor
-            reach_source(resolved, options, redactor)
+            if not request.replay_quarantined:
+                reach_source(resolved, options, redactor)
         return IngestionPipeline(
             source, resolved, options, specs, request, audits, destination, redactor
         )
@@ -287,6 +288,34 @@ class DltIngestionPlugin(IngestionPlugin):
         from floe_ingestion_defs.dlt_plugin import isolation
 
         return isolation.load(pipeline.requesting(**kwargs), self._config.retry_config)
+
+    def replay_quarantined(
+        self,
+        config: IngestionConfig | IngestionSourceConfig,
+        *,
+        resources: Sequence[str] | None = None,
+        audits: Sequence[Audit] = (),
+    ) -> LoadResult:
+        """Load the rows of `{table}__rejected` that fit now; the source is not read.
+
+        They are loaded into their table and removed from the table of rejected rows by one load.
+        Rows that still do not fit remain there, and are counted as rejected.
+
+        Args:
+            config: The source.
+            resources: Names of the resources whose rows are replayed; all of them by default.
+            audits: As in `create_pipeline`.
+
+        Raises:
+            PipelineConfigurationError: A resource cannot be replayed: it is loaded with write_mode
+                replace, merge_strategy scd2, a merge_key or a hard_delete column.
+            IngestionError: The replay failed; no data was published.
+        """
+        request = LoadRequest(replay_quarantined=True)
+        pipeline = self.create_pipeline(
+            config, resources=resources, audits=audits, request=request
+        )
+        return self.load(pipeline)
 
     def load_each(self, pipeline: IngestionPipeline) -> Iterator[LoadOutcome]:
         """Yield the outcome of each load as it ends: one, or one per resource if isolated.

@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from floe_ingestion_defs.dlt_plugin.cursors.incremental import overwrite_window
-from floe_ingestion_defs.dlt_plugin.hints import apply_spec, assemble_source
+from floe_ingestion_defs.dlt_plugin.hints import (
+    apply_spec,
+    assemble_source,
+    declare_resources,
+)
 from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 from floe_ingestion_defs.dlt_plugin.sources import SOURCE_TYPES
 
@@ -70,14 +74,20 @@ def _build_source(
     rejections: Mapping[str, Rejections],
     columns: dict[str, SourceColumns],
 ) -> DltSource:
+    from floe_ingestion_defs.dlt_plugin.load_ids import add_load_ids
     from floe_ingestion_defs.dlt_plugin.row_versions import version_rows
-    from floe_ingestion_defs.dlt_plugin.schema_contract.gate import guard_resource
+    from floe_ingestion_defs.dlt_plugin.schema_contract.gate import (
+        guard_resource,
+        separate_rejected_rows,
+    )
     from floe_ingestion_defs.dlt_plugin.schema_contract.out_of_range import (
         handle_out_of_range_dates,
     )
     from floe_ingestion_defs.dlt_plugin.sources.source_columns import record_columns
 
     source, specs, request = described.resolved, described.resources, described.request
+    if request.replay_quarantined:  # Nothing of the source is read.
+        return assemble_source(source, declare_resources(specs))
     kind = SOURCE_TYPES[source.source_type]
     specs = tuple(kind.resolve(source, described.options, specs))
     resources = kind.build(source, described.options, specs, request, rejections)
@@ -88,8 +98,11 @@ def _build_source(
             apply_spec(resource, spec, source.source_type)
             columns[spec.name] = record_columns(resource)
             handle_out_of_range_dates(resource, spec, rejections[spec.name])
+            if spec.quarantines:
+                separate_rejected_rows(resource, spec)
             guard_resource(resource, spec, rejections[spec.name])
             version_rows(resource, spec)
+            add_load_ids(resource, spec)
             overwrite_window(resource, spec, request)
     return assemble_source(source, resources, specs).with_resources(*by_name)
 

@@ -104,12 +104,13 @@ def _plain(name: str, raw: dict[str, list[Row]]) -> list[Row]:
     """The rows of a table; a nested row names its parent's key in place of dlt's row key."""
     rows = raw[name]
     parent = name.rpartition("__")[0]
-    keys = {row["_dlt_id"]: row["id"] for row in raw.get(parent, ())}
+    is_nested = parent in raw and not name.endswith(("__blocked", "__rejected"))
+    keys = {row["_dlt_id"]: row["id"] for row in raw[parent]} if is_nested else {}
     instants = sorted({row["_dlt_valid_from"] for row in rows if "_dlt_valid_from" in row})
     plain = []
     for row in rows:
         kept = {column: value for column, value in row.items() if not column.startswith("_dlt_")}
-        if parent in raw and name != f"{parent}__blocked":
+        if is_nested:
             kept["parent"] = keys.get(row["_dlt_parent_id"], "an orphan")
         if instants:
             kept["from"] = instants.index(row["_dlt_valid_from"])

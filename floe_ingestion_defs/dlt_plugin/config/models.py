@@ -139,6 +139,11 @@ class ResourceConfig(BaseModel):
         description="Whether to store the rows that discard_row rejects, with the reason, in the "
         "table {table}__rejected.",
     )
+    add_load_id: bool | None = Field(
+        default=None,
+        description="Whether each row has the id of its load in the column _dlt_load_id. Default: "
+        "true. Rows that dlt normalizes, such as those with nested tables, always have it.",
+    )
     show_values: bool | None = Field(
         default=None,
         description="Whether errors and previews may contain values of the data. Default: false, "

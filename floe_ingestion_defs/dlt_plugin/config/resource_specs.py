@@ -42,6 +42,7 @@ class ResourceSpec:
         columns: Declared columns by name.
         out_of_range_dates: How dates outside of the years 1 to 9999 are handled.
         quarantine: Whether rows that the contract rejects are stored in a separate table.
+        add_load_id: Whether Arrow tables get the column `_dlt_load_id`.
         show_values: Whether errors and previews may contain values of the data.
         description: Description of the table.
         given: Names of the settings in the configuration; the others are defaults, which do not
@@ -66,6 +67,7 @@ class ResourceSpec:
     columns: Mapping[str, ColumnConfig] = field(default_factory=dict)
     out_of_range_dates: str = "fail"
     quarantine: bool = False
+    add_load_id: bool = True
     show_values: bool = False
     description: str | None = None
     given: frozenset[str] = frozenset()
@@ -80,6 +82,11 @@ class ResourceSpec:
     def table_name(self) -> str:
         """Table part of `table`."""
         return self.table.partition(".")[2]
+
+    @property
+    def quarantines(self) -> bool:
+        """Whether rejected rows are stored in a separate table."""
+        return self.quarantine or self.out_of_range_dates == "quarantine"
 
 
 def derive_specs(source: IngestionSourceConfig) -> tuple[ResourceSpec, ...]:
@@ -133,6 +140,7 @@ _SETTINGS = frozenset(
         "columns",
         "out_of_range_dates",
         "quarantine",
+        "add_load_id",
         "show_values",
         "description",
     }

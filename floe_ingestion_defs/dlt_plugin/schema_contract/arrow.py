@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import RejectedRow
 from floe_ingestion_defs.dlt_plugin.sources.arrow_types import (
     ColumnTypeMismatch,
     arrow_type,
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.schema_contract.contract import Contract
 
 
-def admit_table(table: pa.Table, contract: Contract) -> tuple[pa.Table, list[tuple[str, Any]]]:
+def admit_table(table: pa.Table, contract: Contract) -> tuple[pa.Table, list[RejectedRow]]:
     """Return the accepted rows, and, if they are stored, the rejected ones with the reason.
 
     Args:
@@ -57,7 +58,8 @@ def admit_table(table: pa.Table, contract: Contract) -> tuple[pa.Table, list[tup
     rejected = table.take(bad).to_pylist() if contract.keep else []
     mask = pa.array([position not in reasons for position in range(table.num_rows)])
     return admitted.filter(mask), [
-        (reasons[position], row) for position, row in zip(bad, rejected, strict=False)
+        RejectedRow(reasons[position], row)
+        for position, row in zip(bad, rejected, strict=False)
     ]
 
 

@@ -149,6 +149,7 @@ class Contract:
         keep: Whether rejected rows are stored.
         show_values: Whether an error may contain the value that does not match.
         nested: Whether the rows are items of lists in the rows of another table.
+        new_columns: Whether columns that are not known are accepted.
     """
 
     known: KnownTable
@@ -157,6 +158,7 @@ class Contract:
     keep: bool = False
     show_values: bool = False
     nested: bool = False
+    new_columns: bool = False
 
     def inside(self, key: str) -> Contract | None:
         """Return the contract of the items of a list; None if its table is not known yet."""

@@ -14,6 +14,7 @@ import pyarrow as pa
 from dlt.extract.hints import HintsMeta
 from dlt.extract.items_transform import ItemTransform
 
+from floe_ingestion_defs.destinations import NO_WINDOW_HINT
 from floe_ingestion_defs.dlt_plugin.schema_contract.arrow import admit_table
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import (
     REJECTED_SUFFIX,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from dlt.extract import DltResource
 
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
-    from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
+    from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import RejectedRow, Rejections
 
 
 class ContractGate(ItemTransform[Any]):
@@ -88,21 +89,27 @@ class ContractGate(ItemTransform[Any]):
             spec.show_values,
         )
 
-    def _with_rejected(self, admitted: list[Any], rejected: list[tuple[str, Any]]) -> Iterator[Any]:
+    def _with_rejected(self, admitted: list[Any], rejected: list[RejectedRow]) -> Iterator[Any]:
         if admitted:
             yield admitted
         yield rejected_item(self._spec.table_name, rejected)
 
 
-def rejected_item(table_name: str, rejected: Sequence[tuple[str, Any]]) -> Any:
+def rejected_item(table_name: str, rejected: Sequence[RejectedRow]) -> Any:
     """Return rejected rows as an item that dlt loads into their own table.
 
     Args:
         table_name: Name of the table that they were rejected from.
-        rejected: The rows, each with the reason.
+        rejected: The rows.
     """
     now = datetime.now(UTC)
-    rows = [{"rejected_at": now, "reason": reason, "row": row} for reason, row in rejected]
+    return for_rejected_table(
+        table_name, [{"rejected_at": now, **row._asdict()} for row in rejected]
+    )
+
+
+def for_rejected_table(table_name: str, rows: Any) -> Any:
+    """Return rows of the table of rejected rows as an item that dlt adds to it."""
     return dlt.mark.with_hints(
         rows,
         dlt.mark.make_hints(
@@ -112,6 +119,7 @@ def rejected_item(table_name: str, rejected: Sequence[tuple[str, Any]]) -> Any:
                 "rejected_at": {"name": "rejected_at", "data_type": "timestamp"},
                 "reason": {"name": "reason", "data_type": "text"},
                 "row": {"name": "row", "data_type": "json"},
+                "nested_table": {"name": "nested_table", "data_type": "text"},
             },
         ),
         create_table_variant=True,
@@ -144,6 +152,27 @@ def _keep_known_hints(meta: HintsMeta, known: KnownTable) -> None:
         }
         # dlt reads the latter if the table has other hints already.
         meta.hints["columns"] = meta.hints["original_columns"] = cast("TTableSchemaColumns", kept)
+
+
+def separate_rejected_rows(resource: DltResource, spec: ResourceSpec) -> None:
+    """Give the table of rejected rows none of the hints of the resource's own table.
+
+    dlt begins with a copy of those: keys that the rows do not have, columns, partitions, windows.
+    """
+    resource.apply_hints(
+        table_name=spec.table_name + REJECTED_SUFFIX,
+        write_disposition="append",
+        primary_key="",
+        merge_key="",
+        columns={},
+        additional_table_hints={},
+        create_table_variant=True,
+    )
+    resource.apply_hints(
+        table_name=spec.table_name + REJECTED_SUFFIX,
+        additional_table_hints={NO_WINDOW_HINT: True},
+        create_table_variant=True,
+    )
 
 
 def for_another_table(meta: Any) -> bool:

@@ -15,6 +15,7 @@ from dlt.extract.items_transform import ItemTransform
 
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import SourceReadError
 from floe_ingestion_defs.dlt_plugin.schema_contract.gate import rejected_item
+from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import RejectedRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +90,9 @@ class OutOfRangeDates(ItemTransform[Any]):
                 yield kept
             numbers = sorted(reasons)
             rows = _as_texts(table.take(numbers)).to_pylist()
-            stored = [(reasons[row], value) for row, value in zip(numbers, rows, strict=True)]
+            stored = [
+                RejectedRow(reasons[row], value) for row, value in zip(numbers, rows, strict=True)
+            ]
             yield rejected_item(self._spec.table_name, stored)
 
 

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from dlt.common.data_types.type_helpers import coerce_value, py_type_to_sc_type
 
+from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import RejectedRow
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from floe_ingestion_defs.dlt_plugin.schema_contract.contract import Contract
 
 Row = dict[str, Any]
-Rejected = list[tuple[str, Any]]
 # dlt's columns for the items of a list that are not dicts: values, and lists.
 _VALUE, _LIST = "value", "list"
 
 
-def admit_rows(rows: Sequence[Row], contract: Contract) -> tuple[list[Row], Rejected]:
+def admit_rows(rows: Sequence[Row], contract: Contract) -> tuple[list[Row], list[RejectedRow]]:
     """Return the accepted rows, and the rejected ones with the reason.
 
     Args:
@@ -32,7 +33,8 @@ def admit_rows(rows: Sequence[Row], contract: Contract) -> tuple[list[Row], Reje
         SchemaContractViolation: A row violates the contract, and the mode is `freeze`.
     """
     admitted: list[Row] = []
-    rejected: Rejected = []
+    rejected: list[RejectedRow] = []
+    nested_table = contract.known.name if contract.nested else None
     for row in rows:
         verdict = _RowVerdict(contract)
         fits = verdict.admit(row)
@@ -42,7 +44,7 @@ def admit_rows(rows: Sequence[Row], contract: Contract) -> tuple[list[Row], Reje
                 verdict.wrong[min(required)] if required else next(iter(verdict.wrong.values()))
             )
             contract.rejections.reject_rows(reason)
-            rejected.append((reason, row))
+            rejected.append(RejectedRow(reason, row, nested_table))
             continue
         for key in verdict.wrong:
             contract.rejections.reject_values(contract.name_of(key))
@@ -93,7 +95,7 @@ class _RowVerdict:
         return fits
 
 
-def _admit_list(values: list[Any], contract: Contract) -> tuple[list[Any], Rejected]:
+def _admit_list(values: list[Any], contract: Contract) -> tuple[list[Any], list[RejectedRow]]:
     """Return the accepted and the rejected items of a list."""
     admitted, rejected = admit_rows([_as_row(value) for value in values], contract)
     if any(isinstance(value, dict) for value in values):
@@ -115,6 +117,8 @@ def _reason(key: str, value: Any, contract: Contract) -> str | None:
     column = contract.known.columns.get(key)
     found = py_type_to_sc_type(type(value))
     if column is None:
+        if contract.new_columns:
+            return None
         if contract.mode == "freeze":
             raise contract.violation(key, None, found, value)
         return f"column {contract.name_of(key)} is new"

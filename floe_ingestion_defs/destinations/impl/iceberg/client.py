@@ -44,6 +44,10 @@ from floe_ingestion_defs.destinations.impl.iceberg.catalog.confinement import re
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import (
     open_destination_catalog,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.commits.read_tables import (
+    declared_reads,
+    read_for_load,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     FailedJobs,
@@ -289,6 +293,7 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient, SupportsOpenTab
             truncated={str(table["name"]) for table in state.get("truncated_tables", ())},
             dropped={str(table["name"]) for table in state.get("dropped_tables", ())},
             windows=declared_windows(destination_state()),
+            read_tables=declared_reads(destination_state()),
             state=extracted,
             merge_mode=self.config.merge_mode,
         )
@@ -351,6 +356,13 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient, SupportsOpenTab
     def absent_tables(self, tables: Collection[str]) -> list[str]:
         """Return which of the tables do not exist, with one request where all do."""
         return self.dataset.absent(tables)
+
+    def read_for_load(self, names: Iterable[str]) -> dict[str, Table]:
+        """Return tables whose rows the package that is being extracted depends on, by name.
+
+        The load ends with a `StateConflict` if another one changes these tables before its commit.
+        """
+        return read_for_load(self.dataset, names)
 
     def is_open_table(self, table_format: str, table_name: str) -> bool:
         """Return whether tables have that format: all are Iceberg tables."""

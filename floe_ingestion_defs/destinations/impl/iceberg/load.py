@@ -32,6 +32,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import (
     Since,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.commits.own_load import OwnLoad, is_recent
+from floe_ingestion_defs.destinations.impl.iceberg.commits.read_tables import require_unchanged
 from floe_ingestion_defs.destinations.impl.iceberg.create import ensure_fits
 from floe_ingestion_defs.destinations.impl.iceberg.errors import LoadExpired, TableBlocked
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
@@ -134,7 +135,8 @@ def commit(
         The load, and the log with it.
 
     Raises:
-        StateConflict: Another run committed the state of a resource that this load extracted.
+        StateConflict: Another run committed the state of a resource that this load extracted, or
+            changed a table that it has read.
         IncompatibleSchema: A load that was committed meanwhile added a column that this load's
             rows do not fit.
         LoadExpired: Too much time has passed since staging began.
@@ -157,6 +159,7 @@ def commit(
                 "hours ago, and its files may be swept as orphans. Run the pipeline again."
             )
             raise LoadExpired(msg)
+        require_unchanged(dataset, view, package.read_tables)
         _require_that_rows_still_fit(dataset, staged, view, fitted_through)
         fitted_through = view.last_seq
         load = _next_load(dataset, package, staged, view)

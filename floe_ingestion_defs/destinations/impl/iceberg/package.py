@@ -33,6 +33,8 @@ class Package:
         dropped: Tables that are dropped before the load's rows are added
             (`refresh="drop_sources"` and similar).
         windows: The windows that resources overwrite, by the resource's name.
+        read_tables: The tables whose rows the load depends on, each with the seq that it was read
+            at.
         state: The pipeline's state as the package carries it, None if it did not change.
         merge_mode: The merge mode of tables that have no such hint, None to keep their own.
     """
@@ -48,6 +50,7 @@ class Package:
     truncated: AbstractSet[str] = frozenset()
     dropped: AbstractSet[str] = frozenset()
     windows: Mapping[str, Window] = field(default_factory=dict)
+    read_tables: Mapping[str, int] = field(default_factory=dict)
     state: ExtractedState | None = None
     merge_mode: str | None = None
 

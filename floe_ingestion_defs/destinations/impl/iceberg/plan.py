@@ -40,6 +40,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.intent import (
     Validity,
     Window,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.window import NO_WINDOW_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -171,10 +172,17 @@ def _tables_with_windows(package: Package) -> list[str]:
     return [
         _name(table)
         for table in package.schema.tables.values()
-        if (window := package.windows.get(str(table.get("resource"))))
+        if (window := _window_of(package, table))
         and has_table_seen_data(table)
         and normalize(window.column) in table["columns"]
     ]
+
+
+def _window_of(package: Package, root: TTableSchema) -> Window | None:
+    hints: dict[str, Any] = dict(root)
+    if hints.get(NO_WINDOW_HINT):
+        return None
+    return package.windows.get(str(hints.get("resource")))
 
 
 def _plan_table(package: Package, name: str) -> TablePlan:
@@ -358,7 +366,7 @@ def _validity(package: Package, root: TTableSchema) -> Validity:
 
 def _disposition(package: Package, root: TTableSchema) -> Disposition:
     disposition = cast("Disposition", root["write_disposition"])
-    if root.get("resource") not in package.windows:
+    if _window_of(package, root) is None:
         return disposition
     if disposition != "append":
         msg = (

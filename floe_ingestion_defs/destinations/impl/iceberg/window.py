@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Bound: TypeAlias = datetime | date | Decimal | float | str
 
 WINDOWS_KEY = "windows"
+# Hint of a table that the window of its resource does not apply to, such as its rejected rows'.
+NO_WINDOW_HINT = "x-iceberg-no-window"
 
 
 def iceberg_window(data: Any, column: str, lower: Bound, upper: Bound) -> DltResource:

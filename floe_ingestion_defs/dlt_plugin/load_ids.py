@@ -1,0 +1,46 @@
+"""The column `_dlt_load_id` of Arrow tables: which load a row is from.
+
+dlt adds it to rows that are dicts. For Arrow tables it would read and write each file once more;
+here the column is added during extraction, as a dictionary of one value.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import dlt
+import pyarrow as pa
+from dlt.common.libs.pyarrow import add_constant_column
+from dlt.extract.items_transform import ItemTransform
+
+if TYPE_CHECKING:
+    from dlt.extract import DltResource
+
+    from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
+
+LOAD_ID = "_dlt_load_id"
+
+
+class LoadIds(ItemTransform[Any]):
+    """Adds the load's id to the rows of Arrow tables; returns any other item unchanged."""
+
+    # After the row versions, which it is no part of.
+    placement_affinity: ClassVar[float] = 4
+
+    def __init__(self) -> None:
+        super().__init__(lambda item: item)
+
+    def __call__(self, item: Any, meta: Any = None) -> Any:
+        """Return the item, with the load's id."""
+        if isinstance(item, list):
+            return [self(each) for each in item]
+        if not isinstance(item, (pa.Table, pa.RecordBatch)) or LOAD_ID in item.schema.names:
+            return item
+        load_id = dlt.current.load_package_state()["load_id"]
+        return add_constant_column(item, LOAD_ID, pa.string(), load_id)
+
+
+def add_load_ids(resource: DltResource, spec: ResourceSpec) -> None:
+    """Add the load's id to the rows of a resource, unless its setting leaves it out."""
+    if spec.add_load_id:
+        resource.add_step(LoadIds())
