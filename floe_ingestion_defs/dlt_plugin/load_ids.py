@@ -24,7 +24,7 @@ LOAD_ID = "_dlt_load_id"
 class LoadIds(ItemTransform[Any]):
     """Adds the load's id to the rows of Arrow tables; returns any other item unchanged."""
 
-    # After the row versions, which it is no part of.
+    # After the row versions, which do not depend on it.
     placement_affinity: ClassVar[float] = 4
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The request of one load, in addition to the configuration: a refresh, a window, a limit, a replay."""
+"""The request of one load, in addition to the configuration, such as a refresh or a window."""
 
 from __future__ import annotations
 

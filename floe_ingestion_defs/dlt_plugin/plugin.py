@@ -312,9 +312,7 @@ class DltIngestionPlugin(IngestionPlugin):
             IngestionError: The replay failed; no data was published.
         """
         request = LoadRequest(replay_quarantined=True)
-        pipeline = self.create_pipeline(
-            config, resources=resources, audits=audits, request=request
-        )
+        pipeline = self.create_pipeline(config, resources=resources, audits=audits, request=request)
         return self.load(pipeline)
 
     def load_each(self, pipeline: IngestionPipeline) -> Iterator[LoadOutcome]:

@@ -111,6 +111,8 @@ class LoadedTable:
         """Return the rejected rows and values and the quarantined files, which must be visible."""
         rejected = self.result.resources[self.spec.name].rejected
         described: dict[str, Any] = {"rows_rejected": rejected.rows}
+        if rejected.superseded:
+            described["rows_superseded"] = rejected.superseded
         if rejected.files:
             shown = list(rejected.files.items())[:_LONGEST_TABLE]
             described["files_quarantined"] = len(rejected.files)

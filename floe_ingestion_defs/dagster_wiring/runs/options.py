@@ -30,6 +30,11 @@ class LoadOptions(dg.Config):
         default=None,
         description="Approximate maximum number of rows to load per asset, for testing a source.",
     )
+    replay_quarantined: bool = Field(
+        default=False,
+        description="Load the rows of the tables `{table}__rejected` that fit now, instead of rows "
+        "of the source, and remove them from there.",
+    )
 
     def as_arguments(self) -> dict[str, Any]:
         """Return the options that are set, as fields of the plugin's `LoadRequest`.
@@ -41,6 +46,8 @@ class LoadOptions(dg.Config):
         # dlt's mode that empties the tables and resets the cursors in the same commit as the load.
         if given.pop("refresh"):
             given["refresh"] = "drop_data"
+        if not given["replay_quarantined"]:
+            del given["replay_quarantined"]
         if given.keys() & {"start", "end"} and given.keys() & {"refresh", "limit"}:
             msg = (
                 "start and end replace everything in the window and cannot be combined with "

@@ -6,7 +6,7 @@ Rows are stored as JSON, so dates, decimals and bytes are strings, which are con
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
@@ -84,9 +84,7 @@ class RowFit:
         found = Rejections()
         admitted, rejected = admit_rows(
             [row],
-            Contract(
-                self.known, cast("StrictMode", mode), found, new_columns=contract == "evolve"
-            ),
+            Contract(self.known, cast("StrictMode", mode), found, new_columns=contract == "evolve"),
         )
         if rejected or not admitted:
             raise DoesNotFit(rejected[0].reason)

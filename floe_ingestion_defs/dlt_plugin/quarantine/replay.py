@@ -61,8 +61,11 @@ def replay_source(
         PipelineConfigurationError: A resource's last load was of a kind that cannot be replayed.
     """
     schema = pipeline.schemas.get(described.name)
-    resources, specs = [], []
-    for spec in described.resources if schema is not None else ():
+    resources: list[DltResource] = []
+    specs: list[ResourceSpec] = []
+    for spec in described.resources:
+        if schema is None:  # Nothing was ever loaded.
+            break
         names = _Names.of(spec, schema)
         if names.rejected not in schema.tables:
             continue

@@ -6,13 +6,14 @@ replace it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from floe_ingestion_defs.dlt_plugin.load_ids import LOAD_ID
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from pyiceberg.table import Table
 
 Key = tuple[Any, ...]

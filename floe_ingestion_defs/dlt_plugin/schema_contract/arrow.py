@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -58,8 +58,7 @@ def admit_table(table: pa.Table, contract: Contract) -> tuple[pa.Table, list[Rej
     rejected = table.take(bad).to_pylist() if contract.keep else []
     mask = pa.array([position not in reasons for position in range(table.num_rows)])
     return admitted.filter(mask), [
-        RejectedRow(reasons[position], row)
-        for position, row in zip(bad, rejected, strict=False)
+        RejectedRow(reasons[position], row) for position, row in zip(bad, rejected, strict=False)
     ]
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from floe_ingestion_defs.dagster_wiring import build_ingestion_definitions
 from floe_ingestion_defs.destinations import open_catalog
+from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
 Load = Callable[..., dg.ExecuteInProcessResult]
 
@@ -102,6 +104,32 @@ def test_a_limit_from_the_launchpad_loads_a_few_rows(
     rows = open_catalog().load_table("bronze.shop_orders").scan().to_arrow()
     assert 0 < tried < 20_000
     assert sorted(rows["id"].to_pylist()) == list(range(1, 20_000))
+
+
+def test_a_replay_from_the_launchpad_loads_quarantined_rows(
+    load: Load, shop: dict[str, Any], database: sqlite3.Connection
+) -> None:
+    """Those that fit after the repair; the materialization counts them as rows of the load."""
+    shop.update(schema_contract="discard_row", quarantine=True)
+    load()
+    database.execute("alter table orders add column note text")
+    database.execute("update orders set note = 'late', updated_at = '2026-03-01' where id = 1")
+    database.commit()
+    load()
+    repaired = DltIngestionPlugin({"sources": [{**shop, "columns": {"note": "text"}}]})
+    job = build_ingestion_definitions(repaired).resolve_job_def("ingestion__shop")
+    replayed = job.execute_in_process(
+        run_config={"ops": {"load_shop": {"config": {"replay_quarantined": True}}}}
+    )
+
+    (orders,) = [
+        event.materialization.metadata
+        for event in replayed.get_asset_materialization_events()
+        if event.asset_key == ORDERS
+    ]
+    assert (orders["rows_loaded"].value, orders["rows_rejected"].value) == (1, 0)
+    rows = open_catalog().load_table("bronze.shop_orders").scan().to_arrow().to_pylist()
+    assert {row["id"]: row["note"] for row in rows}[1] == "late"
 
 
 def test_a_failed_isolated_resource_does_not_prevent_the_others_from_loading(
