@@ -95,7 +95,21 @@ class _Load:
         with self.phases.around("extract"):
             pipeline.extract(source, refresh=refresh)
         with self.phases.around("normalize"):
-            self.normalized = pipeline.normalize()
+            normalized = pipeline.normalize()
+        self._reject_conflicts(pipeline)
+        self.normalized = normalized
+
+    def _reject_conflicts(self, pipeline: Pipeline) -> None:
+        failing = [spec for spec in self.described.resources if spec.type_conflict == "fail"]
+        schema = pipeline.schemas.get(pipeline.default_schema_name or "")
+        if not failing or schema is None:
+            return
+        from floe_ingestion_defs.dlt_plugin.schema_contract.type_conflicts import (
+            reject_new_variants,
+        )
+
+        for spec in failing:
+            reject_new_variants(schema, spec, self.known_before)
 
     def cursors(self, workspace: Workspace) -> dict[str, Any]:
         """Return the stored cursor of each resource."""

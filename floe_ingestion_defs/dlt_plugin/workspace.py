@@ -83,6 +83,7 @@ def _build_source(
     from floe_ingestion_defs.dlt_plugin.schema_contract.out_of_range import (
         handle_out_of_range_dates,
     )
+    from floe_ingestion_defs.dlt_plugin.schema_contract.type_conflicts import handle_type_conflicts
     from floe_ingestion_defs.dlt_plugin.sources.source_columns import record_columns
 
     source, specs, request = described.resolved, described.resources, described.request
@@ -101,6 +102,7 @@ def _build_source(
             if spec.quarantines:
                 separate_rejected_rows(resource, spec)
             guard_resource(resource, spec, rejections[spec.name])
+            handle_type_conflicts(resource, spec)
             version_rows(resource, spec)
             add_load_ids(resource, spec)
             overwrite_window(resource, spec, request)

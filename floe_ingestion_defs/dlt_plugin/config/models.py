@@ -39,6 +39,7 @@ MergeStrategy = Literal["delete-insert", "upsert", "insert-only", "scd2"]
 MergeMode = Literal["auto", "copy-on-write", "merge-on-read"]
 RewriteExecutor = Literal["threads", "ray"]
 SchemaContract = Literal["evolve", "freeze", "discard_row", "discard_value"]
+TypeConflict = Literal["fail", "variant", "text"]
 KeyColumns = tuple[str, ...]
 
 # Inputs are left out of error messages: a misplaced password must not reach a log.
@@ -133,6 +134,14 @@ class ResourceConfig(BaseModel):
         description="What to do with dates and timestamps outside of the years 1 to 9999, such as "
         "PostgreSQL's infinity: fail the load, load them as null, or store their rows in the table "
         "{table}__rejected instead. Default: fail.",
+    )
+    type_conflict: TypeConflict | None = Field(
+        default=None,
+        description="What to do under the contract evolve with values of a type that Iceberg "
+        "cannot widen a column to, such as 1.5 or text in a column of integers: fail the load, or "
+        "load them into a column of their own, with dlt's name and their type (variant, such as "
+        "amount__v_double) or as text (text, amount__v_text). Default: variant for rows that are "
+        "dicts, as in dlt, and fail for files and databases.",
     )
     quarantine: bool | None = Field(
         default=None,

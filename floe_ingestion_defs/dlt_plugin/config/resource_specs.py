@@ -41,6 +41,8 @@ class ResourceSpec:
         partition_by: Columns, or transforms such as `month(time_hour)`.
         columns: Declared columns by name.
         out_of_range_dates: How dates outside of the years 1 to 9999 are handled.
+        type_conflict: How values of a type that Iceberg cannot widen a column to are handled; None
+            for the default of the kind of rows.
         quarantine: Whether rows that the contract rejects are stored in a separate table.
         add_load_id: Whether Arrow tables get the column `_dlt_load_id`.
         show_values: Whether errors and previews may contain values of the data.
@@ -66,6 +68,7 @@ class ResourceSpec:
     partition_by: tuple[str, ...] = ()
     columns: Mapping[str, ColumnConfig] = field(default_factory=dict)
     out_of_range_dates: str = "fail"
+    type_conflict: Literal["fail", "variant", "text"] | None = None
     quarantine: bool = False
     add_load_id: bool = True
     show_values: bool = False
@@ -77,6 +80,11 @@ class ResourceSpec:
     def namespace(self) -> str:
         """Namespace part of `table`, which is dlt's dataset."""
         return self.table.partition(".")[0]
+
+    @property
+    def moves_conflicts(self) -> bool:
+        """Whether values that do not fit their column are loaded into another one."""
+        return self.type_conflict in ("variant", "text")
 
     @property
     def table_name(self) -> str:
@@ -139,6 +147,7 @@ _SETTINGS = frozenset(
         "partition_by",
         "columns",
         "out_of_range_dates",
+        "type_conflict",
         "quarantine",
         "add_load_id",
         "show_values",

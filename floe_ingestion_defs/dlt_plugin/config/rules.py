@@ -240,6 +240,13 @@ def _check_resource(source: IngestionSourceConfig, spec: ResourceSpec) -> None:
             "would add the rows without a cursor again; set write_mode: merge"
         )
         raise ValueError(msg)
+    if spec.type_conflict is not None and spec.schema_contract != "evolve":
+        msg = (
+            f"type_conflict{of} is {spec.type_conflict!r}, but schema_contract is "
+            f"{spec.schema_contract!r}, which decides about values of another type; set "
+            "schema_contract: evolve, or remove type_conflict"
+        )
+        raise ValueError(msg)
     if source.source_type == "rest_api":
         _check_cursor_in_request(source, spec)
     if (

@@ -31,7 +31,11 @@ from floe_ingestion_defs.dlt_plugin.errors.row_values import (
     described_without_values,
     innermost_with_values,
 )
-from floe_ingestion_defs.dlt_plugin.schema_contract.contract import contract_violation, shown_value
+from floe_ingestion_defs.dlt_plugin.schema_contract.contract import (
+    CONFLICT_REMEDY,
+    contract_violation,
+    shown_value,
+)
 
 if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.config.models import IngestionSourceConfig
@@ -176,8 +180,10 @@ def _shows_values(source: IngestionSourceConfig, table: str) -> bool:
 
 
 def _incompatible(error: Any, about: dict[str, str]) -> SchemaContractViolation:
+    # A name that differs from another in case alone is no conflict of types.
+    remedy = "" if hasattr(error, "present") else f" Or {CONFLICT_REMEDY}"
     return SchemaContractViolation(
-        str(error),
+        f"{error}{remedy}",
         table=error.table,
         column=error.column,
         expected=error.table_type,

@@ -74,7 +74,7 @@ def _judge_new_column(
         return
     if contract.mode == "freeze":
         first = column.drop_null()[0].as_py()
-        raise contract.violation(key, None, _data_type(field.type), first)
+        raise contract.violation(key, None, data_type_of(field.type), first)
     if contract.mode == "discard_value":
         contract.rejections.reject_values(key, values)
         return
@@ -91,11 +91,11 @@ def _judge_type(
     reasons: dict[int, str],
 ) -> pa.ChunkedArray:
     try:
-        return _cast(field, column, wanted)
+        return cast_or_nulls(field, column, wanted)
     except ColumnTypeMismatch:
         expected = contract.known.columns[key]["data_type"]
-        found = _data_type(field.type)
-    misfits_found = _misfits(field, column, wanted, 0)
+        found = data_type_of(field.type)
+    misfits_found = misfit_positions(field, column, wanted)
     if contract.mode == "freeze":
         raise contract.violation(key, expected, found, column[next(misfits_found)].as_py())
     bad = list(misfits_found)
@@ -106,32 +106,33 @@ def _judge_type(
             reasons.setdefault(position, f"column {key} is {expected}, not {found}")
     misfits = set(bad)
     fits = pa.array([position not in misfits for position in range(len(column))])
-    return _cast(field, pc.if_else(fits, column, pa.scalar(None, field.type)), wanted)
+    return cast_or_nulls(field, pc.if_else(fits, column, pa.scalar(None, field.type)), wanted)
 
 
-def _misfits(
-    field: pa.Field, column: pa.ChunkedArray, wanted: pa.DataType, start: int
+def misfit_positions(
+    field: pa.Field, column: pa.ChunkedArray, wanted: pa.DataType, start: int = 0
 ) -> Iterator[int]:
     """Yield the positions of values that cannot be cast, by bisection: few are expected."""
     try:
-        _cast(field, column, wanted)
+        cast_or_nulls(field, column, wanted)
     except ColumnTypeMismatch:
         if len(column) == 1:
             yield start
             return
         middle = len(column) // 2
-        yield from _misfits(field, column.slice(0, middle), wanted, start)
-        yield from _misfits(field, column.slice(middle), wanted, start + middle)
+        yield from misfit_positions(field, column.slice(0, middle), wanted, start)
+        yield from misfit_positions(field, column.slice(middle), wanted, start + middle)
 
 
-def _cast(field: pa.Field, column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+def cast_or_nulls(field: pa.Field, column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
     """Cast a column; one without values fits every type, also where Arrow has no such cast."""
     if column.null_count == len(column):
         return pa.chunked_array([pa.nulls(len(column), wanted)], type=wanted)
     return cast_column(field, column, wanted)
 
 
-def _data_type(kind: pa.DataType) -> str:
+def data_type_of(kind: pa.DataType) -> str:
+    """Return dlt's data type for an Arrow type."""
     from dlt.common.libs.pyarrow import get_column_type_from_py_arrow
 
     return str(get_column_type_from_py_arrow(kind).get("data_type", kind))

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 REJECTED_SUFFIX = "__rejected"
 _LONGEST_VALUE = 100
 _FROZEN = "the schema contract is `freeze`"
+CONFLICT_REMEDY = (
+    "set type_conflict: variant, or text, which loads the values that do not fit into a column of "
+    "their own, such as amount__v_text"
+)
 StrictMode = Literal["freeze", "discard_row", "discard_value"]
 # dlt's contract of every resource whose contract is the gate's.
 LET_PASS: TSchemaContractDict = {"tables": "evolve", "columns": "evolve", "data_type": "evolve"}
@@ -68,6 +72,32 @@ def contract_violation(
     return SchemaContractViolation(
         msg, table=table, column=column, expected=expected, found=found, value=value, **about
     )
+
+
+def type_conflict(
+    table: str, column: str, expected: str | None, found: str | None, *, required: bool = False
+) -> SchemaContractViolation:
+    """Return the error about values of a type that their column cannot be widened to.
+
+    Args:
+        table: Table of the column.
+        column: The column.
+        expected: Its type.
+        found: The type of the values.
+        required: Whether the column is a key, the cursor, or may not be null.
+    """
+    if required:
+        remedy = (
+            "it is a key, the cursor or not nullable, so its values cannot be stored in another "
+            "column; correct the source, or exclude such rows"
+        )
+    else:
+        remedy = f"correct the source, or {CONFLICT_REMEDY}"
+    msg = (
+        f"column {column!r} of table {table!r} is {expected}, but the source returned {found}, "
+        f"which it cannot be widened to; {remedy}. Nothing was loaded"
+    )
+    return SchemaContractViolation(msg, table=table, column=column, expected=expected, found=found)
 
 
 def shown_value(value: Any) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from floe_ingestion_defs.dlt_plugin.schema_contract.contract import CONFLICT_REMEDY
 from floe_ingestion_defs.dlt_plugin.sources.files.blocks import Block, line_of_row
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _NO_VALUES = re.compile(
     r"|Invalid (?:encoding|escape)[^.:'\"]*|Number too big[^.:'\"]*)"
 )
 _OTHER_TYPE = ("conversion error", "changed from", "convert")
-_DECLARE = "; declare the column under `columns` if its inferred type is too narrow"
+TOO_NARROW = f"; declare the column under `columns` before its first load, or {CONFLICT_REMEDY}"
 _NOT_UTF8 = "text that is not UTF-8"
 _ENCODING = "; set source_config.encoding, such as latin-1"
 # For less, threads are not worthwhile.
@@ -112,7 +113,7 @@ def broken_by(text: str, block: Block | None = None, names: Sequence[str] = ()) 
         return BrokenFile("not a JSON object", where)
     if "UTF8" in text:
         return BrokenFile(_NOT_UTF8, where, _ENCODING)
-    advice = _DECLARE if any(part in text for part in _OTHER_TYPE) else ""
+    advice = TOO_NARROW if any(part in text for part in _OTHER_TYPE) else ""
     return BrokenFile(text, where, advice, _without_values(text))
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from floe_ingestion_defs.dlt_plugin.sources.files.blocks import Block, rows_of
-from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import BrokenFile
+from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import TOO_NARROW, BrokenFile
 from floe_ingestion_defs.dlt_plugin.sources.files.exact_numbers import (
     LONG_INTEGER,
     NOT_EXACT,
@@ -92,7 +92,7 @@ def not_an_integer(block: Block, wanted: Mapping[str, pa.DataType]) -> BrokenFil
                 return BrokenFile(
                     "a value that is not an integer in a column of bigint",
                     [f"{block.unit} {line}", f"column {name!r}"],
-                    "; declare the column under `columns` if its inferred type is too narrow",
+                    TOO_NARROW,
                 )
     return None
 

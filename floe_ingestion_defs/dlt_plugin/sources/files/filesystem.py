@@ -146,7 +146,8 @@ def _read_files(
     known = schema.tables.get(spec.table_name, {}).get("columns", {})
     # A table without known columns has no schema yet that a contract could be applied to.
     judged = spec.schema_contract != "evolve" and any(c.get("data_type") for c in known.values())
-    types = KnownTypes(column_hints(spec), known, schema.naming, lenient=judged)
+    lenient = judged or spec.moves_conflicts
+    types = KnownTypes(column_hints(spec), known, schema.naming, lenient=lenient)
     frozen = spec.schema_contract == "freeze"
     fs = open_filesystem(source, options)
     reader = FileReader(fs, options, types, spec.show_values)

@@ -64,8 +64,11 @@ def parse_loosely(block: Block, types: KnownTypes) -> pa.Table:
     columns = {}
     for name in names:
         values = [row.get(name) for row in rows]
+        kind = wanted.get(name)
+        if kind == pa.int64() and any(isinstance(value, float) for value in values):
+            kind = None  # Arrow would truncate 1.5 to 1.
         try:
-            columns[name] = pa.array(values, type=wanted.get(name))
+            columns[name] = pa.array(values, type=kind)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
             texts = [v if v is None or isinstance(v, str) else as_json(v) for v in values]
             columns[name] = pa.array(texts, type=pa.string())

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import ErrorCategory, SourceReadError
+from floe_ingestion_defs.dlt_plugin.schema_contract.contract import CONFLICT_REMEDY
 from floe_ingestion_defs.dlt_plugin.sources.arrow_types import ColumnTypeMismatch, conform
 from floe_ingestion_defs.dlt_plugin.sources.files.blocks import LongRow, open_file, open_text
 from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import (
@@ -76,8 +77,8 @@ class FileReader:
             raise SourceReadError(msg) from None
         except ColumnTypeMismatch as mismatch:
             msg = (
-                f"{file.name}: {mismatch}; declare the column with a wider type under `columns`, "
-                "or correct the file"
+                f"{file.name}: {mismatch}; correct the file, declare the column with a wider type "
+                f"under `columns` before its first load, or {CONFLICT_REMEDY}"
             )
             raise SourceReadError(msg) from None
         except (pa.ArrowException, UnicodeError, EOFError) as error:
