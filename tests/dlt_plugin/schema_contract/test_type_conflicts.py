@@ -26,7 +26,17 @@ Rows = list[dict[str, Any]]
 Load = Callable[..., LoadResult]
 Offer = Callable[[str, Rows], dict[str, Any]]
 FIRST = [{"id": 1, "amount": 10}]
+ALL_CASES = pytest.mark.all_cases
 KINDS = ["csv", "jsonl", "parquet", "sql_database", "rest_api", "python", "python-arrow"]
+
+
+CHOICES = [
+    *((kind, "variant") for kind in KINDS),
+    *(
+        pytest.param(kind, "text", marks=() if kind in ("parquet", "python") else ALL_CASES)
+        for kind in KINDS
+    ),
+]
 
 
 @dlt.resource(name="things")
@@ -81,8 +91,7 @@ def without_nulls(rows: Rows) -> Rows:
     return [{key: value for key, value in row.items() if value is not None} for row in rows]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("setting", ["variant", "text"])
+@pytest.mark.parametrize(("kind", "setting"), CHOICES)
 def test_texts_that_do_not_fit_are_loaded_into_a_column_of_their_own(
     offer: Offer, load: Load, rows: Callable[[str], Rows], kind: str, setting: str
 ) -> None:
@@ -100,8 +109,7 @@ def test_texts_that_do_not_fit_are_loaded_into_a_column_of_their_own(
     ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("setting", ["variant", "text"])
+@pytest.mark.parametrize(("kind", "setting"), CHOICES)
 def test_a_variant_has_the_type_of_its_values_unless_it_is_text(
     offer: Offer, load: Load, rows: Callable[[str], Rows], kind: str, setting: str
 ) -> None:
