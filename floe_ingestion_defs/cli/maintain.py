@@ -35,19 +35,31 @@ _yes = click.option(
     show_default=True,
     help="Where files are rewritten; `ray` is the cluster that RAY_ADDRESS names.",
 )
+@click.option(
+    "--z-order",
+    "columns",
+    multiple=True,
+    metavar="COLUMN",
+    help="Put all rows in z-order of the columns given so, which rewrites every file.",
+)
 @click.pass_obj
 def compact(
-    session: Session, dataset: str, tables: tuple[str, ...], executor: RewriteExecutor
+    session: Session,
+    dataset: str,
+    tables: tuple[str, ...],
+    executor: RewriteExecutor,
+    columns: tuple[str, ...],
 ) -> None:
     """Combine the small files of TABLES of DATASET (default: all); `plan` shows what it would do.
 
     Can run during loads, and changes no row. If one table fails, the others are compacted.
     """
-    from floe_ingestion_defs.destinations import CompactionResult
+    from floe_ingestion_defs.destinations import CompactionOptions, CompactionResult
     from floe_ingestion_defs.destinations import compact as compact_table
 
     opened = replace(session.dataset(dataset), rewrite_executor=executor)
-    results = _each(session, opened, tables, lambda name: compact_table(opened, name))
+    options = CompactionOptions(z_order=columns)
+    results = _each(session, opened, tables, lambda name: compact_table(opened, name, options))
     rows = [
         {"table": table, **asdict(result or CompactionResult()), "error": _shown(failure)}
         for table, result, failure in results

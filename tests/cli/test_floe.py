@@ -122,6 +122,10 @@ def test_tables_are_shown_planned_and_compacted(
         1,
         None,
     )
+    (ordered,) = found("compact", "shop", "orders", "--z-order", "id")["tables"]
+    assert (ordered["files_removed"], ordered["files_added"]) == (1, 1)
+    (missing,) = found("compact", "shop", "orders", "--z-order", "none")["tables"]
+    assert "`none`" in missing["obstacle"]
     (after,) = found("status")["tables"]
     assert (after["files"], after["last_load"]) == (1, table["last_load"])
     shown = floe_process("status", "shop")

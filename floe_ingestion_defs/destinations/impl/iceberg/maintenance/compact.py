@@ -134,7 +134,8 @@ def compact(
     loaded = dataset.load_table(table) if plan.groups else None
     if loaded is None:
         return result
-    work = TableWork(loaded.metadata, loaded.io)
+    z_order = options.z_order if options else ()
+    work = TableWork(loaded.metadata, loaded.io, z_order)
     with _opened(dataset, executor) as opened:
         for groups in _portions(plan.groups, tasks_at_once(opened, 1)):
             since = Since()

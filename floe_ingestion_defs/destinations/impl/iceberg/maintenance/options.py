@@ -19,12 +19,14 @@ class CompactionOptions:
         small_below: A file below this share of the target is small.
         min_files: A partition with this many small files is compacted.
         deleted_share: A file is compacted by itself if delete files delete this share of its rows.
+        z_order: Columns to order the rows by on a z-order curve, which rewrites all files.
     """
 
     target_bytes: int | None = None
     small_below: float = 0.75
     min_files: int = 5
     deleted_share: float = 0.1
+    z_order: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

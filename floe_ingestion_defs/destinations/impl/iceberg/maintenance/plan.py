@@ -27,6 +27,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import (
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import LOADS_TABLE
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import log_of
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.options import CompactionOptions
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance.z_order import obstacle_to_z_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 _NEWEST_FORMAT = 2
 _LOOKBACK = 8
+# So many files of the target size are put in one z-order: each has half of the range of one column
+# and a quarter of that of another. Their rows are on the local disk meanwhile.
+_Z_ORDERED_FILES = 8
 # The packer counts in whole numbers; files are weighed in shares of a target file.
 _TARGET_WEIGHT = 1_000_000
 
@@ -48,9 +52,11 @@ class FileGroup:
 
     Attributes:
         tasks: The files.
+        files: How many files they become, if the partitioning has not changed.
     """
 
     tasks: tuple[FileScanTask, ...]
+    files: int = 1
 
     @property
     def bytes(self) -> int:
@@ -87,7 +93,7 @@ class CompactionPlan:
     @property
     def files_added(self) -> int:
         """The number of data files that would replace them; more, if the partitioning changed."""
-        return len(self.groups)
+        return sum(group.files for group in self.groups)
 
     @property
     def bytes(self) -> int:
@@ -119,7 +125,8 @@ def plan_table(table: Table, options: CompactionOptions) -> CompactionPlan:
     """Return what a compaction of a loaded table would do."""
     if head_of(table) is None:
         return CompactionPlan()
-    if obstacle := find_obstacle(table):
+    z_order = options.z_order
+    if obstacle := find_obstacle(table) or obstacle_to_z_order(table.metadata, z_order):
         return CompactionPlan(obstacle=obstacle)
     tasks = list(table.scan().plan_files())
     return plan_groups(table.metadata, tasks, options, _rows_of_sorted_file(table, tasks))
@@ -145,7 +152,7 @@ def plan_groups(
     for task in tasks:
         files += 1
         total += task.file.file_size_in_bytes
-        if weigh.is_small(task) or _has_many_deletes(task, options):
+        if options.z_order or weigh.is_small(task) or _has_many_deletes(task, options):
             partitions[_partition_of(task)].append(task)
     groups = [group for small in partitions.values() for group in _groups(small, weigh, options)]
     return CompactionPlan(tuple(groups), files, total)
@@ -234,10 +241,15 @@ def _partition_of(task: FileScanTask) -> tuple[Any, ...]:
 def _groups(
     tasks: list[FileScanTask], weigh: _Scale, options: CompactionOptions
 ) -> Iterator[FileGroup]:
-    packer: ListPacker[FileScanTask] = ListPacker(_TARGET_WEIGHT, _LOOKBACK, False)
+    files = _Z_ORDERED_FILES if options.z_order else 1
+    packer: ListPacker[FileScanTask] = ListPacker(files * _TARGET_WEIGHT, _LOOKBACK, False)
     # A scan begins with the files that were added last.
     for packed in packer.pack(tasks[::-1], weigh):
-        is_large = sum(map(weigh, packed)) >= _TARGET_WEIGHT * options.small_below
+        weight = sum(map(weigh, packed))
+        if options.z_order:
+            yield FileGroup(tuple(packed), max(1, round(weight / _TARGET_WEIGHT)))
+            continue
+        is_large = weight >= _TARGET_WEIGHT * options.small_below
         is_worthwhile = len(packed) >= options.min_files or (len(packed) > 1 and is_large)
         if is_worthwhile or any(_has_many_deletes(task, options) for task in packed):
             yield FileGroup(tuple(packed))
