@@ -8,6 +8,7 @@ import dlt
 from dlt.destinations.adapters import iceberg_adapter
 
 from faults import boundaries
+from floe_ingestion_defs.destinations import iceberg_window
 from floe_ingestion_defs.destinations.impl.iceberg.log import compaction
 
 if TYPE_CHECKING:
@@ -60,6 +61,14 @@ def _versions(rows: list[Row]) -> Any:
     return versions
 
 
+def _sales(amount: int) -> Any:
+    @dlt.resource(name="sales", write_disposition="append")
+    def sales() -> Iterator[list[Row]]:
+        yield [{"day": day, "amount": amount} for day in range(2, 4)]
+
+    return iceberg_window(sales, "day", 2, 4)
+
+
 _BASE_USERS: list[Row] = [
     {"id": 1, "name": "Ada", "tags": [{"tag": "a"}, {"tag": "b"}]},
     {"id": 2, "name": "Bob", "tags": [{"tag": "c"}]},
@@ -92,6 +101,7 @@ LOADS: dict[str, tuple[Callable[[], list[Any]] | None, Callable[[], list[Any]]]]
         lambda: [_versions([{"id": 1, "city": "Rome"}, {"id": 2, "city": "Oslo"}])],
         lambda: [_versions([{"id": 1, "city": "Bonn"}, {"id": 3, "city": "Lima"}])],
     ),
+    "window": (lambda: [_sales(1)], lambda: [_sales(2)]),
     "three tables": (
         lambda: [_events(2), _countries("abc"), _users(_BASE_USERS)],
         lambda: [_events(5), _countries("xy"), _users(_NEXT_USERS)],

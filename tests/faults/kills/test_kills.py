@@ -69,3 +69,21 @@ def test_a_load_killed_on_a_rest_catalog_is_loaded_exactly_once(
         return [names.index(name) for name in dict.fromkeys(names)][share::2]
 
     check_kills(kind, directory, tmp_path, lambda folder: rest_stack(seaweedfs, folder), choose)
+
+
+@pytest.mark.rest
+@pytest.mark.parametrize("kind", ["append", "replace", "scd2", "window"])
+def test_each_kind_of_load_survives_a_kill_on_a_rest_catalog(
+    kind: str, tmp_path: Path, seaweedfs: SeaweedFS
+) -> None:
+    """In the upload, between the commit and the publication, and after the publication."""
+
+    def choose(names: Sequence[str]) -> Sequence[int]:
+        upload = next(n for n, name in enumerate(names) if name.startswith("inside the upload"))
+        commit = names.index("after a commit of dlt_loads")
+        publications = [n for n, name in enumerate(names) if name.startswith("after a commit of")]
+        chosen = [upload, commit, next(n for n in publications if n > commit)]
+        assert chosen == sorted(set(chosen))
+        return chosen
+
+    check_kills(kind, "none left", tmp_path, lambda folder: rest_stack(seaweedfs, folder), choose)
