@@ -147,6 +147,37 @@ def test_a_load_with_nothing_new_sends_four_requests_at_most(counted: CountedSta
     assert counted.ids == [1]
 
 
+def test_a_new_process_with_nothing_new_reads_the_log_and_the_schema(
+    counted: CountedStack,
+) -> None:
+    """As the page on requests states: two for each file, its size and its content."""
+    counted.load({"id": 1})
+    counted.load({"id": 2})
+    forget_everything()
+    counted.load(folder="another")
+    is_rest = counted.stack.kind == "rest"
+    # The log: its manifest list, and for each load since its last compaction a manifest and a row;
+    # the schema: manifest list, manifest, row. A REST catalog's response contains the metadata.
+    files = 1 + 2 * 2 + 3 + (0 if is_rest else 2)
+    assert len(counted.store.requests) == 2 * files
+    assert len(set(counted.store.requests)) == 2 * files
+    # Login, configuration, the log twice (before dlt asks for the state), the schema.
+    assert len(counted.catalog.requests) <= (6 if is_rest else 0)
+
+
+@pytest.mark.parametrize("counted", ["sqlite", "sqlite by fsspec"], indirect=True)
+def test_a_new_process_reads_the_files_of_the_log_at_the_same_time(
+    counted: CountedStack,
+) -> None:
+    for number in range(4):
+        counted.load({"id": number})
+    forget_everything()
+    counted.store.delay_seconds = 0.03
+    counted.store.most_open = 0
+    counted.load(folder="another")
+    assert counted.store.most_open >= 2
+
+
 @pytest.mark.parametrize("counted", [pytest.param("rest", marks=pytest.mark.rest)], indirect=True)
 def test_tables_that_exist_are_found_with_one_request(counted: CountedStack) -> None:
     for table in ("orders", "refunds", "events"):

@@ -7,7 +7,8 @@ neither a data file nor a manifest ever changes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import chain
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -59,18 +60,18 @@ _lock = RLock()
 
 
 def _files(table: Table) -> list[_File]:
-    """Return the data files of `main`, each with its rows."""
+    """Return the data files of `main`, each with its rows; they are read at the same time."""
     from pyiceberg.manifest import ManifestContent
+    from pyiceberg.utils.concurrent import ExecutorFactory
 
     snapshot = None if head_of(table) is None else table.current_snapshot()
     if snapshot is None:
         return []
-    return [
-        _File(path, _rows_of(table, path, count))
-        for manifest in snapshot.manifests(table.io)
-        if manifest.content == ManifestContent.DATA
-        for path, count in _data_files(table, manifest)
-    ]
+    manifests = [m for m in snapshot.manifests(table.io) if m.content == ManifestContent.DATA]
+    at_once = ExecutorFactory.get_or_create()
+    files = list(chain.from_iterable(at_once.map(partial(_data_files, table), manifests)))
+    rows = at_once.map(lambda file: _rows_of(table, *file), files)
+    return [_File(path, found) for (path, _), found in zip(files, rows, strict=True)]
 
 
 @cached(_rows, key=lambda table, path, count: path, lock=_lock)
