@@ -10,16 +10,14 @@ from floe_ingestion_defs.contracts import CompiledArtifacts
 from floe_ingestion_defs.dagster_wiring.assets import create_ingestion_assets
 from floe_ingestion_defs.dagster_wiring.automation.branch_job import create_drop_job
 from floe_ingestion_defs.dagster_wiring.automation.maintenance import create_maintenance_definitions
+from floe_ingestion_defs.dagster_wiring.automation.new_files import create_new_files_sensor
 from floe_ingestion_defs.dagster_wiring.automation.schedules import (
     create_freshness_schedule,
     create_ingestion_job,
     create_source_job,
     create_source_schedule,
 )
-from floe_ingestion_defs.dagster_wiring.automation.sensors import (
-    create_failure_sensor,
-    create_new_files_sensor,
-)
+from floe_ingestion_defs.dagster_wiring.automation.sensors import create_failure_sensor
 from floe_ingestion_defs.dagster_wiring.beta_warnings import expect_converted_checks
 from floe_ingestion_defs.dagster_wiring.broken_files import load_defs
 from floe_ingestion_defs.dagster_wiring.checks.asset_checks import FRESHNESS, create_source_checks

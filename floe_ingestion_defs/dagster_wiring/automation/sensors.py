@@ -1,11 +1,10 @@
-"""Sensors: for new files of a source, and for failed runs."""
+"""The sensor that reports failed runs to a webhook."""
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
@@ -17,86 +16,10 @@ from floe_ingestion_defs.dagster_wiring.configured_source import (
     SOURCE_TAG,
     ConfiguredSource,
 )
-from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
-
-if TYPE_CHECKING:
-    from dagster._core.definitions.unresolved_asset_job_definition import (
-        UnresolvedAssetJobDefinition,
-    )
 
 WEBHOOK_VARIABLE = "FLOE_FAILURE_WEBHOOK_URL"
 _WEBHOOK_TIMEOUT_SECONDS = 10
 _MINUTE = timedelta(minutes=1)
-
-
-def create_new_files_sensor(
-    configured: ConfiguredSource, job: "UnresolvedAssetJobDefinition"
-) -> dg.SensorDefinition:
-    """Create the sensor that loads a filesystem source when the listing of its folder changes.
-
-    It waits until two consecutive ticks find the same listing, so that a burst of files causes one
-    run and no file is read while it is still being written. The cursor is the listing that was
-    last loaded: after an outage the current listing differs from it, and no file is missed.
-
-    Args:
-        configured: The source, with its settings.
-        job: The source's job.
-
-    Raises:
-        PipelineConfigurationError: The source is not a filesystem source.
-    """
-    source, settings = configured.source, configured.settings
-    if source.source_type != "filesystem":
-        msg = (
-            f"source {source.name!r}: orchestration.new_files_every requires a source of type "
-            f"'filesystem', and this one is {source.source_type!r}; use a cron"
-        )
-        raise PipelineConfigurationError(
-            msg,
-            source_name=source.name,
-        )
-
-    @dg.sensor(
-        name=f"{job.name}_new_files",
-        job=job,
-        minimum_interval_seconds=int((settings.new_files_every or _MINUTE).total_seconds()),
-        default_status=sensor_status(running=settings.default_status == "running"),
-        description=f"Load source `{source.name}` when its files have changed.",
-    )
-    def look_for_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        listed = _digest_listing(configured)
-        seen, loaded = json.loads(context.cursor or '["", ""]')
-        if listed == loaded:
-            return dg.SkipReason("No new or changed files.")
-        if listed != seen:
-            return dg.SensorResult(
-                skip_reason="Files are still arriving; waiting for the listing to stabilize.",
-                cursor=json.dumps([listed, loaded]),
-            )
-        request = dg.RunRequest(
-            run_key=f"{source.name}@{listed}",
-            tags={SOURCE_TAG: source.name, CAUSE_TAG: "new files"},
-        )
-        return dg.SensorResult([request], cursor=json.dumps([listed, listed]))
-
-    return look_for_files
-
-
-def _digest_listing(configured: ConfiguredSource) -> str:
-    """Return a digest that changes when a file of a source is added, changed or removed."""
-    from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
-    from floe_ingestion_defs.dlt_plugin.preparation import resolve_source
-    from floe_ingestion_defs.dlt_plugin.sources.files.filesystem import open_filesystem
-    from floe_ingestion_defs.dlt_plugin.sources.files.listing import list_files
-
-    source, options = resolve_source(configured.source)
-    if not isinstance(options, FilesystemOptions):
-        msg = f"source {source.name!r} is not a filesystem source"
-        raise dg.DagsterInvariantViolationError(msg)
-    files = list_files(open_filesystem(source, options), options.bucket_url, options.file_glob)
-    return hashlib.blake2b(
-        b"".join(sorted(file.fingerprint for file in files)), digest_size=16
-    ).hexdigest()
 
 
 def create_failure_sensor(sources: Iterable[ConfiguredSource]) -> dg.SensorDefinition:

@@ -105,6 +105,13 @@ class OrchestrationSettings(AssetSettings):
         description="How often a sensor looks for new files and loads them, such as '1m'; for "
         "filesystem sources. Default: no sensor.",
     )
+    new_files_retries: int = Field(
+        default=5,
+        ge=0,
+        le=20,
+        description="How often that sensor requests a failed run again while the files do not "
+        "change: after 5 minutes, then after twice as long each time, up to an hour.",
+    )
     partitions: PartitionSettings | None = Field(
         default=None,
         description="Partitions by the cursor, each of which can be reloaded on its own. "
