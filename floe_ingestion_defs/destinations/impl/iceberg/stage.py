@@ -6,6 +6,7 @@ import logging
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -38,7 +39,10 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import (
     was_rolled_back,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.merge_source import merge_sources
-from floe_ingestion_defs.destinations.impl.iceberg.parallel.tables import for_each_table
+from floe_ingestion_defs.destinations.impl.iceberg.parallel.tables import (
+    for_each_file,
+    for_each_table,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.plan import (
     TablePlan,
     follow_rollbacks,
@@ -47,6 +51,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.plan import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from pyiceberg.table import Table, Transaction
     from pyiceberg.table.metadata import TableMetadata
@@ -169,13 +174,16 @@ def _stage_table(
             evolve(transaction, name, incoming)
     transaction.set_properties({LOG_UUID: log_uuid})  # It is part of the staged files' names.
     metadata, io = transaction.table_metadata, file_io(transaction)
-    files: list[StagedFile] = []
+
+    def stage_job(job: Path) -> list[StagedFile]:
+        return stage_file(job, metadata, io, package.load_uid)
+
     with _rejecting_invalid_rows(name):
-        for job in plan.jobs:
-            files += stage_file(job, metadata, io, package.load_uid)
+        staged = for_each_file(dataset.catalog, stage_job, plan.jobs)
+    files = tuple(chain.from_iterable(staged))
     intent = plan.intent.model_copy(
         update={
-            "files": tuple(files),
+            "files": files,
             "iceberg_schema": incoming.model_dump_json(),
             "spec": str(metadata.spec()),
             "sort_order": str(default_sort_order(metadata)),

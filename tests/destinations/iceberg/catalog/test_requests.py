@@ -205,3 +205,20 @@ def test_tables_of_one_load_are_staged_and_published_at_the_same_time(
     for name in tables:
         table = counted.stack.catalog().load_table(f"{counted.stack.namespace}.{name}")
         assert table.scan().to_arrow()["id"].to_pylist() == [1]
+
+
+@pytest.mark.parametrize("counted", ["sqlite"], indirect=True)
+def test_files_of_one_table_are_staged_at_the_same_time(
+    counted: CountedStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two uploads are open at once, and the rows of all files are there, in their order."""
+    counted.load({"id": 0})
+    counted.store.delay_seconds = 0.02
+    counted.store.most_open = 0
+    monkeypatch.setenv("DATA_WRITER__FILE_MAX_ITEMS", "2")
+    counted.load(*({"id": number} for number in range(1, 11)))
+    assert counted.store.most_open >= 2
+    assert counted.ids == [*range(11)]
+    table = counted.stack.catalog().load_table(f"{counted.stack.namespace}.events")
+    (entry,) = [m for m in table.inspect.manifests().to_pylist() if m["added_data_files_count"] > 1]
+    assert entry["added_data_files_count"] == 5

@@ -1,7 +1,7 @@
-"""The work on several tables of one load at the same time, where most of it is waiting.
+"""The work on several tables of one load, or on files of one table, where most of it is waiting.
 
-A table takes a remote catalog and store some ten requests, one after the other. On a local disk,
-there is nothing to wait for.
+A table takes a remote catalog and store some ten requests, one after the other, and a file three or
+more. On a local disk, there is nothing to wait for.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ R = TypeVar("R")
 
 # Each may hold the keys of a merge, and batches of its rows.
 TABLES_AT_ONCE = 4
+# Each may hold the rows of 64 partitions that are open.
+FILES_AT_ONCE = 2
 
 
 def for_each_table(catalog: Catalog, work: Callable[[T], R], tables: Sequence[T]) -> list[R]:
@@ -37,10 +39,21 @@ def for_each_table(catalog: Catalog, work: Callable[[T], R], tables: Sequence[T]
     Raises:
         Exception: The first error in the given order; tables that wait are left out.
     """
-    if len(tables) < 2 or not _is_distant(catalog):
-        return [work(table) for table in tables]
-    with ThreadPoolExecutor(TABLES_AT_ONCE, "tables") as threads:
-        results = [threads.submit(copy_context().run, work, table) for table in tables]
+    return _for_each(catalog, work, tables, TABLES_AT_ONCE)
+
+
+def for_each_file(catalog: Catalog, work: Callable[[T], R], files: Sequence[T]) -> list[R]:
+    """Return the same as `for_each_table` for the files of one table."""
+    return _for_each(catalog, work, files, FILES_AT_ONCE)
+
+
+def _for_each(
+    catalog: Catalog, work: Callable[[T], R], items: Sequence[T], at_once: int
+) -> list[R]:
+    if len(items) < 2 or not _is_distant(catalog):
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(at_once, "waiting") as threads:
+        results = [threads.submit(copy_context().run, work, item) for item in items]
         try:
             return [result.result() for result in results]
         except BaseException:
