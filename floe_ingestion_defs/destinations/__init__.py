@@ -91,6 +91,7 @@ if TYPE_CHECKING:
         row_count,
         summary_count,
     )
+    from floe_ingestion_defs.destinations.impl.iceberg.reading.schemas import stored_primary_keys
     from floe_ingestion_defs.destinations.impl.iceberg.recover import (
         blocked_tables,
         recover,
@@ -169,6 +170,7 @@ _HOMES = {
     "rewrite_manifests": f"{_IMPLEMENTATION}.maintenance.manifests",
     "row_count": f"{_IMPLEMENTATION}.reading.inspection",
     "stored_cursors": f"{_IMPLEMENTATION}.reading.cursors",
+    "stored_primary_keys": f"{_IMPLEMENTATION}.reading.schemas",
     "summary_count": f"{_IMPLEMENTATION}.reading.inspection",
     "unpublished_loads": f"{_IMPLEMENTATION}.recover",
     "watermark_of": f"{_IMPLEMENTATION}.log.watermark",
@@ -241,6 +243,7 @@ __all__ = [
     "rewrite_manifests",
     "row_count",
     "stored_cursors",
+    "stored_primary_keys",
     "summary_count",
     "unpublished_loads",
     "watermark_of",

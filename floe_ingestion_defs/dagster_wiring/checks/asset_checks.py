@@ -137,10 +137,12 @@ def evaluate_checks(
     # Importing Arrow and pyiceberg takes one to two seconds, too long for loading a location.
     from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
     from floe_ingestion_defs.dagster_wiring.checks.evaluation import evaluate, evaluate_partition
+    from floe_ingestion_defs.dagster_wiring.checks.stored_keys import with_stored_keys
     from floe_ingestion_defs.dagster_wiring.tables import read_checked_tables
 
     checks, now = configured_checks(configured, resource_by_key), datetime.now(UTC)
     resource_of = {key: configured.resources[resource_by_key[key.asset_key]] for key in keys}
+    resource_of = with_stored_keys(configured, resource_of)
     found = read_checked_tables(configured.plugin, {spec.table for spec in resource_of.values()})
     for key, resource in sorted(resource_of.items()):
         check = checks[key]

@@ -74,12 +74,6 @@ class CheckResult:
         )
 
 
-def missing_columns(schema: "Schema", columns: Sequence[str]) -> CheckResult | None:
-    """Return the failed result for columns that do not exist; None if all of them exist."""
-    present = {field.name for field in schema.fields}
-    return _missing([name for name in columns if name not in present])
-
-
 def find_columns(
     schema: "Schema", columns: Sequence[str]
 ) -> tuple[tuple[str, ...], CheckResult | None]:

@@ -1,6 +1,7 @@
 """Dispatches a configured check to the module that evaluates it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,10 @@ def evaluate(
             return check_freshness(table, resource, check, last_load, now)
         case TableHealthCheck():
             return check_table_health(table, check, missing)
+        case UniqueKeyCheck() | NotNullCheck() if table is None:
+            return CheckResult(True, "The table does not exist yet.")
+        case UniqueKeyCheck() | NotNullCheck() if absent := _without_key(check, resource):
+            return absent
         case UniqueKeyCheck():
             appended = resource.write_mode == "append"
             return check_unique_key(table, check.key_of(resource), appended=appended)
@@ -98,6 +103,8 @@ def evaluate_partition(
         before: Number of rows that the previous load of the partition left; None if not known.
     """
     match check:
+        case UniqueKeyCheck() | NotNullCheck() if absent := _without_key(check, resource):
+            return absent
         case UniqueKeyCheck():
             return check_unique_key_in(rows, check.key_of(resource))
         case NotNullCheck():
@@ -119,7 +126,11 @@ def evaluate_staged(check: Check, staged: "StagedTable", resource: ResourceSpec)
         resource: The resource that is loaded.
     """
     outcome = Outcome(staged)
+    if resource.key_of_source:
+        resource = replace(resource, primary_key=staged.primary_key)
     match check:
+        case UniqueKeyCheck() | NotNullCheck() if absent := _without_key(check, resource):
+            return absent
         case UniqueKeyCheck():
             return audit_unique_key(outcome, check.key_of(resource))
         case NotNullCheck():
@@ -130,3 +141,17 @@ def evaluate_staged(check: Check, staged: "StagedTable", resource: ResourceSpec)
             return audit_values(outcome, check, resource)
         case _:
             return audit_schema_contract(outcome, resource)
+
+
+def _without_key(
+    check: UniqueKeyCheck | NotNullCheck, resource: ResourceSpec
+) -> CheckResult | None:
+    """Return the failed result of a check whose columns the database was to define; else None."""
+    try:
+        if isinstance(check, UniqueKeyCheck):
+            check.key_of(resource)
+        else:
+            check.required_in(resource)
+    except ValueError as error:
+        return CheckResult(False, f"The database's table has no primary key: {error}.")
+    return None

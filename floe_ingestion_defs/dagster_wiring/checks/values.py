@@ -14,11 +14,13 @@ import pyarrow as pa
 
 from floe_ingestion_defs.dagster_wiring.checks.check_result import (
     CheckResult,
-    missing_columns,
+    find_columns,
     table_of,
 )
 from floe_ingestion_defs.dagster_wiring.checks.partition_rows import PartitionRows
 from floe_ingestion_defs.dagster_wiring.settings.row_checks import (
+    AcceptedRangeCheck,
+    AcceptedValuesCheck,
     ConditionsCheck,
     ExpressionCheck,
     FunctionCheck,
@@ -26,6 +28,7 @@ from floe_ingestion_defs.dagster_wiring.settings.row_checks import (
 )
 from floe_ingestion_defs.destinations import files_added_last, live_files, read_columns
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
+from floe_ingestion_defs.dlt_plugin.config.names import find_name
 
 if TYPE_CHECKING:
     from pyiceberg.schema import Schema
@@ -114,9 +117,32 @@ def _evaluate(rows: _Rows, check: RowsCheck, resource: ResourceSpec) -> CheckRes
         msg = f"{type(check).__name__} is not a check of values"
         raise TypeError(msg)
     if isinstance(check, ExpressionCheck):
-        return _count(rows, check.conditions(), columns_in(check.sql))
-    names = list(getattr(check, "columns", ()))
-    return missing_columns(rows.schema, names) or _count(rows, check.conditions(), names)
+        return _count(rows, {f"`{check.sql}`": _as_in_table(check.sql, rows.schema)})
+    if isinstance(check, AcceptedValuesCheck | AcceptedRangeCheck):
+        names, absent = find_columns(rows.schema, list(check.columns))
+        if absent:
+            return absent
+        columns = dict(zip(names, check.columns.values(), strict=True))
+        check = check.model_copy(update={"columns": columns})
+    return _count(rows, check.conditions())
+
+
+def _as_in_table(sql: str, schema: "Schema") -> str:
+    """Return an expression in which columns that the source spells otherwise are the table's."""
+    import sqlglot
+    from sqlglot import expressions
+
+    present = [field.name for field in schema.fields]
+    folded = {name.lower() for name in present}
+    parsed = sqlglot.parse_one(sql, dialect="duckdb")
+    renamed = False
+    for column in parsed.find_all(expressions.Column):
+        part = column.parts[0]
+        found = None if part.name.lower() in folded else find_name(part.name, present)
+        if found is not None:
+            part.replace(expressions.to_identifier(found, quoted=True))
+            renamed = True
+    return parsed.sql(dialect="duckdb") if renamed else sql
 
 
 def columns_in(sql: str) -> list[str]:
@@ -136,11 +162,11 @@ def _aggregates(sql: str) -> bool:
     return parsed.find(expressions.AggFunc) is not None
 
 
-def _count(rows: _Rows, conditions: Mapping[str, str], names: Sequence[str]) -> CheckResult:
+def _count(rows: _Rows, conditions: Mapping[str, str]) -> CheckResult:
     """Count the rows that violate conditions, in one pass."""
     import duckdb
 
-    wanted = {name.lower() for name in names}
+    wanted = {name.lower() for sql in conditions.values() for name in columns_in(sql)}
     every = [field.name for field in rows.schema.fields]
     # `count(*)` names none, and a stream has at least one.
     columns = [name for name in every if name.lower() in wanted] or every[:1]
@@ -188,9 +214,10 @@ def _judge(rows: int, violations: Mapping[str, int], conditions: Mapping[str, st
 
 def _call(rows: _Rows, check: FunctionCheck, resource: ResourceSpec) -> CheckResult:
     """Call a user's function; an error of it fails the check."""
-    if absent := missing_columns(rows.schema, check.columns):
+    names, absent = find_columns(rows.schema, check.columns)
+    if absent:
         return absent
-    columns = check.columns or tuple(field.name for field in rows.schema.fields)
+    columns = names or tuple(field.name for field in rows.schema.fields)
     try:
         answer = check.load(rows.reader(columns))
     except Exception as error:  # any error of a user's function

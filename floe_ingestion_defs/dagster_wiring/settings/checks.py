@@ -135,7 +135,9 @@ class UniqueKeyCheck(Check):
     is_per_partition: ClassVar[bool] = True
 
     columns: OneOrMore[str] = Field(
-        default=(), description="Columns of the key. Default: the primary key."
+        default=(),
+        description="Columns of the key. Default: the primary key, of a database also the "
+        "reflected one.",
     )
 
     def key_of(self, resource: ResourceSpec) -> tuple[str, ...]:
@@ -153,6 +155,8 @@ class UniqueKeyCheck(Check):
 
     def describe(self, resource: ResourceSpec) -> str:
         """See `Check.describe`."""
+        if resource.key_of_source and resource.merge_strategy != "scd2" and not self.columns:
+            return "No two rows have the same primary key, which is that of the database's table."
         return f"No two rows have the same key `{', '.join(self.key_of(resource))}`."
 
 
@@ -178,6 +182,10 @@ class NotNullCheck(Check):
 
     def describe(self, resource: ResourceSpec) -> str:
         """See `Check.describe`."""
+        if resource.key_of_source and not self.columns:
+            return (
+                "Every row has a value in the primary key, which is that of the database's table."
+            )
         return f"Every row has a value in `{', '.join(self.required_in(resource))}`."
 
 

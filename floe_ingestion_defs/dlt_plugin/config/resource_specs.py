@@ -47,6 +47,8 @@ class ResourceSpec:
         add_load_id: Whether Arrow tables get the column `_dlt_load_id`.
         show_values: Whether errors and previews may contain values of the data.
         description: Description of the table.
+        key_of_source: Whether the source may define the primary key where none is configured, as
+            the tables of a database do; it is not known before a run.
         given: Names of the settings in the configuration; the others are defaults, which do not
             override the settings that a source defines itself.
         origin: The resource as its source describes it, such as a reflected table; None before a
@@ -73,6 +75,7 @@ class ResourceSpec:
     add_load_id: bool = True
     show_values: bool = False
     description: str | None = None
+    key_of_source: bool = False
     given: frozenset[str] = frozenset()
     origin: Any = field(default=None, compare=False, repr=False)
 
@@ -121,6 +124,7 @@ def _spec(source: IngestionSourceConfig, name: str) -> ResourceSpec:
     return ResourceSpec(
         name=name,
         table=table.replace("{resource}", as_identifier(name)),
+        key_of_source=source.source_type == "sql_database" and not settings.get("primary_key"),
         given=frozenset(given),
         **settings,
     )

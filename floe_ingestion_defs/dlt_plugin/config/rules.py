@@ -19,6 +19,7 @@ from floe_ingestion_defs.dlt_plugin.config.source_options import (
     source_resource_names,
 )
 from floe_ingestion_defs.dlt_plugin.config.source_options.rest_api import has_cursor_placeholder
+from floe_ingestion_defs.dlt_plugin.config.source_options.sql_database import sql_tables
 from floe_ingestion_defs.dlt_plugin.config.table_patterns import has_patterns
 from floe_ingestion_defs.dlt_plugin.config.validation_errors import Problem, validation_error
 
@@ -164,6 +165,13 @@ def _check_resource_names(source: IngestionSourceConfig, names: Sequence[str]) -
     if len(set(names)) != len(names):
         twice = sorted({name for name in names if list(names).count(name) > 1})
         msg = f"source_config lists resource {', '.join(twice)} more than once; list each once"
+        if source.source_type == "sql_database":
+            pairs = sql_tables(source.source_config)
+            first, second, *_ = (table for name, table in pairs if name == twice[0])
+            msg += (
+                f". It is made from tables {first!r} and {second!r}; give one of them another "
+                f"name, such as table_names: [{{table: {second}, name: other_{twice[0]}}}]"
+            )
         raise ValueError(msg)
     if len(names) > 1 and "{resource}" not in source.destination_table:
         separate = [
@@ -287,7 +295,8 @@ def _check_tables(source: IngestionSourceConfig, specs: Sequence[ResourceSpec]) 
         if other := by_table.get(spec.table):
             msg = (
                 f"resources {other!r} and {spec.name!r} are both loaded into {spec.table!r}; use "
-                "a separate table for each"
+                f"a separate table for each, such as resources: {{{spec.name}: "
+                f"{{destination_table: {spec.table}_2}}}}"
             )
             raise ValueError(msg)
         by_table[spec.table] = spec.name

@@ -191,7 +191,16 @@ def _stage_table(
         }
     )
     return StagedTable(
-        name, intent, metadata, io, current, plan.resource, plan.is_nested, created, read
+        name,
+        intent,
+        metadata,
+        io,
+        current,
+        plan.resource,
+        plan.is_nested,
+        created,
+        read,
+        tuple(column for column, hints in plan.columns.items() if hints.get("primary_key")),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from floe_ingestion_defs.dlt_plugin.config.names import find_name
+from floe_ingestion_defs.dlt_plugin.config.names import as_identifier, find_name
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def reflect_resource(
     reflected = tuple(column.name for column in table.primary_key)
     _select_columns(table, spec.name, options)
     names = table.columns.keys()
+    _require_distinct_names(names, table.name)
     columns = {find_name(name, names) or name: column for name, column in spec.columns.items()}
     key = _find_columns("primary_key", spec.primary_key, names, spec)
     if not key and set(reflected) <= set(names):
@@ -90,6 +91,21 @@ def _find_column(setting: str, name: str, names: Sequence[str]) -> str:
         )
         raise PipelineConfigurationError(msg)
     return found
+
+
+def _require_distinct_names(names: Iterable[str], table: str) -> None:
+    """Reject two columns whose names would be the same in Iceberg."""
+    found: dict[str, str] = {}
+    for name in names:
+        other = found.setdefault(as_identifier(name), name)
+        if other != name:
+            msg = (
+                f"columns {other!r} and {name!r} of table {table!r} are both named "
+                f"{as_identifier(name)!r} in Iceberg; exclude one, with "
+                f"source_config.excluded_columns: {{{table}: [{name}]}}, or load a view of the "
+                "table that has another alias for it"
+            )
+            raise PipelineConfigurationError(msg)
 
 
 def _select_columns(table: Table, resource: str, options: SqlDatabaseOptions) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -222,3 +223,39 @@ def test_names_are_validated_without_a_connection() -> None:
     shop = source("postgresql://localhost:1/nowhere", "Order Details", write_mode="merge")
     plugin = DltIngestionPlugin({"sources": [shop]})
     assert [spec.table for spec in plugin.source("shop").specs] == ["bronze.order_details"]
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        (
+            ["Order Details", "order-details"],
+            "made from tables 'Order Details' and 'order-details'; give one of them another name, "
+            "such as table_names: [{table: order-details, name: other_order_details}]",
+        ),
+        (
+            ["Orders", "orders"],
+            "resources 'Orders' and 'orders' are both loaded into 'bronze.orders'; use a separate "
+            "table for each, such as resources: {orders: {destination_table: bronze.orders_2}}",
+        ),
+    ],
+)
+def test_tables_whose_names_collide_are_named_with_the_alias(
+    tables: list[str], message: str
+) -> None:
+    with pytest.raises(PipelineConfigurationError, match=re.escape(message)):
+        DltIngestionPlugin({"sources": [source("sqlite://", *tables)]})
+
+
+def test_columns_whose_names_collide_are_named_with_the_remedy(
+    execute: Callable[[str], None], database_url: str, load: Callable[..., Any], rows: Rows
+) -> None:
+    execute('CREATE TABLE orders (id int, "Order ID" int, order_id int)')
+    execute("INSERT INTO orders VALUES (1, 2, 3)")
+    shop = source(database_url, "orders")
+    message = "columns 'Order ID' and 'order_id' of table 'orders' are both named 'order_id'"
+    with pytest.raises(PipelineConfigurationError, match=message) as error:
+        load(shop)
+    assert "source_config.excluded_columns: {orders: [order_id]}" in str(error.value)
+    load(source(database_url, "orders", options={"excluded_columns": {"orders": ["order_id"]}}))
+    assert rows("bronze.orders") == [{"id": 1, "order_id": 2}]

@@ -36,6 +36,7 @@ class StagedTable:
         is_nested: Whether the rows are nested in those of another table.
         creation: The creation of the table, where the load creates it.
         read: When the table was read, or its creation staged.
+        primary_key: The primary key by dlt's schema, also where the load is not a merge by it.
     """
 
     name: str
@@ -47,6 +48,7 @@ class StagedTable:
     is_nested: bool = False
     creation: CreateTableTransaction | None = None
     read: Since = field(default_factory=Since)
+    primary_key: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
