@@ -71,7 +71,7 @@ def test_checks_of_values_accept_the_source_s_spelling(
 
 
 def has_one_column(rows: pa.RecordBatchReader) -> bool:
-    return rows.schema.names == ["order_id"]
+    return list(rows.schema.names) == ["order_id"]
 
 
 @pytest.mark.parametrize("blocking", [False, True])
