@@ -13,7 +13,12 @@ from uuid import uuid4
 
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.exceptions import BadRequestError, ForbiddenError, TableAlreadyExistsError
+from pyiceberg.exceptions import (
+    BadRequestError,
+    ForbiddenError,
+    NoSuchIcebergTableError,
+    TableAlreadyExistsError,
+)
 
 from floe_ingestion_defs.destinations import (
     blocked_tables,
@@ -24,7 +29,7 @@ from floe_ingestion_defs.destinations import (
 from floe_ingestion_defs.destinations.impl.iceberg import load as load_step
 from floe_ingestion_defs.destinations.impl.iceberg import recover
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
-from floe_ingestion_defs.destinations.impl.iceberg.errors import TableStillBlocked
+from floe_ingestion_defs.destinations.impl.iceberg.errors import NotPublishable, TableStillBlocked
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
 from floe_ingestion_defs.destinations.impl.iceberg.log import compaction
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import Load
@@ -156,6 +161,53 @@ def test_a_load_to_a_blocked_table_is_rejected_before_its_commit_and_names_the_c
     assert "release_blocked(dataset, 'orders')" in str(error)
     assert read(dataset_of(lake)).last_seq == before
     monkeypatch.undo()
+
+
+@pytest.mark.parametrize("how", [{"write_disposition": "replace"}, {"refresh": "drop_data"}])
+def test_a_load_that_starts_a_table_empty_supersedes_what_is_blocked(
+    how: dict[str, Any], lake: Any
+) -> None:
+    """Nothing has to be released, and the rows that were blocked are in no table."""
+    lake.load([{"id": 1}], table_name="orders")
+    with unpublished():
+        lake.load([{"id": 2}], table_name="orders")
+    dataset = dataset_of(lake)
+    (staged,) = next(i for i in read(dataset).unsettled()[0].intent.tables if i.rows == 1).files
+    Path(staged.path.removeprefix("file://")).unlink()
+    lake.load([{"id": 1}], table_name="refunds")
+    assert blocked_tables(dataset).keys() == {"orders"}
+    lake.load([{"id": 3}], table_name="orders", **how)
+    assert lake.values("orders", "id") == [3]
+    assert blocked_tables(dataset) == {}
+    assert read(dataset).pending() == []
+    assert lake.tables() == {"orders", "refunds"}
+
+
+def test_the_quarantine_of_a_table_is_none_of_its_nested_tables(lake: Any) -> None:
+    """A list `blocked` of its rows is in `orders__blocked`."""
+    lake.load([{"id": 1, "blocked": [{"n": 1}]}], table_name="orders")
+    with unpublished():
+        lake.load([{"id": 2, "blocked": [{"n": 2}]}], table_name="orders")
+    with pytest.MonkeyPatch.context() as patch:
+        CAUSES["bad request"](lake, patch)
+        assert release_blocked(dataset_of(lake), "orders") == 1
+    assert lake.values("orders____blocked", "id") == [2]
+    assert lake.values("orders__blocked", "n") == [1, 2]
+
+
+def test_a_load_into_the_name_of_a_table_of_another_format_is_rejected(
+    lake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a Hive metastore or Glue, which also have tables that are not of Iceberg, answers."""
+    lake.load([{"id": 1}], table_name="refunds")
+    before = read(dataset_of(lake)).last_seq
+    answer(NoSuchIcebergTableError("a table of Hive"), "load_table")(lake, monkeypatch)
+    error = lake.rejected([{"id": 1}], table_name="orders")
+    assert isinstance(error, NotPublishable)
+    assert "not an Iceberg table" in str(error)
+    assert read(dataset_of(lake)).last_seq == before
+    lake.load([{"id": 2}], table_name="refunds")
+    assert lake.values("refunds", "id") == [1, 2]
 
 
 def test_a_blocked_table_that_is_repaired_is_published_by_its_next_load(lake: Any) -> None:

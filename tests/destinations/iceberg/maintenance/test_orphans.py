@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 from pyiceberg.io.fsspec import FsspecFileIO
 from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.manifest import ManifestFile
 from pyiceberg.types import LongType
 
 from floe_ingestion_defs.destinations import Finding, StagedTable, release_blocked
@@ -71,6 +73,26 @@ def test_orphans_are_listed_then_deleted(lake: Lake) -> None:
     assert lake.values("orders", "id") == [0, 1, 1, 2, 2, 3]
     lake.load([{"id": 9}], table_name="orders")
     assert len(lake.rows("orders")) == 7
+
+
+def test_a_sweep_opens_each_manifest_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many snapshots list it."""
+    for number in range(6):
+        lake.load([{"id": number}], table_name="orders")
+    opened = Counter[str]()
+    fetch = ManifestFile.fetch_manifest_entry
+
+    def counted(manifest: ManifestFile, *arguments: Any, **keywords: Any) -> Any:
+        opened[manifest.manifest_path] += 1
+        return fetch(manifest, *arguments, **keywords)
+
+    monkeypatch.setattr(ManifestFile, "fetch_manifest_entry", counted)
+    remove_orphans(Dataset(lake.catalog, lake.dataset), timedelta(days=1))
+    orders = lake.table("orders")
+    listed = [m.manifest_path for s in orders.metadata.snapshots for m in s.manifests(orders.io)]
+    assert len(listed) > len(set(listed))
+    assert set(listed) & opened.keys()
+    assert max(count for path, count in opened.items() if "/orders/" in path) == 1
 
 
 @pytest.mark.usefixtures("sweep_anything")

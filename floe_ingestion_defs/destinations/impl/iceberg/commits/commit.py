@@ -150,11 +150,20 @@ def load_table(
         catalog: The catalog.
         identifier: The table's identifier.
         since: When the oldest file that a commit may add was written, by default this read.
+
+    Raises:
+        NoSuchIcebergTableError: Glue or Hive has a table of another format under the name.
     """
-    from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+    from pyiceberg.exceptions import (
+        NoSuchIcebergTableError,
+        NoSuchNamespaceError,
+        NoSuchTableError,
+    )
 
     try:
         table = catalog.load_table(identifier)
+    except NoSuchIcebergTableError:
+        raise
     except (NoSuchTableError, NoSuchNamespaceError):
         return None
     return asserted(catalog, table, since)
