@@ -80,6 +80,7 @@ def _build_source(
         guard_resource,
         separate_rejected_rows,
     )
+    from floe_ingestion_defs.dlt_plugin.schema_contract.models import take_model, validate_by_model
     from floe_ingestion_defs.dlt_plugin.schema_contract.out_of_range import (
         handle_out_of_range_dates,
     )
@@ -96,7 +97,9 @@ def _build_source(
     for resource in resources:
         if resource.name in by_name:
             spec = by_name[resource.name]
+            model = take_model(resource)
             apply_spec(resource, spec, source.source_type)
+            validate_by_model(resource, model, spec, rejections[spec.name])
             columns[spec.name] = record_columns(resource)
             handle_out_of_range_dates(resource, spec, rejections[spec.name])
             if spec.quarantines:

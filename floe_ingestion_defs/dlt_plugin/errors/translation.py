@@ -158,7 +158,9 @@ def _contract_violation(
 ) -> SchemaContractViolation:
     table = str(error.table_name or "")
     column = str(error.column_name or "")
-    known = ((error.table_schema or {}).get("columns") or {}).get(column, {})
+    schema = error.table_schema  # For a transformer's parent, it may be a pydantic model.
+    columns = schema.get("columns", {}) if isinstance(schema, Mapping) else {}
+    known = columns.get(column, {})
     value = None
     item = error.data_item
     if _shows_values(source, table) and isinstance(item, Mapping) and column in item:
