@@ -16,6 +16,7 @@ from floe_ingestion_defs.dlt_plugin.hints import (
 )
 from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 from floe_ingestion_defs.dlt_plugin.sources import SOURCE_TYPES
+from floe_ingestion_defs.dlt_plugin.telemetry.arrow_hints import drop_warnings_about_hints
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,6 +118,7 @@ def _build_pipeline(described: IngestionPipeline, directory: Path, phases: Phase
 
     from floe_ingestion_defs.destinations import iceberg
 
+    drop_warnings_about_hints()
     return dlt.pipeline(
         pipeline_name=described.name,
         pipelines_dir=str(directory),
