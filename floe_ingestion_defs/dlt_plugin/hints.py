@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 
 from floe_ingestion_defs.dlt_plugin.config.names import as_identifier
+from floe_ingestion_defs.dlt_plugin.named_tables import TableOfRow
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import LET_PASS
 
 if TYPE_CHECKING:
@@ -40,8 +41,10 @@ def apply_spec(resource: DltResource, spec: ResourceSpec, source_type: str = "")
     contract_given = not own or "schema_contract" in spec.given
     # Rows of a database are read in its own types, for the contract to judge.
     columns = None if _is_judged_in_its_own_types(spec, source_type) else column_hints(spec)
+    named = resource.table_name
     resource.apply_hints(
-        table_name=spec.table_name,
+        # Rows that name their tables keep these names.
+        table_name=TableOfRow(spec.table_name, named) if callable(named) else spec.table_name,
         write_disposition=_write_disposition(spec) if disposition_given else None,
         primary_key=list(spec.primary_key) or None,
         merge_key=list(spec.merge_key) or None,

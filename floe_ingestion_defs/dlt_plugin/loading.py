@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -20,8 +21,14 @@ from floe_ingestion_defs.dlt_plugin.cursors.stored import read_cursors
 from floe_ingestion_defs.dlt_plugin.errors.categories import error_chain
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import IngestionError
 from floe_ingestion_defs.dlt_plugin.errors.translation import raise_as_ingestion_error
+from floe_ingestion_defs.dlt_plugin.named_tables import tables_named_by_rows
 from floe_ingestion_defs.dlt_plugin.quarantine.replay import replay_source
-from floe_ingestion_defs.dlt_plugin.results import ColumnSources, LoadResult, ResourceResult
+from floe_ingestion_defs.dlt_plugin.results import (
+    ColumnSources,
+    LoadResult,
+    NamedTable,
+    ResourceResult,
+)
 from floe_ingestion_defs.dlt_plugin.retry import retrying
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import REJECTED_SUFFIX
 from floe_ingestion_defs.dlt_plugin.table_state import TableState, read_table_state
@@ -31,6 +38,8 @@ from floe_ingestion_defs.dlt_plugin.telemetry.tracing import traced
 from floe_ingestion_defs.dlt_plugin.workspace import Workspace, make_workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from dlt import Pipeline
     from dlt.common.pipeline import LoadInfo, NormalizeInfo
     from opentelemetry.trace import Span
@@ -217,22 +226,54 @@ def _result(load: _Load, workspace: Workspace) -> LoadResult:
         phase_seconds=dict(load.phases.seconds),
     )
     cursors_after = load.cursors(workspace)
-    states = _table_states(load.described, load_ids)
+    named = _named_tables(workspace, load.described.resources)
+    states = _table_states(load.described, load_ids, chain(*named.values()))
+    unknown = TableState(None, None, None)
     for spec in load.described.resources:
-        state = states.get(spec.table, TableState(None, None, None))
+        state = states.get(spec.table, unknown)
+        others = tuple(
+            NamedTable(
+                table,
+                rows.get(table.rpartition(".")[2], 0),
+                states.get(table, unknown).total_rows,
+                states.get(table, unknown).snapshot_id,
+            )
+            for table in named[spec.name]
+        )
         result.resources[spec.name] = ResourceResult(
             resource=spec.name,
             table=spec.table,
-            rows_loaded=rows.get(spec.table_name, 0),
-            total_rows=state.total_rows,
+            rows_loaded=rows.get(spec.table_name, 0) + sum(other.rows_loaded for other in others),
+            total_rows=_sum([state.total_rows, *(other.total_rows for other in others)]),
             snapshot_id=state.snapshot_id,
             previous_snapshot_id=state.previous_snapshot_id,
             rejected=workspace.rejections[spec.name],
             cursor_before=load.cursors_before.get(spec.name),
             cursor_after=cursors_after.get(spec.name),
             source_columns=_source_columns(workspace, spec),
+            named_tables=others,
         )
     return result
+
+
+def _sum(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
+def _named_tables(
+    workspace: Workspace, specs: Iterable[ResourceSpec]
+) -> dict[str, tuple[str, ...]]:
+    """Return the tables that the rows of each resource name, as `namespace.table`."""
+    pipeline = workspace.pipeline
+    schema = pipeline.schemas.get(pipeline.default_schema_name or "")
+    return {
+        spec.name: tuple(
+            f"{spec.namespace}.{table}"
+            for table in (tables_named_by_rows(schema, spec) if schema is not None else ())
+        )
+        for spec in specs
+    }
 
 
 def _source_columns(workspace: Workspace, spec: ResourceSpec) -> ColumnSources:
@@ -244,13 +285,15 @@ def _source_columns(workspace: Workspace, spec: ResourceSpec) -> ColumnSources:
     return workspace.source_columns[spec.name].of_table(table.get("columns", {}), schema.naming)
 
 
-def _table_states(pipeline: IngestionPipeline, load_ids: list[str]) -> dict[str, TableState]:
+def _table_states(
+    pipeline: IngestionPipeline, load_ids: list[str], named: Iterable[str]
+) -> dict[str, TableState]:
     """Return the state of the tables; a failure to read it does not fail a committed load."""
     try:
         catalog = open_configured_catalog(pipeline.destination)
         return {
-            spec.table: read_table_state(catalog, spec.table, load_ids)
-            for spec in pipeline.resources
+            table: read_table_state(catalog, table, load_ids)
+            for table in (*(spec.table for spec in pipeline.resources), *named)
         }
     except Exception as error:  # any error of the catalog: the load itself has succeeded
         _LOG.warning(

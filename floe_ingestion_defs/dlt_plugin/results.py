@@ -27,6 +27,23 @@ class ColumnSources:
 
 
 @dataclass(frozen=True)
+class NamedTable:
+    """A table that rows of a resource name, after a load.
+
+    Attributes:
+        table: Full name, `namespace.table`.
+        rows_loaded: Rows that this load extracted for it.
+        total_rows: Rows of the table after the load; None if not known.
+        snapshot_id: The table's snapshot after the load; None if it has none.
+    """
+
+    table: str
+    rows_loaded: int
+    total_rows: int | None
+    snapshot_id: int | None
+
+
+@dataclass(frozen=True)
 class ResourceResult:
     """The result of a load for one resource's table.
 
@@ -34,8 +51,8 @@ class ResourceResult:
         resource: Name of the dlt resource.
         table: Full name of its table, `namespace.table`.
         rows_loaded: Rows of the table itself that this load extracted, without those of nested
-            tables.
-        total_rows: Rows of the table after the load, from its snapshot summary; None if the
+            tables, and of the tables that its rows name.
+        total_rows: Rows of these tables after the load, from the snapshot summaries; None if a
             summary has no count, or the catalog became unavailable after the commit.
         snapshot_id: Snapshot that the load created, or the current one if it created none; None
             if the table has no snapshot.
@@ -46,6 +63,7 @@ class ResourceResult:
             found nothing newer, or loaded a window.
         source_columns: The source's columns behind each column of the table, as far as this load
             extracted them.
+        named_tables: The tables that rows of the resource name, also of earlier loads.
     """
 
     resource: str
@@ -58,6 +76,7 @@ class ResourceResult:
     cursor_before: Any = None
     cursor_after: Any = None
     source_columns: ColumnSources = field(default_factory=ColumnSources)
+    named_tables: tuple[NamedTable, ...] = ()
 
 
 @dataclass

@@ -76,6 +76,7 @@ def _build_source(
     columns: dict[str, SourceColumns],
 ) -> DltSource:
     from floe_ingestion_defs.dlt_plugin.load_ids import add_load_ids
+    from floe_ingestion_defs.dlt_plugin.named_tables import make_named_tables_known
     from floe_ingestion_defs.dlt_plugin.row_versions import version_rows
     from floe_ingestion_defs.dlt_plugin.schema_contract.gate import (
         guard_resource,
@@ -107,6 +108,7 @@ def _build_source(
                 separate_rejected_rows(resource, spec)
             guard_resource(resource, spec, rejections[spec.name])
             handle_type_conflicts(resource, spec)
+            make_named_tables_known(resource)
             version_rows(resource, spec)
             add_load_ids(resource, spec)
             overwrite_window(resource, spec, request)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from dlt.common.schema.utils import has_table_seen_data
 
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import DestinationWriteError
+from floe_ingestion_defs.dlt_plugin.named_tables import tables_named_by_rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -41,17 +42,19 @@ def require_tables(pipeline: Pipeline, source_name: str, specs: Iterable[Resourc
         return
     expected = {}
     for spec in specs:
-        table = schema.tables.get(schema.naming.normalize_tables_path(spec.table_name))
-        if states.get(spec.name) and table is not None and has_table_seen_data(table):
-            expected[str(table["name"])] = spec
+        own = schema.naming.normalize_tables_path(spec.table_name)
+        for name in (own, *tables_named_by_rows(schema, spec)) if states.get(spec.name) else ():
+            if has_table_seen_data(schema.tables.get(name, {})):
+                expected[name] = spec
     if not expected:
         return
     with pipeline.destination_client(source_name) as opened:
         lost = cast("_KnowsTables", opened).absent_tables(expected)
-    for spec in map(expected.__getitem__, lost):
+    for name in lost:
+        spec = expected[name]
         msg = (
-            f"table {spec.table} does not exist, but resource {spec.name} has loaded rows into it "
-            "and would continue after them; load everything again with a full refresh (`refresh` "
-            "in the run configuration), or restore the table"
+            f"table {spec.namespace}.{name} does not exist, but resource {spec.name} has loaded "
+            "rows into it and would continue after them; load everything again with a full refresh "
+            "(`refresh` in the run configuration), or restore the table"
         )
         raise DestinationWriteError(msg)

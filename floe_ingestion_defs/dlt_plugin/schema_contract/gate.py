@@ -11,83 +11,140 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import dlt
 import pyarrow as pa
+from dlt.common.schema.utils import has_table_seen_data
 from dlt.extract.hints import HintsMeta
+from dlt.extract.items import TableNameMeta
 from dlt.extract.items_transform import ItemTransform
 
 from floe_ingestion_defs.destinations import NO_WINDOW_HINT
+from floe_ingestion_defs.dlt_plugin.named_tables import QuarantinedRow, tables_named_by_rows
 from floe_ingestion_defs.dlt_plugin.schema_contract.arrow import admit_table
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import (
     REJECTED_SUFFIX,
     Contract,
     KnownTable,
     StrictMode,
+    contract_violation,
 )
+from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import RejectedRow
 from floe_ingestion_defs.dlt_plugin.schema_contract.rows import admit_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dlt.common.schema.typing import TTableSchemaColumns
     from dlt.extract import DltResource
 
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
-    from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import RejectedRow, Rejections
+    from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 
 
 class ContractGate(ItemTransform[Any]):
-    """Enforces the contract of one resource.
+    """Enforces the contract of one resource, for each of the tables that its rows go to.
 
     Args:
         spec: The resource.
         rejections: Counts what is rejected.
+        table_of: Returns the table that an item goes to, where the resource names it per item.
     """
 
     # After dlt's incremental; before it, the last rows of a load would be judged again by the next.
     placement_affinity: ClassVar[float] = 2
 
-    def __init__(self, spec: ResourceSpec, rejections: Rejections) -> None:
+    def __init__(
+        self,
+        spec: ResourceSpec,
+        rejections: Rejections,
+        table_of: Callable[[Any], str] | None = None,
+    ) -> None:
         super().__init__(lambda item: item)
         self._spec = spec
         self._rejections = rejections
-        self._contract: Contract | None = None
+        self._table_of = table_of
+        self._contracts: dict[str, Contract] = {}
+        self._known_before: tuple[str, ...] | None = None
 
     def __call__(self, item: Any, meta: Any = None) -> Any:
         """Return the accepted part of an item; None if there is none."""
-        if item is None or for_another_table(meta):
+        if item is None:
             return item
-        if self._contract is None:
-            self._contract = self._initial_contract()
-        if not self._contract.known:
-            # The first load of a table without declared columns defines its schema.
-            return item
-        if isinstance(meta, HintsMeta):
-            _keep_known_hints(meta, self._contract.known)
-        if isinstance(item, list) and not item:
+        named = table_named_by(meta)
+        if named is not None and named.endswith(REJECTED_SUFFIX):
             return item
         items = item if isinstance(item, list) else [item]
-        if isinstance(items[0], (pa.Table, pa.RecordBatch)):
-            admitted, rejected = _admit_tables(items, self._contract)
-        elif isinstance(items[0], dict):
-            admitted, rejected = admit_rows(items, self._contract)
-        else:
-            return item
+        by_table: dict[str, list[Any]] = {}
+        if named is None and self._table_of is not None:
+            for each in items:
+                by_table.setdefault(self._table_of(each), []).append(each)
+        if not by_table:
+            table = named or self._spec.table_name
+            contract = self._contract_of(table)
+            if isinstance(meta, HintsMeta) and named is None and contract.known:
+                _keep_known_hints(meta, contract.known)
+            if not items or not self._judges(contract):
+                # The first load of a table without declared columns defines its schema.
+                return item
+            by_table = {table: items}
+        admitted: list[Any] = []
+        rejected: list[Any] = []
+        for table, rows in by_table.items():
+            kept, others = self._admit(rows, self._contract_of(table))
+            admitted += kept
+            rejected += others
         if not (rejected and self._spec.quarantine):
             return admitted or None
         return self._with_rejected(admitted, rejected)
 
-    def _initial_contract(self) -> Contract:
-        """Return the contract at the start of the load; the schema changes during the load."""
-        spec = self._spec
-        keys = (*spec.primary_key, *spec.merge_key)
-        cursor = () if spec.cursor_field is None else (spec.cursor_field,)
-        schema = dlt.current.source_schema()
-        return Contract(
-            KnownTable(schema, spec.table_name, named=(*keys, *cursor), required=keys),
-            cast("StrictMode", spec.schema_contract),
-            self._rejections,
-            spec.quarantine,
-            spec.show_values,
-        )
+    def _admit(self, items: list[Any], contract: Contract) -> tuple[list[Any], list[Any]]:
+        """Return the accepted items of a table, and the rejected rows with the reason."""
+        if not self._judges(contract):
+            return items, []
+        if not contract.known:
+            return [], self._reject_table(items, contract)
+        if isinstance(items[0], (pa.Table, pa.RecordBatch)):
+            return _admit_tables(items, contract)
+        if isinstance(items[0], dict):
+            return admit_rows(items, contract)
+        return items, []
+
+    def _judges(self, contract: Contract) -> bool:
+        """Return whether a table is known, or new where others of the resource are known."""
+        return bool(contract.known or self._known_before)
+
+    def _reject_table(self, items: list[Any], contract: Contract) -> list[Any]:
+        """Reject the rows of a table that is new."""
+        table = contract.known.name
+        if contract.mode == "freeze":
+            raise contract_violation(table, "", None, None)
+        reason = f"table {table} is new"
+        rows = [
+            row
+            for item in items
+            for row in (item.to_pylist() if hasattr(item, "to_pylist") else [item])
+        ]
+        self._rejections.reject_rows(reason, len(rows))
+        return [RejectedRow(reason, row) for row in rows]
+
+    def _contract_of(self, table: str) -> Contract:
+        """Return the contract of a table at the start of the load; the schema changes in it."""
+        schema, spec = dlt.current.source_schema(), self._spec
+        if self._known_before is None:
+            own = schema.naming.normalize_tables_path(spec.table_name)
+            is_known = has_table_seen_data(schema.tables.get(own, {}))
+            named = tables_named_by_rows(schema, spec)
+            self._known_before = (own, *named) if is_known else named
+        name = schema.naming.normalize_tables_path(table)
+        if name not in self._contracts:
+            keys = (*spec.primary_key, *spec.merge_key)
+            cursor = () if spec.cursor_field is None else (spec.cursor_field,)
+            self._contracts[name] = Contract(
+                KnownTable(schema, name, named=(*keys, *cursor), required=keys),
+                cast("StrictMode", spec.schema_contract),
+                self._rejections,
+                spec.quarantine,
+                spec.show_values,
+            )
+        return self._contracts[name]
 
     def _with_rejected(self, admitted: list[Any], rejected: list[RejectedRow]) -> Iterator[Any]:
         if admitted:
@@ -104,7 +161,7 @@ def rejected_item(table_name: str, rejected: Sequence[RejectedRow]) -> Any:
     """
     now = datetime.now(UTC)
     return for_rejected_table(
-        table_name, [{"rejected_at": now, **row._asdict()} for row in rejected]
+        table_name, [QuarantinedRow(rejected_at=now, **row._asdict()) for row in rejected]
     )
 
 
@@ -175,16 +232,18 @@ def separate_rejected_rows(resource: DltResource, spec: ResourceSpec) -> None:
     )
 
 
-def for_another_table(meta: Any) -> bool:
-    """Return whether a resource sends an item to a table other than its own."""
-    from dlt.extract.items import TableNameMeta
-
-    return isinstance(meta, TableNameMeta) or (
-        isinstance(meta, HintsMeta) and meta.create_table_variant
-    )
+def table_named_by(meta: Any) -> str | None:
+    """Return the table that an item names for itself; None for the resource's own."""
+    if isinstance(meta, TableNameMeta):
+        return meta.table_name
+    if isinstance(meta, HintsMeta) and meta.create_table_variant:
+        return str(meta.hints["table_name"])
+    return None
 
 
 def guard_resource(resource: DltResource, spec: ResourceSpec, rejections: Rejections) -> None:
     """Add the gate to a resource whose contract is not `evolve`."""
     if spec.schema_contract != "evolve":
-        resource.add_step(ContractGate(spec, rejections))
+        named = resource.table_name
+        table_of = named if callable(named) else None
+        resource.add_step(ContractGate(spec, rejections, table_of))

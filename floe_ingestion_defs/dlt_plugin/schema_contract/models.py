@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import SchemaContractViolation
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import shown_value
 from floe_ingestion_defs.dlt_plugin.schema_contract.gate import rejected_item
+from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import RejectedRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -74,7 +75,7 @@ class ModelValidation(PydanticValidator[Any]):
         if not items or not isinstance(items[0], (dict, BaseModel)):
             return item
         admitted: list[Any] = []
-        rejected: list[tuple[str, Any]] = []
+        rejected: list[RejectedRow] = []
         for row in items:
             validated = self._validated(row, rejected)
             if validated is not None:
@@ -85,7 +86,7 @@ class ModelValidation(PydanticValidator[Any]):
             return admitted or None
         return admitted[0] if admitted else None
 
-    def _validated(self, row: Any, rejected: list[tuple[str, Any]]) -> Any:
+    def _validated(self, row: Any, rejected: list[RejectedRow]) -> Any:
         try:
             return self._as_row(row)
         except ValidationError as invalid:
@@ -104,14 +105,14 @@ class ModelValidation(PydanticValidator[Any]):
                 return kept
         reason = self._reason(errors[0])
         self._rejections.reject_rows(reason)
-        rejected.append((reason, dict(row)))
+        rejected.append(RejectedRow(reason, dict(row)))
         return None
 
     def _as_row(self, row: Any) -> Any:
         validated = self.model.model_validate(row)
         return validated if self._returns_models else validated.model_dump(by_alias=True)
 
-    def _with_rejected(self, admitted: list[Any], rejected: list[tuple[str, Any]]) -> Iterator[Any]:
+    def _with_rejected(self, admitted: list[Any], rejected: list[RejectedRow]) -> Iterator[Any]:
         if admitted:
             yield admitted
         yield rejected_item(self._spec.table_name, rejected)

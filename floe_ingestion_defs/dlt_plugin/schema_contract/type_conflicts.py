@@ -23,7 +23,7 @@ from floe_ingestion_defs.dlt_plugin.schema_contract.arrow import (
     misfit_positions,
 )
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import KnownTable, type_conflict
-from floe_ingestion_defs.dlt_plugin.schema_contract.gate import for_another_table
+from floe_ingestion_defs.dlt_plugin.schema_contract.gate import table_named_by
 from floe_ingestion_defs.dlt_plugin.sources.arrow_types import arrow_type, plain_type
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class TypeConflicts(ItemTransform[Any]):
 
     def __call__(self, item: Any, meta: Any = None) -> Any:
         """Return the item, with values that do not fit in further columns."""
-        if item is None or for_another_table(meta):
+        if item is None or table_named_by(meta) is not None:
             return item
         known = self._begin()
         if isinstance(meta, HintsMeta):

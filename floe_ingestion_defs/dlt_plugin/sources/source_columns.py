@@ -37,9 +37,9 @@ class SourceColumns(ItemTransform[Any]):
 
     def __call__(self, item: Any, meta: Any = None) -> Any:
         """Return the item unchanged."""
-        from floe_ingestion_defs.dlt_plugin.schema_contract.gate import for_another_table
+        from floe_ingestion_defs.dlt_plugin.schema_contract.gate import table_named_by
 
-        if item is not None and not for_another_table(meta):
+        if item is not None and table_named_by(meta) is None:
             items = item if isinstance(item, list) else [item]
             rows = [row for row in items if isinstance(row, dict)]
             if rows:
