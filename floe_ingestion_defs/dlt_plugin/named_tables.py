@@ -8,7 +8,6 @@ resource each of its tables is from.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,7 +18,7 @@ from dlt.extract.items_transform import ItemTransform
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import REJECTED_SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from dlt.common.schema import Schema
     from dlt.extract import DltResource

@@ -124,7 +124,7 @@ def test_rejected_rows_are_counted_and_quarantined(
     if is_own:
         orders["source_config"]["factory"] = "test_models:order_that_drops_rows"
     offer([{"id": 1, "amount": 1}, INVALID["rule"][0], INVALID["own rule"][0]])
-    result = load({**orders, **contract, "quarantine": True, "show_values": True})
+    result = load({**orders, **contract, "quarantine": True})
     rejected = result.resources["order"].rejected
     assert (result.rows_loaded, rejected.rows) == (1, 2)
     assert dict(rejected.rows_by_reason) == {
