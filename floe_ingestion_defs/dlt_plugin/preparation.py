@@ -10,6 +10,7 @@ from pydantic import SecretStr, ValidationError
 from floe_ingestion_defs.dlt_plugin.config.messages import explain
 from floe_ingestion_defs.dlt_plugin.config.models import IngestionSourceConfig
 from floe_ingestion_defs.dlt_plugin.config.placeholders import missing_names, resolve_placeholders
+from floe_ingestion_defs.dlt_plugin.config.resource_specs import tables_of
 from floe_ingestion_defs.dlt_plugin.config.rules import as_words
 from floe_ingestion_defs.dlt_plugin.config.source_options import OPTIONS_MODELS, SourceOptions
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import (
@@ -100,7 +101,7 @@ def _about(source: IngestionSourceConfig) -> dict[str, str]:
     return {
         "source_name": source.name,
         "source_type": source.source_type,
-        "destination_table": source.destination_table,
+        "destination_table": tables_of(source),
         "pipeline_name": source.name,
     }
 

@@ -75,6 +75,7 @@ def _build_source(
     rejections: Mapping[str, Rejections],
     columns: dict[str, SourceColumns],
 ) -> DltSource:
+    from floe_ingestion_defs.dlt_plugin.cursors.checks import check_cursor
     from floe_ingestion_defs.dlt_plugin.load_ids import add_load_ids
     from floe_ingestion_defs.dlt_plugin.named_tables import make_named_tables_known
     from floe_ingestion_defs.dlt_plugin.row_versions import version_rows
@@ -103,6 +104,7 @@ def _build_source(
             apply_spec(resource, spec, source.source_type)
             validate_by_model(resource, model, spec, rejections[spec.name])
             columns[spec.name] = record_columns(resource)
+            check_cursor(resource, spec)
             handle_out_of_range_dates(resource, spec, rejections[spec.name])
             if spec.quarantines:
                 separate_rejected_rows(resource, spec)

@@ -172,6 +172,11 @@ class ResourceConfig(BaseModel):
     def _key_names_columns(cls, value: KeyColumns | None) -> KeyColumns | None:
         return config_rules.check_key(value)
 
+    @field_validator("lag", mode="before")
+    @classmethod
+    def _lag_is_a_number(cls, value: Any) -> Any:
+        return config_rules.check_lag(value)
+
     @field_validator("destination_table")
     @classmethod
     def _table_has_a_namespace(cls, value: str | None) -> str | None:
@@ -255,6 +260,11 @@ class IngestionSourceConfig(ResourceConfig):
         # pydantic copies the value of a cached property along with the fields.
         copied.__dict__.pop("_derived_specs", None)
         return copied
+
+    @field_validator("destination_table", mode="before")
+    @classmethod
+    def _table_is_given(cls, value: Any) -> Any:
+        return config_rules.check_table_is_given(value)
 
     @field_validator("name")
     @classmethod

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.config.models import IngestionSourceConfig
 
 
+# So many tables of a source are named in an error that is about all of them.
+_NAMED_TABLES = 3
+
+
 @dataclass(frozen=True)
 class ResourceSpec:
     """One resource: its name, its table, and how it is loaded.
@@ -128,6 +132,14 @@ def _spec(source: IngestionSourceConfig, name: str) -> ResourceSpec:
         given=frozenset(given),
         **settings,
     )
+
+
+def tables_of(source: IngestionSourceConfig) -> str:
+    """Return the tables of a source as an error names them: none contains `{resource}`."""
+    tables = [spec.table for spec in source.specs]
+    shown = ", ".join(tables[:_NAMED_TABLES])
+    more = len(tables) - _NAMED_TABLES
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def confined(spec: ResourceSpec) -> ResourceSpec:

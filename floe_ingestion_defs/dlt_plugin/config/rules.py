@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -85,6 +85,25 @@ def check_destination_table(value: str) -> str:
         msg = (
             f"{value!r} is not a valid table identifier; use namespace.table, in lower-case words "
             f"joined by single underscores, such as {words!r}"
+        )
+        raise ValueError(msg)
+    return value
+
+
+def check_table_is_given(value: Any) -> Any:
+    """Reject a table that is empty, as YAML reads a key without a value."""
+    if value is None:
+        msg = "it has no value; use namespace.table, such as 'bronze.orders'"
+        raise ValueError(msg)
+    return value
+
+
+def check_lag(value: Any) -> Any:
+    """Reject a lag in words; its unit is that of the cursor."""
+    if isinstance(value, str) and not re.fullmatch(r"\s*\d+(\.\d+)?\s*", value):
+        msg = (
+            f"{value!r} is not a number; use seconds for timestamps and days for dates, such as "
+            "3600 for an hour"
         )
         raise ValueError(msg)
     return value
@@ -242,6 +261,7 @@ def _check_resource(source: IngestionSourceConfig, spec: ResourceSpec) -> None:
                     "monotonically increasing column, such as cursor_field: updated_at"
                 )
                 raise ValueError(msg)
+    _check_initial_value(spec, of)
     if spec.on_cursor_value_missing == "include" and spec.write_mode == "append":
         msg = (
             f"on_cursor_value_missing{of} is 'include', but write_mode is 'append', so each load "
@@ -267,6 +287,31 @@ def _check_resource(source: IngestionSourceConfig, spec: ResourceSpec) -> None:
             "keep only the rows of new files; set only_new_files: false, or write_mode: append"
         )
         raise ValueError(msg)
+
+
+# dlt's data types with which strings are compared as they are written.
+_COMPARED_AS_DATES = frozenset({"timestamp", "date"})
+_COMPARED_AS_NUMBERS = frozenset({"bigint", "double", "decimal", "wei"})
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+
+
+def _check_initial_value(spec: ResourceSpec, of: str) -> None:
+    """Reject a string that the declared type of the cursor cannot be compared with."""
+    value, column = spec.initial_value, spec.columns.get(spec.cursor_field or "")
+    if column is None or not isinstance(value, str) or "${" in value:
+        return
+    if column.data_type in _COMPARED_AS_DATES and not _DATE.fullmatch(value):
+        right = "a date or timestamp in ISO 8601, such as '2024-01-01' or '2024-01-01T12:00:00Z'"
+    elif column.data_type in _COMPARED_AS_NUMBERS and not _NUMBER.fullmatch(value):
+        right = "a number"
+    else:
+        return
+    msg = (
+        f"initial_value{of} is {value!r}, but cursor_field {spec.cursor_field!r} is declared as "
+        f"{column.data_type}; use {right}"
+    )
+    raise ValueError(msg)
 
 
 def _check_cursor_in_request(source: IngestionSourceConfig, spec: ResourceSpec) -> None:

@@ -108,7 +108,7 @@ def _description(error: BaseException) -> str:
     if _is_database_s(error) and _sqlstate(error)[:2] != _RAISED_BY_CODE:
         # The further lines, DETAIL and CONTEXT, contain rows.
         return f"{name}: {_QUOTED.sub('…', str(error).partition(chr(10))[0])}"
-    place = _place(error)
+    place = place_in_user_code(error)
     problem = f"{name}{_model_errors(error)}{f' in {place}' if place else ''}"
     return f"{problem}; {_ADVICE}"
 
@@ -124,8 +124,8 @@ def _model_errors(error: BaseException) -> str:
     return f" of model {title} ({'; '.join(rules)})"
 
 
-def _place(error: BaseException) -> str:
-    """Return file, line and function of the user's code that the error was raised through."""
+def place_in_user_code(error: BaseException) -> str:
+    """Return file, line and function of the user's code that an error was raised through."""
     ours = Path(__file__).parents[2]
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from floe_ingestion_defs.dlt_plugin.config.extras import install_command
+from floe_ingestion_defs.dlt_plugin.config.resource_specs import tables_of
 from floe_ingestion_defs.dlt_plugin.errors.categories import (
     SETUP_ERRORS,
     categorize_error,
@@ -31,6 +32,7 @@ from floe_ingestion_defs.dlt_plugin.errors.row_values import (
     described_without_values,
     innermost_with_values,
 )
+from floe_ingestion_defs.dlt_plugin.errors.settings import explain_setting
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import (
     CONFLICT_REMEDY,
     contract_violation,
@@ -93,6 +95,8 @@ def as_ingestion_error(
         "pipeline_name": source.name,
     }
     category = categorize_error(error)
+    if any(explain_setting(inner) for inner in chain):
+        category = ErrorCategory.CONFIGURATION
     known = next((inner for inner in reversed(chain) if isinstance(inner, IngestionError)), None)
     if known is not None:
         known.message = redactor.clean(known.message)
@@ -118,7 +122,7 @@ def _table_in(chain: Sequence[BaseException], source: IngestionSourceConfig) -> 
     """Return the table of the resource that failed, else the source's destination table."""
     failed = {getattr(error, "pipe_name", None) for error in chain}
     tables = [spec.table for spec in source.specs if spec.name in failed]
-    return tables[0] if tables else source.destination_table
+    return tables[0] if tables else tables_of(source)
 
 
 def _made_for(
@@ -135,6 +139,8 @@ def _made_for(
             return _contract_violation(inner, source, about)
         if "IncompatibleSchema" in names:
             return _incompatible(inner, about)
+        if explained := explain_setting(inner):
+            return PipelineConfigurationError(redactor.clean(explained), **about)
     message = None
     if step not in _BEFORE_ROWS and not _all_show_values(source):
         message = described_without_values(chain)

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from floe_ingestion_defs.dlt_plugin.config.extras import install_command
 from floe_ingestion_defs.dlt_plugin.cursors.incremental import cursor_for
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.errors.row_values import place_in_user_code
 from floe_ingestion_defs.dlt_plugin.sources.base import SourceType
 
 if TYPE_CHECKING:
@@ -58,15 +60,28 @@ class PythonSource(SourceType):
 def _factory(options: PythonOptions) -> Any:
     module_name, _, name = options.factory.partition(":")
     try:
-        return getattr(import_module(module_name), name)
+        module = import_module(module_name)
+    except Exception as error:  # any error of a user's code
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing is not None and f"{module_name}.".startswith(f"{missing}."):
+            msg = f"source_config.factory: module {module_name} not found"
+            raise PipelineConfigurationError(msg) from None
+        raise PipelineConfigurationError(_import_failure(module_name, error)) from error
+    try:
+        return getattr(module, name)
     except AttributeError:
         msg = f"source_config.factory: module {module_name} has no function {name!r}"
         raise PipelineConfigurationError(msg) from None
-    except ModuleNotFoundError as missing:
-        if missing.name is None or not module_name.startswith(missing.name):
-            raise
-        msg = f"source_config.factory: module {module_name} not found"
-        raise PipelineConfigurationError(msg) from None
+
+
+def _import_failure(module_name: str, error: Exception) -> str:
+    """Return why a module cannot be imported, with the line of the user's code."""
+    place = place_in_user_code(error)
+    where = f" in {place}" if place else ""
+    reason = f"{type(error).__name__}: {error}"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        reason += f"; {install_command(error.name)}"
+    return f"source_config.factory: importing module {module_name} failed{where}: {reason}"
 
 
 def _call(options: PythonOptions) -> Any:

@@ -10,9 +10,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from floe_ingestion_defs.dlt_plugin.config.source_options.base import SourceOptions
+from floe_ingestion_defs.dlt_plugin.config.source_options.paginators import check_paginator
 
 
 class RestClientOptions(SourceOptions):
@@ -33,6 +34,11 @@ class RestClientOptions(SourceOptions):
         description="Paginator, as in dlt: a type, or a type with its fields.",
     )
     session: Any = Field(default=None, repr=False, description="A requests session; Python only.")
+
+    @field_validator("paginator")
+    @classmethod
+    def _paginator_is_known(cls, value: Any) -> Any:
+        return check_paginator(value)
 
 
 class EndpointOptions(SourceOptions):
@@ -71,6 +77,11 @@ class EndpointOptions(SourceOptions):
         default=None,
         description="Incremental loading, as in dlt: cursor_path, start_param, initial_value, …",
     )
+
+    @field_validator("paginator")
+    @classmethod
+    def _paginator_is_known(cls, value: Any) -> Any:
+        return check_paginator(value)
 
 
 class ResourceDefaultsOptions(SourceOptions):

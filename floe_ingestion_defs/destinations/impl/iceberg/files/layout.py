@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dlt.common.normalizers.naming import NamingConvention
     from dlt.common.schema.typing import TTableSchema
     from pyiceberg.schema import Schema
+    from pyiceberg.types import NestedField
 
 # The table hint that `iceberg_adapter` of dlt's filesystem destination sets.
 PARTITION_HINT = "x-iceberg-partition"
@@ -72,8 +73,8 @@ def partition_spec(table: str, layout: intent.Layout, schema: Schema) -> Partiti
         return UNPARTITIONED_PARTITION_SPEC
     fields = []
     for number, described in enumerate(layout.partition):
+        source = _field(table, "partitioned", described.source_column, schema)
         try:
-            source = schema.find_field(described.source_column)
             transform = parse_transform(described.transform)
         except ValueError as error:
             msg = f"Table `{table}` cannot be partitioned: {error}"
@@ -95,6 +96,23 @@ def partition_spec(table: str, layout: intent.Layout, schema: Schema) -> Partiti
     return PartitionSpec(*fields)
 
 
+def _field(table: str, action: str, column: str, schema: Schema) -> NestedField:
+    """Return the field of a column that a hint names.
+
+    Raises:
+        InvalidHint: The column does not exist.
+    """
+    found = next((field for field in schema.fields if field.name == column), None)
+    if found is None:
+        names = ", ".join(field.name for field in schema.fields if field.name[:5] != "_dlt_")
+        msg = (
+            f"Table `{table}` cannot be {action} by `{column}`, which is not one of its columns: "
+            f"{names}."
+        )
+        raise InvalidHint(msg)
+    return found
+
+
 def sort_order(table: str, layout: intent.Layout, schema: Schema) -> SortOrder:
     """Return the Iceberg sort order of a layout.
 
@@ -105,11 +123,7 @@ def sort_order(table: str, layout: intent.Layout, schema: Schema) -> SortOrder:
         return UNSORTED_SORT_ORDER
     fields = []
     for described in layout.sort:
-        try:
-            source = schema.find_field(described.source_column)
-        except ValueError as error:
-            msg = f"Table `{table}` cannot be sorted: {error}"
-            raise InvalidHint(msg) from error
+        source = _field(table, "sorted", described.source_column, schema)
         direction = SortDirection.ASC if described.direction == "asc" else SortDirection.DESC
         fields.append(
             SortField(source_id=source.field_id, transform=IdentityTransform(), direction=direction)
