@@ -1,4 +1,4 @@
-"""A setting that is wrong is a CONFIGURATION error that names it, before the load where possible."""
+"""A wrong setting is a CONFIGURATION error that names it, before the load where possible."""
 
 import inspect
 import sys
