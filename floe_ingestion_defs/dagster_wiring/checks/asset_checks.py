@@ -159,7 +159,7 @@ def evaluate_checks(
         for partition in _partitions_of(check, partitions):
             rows = partition and rows_of_partition(configured, resource, table, partition)
             if partition and rows:
-                before = rows_before(instance, key.asset_key, partition)
+                before = rows_before(instance, key.asset_key, partition, rows)
                 result = evaluate_partition(check, rows, resource, before)
             else:
                 last_load = last_materialization(instance, key.asset_key)

@@ -54,6 +54,14 @@ class PartitionRows:
 
         return count_window_rows(self.table, self.column, self.lower, self.upper)
 
+    def count_at(self, snapshot_id: int) -> int | None:
+        """Return the number of rows in an earlier snapshot; None if the table no longer has it."""
+        from floe_ingestion_defs.destinations import count_window_rows
+
+        if self.table.metadata.snapshot_by_id(snapshot_id) is None:
+            return None
+        return count_window_rows(self.table, self.column, self.lower, self.upper, snapshot_id)
+
     def read(self, columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
         """Yield columns of the rows."""
         from floe_ingestion_defs.destinations import read_window

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 _ROW_COUNT = "dagster/partition_row_count"
+_SNAPSHOT = "snapshot_id"
 
 
 def definition_of(
@@ -52,18 +53,28 @@ def rows_of_partition(
     return PartitionRows.of(table, resource.cursor_field, partitions.window_of_key(partition))
 
 
-def rows_before(instance: dg.DagsterInstance, key: dg.AssetKey, partition: str) -> int | None:
+def rows_before(
+    instance: dg.DagsterInstance, key: dg.AssetKey, partition: str, rows: PartitionRows
+) -> int | None:
     """Return the number of rows that the load before the last one left in a partition.
 
     Args:
         instance: Dagster's instance, which stores the number with each load of one partition.
+            After a load of several, the rows are counted in its snapshot.
         key: The asset.
         partition: Key of the partition.
+        rows: The rows of the partition.
+
+    Returns:
+        None if there is no such load, or its snapshot has been expired.
     """
     wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition])
     records = instance.fetch_materializations(wanted, limit=2).records
-    if len(records) < 2:
+    materialization = records[1].asset_materialization if len(records) == 2 else None
+    if materialization is None:
         return None
-    materialization = records[1].asset_materialization
-    found = materialization.metadata.get(_ROW_COUNT) if materialization is not None else None
-    return found.value if isinstance(found, dg.IntMetadataValue) else None
+    counted = materialization.metadata.get(_ROW_COUNT)
+    if isinstance(counted, dg.IntMetadataValue):
+        return counted.value
+    snapshot = materialization.metadata.get(_SNAPSHOT)
+    return rows.count_at(int(str(snapshot.value))) if snapshot is not None else None

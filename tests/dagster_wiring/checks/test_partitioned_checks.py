@@ -95,6 +95,31 @@ def test_rows_that_a_partition_loses_are_counted_from_its_previous_load(
     assert found["row_count_change", "2026-01-03"] is False
 
 
+def test_rows_that_a_partition_loses_are_found_after_loads_of_several_partitions(
+    load: Load, checked: dict[str, Any], database: sqlite3.Connection
+) -> None:
+    """A backfill of a range is one load: each partition is compared with itself before."""
+    load(tags=RANGE)
+    database.execute("delete from visits where id = 4")
+    database.commit()
+
+    found = results_of(load(tags=RANGE))
+
+    days = ("2026-01-02", "2026-01-03", "2026-01-04")
+    assert [found["row_count_change", day] for day in days] == [True, False, True]
+
+
+def test_a_partition_loaded_alone_after_a_range_is_compared_with_the_range(
+    load: Load, checked: dict[str, Any], database: sqlite3.Connection
+) -> None:
+    """The rows are counted in the snapshot of that load."""
+    load(tags=RANGE)
+    database.execute("delete from visits where id = 4")
+    database.commit()
+
+    assert results_of(load(partition_key="2026-01-03"))["row_count_change", "2026-01-03"] is False
+
+
 def test_a_run_without_a_partition_evaluates_the_rows_of_the_load(
     load: Load, checked: dict[str, Any], database: sqlite3.Connection
 ) -> None:

@@ -82,7 +82,13 @@ def column_bounds(table: Table, file: DataFile, column: str) -> tuple[Any, Any] 
     return stored_bounds(file, table.metadata, column)
 
 
-def count_window_rows(table: Table, column: str, lower: str | float, upper: str | float) -> int:
+def count_window_rows(
+    table: Table,
+    column: str,
+    lower: str | float,
+    upper: str | float,
+    snapshot_id: int | None = None,
+) -> int:
     """Count the rows with `lower <= column < upper`, reading only files that may hold one.
 
     Args:
@@ -90,16 +96,22 @@ def count_window_rows(table: Table, column: str, lower: str | float, upper: str 
         column: Name of the column.
         lower: First value of the window; a date or a timestamp in ISO format.
         upper: First value after the window.
+        snapshot_id: The snapshot to read, which the table must have; by default the current one.
 
     Raises:
         InvalidHint: A bound is not a value of the column's type.
     """
-    rows = read_window(table, column, lower, upper, [column])
+    rows = read_window(table, column, lower, upper, [column], snapshot_id)
     return sum(int(batch.num_rows) for batch in rows)
 
 
 def read_window(
-    table: Table, column: str, lower: str | float, upper: str | float, columns: Sequence[str]
+    table: Table,
+    column: str,
+    lower: str | float,
+    upper: str | float,
+    columns: Sequence[str],
+    snapshot_id: int | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Stream the rows with `lower <= column < upper`, reading only files that may hold one.
 
@@ -109,12 +121,16 @@ def read_window(
         lower: First value of the window; a date or a timestamp in ISO format.
         upper: First value after the window.
         columns: Names of the columns to read.
+        snapshot_id: The snapshot to read, which the table must have; by default the current one.
 
     Raises:
         InvalidHint: A bound is not a value of the column's type.
     """
-    state = TableState(table.metadata, table.io)
-    rows = window_deletion(table.metadata, Window(column=column, start=lower, end=upper))
+    metadata = table.metadata
+    if snapshot_id is not None:
+        metadata = metadata.model_copy(update={"current_snapshot_id": snapshot_id})
+    state = TableState(metadata, table.io)
+    rows = window_deletion(metadata, Window(column=column, start=lower, end=upper))
     return matching_rows(state, rows, columns)
 
 
