@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 
 LOAD_ID = "_dlt_load_id"
+_PARENT_KEY = "_dlt_parent_id"
 
 
 class LoadIds(ItemTransform[Any]):
@@ -34,7 +35,10 @@ class LoadIds(ItemTransform[Any]):
         """Return the item, with the load's id."""
         if isinstance(item, list):
             return [self(each) for each in item]
-        if not isinstance(item, (pa.Table, pa.RecordBatch)) or LOAD_ID in item.schema.names:
+        if not isinstance(item, (pa.Table, pa.RecordBatch)):
+            return item
+        # As in dlt, a nested row has the key of its parent instead.
+        if {LOAD_ID, _PARENT_KEY} & {*item.schema.names}:
             return item
         load_id = dlt.current.load_package_state()["load_id"]
         return add_constant_column(item, LOAD_ID, pa.string(), load_id)

@@ -59,3 +59,14 @@ def test_a_table_that_was_loaded_without_it_gets_the_column(
     (landing / "2.csv").write_text("id,name\n2,x\n")
     (second,) = load(files).load_ids
     assert load_ids("bronze.items") == {1: None, 2: second}
+
+
+def test_nested_rows_have_the_key_of_their_parent_instead(
+    api: Any, items: Source, load: Load
+) -> None:
+    """As in dlt, also where pages of an API are converted to Arrow tables."""
+    api.rows = [{"id": 1, "tags": [{"tag": "a"}]}]
+    (first,) = load(items).load_ids
+    assert load_ids("bronze.items") == {1: first}
+    names = open_catalog().load_table("bronze.items__tags").schema().column_names
+    assert {"_dlt_parent_id", "_dlt_load_id"} & {*names} == {"_dlt_parent_id"}
