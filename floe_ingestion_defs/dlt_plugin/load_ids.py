@@ -1,7 +1,8 @@
 """The column `_dlt_load_id` of Arrow tables: which load a row is from.
 
 dlt adds it to rows that are dicts. For Arrow tables it would read and write each file once more;
-here the column is added during extraction, as a dictionary of one value.
+here the column is added during extraction. A dictionary of one value would take less memory, but
+the destination cannot take over the pages of a file whose type for a column is not the table's.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class LoadIds(ItemTransform[Any]):
         if {LOAD_ID, _PARENT_KEY} & {*item.schema.names}:
             return item
         load_id = dlt.current.load_package_state()["load_id"]
-        return add_constant_column(item, LOAD_ID, pa.string(), load_id)
+        return add_constant_column(item, LOAD_ID, pa.string(), load_id, use_dictionary=False)
 
 
 def add_load_ids(resource: DltResource, spec: ResourceSpec) -> None:
