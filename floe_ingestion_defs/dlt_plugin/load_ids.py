@@ -41,6 +41,9 @@ class LoadIds(ItemTransform[Any]):
         # As in dlt, a nested row has the key of its parent instead.
         if {LOAD_ID, _PARENT_KEY} & {*item.schema.names}:
             return item
+        if not item.num_rows:
+            # With a dictionary without values, the table of an empty source is not created.
+            return item.append_column(LOAD_ID, pa.nulls(0, pa.string()))
         load_id = dlt.current.load_package_state()["load_id"]
         return add_constant_column(item, LOAD_ID, pa.string(), load_id, use_dictionary=False)
 

@@ -47,6 +47,7 @@ _REQUIREMENTS = {
     "adlfs": "dlt[az]",
     "paramiko": "dlt[sftp]",
     "huggingface_hub": "dlt[hf]",
+    "openpyxl": "floe-ingestion-defs[excel]",
     "psycopg2": "floe-ingestion-defs[postgres]",
     "psycopg": "psycopg[binary]",
     "adbc_driver_postgresql": "floe-ingestion-defs[postgres]",
@@ -102,7 +103,8 @@ def _needed(source: IngestionSourceConfig) -> list[tuple[str, ...]]:
     options = source.source_config
     if source.source_type == "filesystem":
         scheme = _scheme(options.get("bucket_url"))
-        return [_FILE_SYSTEMS[scheme]] if scheme in _FILE_SYSTEMS else []
+        excel = [("openpyxl",)] if options.get("format") == "excel" else []
+        return [*([_FILE_SYSTEMS[scheme]] if scheme in _FILE_SYSTEMS else []), *excel]
     if source.source_type != "sql_database":
         return []
     needed: list[tuple[str, ...]] = []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pydantic
@@ -50,6 +51,15 @@ def people(kind: str) -> Any:
     return person
 
 
+def write_excel(path: Path, rows: list[list[Any]]) -> None:
+    """Write rows as the only sheet of an Excel file."""
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.worksheets[0].append(row)
+    with path.open("wb") as file:
+        book.save(file)
+
+
 @pytest.fixture
 def fails(
     load: Load, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
@@ -69,7 +79,7 @@ def fails(
 
 
 @pytest.mark.parametrize("data_type", TYPES)
-@pytest.mark.parametrize("file_format", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("file_format", ["csv", "jsonl", "json", "parquet", "excel"])
 def test_a_file_s_values_are_not_shown(
     files: Source,
     landing: Path,
@@ -79,8 +89,11 @@ def test_a_file_s_values_are_not_shown(
 ) -> None:
     if file_format == "parquet":
         pq.write_table(pa.table({"id": [1], "what": [SECRET]}), landing / "a.parquet")
+    elif file_format == "excel":
+        write_excel(landing / "a.excel", [["id", "what"], [1, SECRET]])
     else:
         text = {"csv": f"id,what\n1,{SECRET}\n", "jsonl": f'{{"id": 1, "what": "{SECRET}"}}\n'}
+        text["json"] = f"[{text['jsonl']}]"
         (landing / f"a.{file_format}").write_text(text[file_format])
     options = {**files["source_config"], "format": file_format, "file_glob": f"*.{file_format}"}
     output = fails({**files, "source_config": options, "columns": {"what": data_type}})
@@ -100,7 +113,12 @@ def test_a_file_s_values_are_not_shown(
         ("jsonl", f'{{"id": 1}}\n{{"id": "{SECRET}"}}\n'),
         ("jsonl", f'{{"id": 1}}\n["{SECRET}"]\n'),
         ("jsonl", f'{{"id": 1, "id": "{SECRET}"}}\n'),
+        ("json", f'[{{"id": 1}}, "{SECRET}"]'),
+        ("json", f'[{{"id": 1, "name": "{SECRET}"'),
+        ("json", f'[{{"id": 1}}] {SECRET}'),
+        ("json", SECRET),
         ("parquet", SECRET),
+        ("excel", SECRET),
     ],
 )
 def test_a_broken_file_s_text_is_not_shown(
@@ -111,6 +129,83 @@ def test_a_broken_file_s_text_is_not_shown(
     output = fails({**files, "source_config": options})
     assert SECRET not in output
     assert f"a.{file_format}" in output
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        (f"id,what\n1,{SECRET}\n", {"date_formats": {"what": "%d.%m.%Y"}}),
+        (f"id,what\n1,{SECRET}\n", {"decimal_comma": ["what"]}),
+        (f"id||what\n1||{SECRET}||{SECRET}\n", {"delimiter": "||"}),
+        (f'id,what\n1,"{SECRET}\n{SECRET}",3\n', {"newlines_in_values": True}),
+        (f'id,what\n1,"{SECRET}\n' + "x" * 70_000, {"newlines_in_values": True}),
+        (f"id,what\n1,x{SECRET * 20_000}\n2,y\n", {}),
+        (f"id,what\n1,9007199254740993\n2,0.5\n{SECRET},1\n", {}),
+    ],
+)
+def test_the_values_of_another_dialect_are_not_shown(
+    files: Source,
+    landing: Path,
+    fails: Callable[[Source], str],
+    text: str,
+    options: dict[str, Any],
+) -> None:
+    (landing / "a.csv").write_text(text)
+    settings = {**files["source_config"], "block_size": 65536, **options}
+    output = fails({**files, "source_config": settings})
+    assert SECRET not in output
+    assert "a.csv" in output
+
+
+def test_a_row_in_place_of_a_header_is_not_shown(
+    files: Source, landing: Path, fails: Callable[[Source], str]
+) -> None:
+    (landing / "a.csv").write_text("id,what\n1,x\n")
+    (landing / "b.csv").write_text(f"2,{SECRET}\n3,y\n")
+    output = fails(files)
+    assert SECRET not in output
+    assert "b.csv" in output
+    (landing / "b.csv").unlink()
+    (landing / "b.xlsx").unlink(missing_ok=True)
+    write_excel(landing / "b.xlsx", [["id"], [1, SECRET]])
+    options = {**files["source_config"], "format": "excel", "file_glob": "*.xlsx"}
+    output = fails({**files, "source_config": options})
+    assert SECRET not in output
+    assert "b.xlsx" in output
+
+
+@pytest.mark.parametrize("file_format", ["csv", "jsonl", "json", "parquet", "excel"])
+@pytest.mark.parametrize("contract", ["freeze", "discard_row", "discard_value"])
+def test_what_a_contract_rejects_from_a_file_is_not_shown(
+    files: Source,
+    landing: Path,
+    load: Load,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    file_format: str,
+    contract: str,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    path = landing / f"a.{file_format}"
+    row = f'{{"id": 1, "what": "{SECRET}", "new": "{SECRET}"}}\n'
+    if file_format == "parquet":
+        columns = {"id": [1], "what": [SECRET], "new": [SECRET]}
+        pq.write_table(pa.table(columns), path)
+    elif file_format == "excel":
+        write_excel(path, [["id", "what", "new"], [1, SECRET, SECRET]])
+    else:
+        csv = f"id,what,new\n1,{SECRET},{SECRET}\n"
+        path.write_text({"csv": csv, "jsonl": row, "json": f"[{row}]"}[file_format])
+    options = {**files["source_config"], "format": file_format, "file_glob": "*"}
+    source = {**files, "source_config": options, "schema_contract": contract}
+    source["columns"] = {"id": "bigint", "what": "bigint"}
+    try:
+        reported = repr(load(source))
+    except IngestionError as error:
+        reported = "".join(traceback.format_exception(error))
+        assert contract == "freeze"
+    written = capfd.readouterr()
+    assert SECRET not in "\n".join([reported, written.out, written.err, caplog.text])
 
 
 @pytest.mark.parametrize("backend", ["sqlalchemy", "pyarrow"])

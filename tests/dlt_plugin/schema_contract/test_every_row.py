@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import dlt
+import openpyxl
 import psycopg2
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -108,6 +109,17 @@ def as_json(rows: Rows) -> Rows:
     ]
 
 
+def write_excel(case: Case, path: Path) -> None:
+    """Write the rows as a sheet, which has no time zones."""
+    book = openpyxl.Workbook()
+    (sheet,) = book.worksheets
+    sheet.append(list(case.types))
+    for row in case.rows:
+        sheet.append([plain(value) for value in row.values()])
+    with path.open("wb") as file:
+        book.save(file)
+
+
 @dlt.resource(name="things")
 def rows_of(rows: Sequence[Any]) -> Any:
     """The factory of the sources of type `python`."""
@@ -125,13 +137,22 @@ def offer(
         path = landing / f"rows.{variant}"
         if variant == "parquet":
             pq.write_table(case.table(), path)
-        elif variant == "csv":
+        elif variant.startswith("csv"):
             pa_csv.write_csv(case.table(), path)
+        elif variant == "excel":
+            write_excel(case, path)
+        elif variant == "json":
+            path.write_text(json.dumps(as_json(case.rows), indent=1))
         else:
             path.write_text("".join(json.dumps(row) + "\n" for row in as_json(case.rows)))
         return {
             "source_type": "filesystem",
-            "source_config": {"bucket_url": str(landing), "file_glob": "*", "format": variant},
+            "source_config": {
+                "bucket_url": str(landing),
+                "file_glob": "*",
+                "format": variant.removesuffix("_of_rows"),
+                "newlines_in_values": variant == "csv_of_rows",
+            },
         }
 
     def sqlite(case: Case) -> Source:
@@ -214,7 +235,8 @@ def offer(
 @pytest.mark.parametrize(
     "offer",
     [
-        *("files-csv", "files-jsonl", "files-parquet", "sqlite-pyarrow", "sqlite-sqlalchemy"),
+        *("files-csv", "files-csv_of_rows", "files-jsonl", "files-json", "files-parquet"),
+        *("files-excel", "sqlite-pyarrow", "sqlite-sqlalchemy"),
         *("postgres-adbc", "postgres-pyarrow", "postgres-connectorx", "postgres-sqlalchemy"),
         *("rest-arrow", "rest-rows", "python-arrow", "python-rows"),
     ],

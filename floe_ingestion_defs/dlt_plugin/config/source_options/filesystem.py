@@ -10,11 +10,11 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from floe_ingestion_defs.dlt_plugin.config.source_options.base import SourceOptions
 
-FileFormat = Literal["csv", "jsonl", "json", "parquet"]
+FileFormat = Literal["csv", "jsonl", "json", "parquet", "excel"]
 
 
 class FilesystemOptions(SourceOptions):
-    """CSV, JSON or Parquet files in a folder or a bucket."""
+    """CSV, JSON, Parquet or Excel files in a folder or a bucket."""
 
     bucket_url: str = Field(
         description="Folder or bucket that contains the files: a path, or a URL such as "
@@ -28,7 +28,7 @@ class FilesystemOptions(SourceOptions):
     )
     format: FileFormat = Field(
         description="Format of the files: csv, jsonl (an object per line), json (an array of "
-        "objects), or parquet."
+        "objects), parquet, or excel (.xlsx)."
     )
     resource_name: str | None = Field(
         default=None,
@@ -64,7 +64,7 @@ class FilesystemOptions(SourceOptions):
     )
     null_values: tuple[str, ...] = Field(
         default=("",),
-        description="Strings in csv files that represent a missing value, such as NA.",
+        description="Strings in csv and excel files that represent a missing value, such as NA.",
     )
     delimiter: str = Field(
         default=",",
@@ -81,7 +81,8 @@ class FilesystemOptions(SourceOptions):
         description="Whether quoted csv fields may contain line breaks; reading is slower.",
     )
     column_names: tuple[str, ...] | None = Field(
-        default=None, description="Names of the columns of csv files without a header line."
+        default=None,
+        description="Names of the columns of csv and excel files without a header.",
     )
     date_formats: dict[str, str] = Field(
         default_factory=dict,
@@ -100,7 +101,16 @@ class FilesystemOptions(SourceOptions):
         description="Bytes of a csv or json file to read at a time; a row must fit into them.",
     )
     batch_rows: int = Field(
-        default=65536, ge=1, description="Rows of a Parquet file to read at a time."
+        default=65536, ge=1, description="Rows of a Parquet or excel file to read at a time."
+    )
+    sheet_name: str | None = Field(
+        default=None, description="Sheet of excel files to read. Default: the first one."
+    )
+    header_row: int = Field(
+        default=1,
+        ge=1,
+        description="Row of excel files with the names of the columns, or, with column_names, the "
+        "first row to read; the rows above it are not read.",
     )
     file_name_column: str | None = Field(
         default=None,

@@ -55,12 +55,14 @@ class Block:
         first_line: Number of the first line in the file, starting at 1.
         quoted: Matches the quoted values of CSV, if these contain line breaks.
         unit: What is counted: lines, or rows where a line is not a row of the file.
+        is_last: Whether the file ends with it.
     """
 
     data: bytes
     first_line: int
     quoted: re.Pattern[bytes] | None = None
     unit: str = "line"
+    is_last: bool = False
 
 
 def quoted_values(quote: str, delimiter: str) -> re.Pattern[bytes]:
@@ -127,7 +129,7 @@ def read_blocks(
         # A last line without a line ending belongs to the block before it.
         end = _end_of_rows(data, quoted) if more else len(data)
         if end:
-            yield Block(data[:end], first_line, quoted)
+            yield Block(data[:end], first_line, quoted, is_last=not more)
             first_line += _lines_in(data, end, quoted)
         elif more:
             raise LongRow(first_line, block_size)

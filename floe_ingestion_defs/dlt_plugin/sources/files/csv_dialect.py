@@ -17,6 +17,7 @@ from floe_ingestion_defs.dlt_plugin.sources.files.blocks import Block, quoted_va
 from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import BrokenFile
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator
 
     from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
@@ -77,6 +78,8 @@ def read_csv_blocks(
     delimiter = options.delimiter
     quoted = quoted_values(options.quote_char, delimiter) if options.newlines_in_values else None
     for block in read_blocks(stream, options.block_size, quoted):
+        if block.is_last and quoted is not None:
+            _reject_open_quote(block, quoted, options.quote_char.encode())
         if len(delimiter.encode()) == 1:
             yield block, Dialect(options, delimiter)
             continue
@@ -89,3 +92,12 @@ def read_csv_blocks(
         if quoted is not None:
             block = replace(block, quoted=quoted_values(options.quote_char, stand_in))
         yield replace(block, data=data), Dialect(options, stand_in)
+
+
+def _reject_open_quote(block: Block, quoted: re.Pattern[bytes], quote: bytes) -> None:
+    """Reject a quoted value that the end of the file ends: it has absorbed the rows after it."""
+    for found in quoted.finditer(block.data):
+        if found.end() == len(block.data) and found[0].count(quote) % 2:
+            line = block.first_line + block.data.count(b"\n", 0, found.start())
+            msg = "a quoted value is not closed before the end of the file"
+            raise BrokenFile(msg, [f"line {line}"])

@@ -178,8 +178,13 @@ def _read_files(
                 return
 
     try:
-        first_load = is_first_load(spec.table_name)
-        for table in _gather(typed_tables(tables(), types, first_load=first_load)):
+        typed = typed_tables(
+            tables(),
+            types,
+            first_load=is_first_load(spec.table_name),
+            has_load_id=spec.add_load_id,
+        )
+        for table in _gather(typed):
             metadata = table.schema.metadata or {}
             rejections.current_file = metadata.get(_FILE, b"").decode() or None
             yield table.replace_schema_metadata(None)

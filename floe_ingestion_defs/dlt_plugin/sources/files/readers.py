@@ -1,4 +1,4 @@
-"""Reads one CSV, JSON or Parquet file as Arrow tables, a block at a time.
+"""Reads one CSV, JSON, Parquet or Excel file as Arrow tables, a block at a time.
 
 Declared types take precedence, then those of the table or an earlier file; other types are inferred
 from the values. Errors name the file and the line.
@@ -125,6 +125,12 @@ class FileReader:
                 for number in range(parquet.num_row_groups):
                     for batch in parquet.iter_batches(self.options.batch_rows, row_groups=[number]):
                         yield pa.Table.from_batches([batch])
+            return
+        if self.options.format == "excel":
+            from floe_ingestion_defs.dlt_plugin.sources.files.excel_files import read_excel
+
+            with open_file(self.fs, file) as opened:
+                yield from read_excel(opened, self.options, self.types)
             return
         read = read_csv if self.options.format == "csv" else read_json
         with open_text(self.fs, file, self.options) as stream:

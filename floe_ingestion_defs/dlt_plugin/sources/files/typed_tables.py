@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def typed_tables(
-    tables: Iterable[pa.Table], types: KnownTypes, *, first_load: bool
+    tables: Iterable[pa.Table], types: KnownTypes, *, first_load: bool, has_load_id: bool
 ) -> Iterator[pa.Table]:
     """Yield the tables with rows, or one without if the first load of a table has none.
 
@@ -28,6 +28,7 @@ def typed_tables(
         tables: Tables as read from the files of one load.
         types: Types of the table's columns, to which those of the files were added.
         first_load: Whether the table does not exist yet.
+        has_load_id: Whether each row gets the id of its load, so that no other column is required.
 
     Raises:
         SourceReadError: No column of the rows has a type, so that the table cannot be created.
@@ -49,14 +50,15 @@ def typed_tables(
         untyped = []
         yield table
     if untyped:
-        if not types.columns():
+        if not types.columns() and not has_load_id:
             msg = (
                 f"none of the columns has a value in any of {rows} rows, so their types are not "
                 "known; declare them under `columns`"
             )
             raise SourceReadError(msg)
         yield from _typed(untyped, types)
-    if found and first_load and not rows and (columns := types.columns()):
+    columns = types.columns()
+    if found and first_load and not rows and (columns or has_load_id):
         yield pa.schema(list(columns.items())).empty_table()
 
 
@@ -65,7 +67,7 @@ def _typed(untyped: Iterable[pa.Table], types: KnownTypes) -> Iterator[pa.Table]
     columns = types.columns()
     for table in untyped:
         known = conform(table, types.of(table.schema.names))
-        if not _is_typed(known):
+        if not _is_typed(known) and columns:
             name, kind = next(iter(columns.items()))
             known = known.append_column(name, pa.nulls(known.num_rows, kind))
         yield known

@@ -61,6 +61,15 @@ def test_a_column_of_numbers_may_be_text_further_down_where_values_contain_line_
         load(configured(files, newlines_in_values=True, block_size=SMALL))
 
 
+def test_a_quote_that_is_not_closed_before_the_end_of_the_file_fails(
+    files: Source, landing: Path, load: Load
+) -> None:
+    """The rows after it would be part of its value."""
+    (landing / "a.csv").write_text('id,note\n1,"a\nb"\n2,"open\n3,y\n')
+    with pytest.raises(SourceReadError, match=r"a\.csv: line 4: a quoted value is not closed"):
+        load(configured(files, newlines_in_values=True))
+
+
 @pytest.mark.parametrize(
     ("file_format", "text", "options"),
     [

@@ -89,13 +89,28 @@ def test_rows_without_any_value_have_the_columns_of_a_later_file(
     assert [row["id"] for row in rows("bronze.items")] == [1, None, None]
 
 
-def test_rows_without_any_value_in_the_first_load_need_declared_columns(
+def test_rows_without_any_value_in_the_first_load_need_a_column(
     files: Source, landing: Path, load: Load, rows: Rows, tables: Callable[[], set[str]]
 ) -> None:
     """They would be counted as loaded, and the table be missing."""
     (landing / "a.csv").write_text("id,name\n,\n")
+    source = {**files, "add_load_id": False}
     with pytest.raises(SourceReadError, match=r"none of the columns has a value.*declare"):
-        load(files)
+        load(source)
     assert tables() == set()
-    load({**files, "columns": {"name": "text"}})
+    load({**source, "columns": {"name": "text"}})
     assert rows("bronze.items") == [{"name": None}]
+
+
+def test_the_id_of_the_load_is_a_column_of_files_without_types(
+    files: Source, landing: Path, load: Load, rows: Rows
+) -> None:
+    (landing / "a.csv").write_text("id,name\n")
+    load(files)
+    assert types("bronze.items") == {}
+    (landing / "b.csv").write_text("id,name\n,\n")
+    assert load(files).rows_loaded == 1
+    (landing / "c.csv").write_text("id,name\n1,x\n")
+    load(files)
+    found = sorted(rows("bronze.items"), key=lambda row: row["id"] or 0)
+    assert found == [{"id": None, "name": None}, {"id": 1, "name": "x"}]
