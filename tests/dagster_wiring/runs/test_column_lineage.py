@@ -64,7 +64,7 @@ def test_the_lineage_of_a_column_is_the_renamed_column_of_the_source(
     assert found is not None
     assert found["total_amount"] == [(UPSTREAM, "TotalAmount")]
     assert found["id"] == [(UPSTREAM, "id")]
-    assert set(found) == {"id", "total_amount", "updated_at"}
+    assert set(found) == {"id", "total_amount", "updated_at", "_dlt_load_id"}
 
 
 def test_a_load_with_nothing_new_keeps_the_lineage(
