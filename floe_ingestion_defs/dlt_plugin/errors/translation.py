@@ -188,7 +188,7 @@ def _shows_values(source: IngestionSourceConfig, table: str) -> bool:
 
 
 def _incompatible(error: Any, about: dict[str, str]) -> SchemaContractViolation:
-    # A name that differs from another in case alone is no conflict of types.
+    # Names that differ in case alone are not a conflict of types.
     remedy = "" if hasattr(error, "present") else f" Or {CONFLICT_REMEDY}"
     return SchemaContractViolation(
         f"{error}{remedy}",
