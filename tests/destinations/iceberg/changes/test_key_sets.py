@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from pyiceberg.conversions import to_bytes
 from pyiceberg.manifest import DataFile
@@ -63,6 +64,31 @@ def test_a_key_is_in_the_set_if_it_was_put_there(kind: str, count: int) -> None:
     keys = KeySet(pa.table({"id": pa.array(inside, type_)}))
     found = keys.contains(pa.record_batch({"id": pa.array(asked, type_)}))
     assert found.to_pylist() == [value is not None and value in inside for value in asked]
+
+
+def test_rows_are_compared_with_the_keys_of_their_range_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of 1,000,000 keys, ten are between the first and the last row; no other is hashed."""
+    keys = KeySet(pa.table({"id": range(0, 2_000_000, 2)}))
+    hashed: list[int] = []
+    is_in = pc.is_in
+
+    def watched(column: Any, value_set: Any, **options: Any) -> Any:
+        hashed.append(len(value_set))
+        return is_in(column, value_set=value_set, **options)
+
+    monkeypatch.setattr(pc, "is_in", watched)
+    asked = pa.record_batch({"id": pa.array([500_000, None, *range(500_000, 500_019)])})
+    found = keys.contains(asked).to_pylist()
+    assert found == [True, False, *(n % 2 == 0 for n in range(19))]
+    assert keys.contains(
+        pa.record_batch({"id": pa.array([None, None], pa.int64())})
+    ).to_pylist() == [
+        False,
+        False,
+    ]
+    assert hashed == [10, 0]
 
 
 @pytest.mark.parametrize(("keys", "groups"), [(10, 2), (700_000, 1)])

@@ -164,10 +164,14 @@ class _Part:
             return pa.array([False] * batch.num_rows, pa.bool_())
         if self._single is not None:
             column = normalized_column(batch.column(self.columns[0]))
-            has_many_keys = len(self) > _KEYS_TO_SEARCH * batch.num_rows
-            if self._is_ordered and has_many_keys and column.type == self._single.type:
-                return self._find(column)
-            return pc.is_in(column, value_set=self._single, skip_nulls=True)
+            keys = self._single
+            if self._is_ordered and column.type == keys.type:
+                # A file often has the keys of a range alone, and Arrow hashes all that it gets.
+                bounds = pc.min_max(column)
+                keys = self._between(bounds["min"], bounds["max"])
+                if len(keys) > _KEYS_TO_SEARCH * batch.num_rows:
+                    return _find(column, keys)
+            return pc.is_in(column, value_set=keys, skip_nulls=True)
         rows = normalized(pa.Table.from_batches([batch.select(self.columns)]))
         numbered = rows.append_column("__row", pa.array(range(batch.num_rows), pa.int64()))
         keys = pa.Table.from_batches([self.rows])
@@ -196,16 +200,23 @@ class _Part:
         """Return whether a key is between bounds, in time that hardly grows with their number."""
         if bounds is None or not len(self):
             return len(self) > 0
-        lower, upper = bounds
-        first = pc.search_sorted(self._single, lower, side="left")
-        end = pc.search_sorted(self._single, upper, side="right")
-        return bool(first.as_py() < end.as_py())
+        return len(self._between(*bounds)) > 0
 
-    def _find(self, column: pa.Array) -> Mask:
-        """Return for each value whether it is a key, without a hash table of all keys."""
-        positions = pc.search_sorted(self._single, column)
-        nearest = pc.take(self._single, pc.min_element_wise(positions, len(self) - 1))
-        return pc.fill_null(pc.equal(nearest, column), fill_value=False)
+    def _between(self, lower: pa.Scalar, upper: pa.Scalar) -> pa.Array:
+        """Return the ordered keys between two bounds; none if the bounds are null."""
+        keys = self.rows.column(0)
+        if not lower.is_valid:
+            return keys.slice(0, 0)
+        first = pc.search_sorted(keys, lower, side="left").as_py()
+        end = pc.search_sorted(keys, upper, side="right").as_py()
+        return keys.slice(first, max(0, end - first))
+
+
+def _find(column: pa.Array, keys: pa.Array) -> Mask:
+    """Return for each value whether it is an ordered key, without a hash table of all keys."""
+    positions = pc.search_sorted(keys, column)
+    nearest = pc.take(keys, pc.min_element_wise(positions, len(keys) - 1))
+    return pc.fill_null(pc.equal(nearest, column), fill_value=False)
 
 
 def as_batch(rows: pa.Table) -> pa.RecordBatch:
