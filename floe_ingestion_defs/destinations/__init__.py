@@ -91,7 +91,10 @@ if TYPE_CHECKING:
         row_count,
         summary_count,
     )
-    from floe_ingestion_defs.destinations.impl.iceberg.reading.schemas import stored_primary_keys
+    from floe_ingestion_defs.destinations.impl.iceberg.reading.schemas import (
+        StoredSchemas,
+        stored_primary_keys,
+    )
     from floe_ingestion_defs.destinations.impl.iceberg.recover import (
         blocked_tables,
         recover,
@@ -170,6 +173,7 @@ _HOMES = {
     "rewrite_manifests": f"{_IMPLEMENTATION}.maintenance.manifests",
     "row_count": f"{_IMPLEMENTATION}.reading.inspection",
     "stored_cursors": f"{_IMPLEMENTATION}.reading.cursors",
+    "StoredSchemas": f"{_IMPLEMENTATION}.reading.schemas",
     "stored_primary_keys": f"{_IMPLEMENTATION}.reading.schemas",
     "summary_count": f"{_IMPLEMENTATION}.reading.inspection",
     "unpublished_loads": f"{_IMPLEMENTATION}.recover",
@@ -208,6 +212,7 @@ __all__ = [
     "Outcome",
     "StagedTable",
     "StateConflict",
+    "StoredSchemas",
     "TableBlocked",
     "TableStillBlocked",
     "UnknownLogFormat",

@@ -270,7 +270,7 @@ def _named_tables(
     return {
         spec.name: tuple(
             f"{spec.namespace}.{table}"
-            for table in (tables_named_by_rows(schema, spec) if schema is not None else ())
+            for table in (tables_named_by_rows(schema.tables, spec) if schema is not None else ())
         )
         for spec in specs
     }

@@ -7,20 +7,21 @@ resource each of its tables is from.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import dlt
 from dlt.extract.items import TableNameMeta
 from dlt.extract.items_transform import ItemTransform
 
+from floe_ingestion_defs.dlt_plugin.config.names import as_identifier
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import REJECTED_SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-    from dlt.common.schema import Schema
+    from dlt.common.schema.typing import TTableSchema
     from dlt.extract import DltResource
     from pyiceberg.catalog import Catalog
 
@@ -78,25 +79,24 @@ def make_named_tables_known(resource: DltResource) -> None:
         resource.add_step(TablesNamedByItems())
 
 
-def tables_named_by_rows(schema: Schema, spec: ResourceSpec) -> tuple[str, ...]:
+def tables_named_by_rows(tables: Mapping[str, Any], spec: ResourceSpec) -> tuple[str, ...]:
     """Return the tables with rows that a resource's rows named, without those nested in them.
 
     Args:
-        schema: dlt's schema of the source.
+        tables: The tables of the source's schema, as dlt stores them.
         spec: The resource.
     """
     from dlt.common.schema.utils import has_table_seen_data
 
-    own = schema.naming.normalize_tables_path(spec.table_name)
     return tuple(
         sorted(
             name
-            for name, table in schema.tables.items()
+            for name, table in tables.items()
             if table.get("resource") == spec.name
             and not table.get("parent")
-            and name != own
+            and name != as_identifier(spec.table_name)
             and not name.endswith(REJECTED_SUFFIX)
-            and has_table_seen_data(table)
+            and has_table_seen_data(cast("TTableSchema", table))
         )
     )
 
@@ -111,20 +111,14 @@ def read_named_tables(
         source_name: Name of the source, which its schema has.
         specs: Resources of the source.
     """
-    from dlt.common.schema import Schema
-
-    from floe_ingestion_defs.destinations import Dataset
+    from floe_ingestion_defs.destinations import Dataset, StoredSchemas
 
     found: dict[str, tuple[str, ...]] = {}
-    for spec in specs:
-        dataset = Dataset(catalog, spec.namespace)
+    for namespace, group in groupby(specs, lambda spec: spec.namespace):
+        dataset = Dataset(catalog, namespace)
         view = dataset.log.read()
-        version = None if view is None else view.newest_schema_hash(source_name)
-        table = None if version is None else dataset.load_table("_dlt_version")
-        if table is None:
-            continue
-        selected = table.scan(f"version_hash = '{version}'", ("schema",)).to_arrow()
-        for text in selected["schema"].to_pylist()[:1]:
-            names = tables_named_by_rows(Schema.from_dict(json.loads(text)), spec)
-            found[spec.name] = tuple(f"{spec.namespace}.{name}" for name in names)
+        tables = {} if view is None else StoredSchemas(dataset, view).tables(source_name)
+        for spec in group:
+            names = tables_named_by_rows(tables, spec)
+            found[spec.name] = tuple(f"{namespace}.{name}" for name in names)
     return found

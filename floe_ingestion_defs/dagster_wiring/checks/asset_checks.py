@@ -5,7 +5,7 @@ it detects problems no matter which process wrote the table.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -137,35 +137,44 @@ def evaluate_checks(
     # Importing Arrow and pyiceberg takes one to two seconds, too long for loading a location.
     from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
     from floe_ingestion_defs.dagster_wiring.checks.evaluation import evaluate, evaluate_partition
+    from floe_ingestion_defs.dagster_wiring.checks.several_tables import combine, find_named_tables
     from floe_ingestion_defs.dagster_wiring.checks.stored_keys import with_stored_keys
     from floe_ingestion_defs.dagster_wiring.tables import read_checked_tables
 
     checks, now = configured_checks(configured, resource_by_key), datetime.now(UTC)
     resource_of = {key: configured.resources[resource_by_key[key.asset_key]] for key in keys}
     resource_of = with_stored_keys(configured, resource_of)
-    found = read_checked_tables(configured.plugin, {spec.table for spec in resource_of.values()})
+    named = find_named_tables(configured, {spec.name: spec for spec in resource_of.values()})
+    names = {spec.table for spec in resource_of.values()}.union(*named.values())
+    found = read_checked_tables(configured.plugin, names)
     for key, resource in sorted(resource_of.items()):
-        check = checks[key]
-        reason = found.blocked.get(resource.table)
-        if reason is None and isinstance(check, TableHealthCheck):
-            reason = found.unpublished.get(resource.table)
-        if reason is not None:
-            # No check of a table that lacks committed rows for good can pass.
-            result = CheckResult(False, reason, severity="error")
-            for partition in _partitions_of(check, partitions):
-                yield Evaluated(key, check, result, partition)
-            continue
-        table = found.tables[resource.table]
+        check, others = checks[key], named.get(resource.name, ())
+        # A resource whose rows all name their tables has none of its own.
+        has_own = not others or found.tables.get(resource.table, True) is not None
+        tables = [resource.table, *others] if has_own else others
         for partition in _partitions_of(check, partitions):
-            rows = partition and rows_of_partition(configured, resource, table, partition)
-            if partition and rows:
-                before = rows_before(instance, key.asset_key, partition, rows)
-                result = evaluate_partition(check, rows, resource, before)
-            else:
-                last_load = last_materialization(instance, key.asset_key)
-                missing = found.missing.get(resource.table, ())
-                result = evaluate(check, table, resource, last_load, now, missing)
-            yield Evaluated(key, check, result, partition)
+            results: dict[str, CheckResult] = {}
+            for name in tables:
+                spec = replace(resource, table=name)
+                reason = found.blocked.get(name)
+                if reason is None and isinstance(check, TableHealthCheck):
+                    reason = found.unpublished.get(name)
+                if reason is not None:
+                    # No check of a table that lacks committed rows for good can pass.
+                    results[name] = CheckResult(False, reason, severity="error")
+                    continue
+                table = found.tables[name]
+                rows = partition and rows_of_partition(configured, spec, table, partition)
+                if partition and rows:
+                    before = rows_before(instance, key.asset_key, partition, rows)
+                    # What is recorded per partition is about all tables together.
+                    before = None if others else before
+                    results[name] = evaluate_partition(check, rows, spec, before)
+                else:
+                    last_load = last_materialization(instance, key.asset_key)
+                    missing = found.missing.get(name, ())
+                    results[name] = evaluate(check, table, spec, last_load, now, missing)
+            yield Evaluated(key, check, combine(check, results), partition)
 
 
 def _partitions_of(check: Check, partitions: Sequence[str]) -> Sequence[str | None]:

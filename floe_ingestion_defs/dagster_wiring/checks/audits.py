@@ -12,10 +12,17 @@ import dagster as dg
 from floe_ingestion_defs.dagster_wiring.configured_source import ConfiguredSource
 from floe_ingestion_defs.dagster_wiring.settings.check import Check
 from floe_ingestion_defs.dlt_plugin import ResourceSpec
+from floe_ingestion_defs.dlt_plugin.schema_contract.contract import REJECTED_SUFFIX
 
 if TYPE_CHECKING:
     from floe_ingestion_defs.dagster_wiring.checks.check_result import CheckResult
     from floe_ingestion_defs.destinations import Finding, StagedTable
+
+
+def is_named_by_rows(staged: "StagedTable", resource: ResourceSpec) -> bool:
+    """Return whether a staged table is one that rows of a resource name."""
+    is_own = staged.resource == resource.name and not staged.is_nested
+    return is_own and not staged.name.endswith(REJECTED_SUFFIX)
 
 
 @dataclass
@@ -38,11 +45,11 @@ class BlockingChecks:
         from floe_ingestion_defs.destinations import Finding
 
         for key, resource in self.resources.items():
-            # Nested tables and the log's own tables have no checks.
-            if staged.name != resource.table:
+            # Nested tables, those of rejected rows and the log's own tables have no checks.
+            if staged.name != resource.table and not is_named_by_rows(staged, resource):
                 continue
             for name, check in self._blocking(resource):
-                result = evaluate_staged(check, staged, resource)
+                result = evaluate_staged(check, staged, replace(resource, table=staged.name))
                 if not result.passed:
                     self.failed[dg.AssetCheckKey(key, name)] = result
                     yield Finding(name, staged.name, result.summary)

@@ -28,6 +28,7 @@ _LONGEST_TABLE = 100
 # A phase that a load with nothing new skips takes no time, and is plotted as zero.
 _PHASES = ("extract", "normalize", "stage", "audit", "commit", "publish")
 _CHANGES = ("column", "change", "before", "after")
+_TABLES = ("table", "rows_loaded", "rows")
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class LoadedTable:
         # The UI shows metadata in this order: most important first.
         return {
             **{name: number for name, number in rows.items() if number is not None},
+            **self._describe_named_tables(),
             **self._describe_rejected(),
             **self._describe_written(),
             **self._describe_cursor(),
@@ -106,6 +108,18 @@ class LoadedTable:
         loaded = self.result.resources[self.spec.name]
         cursors = {"cursor_before": loaded.cursor_before, "cursor_after": loaded.cursor_after}
         return {name: _cursor(value) for name, value in cursors.items() if value is not None}
+
+    def _describe_named_tables(self) -> dict[str, Any]:
+        """Return the tables that rows of the resource name, if there are any."""
+        tables = self.result.resources[self.spec.name].named_tables
+        if not tables:
+            return {}
+        found = [(t.table, t.rows_loaded, t.total_rows) for t in tables[:_LONGEST_TABLE]]
+        listed = dg.MetadataValue.table(
+            [dg.TableRecord(dict(zip(_TABLES, row, strict=True))) for row in found],
+            dg.TableSchema([dg.TableColumn(name) for name in _TABLES]),
+        )
+        return {"tables": len(tables), "loaded_tables": listed}
 
     def _describe_rejected(self) -> dict[str, Any]:
         """Return the rejected rows and values and the quarantined files, which must be visible."""

@@ -43,7 +43,9 @@ def require_tables(pipeline: Pipeline, source_name: str, specs: Iterable[Resourc
     expected = {}
     for spec in specs:
         own = schema.naming.normalize_tables_path(spec.table_name)
-        for name in (own, *tables_named_by_rows(schema, spec)) if states.get(spec.name) else ():
+        for name in (
+            (own, *tables_named_by_rows(schema.tables, spec)) if states.get(spec.name) else ()
+        ):
             if has_table_seen_data(schema.tables.get(name, {})):
                 expected[name] = spec
     if not expected:

@@ -131,7 +131,7 @@ class ContractGate(ItemTransform[Any]):
         if self._known_before is None:
             own = schema.naming.normalize_tables_path(spec.table_name)
             is_known = has_table_seen_data(schema.tables.get(own, {}))
-            named = tables_named_by_rows(schema, spec)
+            named = tables_named_by_rows(schema.tables, spec)
             self._known_before = (own, *named) if is_known else named
         name = schema.naming.normalize_tables_path(table)
         if name not in self._contracts:
