@@ -57,8 +57,9 @@ def test_an_asset_lists_and_checks_the_tables_that_its_rows_name(
     (materialization,) = result.asset_materializations_for_node("load_github")
     metadata = {name: value.value for name, value in materialization.metadata.items()}
     assert (metadata["rows_loaded"], metadata["dagster/row_count"], metadata["tables"]) == (2, 2, 2)
-    listed = metadata["loaded_tables"]
-    assert [record.data["table"] for record in listed] == ["bronze.fork", "bronze.push"]
+    listed = materialization.metadata["loaded_tables"]
+    assert isinstance(listed, dg.TableMetadataValue)
+    assert [record.data["table"] for record in listed.records] == ["bronze.fork", "bronze.push"]
     evaluations = {e.check_name: e for e in result.get_asset_check_evaluations()}
     assert evaluations["unique_key"].passed
     assert evaluations["not_null"].passed
