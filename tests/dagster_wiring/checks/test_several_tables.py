@@ -27,7 +27,7 @@ def events() -> Iterator[Any]:
 def offer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Set the events of the source; the plugin imports this file under another name."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    module = importlib.import_module("test_named_tables")
+    module = importlib.import_module("test_several_tables")
     return lambda *rows: monkeypatch.setattr(module, "EVENTS", list(rows))
 
 
@@ -37,7 +37,7 @@ def run(
     source = {
         "name": "github",
         "source_type": "python",
-        "source_config": {"factory": "test_named_tables:events", "resource_names": ["events"]},
+        "source_config": {"factory": "test_several_tables:events", "resource_names": ["events"]},
         "destination_table": "bronze.{resource}",
         "orchestration": {"checks": checks},
     }
