@@ -72,5 +72,5 @@ def _resource(side: Side, rows: Any, disposition: Any) -> Any:
 
 CASES = [
     Case("merge-20k", partial(compare, rows=20_000, times=80, slow=False)),
-    Case("merge-200k", partial(compare, rows=200_000, times=150, slow=True)),
+    Case("merge-200k", partial(compare, rows=200_000, times=1_500, slow=True)),
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import tpch
 from benchmarks.case import Case
+from benchmarks.duckdb_scan import scan_with_duckdb
 from benchmarks.measure import Measurement, run
 from benchmarks.report import FLOE, Row, at_most, ratio
 from benchmarks.sides import DATASET, make_pipeline, open_catalog
@@ -83,7 +84,7 @@ def compare_scans(bench: Bench) -> list[Row]:
     extra = found.extra or {}
     targets = [
         at_most(1.5, extra[f"{reader}_merged"] / extra[f"{reader}_compacted"], reader, ratio)
-        for reader in _READERS
+        for reader in (*_READERS, _DUCKDB)
     ]
     return [Row(f"full scan after {MERGES} merges of 20,000 rows", {FLOE: found}, targets)]
 
@@ -99,10 +100,10 @@ def scan_after_merges(home: Path, cache: Path) -> Measurement:
         rows = orders.take(pa.array(range(number, orders.num_rows, step)))
         make_pipeline("floe", home, "orders").run(_resource(rows.to_batches(), _UPSERT))
     measured = Measurement(None, time.perf_counter() - began)
-    extra = {f"{name}_merged": _fastest(read, home) for name, read in _READERS.items()}
+    extra = _fastest_scans(home, "merged")
     rows = open_catalog(home).load_table((DATASET, TABLE)).scan().to_arrow()
     make_pipeline("floe", home, "orders").run(_resource(rows.to_batches(), "replace"))
-    extra |= {f"{name}_compacted": _fastest(read, home) for name, read in _READERS.items()}
+    extra |= _fastest_scans(home, "compacted")
     return replace(measured, extra=extra)
 
 
@@ -122,8 +123,21 @@ _READERS: dict[str, Callable[[Any], int]] = {
 }
 
 
+_DUCKDB = "DuckDB"
+
+
+def _fastest_scans(home: Path, state: str) -> dict[str, float]:
+    """Return the seconds of the fastest of three scans by each reader."""
+    found = {name: _fastest(read, home) for name, read in _READERS.items()}
+    location = open_catalog(home).load_table((DATASET, TABLE)).metadata_location
+    rows, found[_DUCKDB] = scan_with_duckdb(location)
+    if rows != tpch.ORDERS:
+        msg = f"{rows} orders were read"
+        raise AssertionError(msg)
+    return {f"{name}_{state}": seconds for name, seconds in found.items()}
+
+
 def _fastest(read: Callable[[Any], int], home: Path) -> float:
-    """Return the seconds of the fastest of three reads."""
     times = []
     for _ in range(3):
         table = open_catalog(home).load_table((DATASET, TABLE))

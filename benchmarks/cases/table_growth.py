@@ -21,6 +21,8 @@ ROWS = 100
 LOADS: dict[Kind, int] = {"append": 1_500, "merge": 300}
 ALL_LOADS = 2_000
 _FEW = 3
+_TENTH = 10
+_MAINTAINED_AFTER = 100
 _MOST_BYTES = 2_000_000
 
 
@@ -36,21 +38,36 @@ def compare(bench: Bench) -> list[Row]:
         target = at_most(1.3, growth, "whole run, relative to the third", ratio)
         title = f"{kind} of {ROWS} rows, the {loads:,}th into one table"
         rows.append(Row(title, {FLOE: many, f"{FLOE}, the third": few}, [target]))
-    name = f"readings-append-{ALL_LOADS}"
-    bench.prepare(name, load_often, kind="append", loads=ALL_LOADS - 1)
-    found = bench.measure(name, load_again, 1, kind="append")
-    size = (found.extra or {})["metadata_bytes"]
-    target = at_most(_MOST_BYTES, size, "bytes of metadata.json", lambda value: f"{value:,.0f}")
-    title = f"append of {ROWS} rows, the {ALL_LOADS:,}th into one table"
-    rows.append(Row(title, {FLOE: found}, [target]))
-    return rows
+    return [*rows, _compare_maintained(bench)]
 
 
-def load_often(home: Path, cache: Path, kind: Kind, loads: int) -> None:
+def _compare_maintained(bench: Bench) -> Row:
+    """Compare the last load into a table that is maintained with the tenth."""
+    measured = {}
+    for count in (_TENTH, ALL_LOADS):
+        name = f"readings-maintained-{count}"
+        bench.prepare(name, load_often, kind="append", loads=count - 1, is_maintained=True)
+        measured[count] = bench.measure(name, load_again, kind="append")
+    last, tenth = measured[ALL_LOADS], measured[_TENTH]
+    growth = last.whole_seconds / tenth.whole_seconds
+    size = (last.extra or {})["metadata_bytes"]
+    targets = [
+        at_most(1.3, growth, "whole run, relative to the tenth", ratio),
+        at_most(_MOST_BYTES, size, "bytes of metadata.json", lambda value: f"{value:,.0f}"),
+    ]
+    title = f"append of {ROWS} rows, the {ALL_LOADS:,}th into one maintained table"
+    return Row(title, {FLOE: last, f"{FLOE}, the tenth": tenth}, targets)
+
+
+def load_often(
+    home: Path, cache: Path, kind: Kind, loads: int, *, is_maintained: bool = False
+) -> None:
     """Load new rows into a table so often, in snapshots like those of `load_again`.
 
-    Only the first is a run of a pipeline: the others are the commits that such runs make.
+    Only the first is a run of a pipeline: the others are the commits that such runs make. A table
+    that is maintained is compacted and its snapshots expire after every hundred loads.
     """
+    from floe_ingestion_defs.destinations import compact, expire
     from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import add_snapshot
     from floe_ingestion_defs.destinations.impl.iceberg.commits.retention import expire_in
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
@@ -73,6 +90,9 @@ def load_often(home: Path, cache: Path, kind: Kind, loads: int) -> None:
             added = [data_file_from_footer(table.metadata, table.io, path)]
             add_snapshot(transaction, added, summary={"dlt.load-id": str(number)})
             expire_in(transaction)
+        if is_maintained and number % _MAINTAINED_AFTER == 0:
+            compact(dataset, TABLE)
+            expire(dataset, TABLE)
 
 
 def load_again(home: Path, cache: Path, kind: Kind) -> Measurement:

@@ -1,4 +1,4 @@
-"""A Ray cluster of two worker processes on this machine."""
+"""A Ray cluster of some worker processes on this machine."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _STORE_BYTES = 100 * 1024 * 1024
 
 
 @contextmanager
-def running_ray(folder: Path) -> Iterator[str]:
-    """Runs a cluster and yields its address.
+def running_ray(folder: Path, workers: int = 2) -> Iterator[str]:
+    """Runs a cluster of so many workers and yields its address.
 
     Raises:
         ServerDidNotStart: It did not start in time.
@@ -36,7 +36,7 @@ def running_ray(folder: Path) -> Iterator[str]:
     arguments = {
         "node-ip-address": "127.0.0.1",
         "port": port,
-        "num-cpus": 2,
+        "num-cpus": workers,
         "object-store-memory": _STORE_BYTES,
         "include-dashboard": "false",
         "temp-dir": scratch,

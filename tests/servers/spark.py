@@ -107,9 +107,20 @@ def _catalog_config(catalog: Catalog) -> dict[str, str]:
     }
 
 
+# What the better compiler gains takes longer to gain than a test lasts.
+QUICK_START = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
+
 @contextmanager
-def running_spark(folder: Path) -> Iterator[Spark]:
+def running_spark(
+    folder: Path, memory: str = "1g", java_options: str = QUICK_START
+) -> Iterator[Spark]:
     """Run Spark for as long as the block lasts; what it writes besides tables goes to the folder.
+
+    Args:
+        folder: The folder.
+        memory: The most memory of Java's heap.
+        java_options: Options of the JVM.
 
     Raises:
         EngineMissing: There is no Java.
@@ -128,12 +139,9 @@ def running_spark(folder: Path) -> Iterator[Spark]:
     config = {
         "spark.master": "local[2]",
         "spark.ui.enabled": "false",
-        "spark.driver.memory": "1g",
+        "spark.driver.memory": memory,
         "spark.driver.extraClassPath": f"{iceberg}:{sqlite}/usr/share/java/sqlite-jdbc.jar",
-        # What the better compiler gains takes longer to gain than a test lasts.
-        "spark.driver.extraJavaOptions": (
-            f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dorg.sqlite.lib.path={native.parent}"
-        ),
+        "spark.driver.extraJavaOptions": f"{java_options} -Dorg.sqlite.lib.path={native.parent}",
         "spark.sql.extensions": (
             "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
         ),

@@ -17,6 +17,7 @@ import ray
 from dlt.pipeline.exceptions import PipelineStepFailed
 from servers.held_file_io import HELD, HOLDER
 
+from floe_ingestion_defs.destinations.impl.iceberg.changes import file_changes
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import RowsLost
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.compact import compact
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from destinations.iceberg.conftest import Lake
+    from pyiceberg.table import FileScanTask
 
 PAIRS = CompactionOptions(min_files=2, target_bytes=6_000)
 KEYED: dict[str, Any] = {"table_name": "orders", "write_disposition": "merge", "primary_key": "id"}
@@ -77,8 +79,12 @@ def load_in_steps(lake: Lake, count: int) -> None:
         lake.load([{"id": 10 * n + i, "name": f"n{n}"} for i in range(10)], table_name="orders")
 
 
+def scan(lake: Lake) -> list[FileScanTask]:
+    return list(lake.table("orders").scan().plan_files())
+
+
 def file_paths(lake: Lake) -> set[str]:
-    return {task.file.file_path for task in lake.table("orders").scan().plan_files()}
+    return {task.file.file_path for task in scan(lake)}
 
 
 def test_a_compaction_survives_the_death_of_a_worker(
@@ -116,6 +122,29 @@ def test_a_merge_survives_the_death_of_a_worker(
     assert names == {n: f"n{n // 10}" for n in range(40)} | {10 * n: "changed" for n in range(5)}
     assert len(lake.rows("orders")) == len(names)
     assert lake.snapshots("orders") == snapshots + 1
+
+
+def test_rows_that_a_dimension_retires_are_moved_by_workers(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are deleted in place and written again with the end of their validity."""
+    arguments: dict[str, Any] = {
+        "table_name": "orders",
+        "write_disposition": {"disposition": "merge", "strategy": "scd2"},
+    }
+    rows: list[dict[str, Any]] = [{"id": n, "name": f"n{n}"} for n in range(20)]
+    lake.load(rows, **arguments)
+    rows[3]["name"] = "changed"
+    # Of this process only; nothing else writes the rows of earlier files.
+    monkeypatch.delattr(file_changes, "write_staged")
+    lake.load(rows, options=MERGE_ON_READ, **arguments)
+    deletes = {file for task in scan(lake) for file in task.delete_files}
+    assert len(deletes) == 1
+    found = lake.arrow("orders").to_pylist()
+    retired = [row["name"] for row in found if row["_dlt_valid_to"] is not None]
+    active = sorted(row["name"] for row in found if row["_dlt_valid_to"] is None)
+    assert retired == ["n3"]
+    assert active == sorted(row["name"] for row in rows)
 
 
 def test_keys_are_found_by_workers(lake: Lake) -> None:

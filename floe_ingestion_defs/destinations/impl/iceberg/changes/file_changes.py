@@ -30,9 +30,10 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.position_deletes import
 )
 from floe_ingestion_defs.destinations.impl.iceberg.files.sorting import order_of_sorted_rows
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import write_staged
+from floe_ingestion_defs.destinations.impl.iceberg.parallel.in_parallel import in_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
 
     from pyiceberg.io import FileIO
     from pyiceberg.manifest import DataFile
@@ -42,6 +43,13 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import RowChange
     from floe_ingestion_defs.destinations.impl.iceberg.changes.table_state import TableState
     from floe_ingestion_defs.destinations.impl.iceberg.intent import StagedFile
+
+
+# A data file, and the mask of its rows that were deleted in place and stay in the table, changed.
+_Moved = tuple["FileScanTask", pa.ChunkedArray]
+
+# So many of them are written by one task.
+_MOVED_ROWS = 1024 * 1024
 
 
 @dataclass
@@ -83,7 +91,7 @@ class _Work:
 
 def change_rows(change: Change, state: TableState, rows: RowChange) -> None:
     """Add to a change what becomes of the data files that contain a row that changes."""
-    moved: dict[Hashable, tuple[FileScanTask, pa.ChunkedArray]] = {}
+    moved: dict[Hashable, _Moved] = {}
     touched = (task for task in state.tasks if rows.may_touch(task.file, state.metadata))
     work = _Work(state.metadata, state.io, rows)
     for task, key, changed in state.once_per_file(("changed", rows), _changed, work, touched):
@@ -94,7 +102,16 @@ def change_rows(change: Change, state: TableState, rows: RowChange) -> None:
         if changed.moved is not None:
             moved[key] = (task, changed.moved)
     if moved:
-        change.added += state.once(("moved", *moved), lambda: _write_moved(work, moved.values()))
+        change.added += state.once(
+            ("moved", *moved),
+            lambda: [
+                file
+                for _, files in in_parallel(
+                    _write_moved, work, _portions(moved.values()), state.executor
+                )
+                for file in files
+            ],
+        )
 
 
 def _changed(work: _Work, task: FileScanTask) -> _FileChange | None:
@@ -139,9 +156,21 @@ def _applied(work: _Work, task: FileScanTask, marked: pa.ChunkedArray) -> Iterat
         yield work.rows.apply(batch, mask)
 
 
-def _write_moved(
-    work: _Work, moved: Iterable[tuple[FileScanTask, pa.ChunkedArray]]
-) -> list[DataFile]:
+def _portions(moved: Iterable[_Moved]) -> Iterator[list[_Moved]]:
+    """Yield the rows of several data files for each new file: a file alone may have few of them."""
+    portion: list[_Moved] = []
+    rows = 0
+    for task, marked in moved:
+        portion.append((task, marked))
+        rows += pc.sum(marked).as_py()
+        if rows >= _MOVED_ROWS:
+            yield portion
+            portion, rows = [], 0
+    if portion:
+        yield portion
+
+
+def _write_moved(work: _Work, moved: Sequence[_Moved]) -> list[DataFile]:
     """Write the rows that were deleted in place, as they are after the change."""
 
     def applied() -> Iterator[pa.RecordBatch]:
