@@ -65,6 +65,29 @@ class Block:
     is_last: bool = False
 
 
+def end_of_match(pattern: re.Pattern[bytes], data: bytes) -> int:
+    """Return where what a pattern matches at the beginning of the data ends."""
+    found = pattern.match(data)
+    return 0 if found is None else found.end()
+
+
+def whole_rows(quote: str, delimiter: str) -> re.Pattern[bytes]:
+    """Return the pattern of rows of CSV whose quoted values may contain line breaks.
+
+    It never backtracks, so a block is matched once.
+    """
+    q, d = re.escape(quote.encode()), re.escape(delimiter.encode())
+    if len(delimiter.encode()) == 1:
+        rest, first = rb"[^%b\r\n]*+" % d, rb"[^%b%b\r\n]" % (q, d)
+    else:
+        rest, first = rb"(?:(?!%b)[^\r\n])*+" % d, rb"(?!%b)[^%b\r\n]" % (d, q)
+    quoted = rb"%b[^%b]*+(?:%b%b[^%b]*+)*+%b" % (q, q, q, q, q, q)
+    value = rb"(?:%b%b|%b%b|)" % (quoted, rest, first, rest)
+    # A carriage return at the end of the data may be the first half of a line ending.
+    end = rb"(?:\r\n|\n|\r(?!\n|\Z))"
+    return re.compile(rb"(?:%b(?:%b%b)*+%b)*+" % (value, d, value, end))
+
+
 def quoted_values(quote: str, delimiter: str) -> re.Pattern[bytes]:
     """Return the pattern of quoted CSV values: a quote elsewhere in a value is a character."""
     q, d = re.escape(quote.encode()), re.escape(delimiter.encode())
@@ -108,7 +131,10 @@ def _compression(name: str, options: FilesystemOptions) -> str | None:
 
 
 def read_blocks(
-    stream: pa.NativeFile, block_size: int, quoted: re.Pattern[bytes] | None = None
+    stream: pa.NativeFile,
+    block_size: int,
+    quoted: re.Pattern[bytes] | None = None,
+    whole_rows: re.Pattern[bytes] | None = None,
 ) -> Iterator[Block]:
     """Yield blocks of whole rows of about `block_size` bytes each.
 
@@ -118,6 +144,7 @@ def read_blocks(
         stream: The text, as UTF-8.
         block_size: Bytes of a block, into which a row must fit.
         quoted: Matches the quoted values of CSV, if these contain line breaks.
+        whole_rows: Matches the rows of such CSV that end in the data.
 
     Raises:
         LongRow: A row does not fit into a block.
@@ -127,7 +154,12 @@ def read_blocks(
     while data:
         more = _read_up_to(stream, block_size)
         # A last line without a line ending belongs to the block before it.
-        end = _end_of_rows(data, quoted) if more else len(data)
+        if not more:
+            end = len(data)
+        elif whole_rows is None:
+            end = data.rfind(b"\n") + 1
+        else:
+            end = end_of_match(whole_rows, data)
         if end:
             yield Block(data[:end], first_line, quoted, is_last=not more)
             first_line += _lines_in(data, end, quoted)
@@ -145,18 +177,6 @@ def end_of_first_row(data: bytes, quoted: re.Pattern[bytes] | None) -> int:
         if found:
             return found.end()
     return len(data)
-
-
-def _end_of_rows(data: bytes, quoted: re.Pattern[bytes] | None) -> int:
-    """Return where the row begins whose end is not in the data."""
-    if quoted is None:
-        return data.rfind(b"\n") + 1
-    end = 0
-    for start, stop in _outside(data, quoted):
-        # A carriage return at the end may be the first half of a line ending.
-        stop -= stop == len(data) and data.endswith(b"\r")
-        end = max(end, data.rfind(b"\n", start, stop) + 1, data.rfind(b"\r", start, stop) + 1)
-    return end
 
 
 def _outside(data: bytes, quoted: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:

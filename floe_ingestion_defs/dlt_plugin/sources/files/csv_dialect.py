@@ -13,7 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from floe_ingestion_defs.dlt_plugin.sources.files.blocks import Block, quoted_values, read_blocks
+from floe_ingestion_defs.dlt_plugin.sources.files.blocks import (
+    Block,
+    end_of_match,
+    quoted_values,
+    read_blocks,
+    whole_rows,
+)
 from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import BrokenFile
 
 if TYPE_CHECKING:
@@ -76,10 +82,14 @@ def read_csv_blocks(
         LongRow: A row does not fit into a block.
     """
     delimiter = options.delimiter
-    quoted = quoted_values(options.quote_char, delimiter) if options.newlines_in_values else None
-    for block in read_blocks(stream, options.block_size, quoted):
-        if block.is_last and quoted is not None:
-            _reject_open_quote(block, quoted, options.quote_char.encode())
+    quoted = rows = None
+    if options.newlines_in_values:
+        quoted = quoted_values(options.quote_char, delimiter)
+        rows = whole_rows(options.quote_char, delimiter)
+    for block in read_blocks(stream, options.block_size, quoted, rows):
+        if block.is_last and quoted is not None and rows is not None:
+            start = end_of_match(rows, block.data)
+            _reject_open_quote(block, quoted, options.quote_char.encode(), start)
         if len(delimiter.encode()) == 1:
             yield block, Dialect(options, delimiter)
             continue
@@ -94,9 +104,9 @@ def read_csv_blocks(
         yield replace(block, data=data), Dialect(options, stand_in)
 
 
-def _reject_open_quote(block: Block, quoted: re.Pattern[bytes], quote: bytes) -> None:
+def _reject_open_quote(block: Block, quoted: re.Pattern[bytes], quote: bytes, start: int) -> None:
     """Reject a quoted value that the end of the file ends: it has absorbed the rows after it."""
-    for found in quoted.finditer(block.data):
+    for found in quoted.finditer(block.data, start):
         if found.end() == len(block.data) and found[0].count(quote) % 2:
             line = block.first_line + block.data.count(b"\n", 0, found.start())
             msg = "a quoted value is not closed before the end of the file"
