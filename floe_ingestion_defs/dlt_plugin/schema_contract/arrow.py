@@ -37,8 +37,10 @@ def admit_table(table: pa.Table, contract: Contract) -> tuple[pa.Table, list[Rej
     for field, column in zip(table.schema, table.columns, strict=True):
         key = known.key(field.name)
         agreed = known.columns.get(key)
-        if key.startswith("_dlt_"):
+        if key.startswith("_dlt_") or (known.is_learning and pa.types.is_null(field.type)):
             wanted = field.type
+        elif known.is_learning:
+            wanted = known.learned.setdefault(key, field.type)
         elif agreed is None:
             _judge_new_column(field, column, key, contract, reasons)
             continue
@@ -93,7 +95,7 @@ def _judge_type(
     try:
         return cast_or_nulls(field, column, wanted)
     except ColumnTypeMismatch:
-        expected = contract.known.columns[key]["data_type"]
+        expected = contract.known.columns.get(key, {}).get("data_type") or data_type_of(wanted)
         found = data_type_of(field.type)
     misfits_found = misfit_positions(field, column, wanted)
     if contract.mode == "freeze":

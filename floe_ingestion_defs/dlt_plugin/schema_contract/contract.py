@@ -24,8 +24,8 @@ REJECTED_SUFFIX = "__rejected"
 _LONGEST_VALUE = 100
 _FROZEN = "the schema contract is `freeze`"
 CONFLICT_REMEDY = (
-    "set type_conflict: variant, or text, which loads the values that do not fit into a column of "
-    "their own, such as amount__v_text"
+    "under the contract evolve, set type_conflict: variant, or text, which loads the values that "
+    "do not fit into a column of their own, such as amount__v_text"
 )
 StrictMode = Literal["freeze", "discard_row", "discard_value"]
 # dlt's contract of every resource whose contract is the gate's.
@@ -124,6 +124,9 @@ class KnownTable:
         required: Iterable[str] = (),
     ) -> None:
         self.name = table
+        self.learned: dict[str, Any] = {}
+        """The types of the first load's columns, of dlt for dicts and of Arrow for tables, if
+        nothing is known of the table: the first value of a column decides."""
         self._normalize = schema.naming.normalize_path
         self._names: dict[str, str] = {}
         known = schema.tables.get(table, {}).get("columns", {})
@@ -140,6 +143,8 @@ class KnownTable:
         self._schema = schema
         self._inside: dict[str, bool] = {}
         self._tables: dict[str, KnownTable | None] = {}
+
+        self.is_learning = not self.columns
 
     def __bool__(self) -> bool:
         return bool(self.columns)

@@ -81,8 +81,7 @@ class ContractGate(ItemTransform[Any]):
             contract = self._contract_of(table)
             if isinstance(meta, HintsMeta) and named is None and contract.known:
                 _keep_known_hints(meta, contract.known)
-            if not items or not self._judges(contract):
-                # The first load of a table without declared columns defines its schema.
+            if not items:
                 return item
             by_table = {table: items}
         admitted: list[Any] = []
@@ -97,19 +96,15 @@ class ContractGate(ItemTransform[Any]):
 
     def _admit(self, items: list[Any], contract: Contract) -> tuple[list[Any], list[Any]]:
         """Return the accepted items of a table, and the rejected rows with the reason."""
-        if not self._judges(contract):
-            return items, []
-        if not contract.known:
+        # The first load of a table without declared columns defines its schema, unless the
+        # resource has other tables.
+        if not contract.known and self._known_before:
             return [], self._reject_table(items, contract)
         if isinstance(items[0], (pa.Table, pa.RecordBatch)):
             return _admit_tables(items, contract)
         if isinstance(items[0], dict):
             return admit_rows(items, contract)
         return items, []
-
-    def _judges(self, contract: Contract) -> bool:
-        """Return whether a table is known, or new where others of the resource are known."""
-        return bool(contract.known or self._known_before)
 
     def _reject_table(self, items: list[Any], contract: Contract) -> list[Any]:
         """Reject the rows of a table that is new."""

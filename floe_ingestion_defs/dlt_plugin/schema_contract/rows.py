@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlt.common.data_types.type_helpers import coerce_value, py_type_to_sc_type
+from dlt.common.schema.detections import is_iso_timestamp
 
 from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import RejectedRow
 
@@ -79,6 +80,10 @@ class _RowVerdict:
             if column is None and not key.startswith("_dlt_"):
                 if value is None:
                     continue
+                if known.is_learning and isinstance(value, (dict, list)):
+                    # Where nested values are stored is known only after the load.
+                    fits[name] = value
+                    continue
                 if isinstance(value, dict) and (not value or known.has_inside(key)):
                     fits[name] = self.admit(value, f"{key}__")
                     continue
@@ -93,6 +98,13 @@ class _RowVerdict:
             else:
                 self.wrong[key] = reason
         return fits
+
+
+def _type_by_first_value(value: Any) -> str:
+    """Return the data type that dlt gives a column whose first value this is."""
+    if isinstance(value, str) and is_iso_timestamp(str, value):
+        return "timestamp"
+    return py_type_to_sc_type(type(value))
 
 
 def _admit_list(values: list[Any], contract: Contract) -> tuple[list[Any], list[RejectedRow]]:
@@ -114,8 +126,11 @@ def _reason(key: str, value: Any, contract: Contract) -> str | None:
     """Return why a value does not match the contract; None if it does."""
     if value is None or key.startswith("_dlt_"):
         return None
-    column = contract.known.columns.get(key)
+    known = contract.known
+    column = known.columns.get(key)
     found = py_type_to_sc_type(type(value))
+    if known.is_learning:
+        column = {"data_type": known.learned.setdefault(key, _type_by_first_value(value))}
     if column is None:
         if contract.new_columns:
             return None

@@ -144,9 +144,7 @@ def _read_files(
 
     schema = dlt.current.source_schema()
     known = schema.tables.get(spec.table_name, {}).get("columns", {})
-    # A table without known columns has no schema yet that a contract could be applied to.
-    judged = spec.schema_contract != "evolve" and any(c.get("data_type") for c in known.values())
-    lenient = judged or spec.moves_conflicts
+    lenient = spec.schema_contract != "evolve" or spec.moves_conflicts
     types = KnownTypes(column_hints(spec), known, schema.naming, lenient=lenient)
     frozen = spec.schema_contract == "freeze"
     fs = open_filesystem(source, options)
