@@ -13,9 +13,11 @@ import dlt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 from floe_ingestion_defs.dlt_plugin.hints import apply_spec, assemble_source
 from floe_ingestion_defs.dlt_plugin.load_ids import LOAD_ID, add_load_ids
 from floe_ingestion_defs.dlt_plugin.load_request import check_replay
+from floe_ingestion_defs.dlt_plugin.named_tables import tables_named_by_rows
 from floe_ingestion_defs.dlt_plugin.quarantine.fitting import DoesNotFit, RowFit
 from floe_ingestion_defs.dlt_plugin.quarantine.versions import Place, Version, Versions
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import REJECTED_SUFFIX
@@ -23,6 +25,7 @@ from floe_ingestion_defs.dlt_plugin.schema_contract.gate import (
     for_rejected_table,
     separate_rejected_rows,
 )
+from floe_ingestion_defs.dlt_plugin.schema_contract.models import MODEL_REASON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -58,7 +61,8 @@ def replay_source(
         rejections: Counts the rows that remain in quarantine, by resource.
 
     Raises:
-        PipelineConfigurationError: A resource's last load was of a kind that cannot be replayed.
+        PipelineConfigurationError: A resource's last load was of a kind that cannot be replayed,
+            or its rows name their tables.
     """
     schema = pipeline.schemas.get(described.name)
     resources: list[DltResource] = []
@@ -69,6 +73,12 @@ def replay_source(
         names = _Names.of(spec, schema)
         if names.rejected not in schema.tables:
             continue
+        if tables_named_by_rows(schema.tables, spec):
+            msg = (
+                f"rows of resource {spec.name!r} name their tables, and quarantined ones do not "
+                "say which; instead of replay_quarantined, read them again with refresh"
+            )
+            raise PipelineConfigurationError(msg)
         spec = _as_last_loaded(spec, schema, names)
         kind = described.config.source_type
         replay = _Replay(spec, names, pipeline, rejections[spec.name], kind in _ROWS_ARE_DICTS)
@@ -209,6 +219,9 @@ class _Replay:
     def _typed(self, row: Mapping[str, Any], fit: RowFit) -> Mapping[str, Any]:
         if row.get("nested_table"):
             reason = f"an item of table {row['nested_table']} cannot be replayed without its row"
+            raise DoesNotFit(reason)
+        if (reason := str(row["reason"])).startswith(MODEL_REASON):
+            # The table's columns alone do not say whether the model accepts the row now.
             raise DoesNotFit(reason)
         return fit.typed(fit.fit(row["row"]))
 

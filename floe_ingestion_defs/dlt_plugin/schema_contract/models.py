@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
     from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 
-Row = dict[str, Any]
+# How the reasons of rejected rows begin.
+MODEL_REASON = "model "
 # Errors of pydantic whose message has nothing from the row. Those of a user's own validators, and
 # some of the others, quote the value.
 _WITHOUT_VALUES = frozenset(
@@ -119,7 +120,7 @@ class ModelValidation(PydanticValidator[Any]):
 
     def _reason(self, error: Mapping[str, Any]) -> str:
         rule = error["msg"] if error["type"] in _WITHOUT_VALUES else error["type"]
-        return f"model {self.original_model.__name__}: field {_field(error)}: {rule}"
+        return f"{MODEL_REASON}{self.original_model.__name__}: field {_field(error)}: {rule}"
 
     def _violation(self, error: Mapping[str, Any]) -> SchemaContractViolation:
         value = shown_value(error["input"]) if self._spec.show_values else None

@@ -9,7 +9,12 @@ import dlt
 import pytest
 from pydantic import BaseModel, Field, field_validator
 
-from floe_ingestion_defs.dlt_plugin import ErrorCategory, LoadResult, SchemaContractViolation
+from floe_ingestion_defs.dlt_plugin import (
+    DltIngestionPlugin,
+    ErrorCategory,
+    LoadResult,
+    SchemaContractViolation,
+)
 
 Source = dict[str, Any]
 Load = Callable[..., LoadResult]
@@ -153,3 +158,15 @@ def test_evolve_accepts_what_the_model_does_not(
     offer([{"id": 1, "amount": -1, "more": 1}])
     load({**orders, "schema_contract": "evolve"})
     assert rows("bronze.order")[0]["more"] == 1
+
+
+def test_a_replay_leaves_rows_that_a_model_rejected(
+    orders: Source, offer: Any, load: Load, rows: Rows
+) -> None:
+    source = {**orders, "schema_contract": "discard_row", "quarantine": True}
+    offer([{"id": 1, "amount": 1}, INVALID["rule"][0]])
+    load(source)
+    plugin = DltIngestionPlugin({"sources": [source]})
+    replayed = plugin.replay_quarantined(plugin.source("orders"))
+    assert (replayed.rows_loaded, replayed.resources["order"].rejected.rows) == (0, 1)
+    assert [row["id"] for row in rows("bronze.order")] == [1]

@@ -12,7 +12,9 @@ import pytest
 from floe_ingestion_defs.destinations import open_catalog
 from floe_ingestion_defs.dlt_plugin import (
     DestinationWriteError,
+    DltIngestionPlugin,
     LoadResult,
+    PipelineConfigurationError,
     SchemaContractViolation,
 )
 
@@ -128,6 +130,9 @@ def test_rows_that_are_rejected_are_counted(
     assert "bronze.star_event" not in tables()
     stored = sorted(json.loads(row["row"])["id"] for row in rows("bronze.repo_events__rejected"))
     assert stored == ["3", "4", "5"]
+    plugin = DltIngestionPlugin({"sources": [strict]})
+    with pytest.raises(PipelineConfigurationError, match="name their tables"):
+        plugin.replay_quarantined(plugin.source("github"))
 
 
 def test_a_table_that_is_gone_is_reported(events: Source, offer: Any, load: Load) -> None:
