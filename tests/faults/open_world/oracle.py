@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from pyiceberg.exceptions import NoSuchTableError
 
+from faults.open_world.notes import Notes
 from faults.open_world.project import NAMESPACE, NESTED, TABLES, Operation, Row
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import ENGINE_NAME
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     BLOCKED_SUFFIX,
@@ -45,6 +47,8 @@ class Oracle:
         given_up: The load ids that another writer's drop of a table or a row excuses, by table.
         orphans: The root rows that another writer removed, whose nested rows remain.
         childless: The root rows that another writer added, without nested rows.
+        released: The load ids that a release gave up for a root table.
+        notes: What becomes of the values of a column.
     """
 
     catalog: Catalog
@@ -59,7 +63,8 @@ class Oracle:
     given_up: set[tuple[str, str]] = field(default_factory=set)
     orphans: set[str] = field(default_factory=set)
     childless: set[str] = field(default_factory=set)
-    log_uuid: str = ""
+    released: set[tuple[str, str]] = field(default_factory=set)
+    notes: Notes = field(default_factory=Notes)
 
     @property
     def dataset(self) -> Dataset:
@@ -80,7 +85,10 @@ class Oracle:
             table = self.table(name)
             if table is not None:
                 self._follow(name, table)
+                _check_clock(name, table)
                 _ = table.scan().to_arrow()
+                if name in ROOTS:
+                    self.notes.check(name, table)
         self._check_tree()
         self._check_cursors()
         self._check_losses()
@@ -101,6 +109,10 @@ class Oracle:
                 assert seq > highest, f"load {load_id} got seq {seq}, below {highest}"
                 self.committed[load_id] = seq
             assert self.committed[load_id] == seq, f"the seq of load {load_id} changed"
+        _check_clock("the log", view.table)
+        load_ids = {seq: load_id for load_id, seq in self.committed.items()}
+        for load in view.after(0):
+            self.released |= {(load_ids[r.seq], r.table) for r in load.intent.releases}
         self.lost |= self.committed.keys() - {row["load_id"] for row in rows}
 
     def _is_loaded_again(self, load_id: str, seq: int) -> bool:
@@ -119,7 +131,7 @@ class Oracle:
         return True
 
     def _follow(self, name: str, table: Table) -> None:
-        uuid = f"{table.metadata.table_uuid}/{self.generations[name]}"
+        uuid = self._uuid(name, table)
         snapshots = sorted(table.metadata.snapshots, key=lambda s: s.sequence_number or 0)
         for snapshot in snapshots:
             if (uuid, snapshot.snapshot_id) in self.seen:
@@ -131,6 +143,9 @@ class Oracle:
             if load_id := summary.get(SUMMARY_LOAD_ID):
                 parent = self.rows.get(snapshot.parent_snapshot_id or 0, Counter())
                 self._check_published(name, uuid, load_id, parent, snapshot.snapshot_id)
+
+    def _uuid(self, name: str, table: Table) -> str:
+        return f"{table.metadata.table_uuid}/{self.generations[name]}"
 
     def _check_published(
         self, name: str, uuid: str, load_id: str, parent: Counter[Row], snapshot: int
@@ -214,10 +229,31 @@ class Oracle:
             if name == operation.table
         )
 
-    def blocked_rows(self, table: str) -> Counter[Row]:
-        """Return the rows of the quarantine table of a table."""
-        quarantine = self.table(table + BLOCKED_SUFFIX)
-        return rows_of(quarantine) if quarantine else Counter()
+    def check_quarantine(self) -> None:
+        """Check that the quarantine tables have the rows of released loads once, and no others."""
+        self.observe()
+        for name in ROOTS:
+            table, quarantine = self.table(name), self.table(name + BLOCKED_SUFFIX)
+            published = self.published[(name, self._uuid(name, table))] if table else []
+            found: Counter[Row] = rows_of(quarantine) if quarantine else Counter()
+            expected: Counter[Row] = Counter()
+            for load_id in (load_id for load_id, released in self.released if released == name):
+                operation = self.operations[load_id]
+                expected += Counter((n, operation.name) for n in operation.rows)
+                assert load_id not in published, f"{operation} was published and released"
+            assert found == expected, (
+                f"quarantine of {name}: missing {expected - found}, too many {found - expected}"
+            )
+
+
+def _check_clock(name: str, table: Table) -> None:
+    """Check that no snapshot of this project's is older than the one before it."""
+    times = {s.snapshot_id: s.timestamp_ms for s in table.metadata.snapshots}
+    for snapshot in table.metadata.snapshots:
+        summary = snapshot.summary.additional_properties if snapshot.summary else {}
+        before = times.get(snapshot.parent_snapshot_id or 0, 0)
+        if summary.get("engine-name") == ENGINE_NAME:
+            assert snapshot.timestamp_ms >= before, f"{name} has snapshots in the wrong order"
 
 
 def rows_of(table: Table, snapshot_id: int | None = None) -> Counter[Row]:

@@ -89,7 +89,7 @@ def set_property(table: Table) -> None:
 def add_column(table: Table) -> None:
     """Add a column that no load has."""
     with table.update_schema() as update:
-        update.add_column(_new_name(table), StringType())
+        update.add_column(new_name(table), StringType())
 
 
 def drop_column(table: Table) -> None:
@@ -103,10 +103,11 @@ def rename_column(table: Table) -> None:
     """Rename a column that every load has."""
     if "note" in table.schema().column_names:
         with table.update_schema() as update:
-            update.rename_column("note", _new_name(table))
+            update.rename_column("note", new_name(table))
 
 
-def _new_name(table: Table) -> str:
+def new_name(table: Table) -> str:
+    """Return the name that the next column gets."""
     return f"other_{table.metadata.last_column_id}"
 
 
@@ -134,3 +135,8 @@ def delete_newest_log_row(log: Table) -> None:
 def undo(table: Table, snapshot_id: int) -> None:
     """Make a snapshot the current one again."""
     table.manage_snapshots().set_current_snapshot(snapshot_id).commit()
+
+
+MAINTENANCE = [compact, expire, unset_properties, set_property]
+COLUMN_ACTIONS = [add_column, drop_column, rename_column, spoil_column]
+DAMAGES = [roll_the_log_back, delete_newest_log_row]
