@@ -19,10 +19,10 @@ from floe_ingestion_defs.dagster_wiring.automation.schedules import (
 )
 from floe_ingestion_defs.dagster_wiring.automation.sensors import create_failure_sensor
 from floe_ingestion_defs.dagster_wiring.beta_warnings import expect_converted_checks
-from floe_ingestion_defs.dagster_wiring.broken_files import load_defs
 from floe_ingestion_defs.dagster_wiring.checks.asset_checks import FRESHNESS, create_source_checks
 from floe_ingestion_defs.dagster_wiring.code_links import link_code_to_git
 from floe_ingestion_defs.dagster_wiring.configured_source import CodeReference, ConfiguredSource
+from floe_ingestion_defs.dagster_wiring.defs_folder import load_defs
 from floe_ingestion_defs.dagster_wiring.deployment import confine_to_branch
 from floe_ingestion_defs.dagster_wiring.openlineage.sensor import create_openlineage_sensor
 from floe_ingestion_defs.dagster_wiring.resources import DLT_RESOURCE, RESOURCE_KEY, start_plugin

@@ -31,3 +31,9 @@ def format_size(size: int) -> str:
     # 999.95 and more would be rounded to 1,000.0 of the same unit.
     power = next((n for n in range(1, len(_SIZES)) if size < 999.95 * 1_000**n), len(_SIZES))
     return f"{size / 1_000**power:,.1f} {_SIZES[power - 1]}"
+
+
+def as_sentence(message: str) -> str:
+    """Return a message with a capital first, unless it begins with a name, as of a file."""
+    first = message.partition(" ")[0]
+    return f"{message[:1].upper()}{message[1:]}" if first.isalpha() else message

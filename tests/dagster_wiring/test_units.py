@@ -2,7 +2,12 @@ from datetime import timedelta
 
 import pytest
 
-from floe_ingestion_defs.dagster_wiring.units import format_age, format_limit, format_size
+from floe_ingestion_defs.dagster_wiring.units import (
+    as_sentence,
+    format_age,
+    format_limit,
+    format_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,3 +53,16 @@ def test_an_age_is_shown_in_the_largest_unit_of_which_it_has_two(
 def test_a_limit_is_shown_exactly(limit: timedelta, shown: str) -> None:
     """Rounded down like an age, 50 hours would be 2 days, and an age of 49 hours late."""
     assert format_limit(limit) == shown
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("new column 'gate' (text)", "New column 'gate' (text)"),
+        ("flights-2014-01.csv: new column 'gate'", "flights-2014-01.csv: new column 'gate'"),
+        ("", ""),
+    ],
+)
+def test_a_sentence_begins_with_a_capital_unless_a_name_is_first(message: str, shown: str) -> None:
+    """The name of a file is shown as it is."""
+    assert as_sentence(message) == shown

@@ -21,6 +21,7 @@ from floe_ingestion_defs.dagster_wiring.checks.partitions import (
 from floe_ingestion_defs.dagster_wiring.configured_source import ConfiguredSource
 from floe_ingestion_defs.dagster_wiring.settings.check import Check
 from floe_ingestion_defs.dagster_wiring.settings.checks import TableHealthCheck
+from floe_ingestion_defs.dagster_wiring.units import as_sentence
 from floe_ingestion_defs.dlt_plugin import ResourceSpec, SchemaContractViolation
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
@@ -235,7 +236,7 @@ def describe_violation(
             check_name=SCHEMA_CONTRACT,
             passed=False,
             severity=dg.AssetCheckSeverity.ERROR,
-            description=f"{error.message[:1].upper()}{error.message[1:]}.",
+            description=f"{as_sentence(error.message)}.",
             metadata={
                 "contract": resource.schema_contract,
                 "column": error.column,

@@ -1,15 +1,24 @@
-"""Loads `defs/`, and reports every file that is not valid instead of the first one only."""
+"""Loads `defs/`: fast in the process of a run, and with every error of its files elsewhere.
+
+Dagster's own loader imports all installed component packages and describes each of their types to
+the UI, also in the processes of runs and steps, which takes longer than everything else in the
+location.
+"""
 
 from pathlib import Path
 from types import ModuleType
 
 import dagster as dg
+from dagster._core.definitions.definitions_load_context import (
+    DefinitionsLoadContext,
+    DefinitionsLoadType,
+)
+from dagster._utils.warnings import suppress_dagster_warnings
 from dagster.components.core.component_tree import ComponentTreeException
 from dagster_shared.error import DagsterError
 from pydantic import ValidationError
 from yaml import YAMLError
 
-from floe_ingestion_defs.dagster_wiring.beta_warnings import allow_beta
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 
 # What Dagster raises for a file: an invalid component, an unknown type, an invalid structure.
@@ -28,6 +37,8 @@ def load_defs(package: Path) -> dg.Definitions:
         ComponentTreeException: One file is not valid; its cause says why. Dagster raises a
             `DagsterError`, `ValidationError` or `YAMLError` for a file that it cannot read.
     """
+    if DefinitionsLoadContext.get().load_type is DefinitionsLoadType.RECONSTRUCTION:
+        return _load_for_run(package)
     try:
         return dg.load_from_defs_folder(path_within_project=package)
     except _INVALID as error:
@@ -36,6 +47,14 @@ def load_defs(package: Path) -> dg.Definitions:
             raise
         msg = "\n".join([f"{len(found)} files of defs/ are not valid:", *found])
         raise PipelineConfigurationError(msg) from error
+
+
+@suppress_dagster_warnings  # of Dagster itself, as in its loader
+def _load_for_run(package: Path) -> dg.Definitions:
+    """Load what Dagster's loader does, except the descriptions of the types of components."""
+    tree = dg.ComponentTree.for_project(package)
+    children = tree.find_root_decl().iterate_child_component_decls()
+    return dg.Definitions.merge(*(tree.build_defs(child.loc) for child in children))
 
 
 def _find_broken_files(package: Path) -> list[str]:
@@ -53,7 +72,7 @@ def _find_broken_files(package: Path) -> list[str]:
     return list(found)
 
 
-@allow_beta("CodeReferencesMetadataValue", "LocalFileCodeReference")  # of Dagster itself
+@suppress_dagster_warnings  # of Dagster itself, as in its loader
 def _load_alone(package: Path, folder: Path) -> None:
     """Load a folder as if it were the whole `defs/`: a file of an unknown type stops the others."""
     relative = folder.relative_to(package.parent)
