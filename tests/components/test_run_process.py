@@ -30,7 +30,8 @@ def test_a_run_loads_the_same_definitions_without_the_descriptions_of_components
         repository = definitions.get_repository_def()
         graph = definitions.resolve_asset_graph()
         jobs = sorted(job.name for job in repository.get_all_jobs())
-        sensors = sorted(each.name for each in [*repository.sensor_defs, *repository.schedule_defs])
-        return [graph.get_all_asset_keys(), graph.asset_check_keys, jobs, sensors]
+        sensors = sorted(each.name for each in repository.sensor_defs)
+        schedules = sorted(each.name for each in repository.schedule_defs)
+        return [graph.get_all_asset_keys(), graph.asset_check_keys, jobs, sensors, schedules]
 
     assert names(for_run) == names(for_ui)
