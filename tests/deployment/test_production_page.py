@@ -120,7 +120,8 @@ def test_a_user_who_follows_the_page_has_a_deployment_that_loads(
         if re.search("warning", line, re.IGNORECASE) and FIRST_START not in line
     ]
     assert not warnings, "\n".join(warnings)
-    assert "nyc_flights" not in logs
+    sources = {path.parent.name for path in checkout.glob("floe_ingestion_defs/defs/*/defs.yaml")}
+    assert sources == {"shop"}
     secret = re.search(r"^DAGSTER_PG_PASSWORD=(\w{48})$", (checkout / ".env").read_text(), re.M)
     assert secret is not None
     assert (checkout / ".env").stat().st_mode & 0o077 == 0

@@ -80,6 +80,7 @@ def test_no_file_of_the_example_is_left(copy: Path) -> None:
         "CONTRIBUTING.md",
         "benchmarks/flights.py",
         "constraints.txt",
+        "docs/operate/production.md",
         "docs/sources/python.md",
         "floe_ingestion_defs/contracts/errors.py",
         "pyproject.toml",
