@@ -303,9 +303,7 @@ class OpenWorld(RuleBasedStateMachine):
     @rule(name=roots, action=st.sampled_from([others.roll_back, *others.COLUMN_ACTIONS]))
     def others_change(self, name: str, action: Callable[[Table], None]) -> None:
         """Another writer rolls back, or adds, drops, renames or spoils a column."""
-        if (table := self.oracle.table(name)) and action is not others.roll_back:
-            self.oracle.notes.follow(name, table, action)
-        self._other(name, action)
+        self._other(name, self.oracle.notes.followed(name, action))
         if table := self.oracle.table(name):
             self.spoiled.discard(name)
             if others.is_spoilt(table):

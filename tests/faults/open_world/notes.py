@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from faults.open_world import others
 
@@ -33,9 +33,18 @@ class Notes:
     gone: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     kept: dict[str, dict[str, set[str]]] = field(default_factory=_empty)
 
-    def follow(self, name: str, table: Table, action: Callable[..., Any]) -> None:
-        """Note what another writer is about to do to the column."""
-        if "note" not in table.schema().column_names or action is others.add_column:
+    def followed(self, name: str, action: Callable[[Table], None]) -> Callable[[Table], None]:
+        """Return an action of another writer that is also noted."""
+
+        def act(table: Table) -> None:
+            self._follow(name, table, action)
+            action(table)
+
+        return act
+
+    def _follow(self, name: str, table: Table, action: Callable[[Table], None]) -> None:
+        keeps_column = action in (others.roll_back, others.add_column)
+        if keeps_column or "note" not in table.schema().column_names:
             return
         there = set(table.scan(selected_fields=("by",)).to_arrow()["by"].to_pylist())
         if action is others.rename_column and not others.is_spoilt(table):
