@@ -140,17 +140,44 @@ def cast_column(field: pa.Field, column: pa.ChunkedArray, wanted: pa.DataType) -
             return pa.chunked_array([_as_json(chunk) for chunk in column.chunks], type=pa.string())
         if isinstance(field.type, pa.BaseExtensionType):
             column = column.cast(field.type.storage_type)
-        if pa.types.is_timestamp(wanted):
+        if pa.types.is_timestamp(wanted) and not _is_number(column.type):
             return _as_timestamp(column, wanted)
         if pa.types.is_date(wanted) and pa.types.is_timestamp(field.type):
             return _as_date(column, wanted)
-        if pa.types.is_boolean(field.type) and pa.types.is_integer(wanted):
+        if _changes_meaning(column.type, wanted):
             raise ColumnTypeMismatch(field.name, wanted, field.type)
+        if pa.types.is_boolean(wanted) and _is_number(column.type):
+            return _as_boolean(column)
         return column.cast(wanted)
     except pa.ArrowInvalid:
         raise ColumnTypeMismatch(field.name, wanted, field.type) from None
     except pa.ArrowNotImplementedError:
         raise ColumnTypeMismatch(field.name, wanted, field.type) from None
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    kinds = pa.types
+    return bool(kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_decimal(kind))
+
+
+def _changes_meaning(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Return whether Arrow would cast values to others: a timestamp to microseconds or a time."""
+    kinds = pa.types
+    times = (kinds.is_timestamp, kinds.is_date, kinds.is_time)
+    if any(is_kind(found) for is_kind in times):
+        return _is_number(wanted) or (kinds.is_time(wanted) and not kinds.is_time(found))
+    if kinds.is_boolean(found):
+        return _is_number(wanted)
+    return _is_number(found) and any(is_kind(wanted) for is_kind in times)
+
+
+def _as_boolean(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Cast 0 and 1 to booleans; Arrow would cast every other number to true."""
+    flags = column.cast(pa.bool_())
+    if pc.any(pc.not_equal(flags.cast(pa.int8()).cast(column.type), column)).as_py():
+        msg = "a number is neither 0 nor 1"
+        raise pa.ArrowInvalid(msg)
+    return flags
 
 
 def _as_timestamp(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:

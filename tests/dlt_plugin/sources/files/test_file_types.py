@@ -144,7 +144,7 @@ def test_no_columns_are_added(files: Source, landing: Path, load: Load, tmp_path
     (landing / "a.csv").write_text("id\n1\n")
     load(files)
     schema = open_catalog().load_table("bronze.items").schema()
-    assert [field.name for field in schema.fields] == ["id"]
+    assert [field.name for field in schema.fields] == ["id", "_dlt_load_id"]
 
 
 def test_the_file_name_column_is_added_if_configured(
