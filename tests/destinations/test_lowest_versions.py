@@ -30,7 +30,7 @@ def requirements() -> list[str]:
     pinned = [lowest(r) if re.match("|".join(LOWEST), r) else r for r in needed]
     extras = [
         r
-        for name in ("duckdb", "postgres", "test")
+        for name in ("duckdb", "postgres", "ray", "test")
         for r in project["optional-dependencies"][name]
         if not r.startswith("floe")
     ]

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import dlt
 from dlt.common.schema.utils import has_table_seen_data
-from generation import without_shrinking
-from hypothesis import Verbosity, seed
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -23,7 +21,6 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 from pyiceberg.exceptions import ForbiddenError
 
@@ -32,7 +29,7 @@ from faults.expiries import AT_ONCE
 from faults.open_world import others
 from faults.open_world.oracle import ROOTS, Oracle, row_keys, rows_of
 from faults.open_world.project import NAMESPACE, NESTED, Kind, Operation
-from faults.open_world.surroundings import Died, Surroundings, install
+from faults.open_world.surroundings import Died, Surroundings
 from floe_ingestion_defs.destinations import (
     compact,
     expire,
@@ -57,6 +54,9 @@ FIRST_LOADS: list[Kind] = ["append", "merge", "append", "merge"]
 pipelines = st.sampled_from(["shop", "shop", "mail"])
 ids = st.lists(st.integers(1, 6), min_size=1, max_size=3, unique=True).map(tuple)
 deaths = st.none() | st.none() | st.integers(0, BOUNDARIES)
+# Some of its tables are published, and that is not recorded.
+late_deaths = st.integers(12, 17)
+others_between = st.sampled_from(others.BETWEEN)
 roots = st.sampled_from(ROOTS)
 tables = st.sampled_from([*ROOTS, NESTED])
 
@@ -264,6 +264,17 @@ class OpenWorld(RuleBasedStateMachine):
         if not self.log_was_damaged:
             self.oracle.check_quarantine()
 
+    @rule(kind=st.sampled_from(["merge", "append"]), action=others_between, die_at=late_deaths)
+    def load_around_another_writer(
+        self, kind: Kind, action: Callable[[Table], None], die_at: int
+    ) -> None:
+        """Die late in a load, let another writer act on each of its tables, and load again."""
+        self._load(kind, "shop", (1, 3), die_at)
+        for name in ("users", NESTED) if kind == "merge" else ("events",):
+            if name != NESTED or action is not others.roll_back:
+                self._other(name, action)
+        self._load(kind, "shop", (2,), None)
+
     # The others.
 
     def _other(self, name: str, action: Callable[..., Any], *arguments: Any) -> None:
@@ -385,14 +396,3 @@ class OpenWorld(RuleBasedStateMachine):
         """Check everything after each step."""
         if hasattr(self, "oracle"):
             self.oracle.observe()
-
-
-def run_model(number: int, examples: int, steps: int) -> None:
-    """Run the model in this process, which it patches for good."""
-    OpenWorld.surroundings = install()
-    bounds = without_shrinking(
-        examples,
-        stateful_step_count=steps,
-        verbosity=Verbosity.debug if os.environ.get("FLOE_V") else Verbosity.normal,
-    )
-    run_state_machine_as_test(seed(number)(OpenWorld), settings=bounds)

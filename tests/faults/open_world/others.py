@@ -140,3 +140,4 @@ def undo(table: Table, snapshot_id: int) -> None:
 MAINTENANCE = [compact, expire, unset_properties, set_property]
 COLUMN_ACTIONS = [add_column, drop_column, rename_column, spoil_column]
 DAMAGES = [roll_the_log_back, delete_newest_log_row]
+BETWEEN = [roll_back, unset_properties]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from faults.open_world.machine import run_model
+from faults.open_world.run import run_model
 from faults.processes import start
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 from destinations.iceberg.log.golden.kinds import KINDS
+from dlt.common.destination.exceptions import DestinationTransientException
 
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import add_snapshot
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
@@ -28,7 +29,6 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     Load,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.recover import recover
-from floe_ingestion_defs.dlt_plugin import ErrorCategory, categorize_error
 
 if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
@@ -125,7 +125,7 @@ def test_a_row_in_an_unknown_format_stops_a_load_and_changes_nothing(
     before, files = lake.table("_dlt_loads").metadata_location, listing(home)
     error = lake.rejected([{"id": 2}], table_name="users")
     assert isinstance(error, UnknownLogFormat)
-    assert categorize_error(error) is ErrorCategory.TRANSIENT
+    assert isinstance(error, DestinationTransientException)
     assert lake.table("_dlt_loads").metadata_location == before
     assert listing(home) == files
     assert lake.values("users", "id") == [1]
