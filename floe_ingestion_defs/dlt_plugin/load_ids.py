@@ -35,7 +35,8 @@ class LoadIds(ItemTransform[Any]):
     def __call__(self, item: Any, meta: Any = None) -> Any:
         """Return the item, with the load's id."""
         if isinstance(item, list):
-            return [self(each) for each in item]
+            # An empty list may be dlt's mark of a load without rows, which a copy is not.
+            return [self(each) for each in item] if item else item
         if not isinstance(item, (pa.Table, pa.RecordBatch)):
             return item
         # As in dlt, a nested row has the key of its parent instead.
