@@ -36,7 +36,8 @@ class RowVersions(ItemTransform[Any]):
     def __call__(self, item: Any, meta: Any = None) -> Any:
         """Return the item, with row versions."""
         if isinstance(item, list):
-            return [self(each) for each in item]
+            # An empty list may be dlt's mark of a load without rows, which a copy is not.
+            return [self(each) for each in item] if item else item
         if isinstance(item, pa.RecordBatch):
             item = pa.Table.from_batches([item])
         if not isinstance(item, pa.Table) or _VERSION in item.column_names:

@@ -138,6 +138,7 @@ Raise the version in `pyproject.toml`, delete `.venv` and the content of `constr
 # The engine's extras, and what each is for.
 EXTRAS = {
     "postgres": "PostgreSQL as a source.",
+    "excel": "Excel files as a source.",
     "duckdb": "Reading the tables with `pipeline.dataset()`.",
     "sql-postgres": "A SQL catalog in PostgreSQL.",
     "s3fs": "S3 by fsspec instead of PyArrow.",

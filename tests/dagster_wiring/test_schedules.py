@@ -41,10 +41,9 @@ def test_the_launchpad_of_a_source_shows_every_option_with_its_default(
 ) -> None:
     """A user edits a value instead of looking up its name; a run of some assets needs none."""
     job = build_ingestion_definitions(make_plugin()).resolve_job_def("ingestion__shop")
+    options = {"refresh": False, "start": None, "end": None, "limit": None}
     assert job.run_config == {
-        "ops": {
-            "load_shop": {"config": {"refresh": False, "start": None, "end": None, "limit": None}}
-        }
+        "ops": {"load_shop": {"config": {**options, "replay_quarantined": False}}}
     }
     assert len(load().get_asset_materialization_events()) == 2
     (orders,) = load(dg.AssetKey("ingestion__shop__orders")).get_asset_materialization_events()

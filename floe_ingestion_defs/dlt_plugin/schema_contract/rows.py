@@ -78,11 +78,12 @@ class _RowVerdict:
             key = prefix + known.key(name)
             column = known.columns.get(key)
             if column is None and not key.startswith("_dlt_"):
-                if value is None:
-                    continue
-                if known.is_learning and isinstance(value, (dict, list)):
-                    # Where nested values are stored is known only after the load.
+                if known.is_learning and (value is None or isinstance(value, (dict, list))):
+                    # Where nested values are stored is known only after the load; and without its
+                    # nulls, an `scd2` row would differ from the same row in the next load.
                     fits[name] = value
+                    continue
+                if value is None:
                     continue
                 if isinstance(value, dict) and (not value or known.has_inside(key)):
                     fits[name] = self.admit(value, f"{key}__")

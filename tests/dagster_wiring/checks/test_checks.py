@@ -78,8 +78,8 @@ def test_the_description_of_a_check_states_its_requirement(
     assert described == {
         "schema_contract": "The table has all declared columns, with their declared types.",
         "freshness": "The last successful load is no more than 26 hours old.",
-        "table_health": "All committed loads are published, and the table has few small files, "
-        "deleted rows and old snapshots.",
+        "table_health": "All committed loads are published and were not removed, and the table has "
+        "few small files, deleted rows and old snapshots.",
         "unique_key": "No two rows have the same key `id`.",
         "not_null": "Every row has a value in `id`.",
         "row_count_change": "A load removes no more than 20% of the table's rows.",

@@ -57,6 +57,8 @@ def release_blocked(dataset: Dataset, table: str) -> int:
         failed = publish(dataset, view.uuid, loads, dict.fromkeys(trees, view.last_seq))
         if not failed:
             record(dataset, view, {}, freed=trees)
+            if _load_table(dataset, table) is None:
+                return moved
             return max(0, moved - remove_published(dataset, view.uuid, table))
         for tree, error in failed.items():
             if not isinstance(error, BLOCKING_ERRORS):
