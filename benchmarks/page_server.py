@@ -52,7 +52,8 @@ def serving(folder: Path, times: int) -> Iterator[PageServer]:
                 raise RuntimeError(msg)
             yield PageServer(f"http://127.0.0.1:{port}", process.pid)
         finally:
-            process.terminate()
+            # It has nothing to finish, and a process can inherit that it ignores SIGTERM.
+            process.kill()
 
 
 def main(folder: str, times: str) -> None:
