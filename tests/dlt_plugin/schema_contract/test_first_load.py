@@ -19,8 +19,8 @@ Rows = list[dict[str, Any]]
 Load = Callable[..., LoadResult]
 Offer = Callable[[str, Rows], dict[str, Any]]
 # A new column in a later row, and a value of another type in the last one.
-GOOD = [{"id": 1, "amount": 10}, {"id": 2, "amount": 20, "note": "n"}]
-BAD = {"id": 3, "amount": "lots"}
+GOOD: Rows = [{"id": 1, "amount": 10}, {"id": 2, "amount": 20, "note": "n"}]
+BAD: dict[str, Any] = {"id": 3, "amount": "lots"}
 KINDS = ["python", "python-arrow", "csv", "jsonl"]
 
 
