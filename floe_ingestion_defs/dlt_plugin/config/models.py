@@ -40,6 +40,7 @@ MergeMode = Literal["auto", "copy-on-write", "merge-on-read"]
 RewriteExecutor = Literal["threads", "ray"]
 SchemaContract = Literal["evolve", "freeze", "discard_row", "discard_value"]
 TypeConflict = Literal["fail", "variant", "text"]
+Nested = Literal["dlt", "native"]
 KeyColumns = tuple[str, ...]
 
 # Inputs are left out of error messages: a misplaced password must not reach a log.
@@ -142,6 +143,12 @@ class ResourceConfig(BaseModel):
         "load them into a column of their own, with dlt's name and their type (variant, such as "
         "amount__v_double) or as text (text, amount__v_text). Default: variant for rows that are "
         "dicts, as in dlt, and fail for files and databases.",
+    )
+    nested: Nested | None = Field(
+        default=None,
+        description="How nested values are stored: dlt makes columns and nested tables of those in "
+        "rows that are dicts, and JSON strings of those in Arrow tables and files; native stores "
+        "them as Iceberg structs, lists and maps. Default: dlt.",
     )
     quarantine: bool | None = Field(
         default=None,

@@ -47,6 +47,7 @@ class ResourceSpec:
         out_of_range_dates: How dates outside of the years 1 to 9999 are handled.
         type_conflict: How values of a type that Iceberg cannot widen a column to are handled; None
             for the default of the kind of rows.
+        nested: How nested values are stored: `dlt`, or `native` for structs, lists and maps.
         quarantine: Whether rows that the contract rejects are stored in a separate table.
         add_load_id: Whether Arrow tables get the column `_dlt_load_id`.
         show_values: Whether errors and previews may contain values of the data.
@@ -75,6 +76,7 @@ class ResourceSpec:
     columns: Mapping[str, ColumnConfig] = field(default_factory=dict)
     out_of_range_dates: str = "fail"
     type_conflict: Literal["fail", "variant", "text"] | None = None
+    nested: Literal["dlt", "native"] = "dlt"
     quarantine: bool = False
     add_load_id: bool = True
     show_values: bool = False
@@ -92,6 +94,11 @@ class ResourceSpec:
     def moves_conflicts(self) -> bool:
         """Whether values that do not fit their column are loaded into another one."""
         return self.type_conflict in ("variant", "text")
+
+    @property
+    def keeps_nested(self) -> bool:
+        """Whether nested values stay structs, lists and maps."""
+        return self.nested == "native"
 
     @property
     def table_name(self) -> str:
@@ -164,6 +171,7 @@ _SETTINGS = frozenset(
         "columns",
         "out_of_range_dates",
         "type_conflict",
+        "nested",
         "quarantine",
         "add_load_id",
         "show_values",

@@ -12,6 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from floe_ingestion_defs.dlt_plugin.sources.nested_types import (
+    FieldMismatch,
+    cast_nested,
+    extended,
+    with_leaves,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -24,20 +31,30 @@ class ColumnTypeMismatch(ValueError):
     """A column's values cannot be converted to the type of the table's column.
 
     Args:
-        column: Name of the column.
-        expected: Arrow type of the table.
+        column: Name of the column, with the path inside of it.
+        expected: Arrow type of the table; None if the table has no such field.
         found: Arrow type of the batch.
     """
 
-    def __init__(self, column: str, expected: pa.DataType, found: pa.DataType) -> None:
-        super().__init__(f"column {column!r} has {found}, which cannot be converted to {expected}")
+    def __init__(self, column: str, expected: pa.DataType | None, found: pa.DataType) -> None:
+        wanted = "which is new" if expected is None else f"which cannot be converted to {expected}"
+        super().__init__(f"column {column!r} has {found}, {wanted}")
         self.column = column
         self.expected = expected
         self.found = found
 
 
-def arrow_type(column: Mapping[str, Any]) -> pa.DataType | None:
-    """Return the Arrow type of a dlt column; None if the column has no data type yet."""
+def arrow_type(column: Mapping[str, Any], *, nested: bool = False) -> pa.DataType | None:
+    """Return the Arrow type of a dlt column; None if the column has no data type yet.
+
+    Args:
+        column: The column.
+        nested: Whether a column of structs, lists or maps has that type, instead of JSON strings.
+    """
+    if nested and (kind := column.get("x-nested-type")):
+        from dlt.common.libs.pyarrow import deserialize_type
+
+        return with_leaves(deserialize_type(kind), plain_type)
     match column.get("data_type"):
         case "text" | "json":
             return pa.string()
@@ -67,7 +84,11 @@ def arrow_type(column: Mapping[str, Any]) -> pa.DataType | None:
 
 
 def conform(
-    table: pa.Table, types: Mapping[str, pa.DataType], *, lenient: bool = False
+    table: pa.Table,
+    types: Mapping[str, pa.DataType],
+    *,
+    lenient: bool = False,
+    nested: bool = False,
 ) -> pa.Table:
     """Return a table whose columns have the given types, and plain types elsewhere.
 
@@ -75,6 +96,8 @@ def conform(
         table: Rows as read.
         types: Required types of some or all columns, by name.
         lenient: Whether to keep columns that cannot be converted, for the contract to judge.
+        nested: Whether nested values stay structs, lists and maps, which get the fields that the
+            required types lack; otherwise they become JSON strings.
 
     Raises:
         ColumnTypeMismatch: Values of a column cannot be converted to the required type.
@@ -82,14 +105,17 @@ def conform(
     columns = []
     fields = []
     for field, column in zip(table.schema, table.columns, strict=True):
-        wanted = types.get(field.name) or plain_type(field.type)
+        plain = with_leaves(field.type, plain_type) if nested else plain_type(field.type)
+        wanted = types.get(field.name) or plain
+        if pa.types.is_nested(plain) and pa.types.is_nested(wanted):
+            wanted = plain if lenient else extended(wanted, plain)
         if field.type != wanted:
             try:
                 column = cast_column(field, column, wanted)
             except ColumnTypeMismatch:
                 if not lenient:
                     raise
-                wanted = plain_type(field.type)
+                wanted = plain
                 column = cast_column(field, column, wanted)
         columns.append(column)
         fields.append(pa.field(field.name, wanted, nullable=field.nullable))
@@ -136,7 +162,10 @@ def cast_column(field: pa.Field, column: pa.ChunkedArray, wanted: pa.DataType) -
     try:
         if pa.types.is_nested(field.type):
             if wanted != pa.string():
-                raise ColumnTypeMismatch(field.name, wanted, field.type)
+                chunks = [
+                    cast_nested(field.name, chunk, wanted, _cast_leaf) for chunk in column.chunks
+                ]
+                return pa.chunked_array(chunks, type=wanted)
             return pa.chunked_array([_as_json(chunk) for chunk in column.chunks], type=pa.string())
         if isinstance(field.type, pa.BaseExtensionType):
             column = column.cast(field.type.storage_type)
@@ -149,10 +178,17 @@ def cast_column(field: pa.Field, column: pa.ChunkedArray, wanted: pa.DataType) -
         if pa.types.is_boolean(wanted) and _is_number(column.type):
             return _as_boolean(column)
         return column.cast(wanted)
+    except FieldMismatch as mismatch:
+        raise ColumnTypeMismatch(mismatch.path, mismatch.expected, mismatch.found) from None
     except pa.ArrowInvalid:
         raise ColumnTypeMismatch(field.name, wanted, field.type) from None
     except pa.ArrowNotImplementedError:
         raise ColumnTypeMismatch(field.name, wanted, field.type) from None
+
+
+def _cast_leaf(path: str, values: pa.Array, wanted: pa.DataType) -> pa.Array:
+    cast = cast_column(pa.field(path, values.type), pa.chunked_array([values]), wanted)
+    return cast.combine_chunks()
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -145,7 +145,9 @@ def _read_files(
     schema = dlt.current.source_schema()
     known = schema.tables.get(spec.table_name, {}).get("columns", {})
     lenient = spec.schema_contract != "evolve" or spec.moves_conflicts
-    types = KnownTypes(column_hints(spec), known, schema.naming, lenient=lenient)
+    types = KnownTypes(
+        column_hints(spec), known, schema.naming, lenient=lenient, nested=spec.keeps_nested
+    )
     frozen = spec.schema_contract == "freeze"
     fs = open_filesystem(source, options)
     reader = FileReader(fs, options, types, spec.show_values)

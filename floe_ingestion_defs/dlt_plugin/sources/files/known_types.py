@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from floe_ingestion_defs.dlt_plugin.sources.arrow_types import arrow_type
+from floe_ingestion_defs.dlt_plugin.sources.arrow_types import arrow_type, conform
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,6 +24,7 @@ class KnownTypes:
         table: Columns that the table already has, by dlt's normalized names.
         naming: dlt's naming convention, which normalizes the names in a file.
         lenient: Whether columns that do not match are kept, for the contract to judge.
+        nested: Whether nested values stay structs, lists and maps.
     """
 
     def __init__(
@@ -33,8 +34,10 @@ class KnownTypes:
         naming: NamingConvention,
         *,
         lenient: bool = False,
+        nested: bool = False,
     ) -> None:
         self.lenient = lenient
+        self.nested = nested
         self._normalize = naming.normalize_path
         self._columns: dict[str, Mapping[str, Any]] = dict(table)
         declared_columns = {
@@ -47,7 +50,7 @@ class KnownTypes:
         self._types = {
             name: kind
             for name, column in self._columns.items()
-            if (kind := arrow_type(column)) is not None
+            if (kind := arrow_type(column, nested=nested)) is not None
         }
         self._names: dict[str, str] = {}
         # Columns of the table and of the files read before, with or without a type.
@@ -108,12 +111,27 @@ class KnownTypes:
         self._nested |= {self.key(name)}
 
     def learn(self, table: pa.Table) -> pa.Table:
-        """Record the types of columns that are found for the first time, and return the table."""
+        """Record the types of columns that are found for the first time, and return the table.
+
+        Those of nested columns have been extended by the fields that are found for the first time.
+        """
         for field in table.schema:
-            self._in_files.add(self.key(field.name))
-            if not pa.types.is_null(field.type):
-                self._types.setdefault(self.key(field.name), field.type)
+            key = self.key(field.name)
+            self._in_files.add(key)
+            if pa.types.is_nested(field.type) and not self.lenient:
+                self._types[key] = field.type
+            elif not pa.types.is_null(field.type):
+                self._types.setdefault(key, field.type)
         return table
+
+    def conform(self, table: pa.Table) -> pa.Table:
+        """Return a table in the known types, and record those of its new columns.
+
+        Raises:
+            ColumnTypeMismatch: Values of a column cannot be converted to its known type.
+        """
+        known = self.of(table.schema.names)
+        return self.learn(conform(table, known, lenient=self.lenient, nested=self.nested))
 
     def copy(self) -> Learned:
         """Return what was recorded so far, for `restore`."""

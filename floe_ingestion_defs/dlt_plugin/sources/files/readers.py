@@ -14,7 +14,7 @@ import pyarrow.parquet as pa_parquet
 
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import ErrorCategory, SourceReadError
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import CONFLICT_REMEDY
-from floe_ingestion_defs.dlt_plugin.sources.arrow_types import ColumnTypeMismatch, conform
+from floe_ingestion_defs.dlt_plugin.sources.arrow_types import ColumnTypeMismatch
 from floe_ingestion_defs.dlt_plugin.sources.files.blocks import LongRow, open_file, open_text
 from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import (
     BrokenFile,
@@ -64,8 +64,7 @@ class FileReader:
             empty = True
             for table in self._tables(file):
                 empty = False
-                wanted = self.types.of(table.schema.names)
-                yield self.types.learn(conform(table, wanted, lenient=self.types.lenient))
+                yield self.types.conform(table)
             if empty:
                 yield pa.table({})
         except BrokenFile as broken:

@@ -66,7 +66,7 @@ def _typed(untyped: Iterable[pa.Table], types: KnownTypes) -> Iterator[pa.Table]
     """Yield rows without values with columns that have a type, since dlt drops the others."""
     columns = types.columns()
     for table in untyped:
-        known = conform(table, types.of(table.schema.names))
+        known = conform(table, types.of(table.schema.names), nested=types.nested)
         if not _is_typed(known) and columns:
             name, kind = next(iter(columns.items()))
             known = known.append_column(name, pa.nulls(known.num_rows, kind))

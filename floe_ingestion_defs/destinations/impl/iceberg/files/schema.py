@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from dlt.common.data_types import TDataType
     from dlt.common.schema.typing import TColumnSchema
     from pyiceberg.table import Transaction
+    from pyiceberg.table.update.schema import UpdateSchema
 
 DEFAULT_DECIMAL = (38, 9)
 # Iceberg's widest decimal. Wei may have 78 digits; a value that needs more than 38 is rejected by
@@ -219,7 +220,7 @@ def evolve(transaction: Transaction, table: str, incoming: Schema) -> None:
     present = {field.name: field for field in transaction.table_metadata.schema().fields}
     by_folded_name = {name.casefold(): field for name, field in present.items()}
     additions: list[NestedField] = []
-    widenings: list[tuple[str, Any]] = []
+    widenings: list[tuple[str, IcebergType]] = []
     for field in incoming.fields:
         if field.name not in present:
             if other := by_folded_name.get(field.name.casefold()):
@@ -228,7 +229,7 @@ def evolve(transaction: Transaction, table: str, incoming: Schema) -> None:
             additions.append(field)
             continue
         wide = _widest(table, field.name, present[field.name].field_type, field.field_type)
-        if wide != present[field.name].field_type and wide.is_primitive:
+        if not _same_shape(wide, present[field.name].field_type):
             widenings.append((field.name, wide))
     if not additions and not widenings:
         return
@@ -236,7 +237,28 @@ def evolve(transaction: Transaction, table: str, incoming: Schema) -> None:
         for field in additions:
             update.add_column(field.name, field.field_type, doc=field.doc)
         for name, wide in widenings:
-            update.update_column(name, field_type=wide)
+            _widen(update, (name,), present[name].field_type, wide)
+
+
+def _widen(
+    update: UpdateSchema, path: tuple[str, ...], present: IcebergType, wide: IcebergType
+) -> None:
+    """Add the changes by which a column, or a field inside of one, gets a wider type."""
+    match present, wide:
+        case StructType(), StructType():
+            known = {field.name: field for field in present.fields}
+            for field in wide.fields:
+                inner = (*path, field.name)
+                if field.name in known:
+                    _widen(update, inner, known[field.name].field_type, field.field_type)
+                else:
+                    update.add_column(inner, field.field_type)
+        case ListType(), ListType():
+            _widen(update, (*path, "element"), present.element_type, wide.element_type)
+        case MapType(), MapType():
+            _widen(update, (*path, "value"), present.value_type, wide.value_type)
+        case _ if present != wide:
+            update.update_column(path, field_type=cast("Any", wide))
 
 
 def reset(transaction: Transaction, table: str, incoming: Schema) -> None:
@@ -278,6 +300,22 @@ def _widest(table: str, column: str, present: IcebergType, incoming: IcebergType
     """
     if _same_shape(present, incoming) or _is_exact(incoming, present):
         return present
+    if isinstance(present, StructType) and isinstance(incoming, StructType):
+        return _widest_struct(table, column, present, incoming)
+    if isinstance(present, ListType) and isinstance(incoming, ListType):
+        element = present.element_type, incoming.element_type
+        wide = _widest(table, f"{column}.element", *element)
+        return ListType(present.element_id, wide, present.element_required)
+    # Iceberg's specification does not allow the keys of a map to change.
+    if (
+        isinstance(present, MapType)
+        and isinstance(incoming, MapType)
+        and _same_shape(present.key_type, incoming.key_type)
+    ):
+        values = present.value_type, incoming.value_type
+        wide = _widest(table, f"{column}.value", *values)
+        key = present.key_id, present.key_type
+        return MapType(*key, present.value_id, wide, present.value_required)
     if isinstance(present, DecimalType) and isinstance(incoming, DecimalType):
         digits = max(t.precision - t.scale for t in (present, incoming))
         precision = digits + present.scale
@@ -295,6 +333,27 @@ def _widest(table: str, column: str, present: IcebergType, incoming: IcebergType
         except ResolveError:
             continue
     raise IncompatibleSchema(table, column, str(present), str(incoming))
+
+
+def _widest_struct(
+    table: str, column: str, present: StructType, incoming: StructType
+) -> StructType:
+    """Return the struct with the fields of both, each as wide as needed; new ones are last."""
+    found = {field.name: field for field in incoming.fields}
+    fields = []
+    for field in present.fields:
+        if (other := found.pop(field.name, None)) is not None:
+            path = f"{column}.{field.name}"
+            wide = _widest(table, path, field.field_type, other.field_type)
+            field = NestedField(field.field_id, field.name, wide, field.required, field.doc)
+        fields.append(field)
+    by_folded_name = {field.name.casefold(): field for field in fields}
+    for field in found.values():
+        if (known := by_folded_name.get(field.name.casefold())) is not None:
+            names = f"{column}.{field.name}", f"{column}.{known.name}"
+            types = str(known.field_type), str(field.field_type)
+            raise ColumnNameCollision(table, *names, *types)
+    return StructType(*fields, *found.values())
 
 
 _DIGITS: dict[type[IcebergType], int] = {IntegerType: 10, LongType: 19}
