@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from floe_ingestion_defs.dlt_plugin.cursors.incremental import overwrite_window
 from floe_ingestion_defs.dlt_plugin.hints import (
@@ -88,6 +88,7 @@ def _build_source(
         handle_out_of_range_dates,
     )
     from floe_ingestion_defs.dlt_plugin.schema_contract.type_conflicts import handle_type_conflicts
+    from floe_ingestion_defs.dlt_plugin.sources.nested_values import keep_nested_values
     from floe_ingestion_defs.dlt_plugin.sources.source_columns import record_columns
 
     source, specs, request = described.resolved, described.resources, described.request
@@ -108,6 +109,8 @@ def _build_source(
             handle_out_of_range_dates(resource, spec, rejections[spec.name])
             if spec.quarantines:
                 separate_rejected_rows(resource, spec)
+            if spec.keeps_nested and source.source_type != "filesystem":
+                keep_nested_values(resource, spec)
             guard_resource(resource, spec, rejections[spec.name])
             handle_type_conflicts(resource, spec)
             make_named_tables_known(resource)
@@ -119,15 +122,25 @@ def _build_source(
 
 def _build_pipeline(described: IngestionPipeline, directory: Path, phases: PhaseClock) -> Pipeline:
     import dlt
+    from dlt.common.destination.configuration import ParquetFormatConfiguration
 
     from floe_ingestion_defs.destinations import iceberg
 
     drop_warnings_about_hints()
+    options: dict[str, Any] = {}
+    if any(spec.keeps_nested for spec in described.resources):
+        # The tables of one load may have different fields, and are then written to several files.
+        options["parquet_format"] = ParquetFormatConfiguration(
+            version="2.6", arrow_concat_promote_options="default"
+        )
     return dlt.pipeline(
         pipeline_name=described.name,
         pipelines_dir=str(directory),
         destination=iceberg(
-            **described.destination, audits=described.audits, around_phase=phases.around
+            **described.destination,
+            **options,
+            audits=described.audits,
+            around_phase=phases.around,
         ),
         dataset_name=described.resources[0].namespace,
     )

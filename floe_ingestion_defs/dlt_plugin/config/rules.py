@@ -275,6 +275,8 @@ def _check_resource(source: IngestionSourceConfig, spec: ResourceSpec) -> None:
             "schema_contract: evolve, or remove type_conflict"
         )
         raise ValueError(msg)
+    if spec.keeps_nested:
+        _check_nested(source, spec, of)
     if source.source_type == "rest_api":
         _check_cursor_in_request(source, spec)
     if (
@@ -287,6 +289,17 @@ def _check_resource(source: IngestionSourceConfig, spec: ResourceSpec) -> None:
             "keep only the rows of new files; set only_new_files: false, or write_mode: append"
         )
         raise ValueError(msg)
+
+
+def _check_nested(source: IngestionSourceConfig, spec: ResourceSpec, of: str) -> None:
+    if source.source_type == "sql_database":
+        reason = "source_type is 'sql_database', whose arrays and JSON values are read as text"
+    elif spec.merge_strategy == "scd2":
+        reason = "merge_strategy is 'scd2', which would add a version of every row with a new field"
+    else:
+        return
+    msg = f"nested{of} is 'native', but {reason}; remove nested"
+    raise ValueError(msg)
 
 
 # dlt's data types with which strings are compared as they are written.

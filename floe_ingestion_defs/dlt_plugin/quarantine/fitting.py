@@ -20,7 +20,7 @@ from floe_ingestion_defs.dlt_plugin.schema_contract.contract import (
 )
 from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 from floe_ingestion_defs.dlt_plugin.schema_contract.rows import admit_rows
-from floe_ingestion_defs.dlt_plugin.sources.arrow_types import arrow_type, plain_type
+from floe_ingestion_defs.dlt_plugin.sources.arrow_types import arrow_type, cast_column, plain_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,13 +110,16 @@ class RowFit:
 
     def _typed(self, key: str, value: Any) -> Any:
         column = self.known.columns.get(key, {})
-        wanted = arrow_type(column)
-        if value is None:
-            return None
+        wanted = arrow_type(column, nested=self.spec.keeps_nested)
+        if value is None or (wanted is None and self.spec.keeps_nested):
+            return value
         if wanted is None:
             return json.dumps(value) if isinstance(value, (dict, list)) else value
         expected = column["data_type"]
         try:
+            if pa.types.is_nested(wanted):
+                found = pa.chunked_array([pa.array([value])])
+                return cast_column(pa.field(key, found.type), found, wanted)[0].as_py()
             if expected == "json":
                 value = value if isinstance(value, str) else json.dumps(value)
             else:
@@ -133,9 +136,13 @@ class RowFit:
         columns: dict[str, pa.Array] = {}
         for name in dict.fromkeys(name for row in rows for name in row):
             values = [row.get(name) for row in rows]
-            wanted = arrow_type(self.known.columns.get(name, {}))
+            nested = self.spec.keeps_nested
+            wanted = arrow_type(self.known.columns.get(name, {}), nested=nested)
             if wanted is None:
                 column = _inferred(values)
+                if nested and pa.types.is_nested(column.type):
+                    columns[name] = column
+                    continue
                 wanted = plain_type(column.type)
                 if pa.types.is_null(column.type):
                     continue

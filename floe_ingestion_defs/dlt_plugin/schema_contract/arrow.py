@@ -45,7 +45,7 @@ def admit_table(table: pa.Table, contract: Contract) -> tuple[pa.Table, list[Rej
             _judge_new_column(field, column, key, contract, reasons)
             continue
         else:
-            wanted = arrow_type(agreed) or field.type
+            wanted = arrow_type(agreed, nested=contract.keeps_nested) or field.type
         if field.type != wanted:
             column = _judge_type(field, column, wanted, key, contract, reasons)
             field = field.with_type(wanted)
@@ -98,17 +98,53 @@ def _judge_type(
         expected = contract.known.columns.get(key, {}).get("data_type") or data_type_of(wanted)
         found = data_type_of(field.type)
     misfits_found = misfit_positions(field, column, wanted)
+    is_nested = pa.types.is_nested(field.type) and pa.types.is_nested(wanted)
     if contract.mode == "freeze":
-        raise contract.violation(key, expected, found, column[next(misfits_found)].as_py())
+        first = next(misfits_found)
+        misfit = (key, expected, found)
+        if is_nested:
+            misfit = _field_that_differs(field, column.slice(first, 1), wanted, key)
+        raise contract.violation(*misfit, column[first].as_py())
     bad = list(misfits_found)
     if contract.mode == "discard_value" and key not in contract.known.required:
         contract.rejections.reject_values(key, len(bad))
     else:
         for position in bad:
-            reasons.setdefault(position, f"column {key} is {expected}, not {found}")
+            misfit = (key, expected, found)
+            if is_nested:
+                misfit = _field_that_differs(field, column.slice(position, 1), wanted, key)
+            name, known, other = misfit
+            reason = "new" if known is None else f"{known}, not {other}"
+            reasons.setdefault(position, f"column {name} is {reason}")
     misfits = set(bad)
     fits = pa.array([position not in misfits for position in range(len(column))])
     return cast_or_nulls(field, pc.if_else(fits, column, pa.scalar(None, field.type)), wanted)
+
+
+def _field_that_differs(
+    field: pa.Field, row: pa.ChunkedArray, wanted: pa.DataType, key: str
+) -> tuple[str, str | None, str]:
+    """Return the path inside of a column that does not match, with both types; None if it is new.
+
+    Args:
+        field: The column, as the source has it.
+        row: Its value in one row, which does not match.
+        wanted: The type of the table's column.
+        key: The name of the table's column.
+    """
+    try:
+        cast_column(field, row, wanted)
+    except ColumnTypeMismatch as mismatch:
+        path = key + mismatch.column.removeprefix(field.name)
+        expected = None if mismatch.expected is None else _shown(mismatch.expected)
+        return path, expected, _shown(mismatch.found)
+    msg = f"the row fits column {key!r}"
+    raise AssertionError(msg)
+
+
+def _shown(kind: pa.DataType) -> str:
+    """Return dlt's data type, or which nested type it is."""
+    return str(kind).partition("<")[0] if pa.types.is_nested(kind) else data_type_of(kind)
 
 
 def misfit_positions(

@@ -185,6 +185,7 @@ class Contract:
         show_values: Whether an error may contain the value that does not match.
         nested: Whether the rows are items of lists in the rows of another table.
         new_columns: Whether columns that are not known are accepted.
+        keeps_nested: Whether nested values stay structs, lists and maps.
     """
 
     known: KnownTable
@@ -194,6 +195,7 @@ class Contract:
     show_values: bool = False
     nested: bool = False
     new_columns: bool = False
+    keeps_nested: bool = False
 
     def inside(self, key: str) -> Contract | None:
         """Return the contract of the items of a list; None if its table is not known yet."""

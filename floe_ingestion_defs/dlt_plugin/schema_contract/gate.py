@@ -138,6 +138,7 @@ class ContractGate(ItemTransform[Any]):
                 self._rejections,
                 spec.quarantine,
                 spec.show_values,
+                keeps_nested=spec.keeps_nested,
             )
         return self._contracts[name]
 

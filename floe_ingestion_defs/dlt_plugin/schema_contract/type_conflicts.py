@@ -98,7 +98,9 @@ class TypeConflicts(ItemTransform[Any]):
         for field, column in zip(table.schema, table.columns, strict=True):
             key = known.key(field.name)
             wanted = self._types.get(key)
-            if key.startswith("_dlt_") or pa.types.is_null(field.type):
+            # Nested columns get further fields; the destination rejects those of another type.
+            is_kept = self._spec.keeps_nested and pa.types.is_nested(field.type)
+            if is_kept or key.startswith("_dlt_") or pa.types.is_null(field.type):
                 columns[field.name] = column
                 continue
             if wanted is None:

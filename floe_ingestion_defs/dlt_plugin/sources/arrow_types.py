@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # The limits of Iceberg: microseconds, and 38 digits.
 _TIMESTAMP_UNIT = "us"
 _LONGEST_DECIMAL = 38
+NESTED_ADVICE = (
+    "declare the column as json under `columns` before its first load, which stores it as JSON text"
+)
 
 
 class ColumnTypeMismatch(ValueError):
@@ -42,6 +45,13 @@ class ColumnTypeMismatch(ValueError):
         self.column = column
         self.expected = expected
         self.found = found
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether it is a nested column or a field inside of one."""
+        return "." in self.column or any(
+            kind is not None and pa.types.is_nested(kind) for kind in (self.expected, self.found)
+        )
 
 
 def arrow_type(column: Mapping[str, Any], *, nested: bool = False) -> pa.DataType | None:

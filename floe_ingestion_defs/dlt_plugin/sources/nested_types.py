@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-
 class FieldMismatch(Exception):
     """A field inside of a column does not fit its type.
 
@@ -43,36 +42,39 @@ def is_list(kind: pa.DataType) -> bool:
     )
 
 
-def with_leaves(
-    kind: pa.DataType, leaf: Callable[[pa.DataType], pa.DataType], *, keep_untyped: bool = False
-) -> pa.DataType:
-    """Return a type with other types of its leaves.
+def with_leaves(kind: pa.DataType, leaf: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+    """Return a type with other types of its leaves, without fields that have no type.
 
     Args:
-        kind: The type.
+        kind: The type. Of objects and lists that are all empty, nothing remains but null.
         leaf: Returns the type of a leaf by that which it has.
-        keep_untyped: Whether fields without a type, which have no values, are kept.
-            Otherwise the type is null if no field remains.
     """
-
-    def inner(kind: pa.DataType) -> pa.DataType:
-        return with_leaves(kind, leaf, keep_untyped=keep_untyped)
-
-    def is_untyped(kind: pa.DataType) -> bool:
-        return pa.types.is_null(kind) and not keep_untyped
-
-    if pa.types.is_struct(kind):
-        fields = [pa.field(field.name, inner(field.type)) for field in kind]
-        fields = [field for field in fields if not is_untyped(field.type)]
-        return pa.struct(fields) if fields or keep_untyped else pa.null()
-    if pa.types.is_map(kind):
-        key, value = inner(kind.key_type), inner(kind.item_type)
-        untyped = is_untyped(key) or is_untyped(value)
-        return pa.null() if untyped else pa.map_(key, value)
+    kinds = pa.types
+    if kinds.is_struct(kind):
+        inner = [(field.name, with_leaves(field.type, leaf)) for field in kind]
+        fields = [(name, found) for name, found in inner if not kinds.is_null(found)]
+        return pa.struct(fields) if fields else pa.null()
+    if kinds.is_map(kind):
+        key, value = with_leaves(kind.key_type, leaf), with_leaves(kind.item_type, leaf)
+        return pa.null() if kinds.is_null(key) or kinds.is_null(value) else pa.map_(key, value)
     if is_list(kind):
-        element = inner(kind.value_type)
-        return pa.null() if is_untyped(element) else pa.list_(element)
+        element = with_leaves(kind.value_type, leaf)
+        return pa.null() if kinds.is_null(element) else pa.list_(element)
     return leaf(kind)
+
+
+def is_untyped(kind: pa.DataType) -> bool:
+    """Return whether a type has no values but nulls, and objects and lists without any value."""
+    return bool(pa.types.is_null(with_leaves(kind, lambda leaf: leaf)))
+
+
+def in_utc(kind: pa.DataType) -> pa.DataType:
+    """Return a type whose timestamps without a time zone, at any depth, are in UTC."""
+
+    def leaf(kind: pa.DataType) -> pa.DataType:
+        return pa.timestamp("us", kind.tz or "UTC") if pa.types.is_timestamp(kind) else kind
+
+    return with_leaves(kind, leaf)
 
 
 def extended(known: pa.DataType, found: pa.DataType) -> pa.DataType:
@@ -114,7 +116,7 @@ def cast_nested(
     found = values.type
     if found == wanted:
         return values
-    if values.null_count == len(values):
+    if values.null_count == len(values) or pa.types.is_null(wanted):
         return pa.nulls(len(values), wanted)
     if isinstance(found, pa.BaseExtensionType):
         return cast_nested(path, values.storage, wanted, cast_leaf)
@@ -146,7 +148,9 @@ def _cast_struct(
     wanted: pa.DataType,
     cast_leaf: Callable[[str, pa.Array, pa.DataType], pa.Array],
 ) -> pa.Array:
-    present = {field.name: child for field, child in zip(values.type, values.flatten(), strict=True)}
+    present = {
+        field.name: child for field, child in zip(values.type, values.flatten(), strict=True)
+    }
     children = []
     for field in wanted:
         child = present.pop(field.name, None)
@@ -156,8 +160,9 @@ def _cast_struct(
             inner = f"{path}.{field.name}"
             children.append(cast_nested(inner, child, field.type, cast_leaf))
     for name, child in present.items():
-        if child.null_count < len(child):
-            raise FieldMismatch(f"{path}.{name}", None, child.type)
+        if child.null_count < len(child) and not is_untyped(child.type):
+            inner = f"{path}.{name}"
+            raise FieldMismatch(inner, None, child.type)
     return pa.StructArray.from_arrays(children, fields=list(wanted), mask=values.is_null())
 
 

@@ -60,6 +60,9 @@ def keep_json_digits(
     known = types.of(large)
     for name in large:
         kept = None
+        if types.nested and pa.types.is_nested(table.schema.field(name).type):
+            _reject_rounded(name, block)
+            continue
         if pa.types.is_nested(table.schema.field(name).type):
             # It is stored as JSON, which has all digits.
             kept = pa.array([as_json(row.get(name)) for _, row in _rows(block)], pa.string())
@@ -99,11 +102,18 @@ def not_an_integer(block: Block, wanted: Mapping[str, pa.DataType]) -> BrokenFil
 
 def _reject_rounded(name: str, block: Block) -> None:
     for line, row in _rows(block):
-        value = row.get(name)
-        if isinstance(value, int) and is_rounded(value):
+        if any(isinstance(leaf, int) and is_rounded(leaf) for leaf in _leaves(row.get(name))):
             raise BrokenFile(
                 NOT_EXACT, [f"{block.unit} {line}", f"column {name!r}"], NOT_EXACT_ADVICE
             )
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, (dict, list)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(inner)
+    else:
+        yield value
 
 
 def _rows(block: Block) -> Iterator[tuple[int, dict[str, Any]]]:

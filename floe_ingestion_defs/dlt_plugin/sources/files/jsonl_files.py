@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.json as pa_json
 
-from floe_ingestion_defs.dlt_plugin.sources.files.blocks import UTF8_MARK, Block, read_blocks
+from floe_ingestion_defs.dlt_plugin.sources.arrow_types import NESTED_ADVICE, cast_column
+from floe_ingestion_defs.dlt_plugin.sources.files.blocks import (
+    UTF8_MARK,
+    Block,
+    read_blocks,
+    rows_of,
+)
 from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import (
     BrokenFile,
     column_of,
@@ -21,6 +27,7 @@ from floe_ingestion_defs.dlt_plugin.sources.files.exact_json import (
     not_an_integer,
 )
 from floe_ingestion_defs.dlt_plugin.sources.files.json_arrays import read_array_blocks
+from floe_ingestion_defs.dlt_plugin.sources.nested_types import in_utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,6 +37,22 @@ if TYPE_CHECKING:
 
 # Arrow's messages for a nested value in a column whose requested type is string.
 _NESTED = ("changed from string to array", "changed from string to object")
+
+
+class MixedTypes(BrokenFile):
+    """The values of a field inside of a nested column have several types.
+
+    Args:
+        path: The column and the field, as Arrow names them.
+    """
+
+    def __init__(self, path: str) -> None:
+        path = path.replace("/[]", ".element").replace("/", ".")
+        super().__init__(
+            "the values of a nested field have several types",
+            [f"column {path!r}"],
+            f"; correct the file, or {NESTED_ADVICE}",
+        )
 
 
 def read_json(
@@ -58,10 +81,20 @@ def read_json(
             except UnicodeDecodeError:
                 # Arrow would pass the bytes on unchanged, and a later step would fail.
                 raise not_utf8(block) from None
-            table = keep_json_digits(
-                _parse(block, types), block, types, partial(_parse, block, types)
-            )
-            yield _zoned(table)
+            try:
+                yield _read_block(block, types)
+            except MixedTypes:
+                if not types.lenient:
+                    raise
+                # The contract judges each row, which has a type of its own.
+                for line, text in rows_of(block):
+                    row = replace(block, data=text, first_line=line)
+                    yield _read_block(row, types)
+
+
+def _read_block(block: Block, types: KnownTypes) -> pa.Table:
+    table = keep_json_digits(_parse(block, types), block, types, partial(_parse, block, types))
+    return _zoned(table, nested=types.nested)
 
 
 def _parse(
@@ -100,6 +133,8 @@ def _parse(
                 # A nested value is stored as text, so text is the type of its column in the table.
                 types.learn_nested(name)
             elif name and (texts := _with_nested_as_text(block, name)) is not None:
+                if types.nested:
+                    raise MixedTypes(name) from None
                 block = texts
             elif types.lenient or is_text:
                 return _parse_loosely(block, types)
@@ -125,8 +160,14 @@ def _parse_loosely(block: Block, types: KnownTypes) -> pa.Table:
         raise BrokenFile(str(error)) from None
 
 
-def _zoned(table: pa.Table) -> pa.Table:
+def _zoned(table: pa.Table, *, nested: bool) -> pa.Table:
     """Return timestamps in UTC: Arrow converts them to UTC, but drops the time zone."""
+    if nested:
+        for index, field in enumerate(table.schema):
+            wanted = in_utc(field.type)
+            if pa.types.is_nested(wanted) and wanted != field.type:
+                column = cast_column(field, table.column(index), wanted)
+                table = table.set_column(index, field.with_type(wanted), column)
     fields = [
         field.with_type(pa.timestamp("us", "UTC")) if pa.types.is_timestamp(field.type) else field
         for field in table.schema

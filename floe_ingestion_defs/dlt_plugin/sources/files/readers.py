@@ -14,7 +14,7 @@ import pyarrow.parquet as pa_parquet
 
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import ErrorCategory, SourceReadError
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import CONFLICT_REMEDY
-from floe_ingestion_defs.dlt_plugin.sources.arrow_types import ColumnTypeMismatch
+from floe_ingestion_defs.dlt_plugin.sources.arrow_types import NESTED_ADVICE, ColumnTypeMismatch
 from floe_ingestion_defs.dlt_plugin.sources.files.blocks import LongRow, open_file, open_text
 from floe_ingestion_defs.dlt_plugin.sources.files.broken_files import (
     BrokenFile,
@@ -75,10 +75,13 @@ class FileReader:
             msg = f"{file.name}: {long}"
             raise SourceReadError(msg) from None
         except ColumnTypeMismatch as mismatch:
-            msg = (
-                f"{file.name}: {mismatch}; correct the file, declare the column with a wider type "
-                f"under `columns` before its first load, or {CONFLICT_REMEDY}"
+            advice = (
+                "declare the column with a wider type under `columns` before its first load, or "
+                f"{CONFLICT_REMEDY}"
             )
+            if mismatch.is_nested:
+                advice = f"or {NESTED_ADVICE}"
+            msg = f"{file.name}: {mismatch}; correct the file, {advice}"
             raise SourceReadError(msg) from None
         except (pa.ArrowException, UnicodeError, EOFError) as error:
             raise self._unreadable(file, error) from None

@@ -69,8 +69,9 @@ class RestApiSource(SourceType):
             if name in by_name and not uses_incremental(settings):
                 _add_cursor(next(r for r in resources if r.name == name), by_name[name], request)
         for resource in resources:
-            if options.pages_as_arrow and resource.name in by_name:
-                read_pages_as_arrow(resource, by_name[resource.name])
+            spec = by_name.get(resource.name)
+            if options.pages_as_arrow and spec is not None and not spec.keeps_nested:
+                read_pages_as_arrow(resource, spec)
             if request.limit is not None and resource.name in by_name:
                 resource.add_limit(request.limit, count_rows=True)
         return resources
