@@ -151,6 +151,8 @@ def _cast_struct(
     present = {
         field.name: child for field, child in zip(values.type, values.flatten(), strict=True)
     }
+    if len(present) < values.type.num_fields:  # Some have the same name.
+        raise FieldMismatch(path, wanted, values.type)
     children = []
     for field in wanted:
         child = present.pop(field.name, None)

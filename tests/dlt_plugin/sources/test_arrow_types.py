@@ -59,3 +59,33 @@ def test_a_value_of_the_same_meaning_is_cast(
 ) -> None:
     """What is equal in the other type is loaded."""
     assert cast(value, found, wanted) == [None, same]
+
+
+NARROW = pa.struct([("x", pa.int32())])
+WIDE = pa.struct([("y", pa.list_(pa.string())), ("x", pa.int64())])
+ONE, BOTH = {"x": 1}, {"y": None, "x": 1}
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "value", "same"),
+    [
+        (pa.large_list(NARROW), pa.list_(WIDE), [ONE, None], [BOTH, None]),
+        (pa.list_(NARROW, 2), pa.list_(WIDE), [ONE, None], [BOTH, None]),
+        (pa.map_(pa.string(), NARROW), pa.map_(pa.string(), WIDE), [("a", ONE)], [("a", BOTH)]),
+        (pa.struct([("v", NARROW)]), pa.struct([("v", WIDE)]), {"v": ONE}, {"v": BOTH}),
+    ],
+)
+def test_nested_values_get_the_fields_that_they_lack(
+    found: pa.DataType, wanted: pa.DataType, value: Any, same: Any
+) -> None:
+    """Nulls stay nulls, in a part of a longer column, too."""
+    values = pa.array([value, None, value, None, value], found).slice(1)
+    table = conform(pa.table({"v": values}), {"v": wanted}, nested=True)
+    assert table.schema.field("v").type == wanted
+    assert table["v"].to_pylist() == [None, same, None, same]
+
+
+def test_nested_fields_of_the_same_name_do_not_fit() -> None:
+    twice = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], names=["x", "x"])
+    with pytest.raises(ColumnTypeMismatch, match="'v'"):
+        conform(pa.table({"v": twice}), {"v": WIDE}, nested=True)

@@ -17,6 +17,7 @@ from pyiceberg.types import ListType, LongType, StructType
 
 from floe_ingestion_defs.destinations import open_catalog
 from floe_ingestion_defs.dlt_plugin import (
+    DltIngestionPlugin,
     IngestionError,
     LoadResult,
     PipelineConfigurationError,
@@ -257,3 +258,21 @@ def test_rows_that_name_their_tables_are_rejected(offer: Offer, load: Load) -> N
     source["source_config"] |= {"factory": f"{__name__}:named_rows", "arguments": {}}
     with pytest.raises(PipelineConfigurationError, match="nested of resource 'things'"):
         load(source)
+
+
+def test_quarantined_rows_can_be_replayed_once_the_table_has_their_fields(
+    offer: Offer, load: Load
+) -> None:
+    """Those with other fields or types stay in quarantine."""
+    strict = {"schema_contract": "discard_row", "quarantine": True}
+    load(offer("python", FIRST))
+    load(offer("python", [*NEW, *BAD[1:2]], **strict))
+    load(offer("python", [{"id": 4, "place": {"zip": "0150"}, "tags": []}]))
+    source = offer("python", [], **strict)
+    plugin = DltIngestionPlugin({"sources": [source]})
+    result = plugin.replay_quarantined(plugin.source("things"))
+    assert result.rows_loaded == 1
+    assert found("id") == [1, 2, 3, 4, 7]
+    assert found("place")[-1] == {"city": "Lom", "at": None, "zip": "2686"}
+    (resource,) = result.resources.values()
+    assert resource.rejected.rows == 1
