@@ -294,6 +294,8 @@ NESTED_COLUMNS = {
     ),
     "maps": ("Maps", nested(pa.map_(pa.string(), pa.int64()), [("a", 1), ("b", None)], [], None)),
 }
+NARROW = pa.struct([("x", pa.int32()), ("at", pa.struct([("c", pa.string())]))])
+WIDE = pa.struct([("at", pa.struct([("d", pa.list_(pa.string()))])), ("x", pa.int64())])
 
 NESTED = {
     "baskets": Case(
@@ -305,6 +307,19 @@ NESTED = {
             "items__tags": [
                 {"_dlt_list_idx": n, "value": f"{sku}-{n}"} for _, sku in SKUS for n in range(2)
             ],
+        },
+    ),
+    "structs_extended": Case(
+        "Structs with a field more and a wider one",
+        [
+            load([nested(NARROW, {"x": 1, "at": {"c": "y"}})]),
+            load([nested(WIDE, {"x": 2**40, "at": {"d": ["z"]}})]),
+        ],
+        {
+            "": [
+                {"id": 0, "v": {"x": 1, "at": {"c": "y", "d": None}}},
+                {"id": 0, "v": {"x": 2**40, "at": {"c": None, "d": ["z"]}}},
+            ]
         },
     ),
     **{

@@ -33,12 +33,12 @@ Rows = list[dict[str, Any]]
 Load = Callable[..., LoadResult]
 Offer = Callable[..., dict[str, Any]]
 KINDS = ["jsonl", "parquet", "rest_api", "python", "python-arrow"]
-FIRST = [
+FIRST: Rows = [
     {"id": 1, "place": {"city": "Oslo", "at": {"x": 1}}, "tags": ["a", "b"]},
     {"id": 2, "place": {"city": "Bergen", "at": None}, "tags": []},
     {"id": 3, "place": None, "tags": None},
 ]
-LATER = [{"id": 4, "place": {"at": {"x": 2, "y": 3}, "zip": [1, 2]}, "tags": ["c"]}]
+LATER: Rows = [{"id": 4, "place": {"at": {"x": 2, "y": 3}, "zip": [1, 2]}, "tags": ["c"]}]
 
 
 @dlt.resource(name="things")
@@ -174,12 +174,12 @@ def test_several_types_in_one_block_are_an_error_that_names_the_path(
     assert "secret" not in str(error.value)
 
 
-BAD = [
+BAD: Rows = [
     {"id": 4, "place": {"city": "Moss", "at": {"x": 2}}, "tags": []},
     {"id": 5, "place": {"city": "Hamar", "at": {"x": "many"}}, "tags": []},
     {"id": 6, "place": {"city": "Voss", "at": None}, "tags": []},
 ]
-NEW = [{"id": 7, "place": {"city": "Lom", "zip": "2686"}, "tags": []}]
+NEW: Rows = [{"id": 7, "place": {"city": "Lom", "zip": "2686"}, "tags": []}]
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "rest_api", "python"])
