@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DUCKDB = "1.5.5"
 DAFT = "0.7.26"
-LOWEST_PYICEBERG = "0.11.1"
+OLDER_PYICEBERG = "0.11.1"
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ NULL_LISTS = {
 ENGINES = {
     "pyiceberg": Engine("pyiceberg 0.12", "pyiceberg", unreadable=NULL_LISTS),
     "lowest_pyiceberg": Engine(
-        f"pyiceberg {LOWEST_PYICEBERG}",
+        f"pyiceberg {OLDER_PYICEBERG}",
         "pyiceberg",
-        lambda: [python_packages("pyiceberg", f"pyiceberg=={LOWEST_PYICEBERG}")],
+        lambda: [python_packages("pyiceberg", f"pyiceberg=={OLDER_PYICEBERG}")],
         NULL_LISTS,
     ),
     "spark": Engine(

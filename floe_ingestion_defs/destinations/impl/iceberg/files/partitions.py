@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pyarrow as pa
 from pyiceberg.conversions import from_bytes, to_bytes
-from pyiceberg.transforms import BucketTransform, IdentityTransform
+from pyiceberg.transforms import IdentityTransform
 from pyiceberg.typedef import Record
-from pyiceberg.types import DecimalType, DoubleType, FloatType, IntegerType, LongType
+from pyiceberg.types import DoubleType, FloatType, IntegerType, LongType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,36 +36,12 @@ def split_by_partition(
     for field in spec.fields:
         source = schema.find_field(field.source_id)
         transform = field.transform.pyarrow_transform(source.field_type)
-        if isinstance(field.transform, BucketTransform) and isinstance(
-            source.field_type, DecimalType
-        ):
-            values.append(_bucket_decimals(batch.column(source.name), field.transform.num_buckets))
-        else:
-            values.append(transform(batch.column(source.name)))
+        values.append(transform(batch.column(source.name)))
     names = [f"p{i}" for i in range(len(values))]
     keys = pa.table(values, names=names).append_column("row", pa.array(range(batch.num_rows)))
     for group in keys.group_by(names).aggregate([("row", "list")]).to_pylist():
         partition = encode_partition(metadata, [_internal_value(group[name]) for name in names])
         yield partition, batch.take(pa.array(group["row_list"]))
-
-
-def _bucket_decimals(column: pa.Array, buckets: int) -> pa.Array:
-    """Return the bucket of each decimal: the hash of its unscaled value's minimal bytes.
-
-    The compiled core of pyiceberg before 0.12 hashes negative ones differently from Iceberg's
-    specification (iceberg-rust issue 1981), and no other engine would find the rows. Delete this
-    when 0.12 is the lowest supported version.
-    """
-    import mmh3
-
-    encoded = column.dictionary_encode()
-    found = []
-    for value in encoded.dictionary.to_pylist():
-        unscaled = int(value.scaleb(column.type.scale))
-        size = (unscaled if unscaled >= 0 else ~unscaled).bit_length() // 8 + 1
-        hashed = mmh3.hash(unscaled.to_bytes(size, "big", signed=True))
-        found.append((hashed & 0x7FFFFFFF) % buckets)
-    return pa.array(found, pa.int32()).take(encoded.indices)
 
 
 def _internal_value(value: Any) -> Any:
