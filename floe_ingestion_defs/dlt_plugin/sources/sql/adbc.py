@@ -117,8 +117,11 @@ def fetch(cursor: Any, query: str) -> Iterator[pa.Table]:
 def as_sql(query: Any) -> str:
     """Return a query in PostgreSQL's SQL, with its values in it."""
     # psycopg's dialect would double every percent sign.
-    dialect = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
-    return str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    dialect: Any = PGDialect  # SQLAlchemy's constructor has no types.
+    compiled = query.compile(
+        dialect=dialect(paramstyle="named"), compile_kwargs={"literal_binds": True}
+    )
+    return str(compiled)
 
 
 def _readable(column: sa.Column[Any]) -> sa.ColumnElement[Any]:

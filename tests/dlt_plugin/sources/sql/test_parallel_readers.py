@@ -19,7 +19,7 @@ from floe_ingestion_defs.dlt_plugin.errors.exceptions import SourceReadError
 from floe_ingestion_defs.dlt_plugin.sources.sql import parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
 Execute = Callable[[str], None]
@@ -50,7 +50,7 @@ def source(database_url: str, table: str = "orders", **options: Any) -> dict[str
     }
 
 
-def read(database_url: str, readers: int = 2) -> Iterator[pa.Table]:
+def read(database_url: str, readers: int = 2) -> Generator[pa.Table, None, None]:
     """Yield the rows of the table as the loader reads them."""
     engine = sa.create_engine(database_url.replace("postgresql", "postgresql+psycopg2"))
     table = sa.Table("orders", sa.MetaData(), autoload_with=engine)
@@ -85,7 +85,7 @@ def test_readers_end_with_the_load_that_is_given_up(database_url: str) -> None:
     tables = read(database_url)
     next(tables)
     assert any(thread.name.startswith("floe-reader") for thread in threading.enumerate())
-    tables.close()  # type: ignore[attr-defined]
+    tables.close()
     assert not any(thread.name.startswith("floe-reader") for thread in threading.enumerate())
 
 
