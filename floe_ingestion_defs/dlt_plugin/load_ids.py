@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import dlt
 import pyarrow as pa
 from dlt.common.libs.pyarrow import add_constant_column
-from dlt.extract.items_transform import ItemTransform
+from dlt.extract.items_transform import MapItem
+
+from floe_ingestion_defs.dlt_plugin.steps import is_arrow
 
 if TYPE_CHECKING:
     from dlt.extract import DltResource
@@ -23,30 +25,25 @@ LOAD_ID = "_dlt_load_id"
 _PARENT_KEY = "_dlt_parent_id"
 
 
-class LoadIds(ItemTransform[Any]):
+class LoadIds(MapItem):
     """Adds the load's id to the rows of Arrow tables; returns any other item unchanged."""
 
     # After the row versions, which do not depend on it.
     placement_affinity: ClassVar[float] = 4
 
     def __init__(self) -> None:
-        super().__init__(lambda item: item)
+        super().__init__(_with_load_id)
 
-    def __call__(self, item: Any, meta: Any = None) -> Any:
-        """Return the item, with the load's id."""
-        if isinstance(item, list):
-            # An empty list may be dlt's mark of a load without rows, which a copy is not.
-            return [self(each) for each in item] if item else item
-        if not isinstance(item, (pa.Table, pa.RecordBatch)):
-            return item
-        # As in dlt, a nested row has the key of its parent instead.
-        if {LOAD_ID, _PARENT_KEY} & {*item.schema.names}:
-            return item
-        if not item.num_rows:
-            # With a dictionary without values, the table of an empty source is not created.
-            return item.append_column(LOAD_ID, pa.nulls(0, pa.string()))
-        load_id = dlt.current.load_package_state()["load_id"]
-        return add_constant_column(item, LOAD_ID, pa.string(), load_id, use_dictionary=False)
+
+def _with_load_id(item: Any) -> Any:
+    # As in dlt, a nested row has the key of its parent instead.
+    if not is_arrow(item) or {LOAD_ID, _PARENT_KEY} & {*item.schema.names}:
+        return item
+    if not item.num_rows:
+        # With a dictionary without values, the table of an empty source is not created.
+        return item.append_column(LOAD_ID, pa.nulls(0, pa.string()))
+    load_id = dlt.current.load_package_state()["load_id"]
+    return add_constant_column(item, LOAD_ID, pa.string(), load_id, use_dictionary=False)
 
 
 def add_load_ids(resource: DltResource, spec: ResourceSpec) -> None:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import dlt
 from dlt.extract.items import TableNameMeta
-from dlt.extract.items_transform import ItemTransform
 
 from floe_ingestion_defs.dlt_plugin.config.names import as_identifier
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import REJECTED_SUFFIX
+from floe_ingestion_defs.dlt_plugin.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -51,7 +51,7 @@ class TableOfRow:
         return self.named(row)
 
 
-class TablesNamedByItems(ItemTransform[Any]):
+class TablesNamedByItems(Step):
     """A step that makes a table known when an item names it with `dlt.mark.with_table_name`.
 
     dlt 1.31 does not add the columns of such a table where the resource has a `table_name`.
@@ -61,7 +61,7 @@ class TablesNamedByItems(ItemTransform[Any]):
     placement_affinity: ClassVar[float] = 2.5
 
     def __init__(self) -> None:
-        super().__init__(lambda item: item)
+        super().__init__()
         self._known: set[str] = set()
 
     def __call__(self, item: Any, meta: Any = None) -> Any:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 from dlt.common.utils import digest128
-from dlt.extract.items_transform import ItemTransform
+from dlt.extract.items_transform import MapItem
+
+from floe_ingestion_defs.dlt_plugin.steps import as_table, is_arrow
 
 if TYPE_CHECKING:
     from dlt.extract import DltResource
@@ -24,26 +26,22 @@ _VERSION = "_dlt_id"
 _OF_A_NAME, _OF_A_COLUMN = "\x1f", "\x1e"
 
 
-class RowVersions(ItemTransform[Any]):
+class RowVersions(MapItem):
     """Adds a version to each row of an Arrow table; returns any other item unchanged."""
 
     # After the contract, which does not know the column, and may drop values.
     placement_affinity: ClassVar[float] = 3
 
     def __init__(self) -> None:
-        super().__init__(lambda item: item)
+        super().__init__(_with_versions)
 
-    def __call__(self, item: Any, meta: Any = None) -> Any:
-        """Return the item, with row versions."""
-        if isinstance(item, list):
-            # An empty list may be dlt's mark of a load without rows, which a copy is not.
-            return [self(each) for each in item] if item else item
-        if isinstance(item, pa.RecordBatch):
-            item = pa.Table.from_batches([item])
-        if not isinstance(item, pa.Table) or _VERSION in item.column_names:
-            return item
-        field = pa.field(_VERSION, pa.string(), nullable=False)
-        return item.append_column(field, row_versions(item))
+
+def _with_versions(item: Any) -> Any:
+    if not is_arrow(item) or _VERSION in item.schema.names:
+        return item
+    table = as_table(item)
+    field = pa.field(_VERSION, pa.string(), nullable=False)
+    return table.append_column(field, row_versions(table))
 
 
 def row_versions(table: pa.Table) -> pa.Array:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
-from dlt.extract.items_transform import ItemTransform
+from dlt.extract.items_transform import MapItem
 
 from floe_ingestion_defs.dlt_plugin.cursors.values import is_date_or_timestamp
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
+from floe_ingestion_defs.dlt_plugin.steps import is_arrow
 
 if TYPE_CHECKING:
     from dlt.extract import DltResource
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.config.resource_specs import ResourceSpec
 
 
-class CursorFits(ItemTransform[Any]):
+class CursorFits(MapItem):
     """Verifies that `cursor_field` names a column, with which `initial_value` can be compared.
 
     Args:
@@ -27,21 +28,20 @@ class CursorFits(ItemTransform[Any]):
     placement_affinity: ClassVar[float] = 0.4
 
     def __init__(self, spec: ResourceSpec) -> None:
-        super().__init__(lambda item: item)
+        super().__init__(self._check)
         self._spec = spec
 
-    def __call__(self, item: Any, meta: Any = None) -> Any:
+    def _check(self, item: Any) -> Any:
         """Return the item.
 
         Raises:
             PipelineConfigurationError: A setting of the cursor does not fit the rows.
         """
-        for table in item if isinstance(item, list) else [item]:
-            if isinstance(table, (pa.Table, pa.RecordBatch)):
-                self._check(table.schema)
+        if is_arrow(item):
+            self._check_schema(item.schema)
         return item
 
-    def _check(self, schema: pa.Schema) -> None:
+    def _check_schema(self, schema: pa.Schema) -> None:
         spec, name = self._spec, str(self._spec.cursor_field)
         if name not in schema.names:
             msg = (

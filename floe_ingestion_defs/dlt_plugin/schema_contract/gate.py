@@ -10,11 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import dlt
-import pyarrow as pa
 from dlt.common.schema.utils import has_table_seen_data
 from dlt.extract.hints import HintsMeta
-from dlt.extract.items import TableNameMeta
-from dlt.extract.items_transform import ItemTransform
 
 from floe_ingestion_defs.destinations import NO_WINDOW_HINT
 from floe_ingestion_defs.dlt_plugin.named_tables import QuarantinedRow, tables_named_by_rows
@@ -28,10 +25,18 @@ from floe_ingestion_defs.dlt_plugin.schema_contract.contract import (
 )
 from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import RejectedRow
 from floe_ingestion_defs.dlt_plugin.schema_contract.rows import admit_rows
+from floe_ingestion_defs.dlt_plugin.steps import (
+    Step,
+    as_table,
+    is_arrow,
+    items_of,
+    table_named_by,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import pyarrow as pa
     from dlt.common.schema.typing import TTableSchemaColumns
     from dlt.extract import DltResource
 
@@ -39,7 +44,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import Rejections
 
 
-class ContractGate(ItemTransform[Any]):
+class ContractGate(Step):
     """Enforces the contract of one resource, for each of the tables that its rows go to.
 
     Args:
@@ -57,7 +62,7 @@ class ContractGate(ItemTransform[Any]):
         rejections: Rejections,
         table_of: Callable[[Any], str] | None = None,
     ) -> None:
-        super().__init__(lambda item: item)
+        super().__init__()
         self._spec = spec
         self._rejections = rejections
         self._table_of = table_of
@@ -71,7 +76,7 @@ class ContractGate(ItemTransform[Any]):
         named = table_named_by(meta)
         if named is not None and named.endswith(REJECTED_SUFFIX):
             return item
-        items = item if isinstance(item, list) else [item]
+        items = items_of(item)
         by_table: dict[str, list[Any]] = {}
         if named is None and self._table_of is not None:
             for each in items:
@@ -100,7 +105,7 @@ class ContractGate(ItemTransform[Any]):
         # resource has other tables.
         if not contract.known and self._known_before:
             return [], self._reject_table(items, contract)
-        if isinstance(items[0], (pa.Table, pa.RecordBatch)):
+        if is_arrow(items[0]):
             return _admit_tables(items, contract)
         if isinstance(items[0], dict):
             return admit_rows(items, contract)
@@ -182,7 +187,7 @@ def for_rejected_table(table_name: str, rows: Any) -> Any:
 def _admit_tables(items: Sequence[Any], contract: Contract) -> tuple[list[pa.Table], list[Any]]:
     tables, rejected = [], []
     for item in items:
-        table = item if isinstance(item, pa.Table) else pa.Table.from_batches([item])
+        table = as_table(item)
         admitted, rows = admit_table(table, contract)
         # A table without rows creates the table of a source without rows.
         if admitted.num_rows or not table.num_rows:
@@ -226,15 +231,6 @@ def separate_rejected_rows(resource: DltResource, spec: ResourceSpec) -> None:
         additional_table_hints={NO_WINDOW_HINT: True},
         create_table_variant=True,
     )
-
-
-def table_named_by(meta: Any) -> str | None:
-    """Return the table that an item names for itself; None for the resource's own."""
-    if isinstance(meta, TableNameMeta):
-        return meta.table_name
-    if isinstance(meta, HintsMeta) and meta.create_table_variant:
-        return str(meta.hints["table_name"])
-    return None
 
 
 def guard_resource(resource: DltResource, spec: ResourceSpec, rejections: Rejections) -> None:

@@ -16,6 +16,7 @@ from floe_ingestion_defs.dlt_plugin.errors.exceptions import SchemaContractViola
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import shown_value
 from floe_ingestion_defs.dlt_plugin.schema_contract.gate import rejected_item
 from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import RejectedRow
+from floe_ingestion_defs.dlt_plugin.steps import items_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -72,7 +73,7 @@ class ModelValidation(PydanticValidator[Any]):
         Raises:
             SchemaContractViolation: A row does not match, and the contract is `freeze`.
         """
-        items = item if isinstance(item, list) else [item]
+        items = items_of(item)
         if not items or not isinstance(items[0], (dict, BaseModel)):
             return item
         admitted: list[Any] = []

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from dlt.extract.items_transform import ItemTransform
+from dlt.extract.items_transform import MapItem
 
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import SourceReadError
 from floe_ingestion_defs.dlt_plugin.schema_contract.gate import rejected_item
 from floe_ingestion_defs.dlt_plugin.schema_contract.rejections import RejectedRow
+from floe_ingestion_defs.dlt_plugin.steps import Step, as_table, is_arrow, items_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,7 @@ _DAY_AFTER = (date.max - _EPOCH).days + 1
 _PER_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000}
 
 
-class OutOfRangeDates(ItemTransform[Any]):
+class OutOfRangeDates(Step):
     """Handles the dates and timestamps of Arrow tables that are out of range.
 
     Args:
@@ -43,22 +44,19 @@ class OutOfRangeDates(ItemTransform[Any]):
     placement_affinity: ClassVar[float] = 1.5
 
     def __init__(self, spec: ResourceSpec, rejections: Rejections) -> None:
-        super().__init__(lambda item: item)
+        super().__init__()
         self._spec = spec
         self._rejections = rejections
 
     def __call__(self, item: Any, meta: Any = None) -> Any:
         """Return the item without values that are out of range."""
-        items = item if isinstance(item, list) else [item]
-        if not any(isinstance(each, (pa.Table, pa.RecordBatch)) for each in items):
+        items = items_of(item)
+        if not any(is_arrow(each) for each in items):
             return item
-        items = [
-            pa.Table.from_batches([each]) if isinstance(each, pa.RecordBatch) else each
-            for each in items
-        ]
+        tables = [as_table(each) for each in items]
         if self._spec.out_of_range_dates == "null":
-            return [self._with_nulls(each) for each in items]
-        return self._quarantined(items)
+            return [self._with_nulls(table) for table in tables]
+        return self._quarantined(tables)
 
     def _with_nulls(self, table: pa.Table) -> pa.Table:
         for index, field in enumerate(table.schema):
@@ -96,7 +94,7 @@ class OutOfRangeDates(ItemTransform[Any]):
             yield rejected_item(self._spec.table_name, stored)
 
 
-class CursorInRange(ItemTransform[Any]):
+class CursorInRange(MapItem):
     """Fails a load whose cursor is out of range: its maximum could not be stored.
 
     Args:
@@ -107,27 +105,26 @@ class CursorInRange(ItemTransform[Any]):
     placement_affinity: ClassVar[float] = 0.5
 
     def __init__(self, spec: ResourceSpec) -> None:
-        super().__init__(lambda item: item)
+        super().__init__(self._check)
         self._spec = spec
 
-    def __call__(self, item: Any, meta: Any = None) -> Any:
+    def _check(self, item: Any) -> Any:
         """Return the item.
 
         Raises:
             SourceReadError: The cursor is out of range in one of its rows.
         """
         name = self._spec.cursor_field
-        for table in item if isinstance(item, list) else [item]:
-            if not isinstance(table, (pa.Table, pa.RecordBatch)) or name not in table.schema.names:
-                continue
-            outside = _outside(table.column(name))
-            if outside is not None:
-                msg = (
-                    f"{pc.sum(outside).as_py()} rows have no date or timestamp within the years 1 "
-                    f"to 9999 in column {name!r}, the cursor. Exclude such rows in the source, as "
-                    "with a view, or choose another cursor_field"
-                )
-                raise SourceReadError(msg)
+        if not is_arrow(item) or name not in item.schema.names:
+            return item
+        outside = _outside(item.column(name))
+        if outside is not None:
+            msg = (
+                f"{pc.sum(outside).as_py()} rows have no date or timestamp within the years 1 "
+                f"to 9999 in column {name!r}, the cursor. Exclude such rows in the source, as "
+                "with a view, or choose another cursor_field"
+            )
+            raise SourceReadError(msg)
         return item
 
 

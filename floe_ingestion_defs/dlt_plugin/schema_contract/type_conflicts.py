@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 from dlt.common.data_types.type_helpers import coerce_value, py_type_to_sc_type
 from dlt.common.json import json
 from dlt.extract.hints import HintsMeta
-from dlt.extract.items_transform import ItemTransform
 
 from floe_ingestion_defs.dlt_plugin.schema_contract.arrow import (
     cast_or_nulls,
@@ -23,8 +22,8 @@ from floe_ingestion_defs.dlt_plugin.schema_contract.arrow import (
     misfit_positions,
 )
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import KnownTable, type_conflict
-from floe_ingestion_defs.dlt_plugin.schema_contract.gate import table_named_by
 from floe_ingestion_defs.dlt_plugin.sources.arrow_types import arrow_type, plain_type
+from floe_ingestion_defs.dlt_plugin.steps import Step, as_table, is_arrow, items_of, table_named_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 _VARIANT = "{name}__v_{data_type}"
 
 
-class TypeConflicts(ItemTransform[Any]):
+class TypeConflicts(Step):
     """Moves the values of one resource that do not fit their columns into columns of their own.
 
     Args:
@@ -48,7 +47,7 @@ class TypeConflicts(ItemTransform[Any]):
     placement_affinity: ClassVar[float] = 2
 
     def __init__(self, spec: ResourceSpec) -> None:
-        super().__init__(lambda item: item)
+        super().__init__()
         self._spec = spec
         self._known: KnownTable | None = None
         self._types: dict[str, pa.DataType] = {}
@@ -61,11 +60,11 @@ class TypeConflicts(ItemTransform[Any]):
         known = self._begin()
         if isinstance(meta, HintsMeta):
             _keep_known_types(meta, known)
-        if isinstance(item, list) and not item:
+        items = items_of(item)
+        if not items:
             return item
-        items = item if isinstance(item, list) else [item]
-        if isinstance(items[0], (pa.Table, pa.RecordBatch)):
-            return [self._admit(each) for each in items]
+        if is_arrow(items[0]):
+            return [self._admit(as_table(each)) for each in items]
         if isinstance(items[0], dict) and self._texts is not None:
             return [self._texts.convert(row) for row in items]
         return item
@@ -90,8 +89,7 @@ class TypeConflicts(ItemTransform[Any]):
                 self._texts = _TextConversion(schema, self._spec.table_name, columns)
         return self._known
 
-    def _admit(self, item: pa.Table | pa.RecordBatch) -> pa.Table:
-        table = item if isinstance(item, pa.Table) else pa.Table.from_batches([item])
+    def _admit(self, table: pa.Table) -> pa.Table:
         known = self._begin()
         columns: dict[str, pa.ChunkedArray] = {}
         variants: dict[str, pa.ChunkedArray] = {}

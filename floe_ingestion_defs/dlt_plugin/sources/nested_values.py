@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import dlt
 import pyarrow as pa
 from dlt.common.schema.detections import is_iso_timestamp
-from dlt.extract.items_transform import ItemTransform
 
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import (
     PipelineConfigurationError,
@@ -20,7 +19,6 @@ from floe_ingestion_defs.dlt_plugin.errors.exceptions import (
 )
 from floe_ingestion_defs.dlt_plugin.hints import column_hints
 from floe_ingestion_defs.dlt_plugin.schema_contract.contract import REJECTED_SUFFIX
-from floe_ingestion_defs.dlt_plugin.schema_contract.gate import table_named_by
 from floe_ingestion_defs.dlt_plugin.sources.arrow_types import (
     NESTED_ADVICE,
     ColumnTypeMismatch,
@@ -29,6 +27,7 @@ from floe_ingestion_defs.dlt_plugin.sources.arrow_types import (
 from floe_ingestion_defs.dlt_plugin.sources.files.exact_json import as_json
 from floe_ingestion_defs.dlt_plugin.sources.files.known_types import KnownTypes
 from floe_ingestion_defs.dlt_plugin.sources.nested_types import in_utc
+from floe_ingestion_defs.dlt_plugin.steps import Step, as_table, is_arrow, items_of, table_named_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +41,7 @@ _ZONED = pa.timestamp("us", "UTC")
 _ADVICE = f"correct the source, or {NESTED_ADVICE}"
 
 
-class NestedValues(ItemTransform[Any]):
+class NestedValues(Step):
     """Converts the rows of one resource, dicts or Arrow tables.
 
     Args:
@@ -53,7 +52,7 @@ class NestedValues(ItemTransform[Any]):
     placement_affinity: ClassVar[float] = 1.75
 
     def __init__(self, spec: ResourceSpec) -> None:
-        super().__init__(lambda item: item)
+        super().__init__()
         self._spec = spec
         self._types: dict[str, KnownTypes] = {}
 
@@ -64,14 +63,14 @@ class NestedValues(ItemTransform[Any]):
             SourceReadError: The values of a column, or of a field inside of it, have several types.
         """
         table = table_named_by(meta) or self._spec.table_name
-        items = item if isinstance(item, list) else [item]
+        items = items_of(item)
         if not items or table.endswith(REJECTED_SUFFIX):
             return item
         if isinstance(items[0], dict):
             types = self._types_of(table)
             return [self._typed(each, types) for each in self._tables(items, types)]
-        if isinstance(items[0], (pa.Table, pa.RecordBatch)):
-            return [self._typed(pa.table(each), self._types_of(table)) for each in items]
+        if is_arrow(items[0]):
+            return [self._typed(as_table(each), self._types_of(table)) for each in items]
         return item
 
     def _types_of(self, table: str) -> KnownTypes:

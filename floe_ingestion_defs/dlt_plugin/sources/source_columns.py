@@ -9,11 +9,10 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import pyarrow as pa
 from dlt.common.normalizers.json.relational import DataItemNormalizer
-from dlt.extract.items_transform import ItemTransform
 
 from floe_ingestion_defs.dlt_plugin.results import ColumnSources
+from floe_ingestion_defs.dlt_plugin.steps import Step, is_arrow, items_of, table_named_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,23 +23,21 @@ if TYPE_CHECKING:
 _SEPARATOR = "__"
 
 
-class SourceColumns(ItemTransform[Any]):
+class SourceColumns(Step):
     """A step of a resource that records the columns of its rows, and passes them on unchanged."""
 
     # Before the contract, which removes columns; after the cursor, which removes rows.
     placement_affinity: ClassVar[float] = 1.25
 
     def __init__(self) -> None:
-        super().__init__(lambda item: item)
+        super().__init__()
         self._paths: dict[tuple[str, ...], None] = {}
         self._empty: dict[tuple[str, ...], None] = {}
 
     def __call__(self, item: Any, meta: Any = None) -> Any:
         """Return the item unchanged."""
-        from floe_ingestion_defs.dlt_plugin.schema_contract.gate import table_named_by
-
         if item is not None and table_named_by(meta) is None:
-            items = item if isinstance(item, list) else [item]
+            items = items_of(item)
             rows = [row for row in items if isinstance(row, dict)]
             if rows:
                 self._record(rows, ())
@@ -63,7 +60,7 @@ class SourceColumns(ItemTransform[Any]):
 
     def _record_table(self, table: Any) -> None:
         """Record the columns of an Arrow table or a data frame."""
-        if not isinstance(table, (pa.Table, pa.RecordBatch)):
+        if not is_arrow(table):
             # A data frame of pandas or polars; any other object has no columns to record.
             if hasattr(table, "dtypes") and hasattr(table, "columns"):
                 self._record_names(table.columns, ())

@@ -13,7 +13,6 @@ import pyarrow as pa
 from dlt.common.normalizers.json.helpers import get_row_hash
 from dlt.common.schema.utils import dlt_id_column, dlt_load_id_column
 from dlt.common.utils import many_uniq_ids_base64
-from dlt.extract.items_transform import ItemTransform
 
 from floe_ingestion_defs.dlt_plugin.sources.rest.page_tables import (
     LIST_INDEX,
@@ -23,6 +22,7 @@ from floe_ingestion_defs.dlt_plugin.sources.rest.page_tables import (
     PageConverter,
     PageTable,
 )
+from floe_ingestion_defs.dlt_plugin.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _ID_BYTES = 10
 
 
-class PagesToArrow(ItemTransform[Any]):
+class PagesToArrow(Step):
     """The last step of a resource, which converts pages of dicts to Arrow tables if possible.
 
     Args:
@@ -47,7 +47,7 @@ class PagesToArrow(ItemTransform[Any]):
     placement_affinity: ClassVar[float] = 3
 
     def __init__(self, spec: ResourceSpec, *, nested: bool) -> None:
-        super().__init__(lambda item: item)
+        super().__init__()
         self._spec = spec
         self._nested = nested
         self._converter: PageConverter | None = None
