@@ -103,7 +103,10 @@ def _table(
 )
 @click.pass_obj
 def log(session: Session, dataset: str, last: int) -> None:
-    """Show the last loads of DATASET, newest first."""
+    """Show the last loads of DATASET, newest first.
+
+    The log has the tables and rows of recent loads only: its compaction leaves them out.
+    """
     view = session.dataset(dataset).log.read()
     loads = view.after(max(0, view.last_seq - last)) if view is not None else []
     rows = [
@@ -112,8 +115,7 @@ def log(session: Session, dataset: str, last: int) -> None:
             "load": load.load_id,
             "pipeline": load.pipeline_name,
             "committed_at": load.committed_at,
-            "tables": sorted(intent.table for intent in _intents(load)),
-            "rows": sum(intent.rows for intent in _intents(load)),
+            **_contents(load),
             "state": _state_of(view, load),
         }
         for load in reversed(loads)
@@ -121,9 +123,13 @@ def log(session: Session, dataset: str, last: int) -> None:
     session.show("loads", rows, dataset=dataset)
 
 
-def _intents(load: Any) -> list[Any]:
-    """Return what the log still has of a load; compaction may have left names of some tables."""
-    return [i for i in load.intent.tables if not is_dlts_own(i.table) and not i.is_reduced]
+def _contents(load: Any) -> Row:
+    """Return the tables and rows of a load, None where the log's compaction has left them out."""
+    intents = load.intent.tables
+    if not load.intent.releases and (not intents or any(each.is_reduced for each in intents)):
+        return {"tables": None, "rows": None}
+    shown = [each for each in intents if not is_dlts_own(each.table)]
+    return {"tables": sorted(i.table for i in shown), "rows": sum(i.rows for i in shown)}
 
 
 def _state_of(view: Any, load: Any) -> str:
@@ -142,10 +148,11 @@ def _state_of(view: Any, load: Any) -> str:
 @click.argument("tables", nargs=-1)
 @click.pass_obj
 def plan(session: Session, dataset: str, tables: tuple[str, ...]) -> None:
-    """Show what maintenance would do to TABLES of DATASET (default: all); reads no data file.
+    """Show what maintenance would do to TABLES of DATASET (default: all); changes nothing.
 
-    A row for each of `compact`, `expire` and `rewrite-manifests`: what it counts, how many there
-    are before and after it, and the files that it would replace or free, with their size.
+    Reads metadata, and a sample of the rows of tables with a sort order. A row for each of
+    `compact`, `expire` and `rewrite-manifests`: what it counts, how many there are before and after
+    it, and the files that it would replace or free, with their size.
     """
     opened = session.dataset(dataset)
     rows = [

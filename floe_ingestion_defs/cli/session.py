@@ -109,13 +109,13 @@ class Session:
         console = _console()
         for name, value in more.items():
             if value not in (None, "", [], {}):
-                console.print(f"{name.replace('_', ' ')}: {_shown(value)}", markup=False)
+                console.print(f"{name.replace('_', ' ')}: {_sized(name, value)}", markup=False)
         if not rows:
             console.print(f"no {title.replace('_', ' ')}")
             return
         table = Table(box=box.SIMPLE_HEAD, title=title.replace("_", " "), title_justify="left")
         for column in rows[0]:
-            numeric = isinstance(rows[0][column], int)
+            numeric = any(isinstance(row[column], int) for row in rows)
             table.add_column(
                 column.replace("_", " "), justify="right" if numeric else "left", overflow="fold"
             )
@@ -128,7 +128,8 @@ class Session:
         if self.as_json:
             click.echo(json.dumps({"error": failure.as_dict()}, indent=2))
             return
-        where = f" {failure.table}" if failure.table else ""
+        is_named = f"`{failure.table}`" in failure.reason
+        where = f" {failure.table}" if failure.table and not is_named else ""
         click.echo(f"{failure.category.value}:{where} {failure.reason}", err=True)
         click.echo(failure.remedy, err=True)
 
@@ -145,12 +146,15 @@ def _console() -> Any:
 
 
 def _cell(column: str, value: Any) -> str:
-    from rich.filesize import decimal
     from rich.markup import escape
 
-    if column.endswith("bytes") and isinstance(value, int):
-        return decimal(value)
-    return escape(_shown(value))
+    return escape(_sized(column, value))
+
+
+def _sized(name: str, value: Any) -> str:
+    from rich.filesize import decimal
+
+    return decimal(value) if "bytes" in name.split("_") and value is not None else _shown(value)
 
 
 def _shown(value: Any) -> str:

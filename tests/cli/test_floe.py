@@ -21,6 +21,7 @@ from servers.process import free_port
 
 from floe_ingestion_defs.cli.main import main
 from floe_ingestion_defs.destinations import Dataset, iceberg, open_catalog, remove_orphans
+from floe_ingestion_defs.destinations.impl.iceberg.log import compaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,6 +135,25 @@ def test_tables_are_shown_planned_and_compacted(
     assert "ok" in shown.stdout
 
 
+def test_the_log_shows_what_its_compaction_left_out_as_unknown(
+    load: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A load of one row must not be shown as one of none."""
+    monkeypatch.setattr(compaction, "COMPACT_AFTER_FILES", 3)
+    for n in range(4):
+        load([{"id": n}])
+    shown = [
+        (x["seq"], x["tables"], x["rows"]) for x in found("log", "shop", "--last", "2")["loads"]
+    ]
+    assert shown == [(4, ["orders"], 1), (3, None, None)]
+
+
+def test_a_size_is_shown_with_its_unit_in_each_column(load: Callable[..., None]) -> None:
+    load([{"id": 1}])
+    assert floe("compact", "shop").stdout.count("0 bytes") == 2  # Removed, and added.
+    assert "bytes deleted: 0 bytes" in floe("expire", "shop").stdout
+
+
 def test_status_shows_the_loads_that_a_restored_backup_lacks(load: Callable[..., None]) -> None:
     load([{"id": 1}])
     catalog = open_catalog()
@@ -233,8 +253,7 @@ def test_what_cannot_be_done_is_a_failure_with_a_remedy(
     run = floe(*arguments)
     assert run.returncode == 2
     assert run.stdout == ""
-    assert run.stderr.startswith("CONFIGURATION:")
-    assert reason in run.stderr
+    assert run.stderr.startswith(f"CONFIGURATION: {reason}")
     assert remedy in run.stderr
     error = json.loads(floe(*arguments, "--json").stdout)["error"]
     assert error["category"] == "CONFIGURATION"
