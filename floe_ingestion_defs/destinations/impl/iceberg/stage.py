@@ -107,11 +107,15 @@ def _work_on_tables(
         current, since = tables[plan.table]
         require_writable(dataset, plan, current)
         if current is not None and plan.table in rolled_back:
-            logger.warning(
-                "`%s` was rolled back: it lacks loads %s, which do not come back by themselves",
-                dataset.qualified(plan.table),
-                ", ".join(rolled_back_loads(current, view.uuid)),
-            )
+            name, lost = dataset.qualified(plan.table), rolled_back_loads(current, view.uuid)
+            if lost:
+                logger.warning(
+                    "`%s` was rolled back: it lacks loads %s, which do not come back by themselves",
+                    name,
+                    ", ".join(lost),
+                )
+            else:
+                logger.warning("`%s` was replaced by another writer, with all of its rows", name)
         # A table without rows counts although it does not exist: an earlier load may be about to
         # create it, with rows that this load deletes.
         if current is None and not plan.jobs and not plan.columns:

@@ -11,6 +11,7 @@ import pytest
 from floe_ingestion_defs.destinations import missing_loads
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.log import compaction
+from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import was_rolled_back
 
 if TYPE_CHECKING:
     from destinations.iceberg.conftest import Lake
@@ -40,6 +41,34 @@ def test_loads_that_a_rollback_removed_are_not_replayed_and_are_reported(
     assert lake.values("t", "id") == [1, 3]
     assert f"`lake.t` was rolled back: it lacks loads {newest}" in caplog.text
     assert missing_loads(lake.table("t")) == [newest]
+
+
+def test_a_table_is_not_rolled_back_because_snapshots_of_other_writers_expired(
+    lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An expiry keeps the newest snapshots and the last published one, and none between them."""
+    lake.load([{"id": 1}], table_name="t")
+    table = lake.table("t")
+    row = {"id": 2, "_dlt_load_id": "x", "_dlt_id": "y"}
+    for _ in range(3):
+        table.append(pa.Table.from_pylist([row], schema=table.schema().as_arrow()))
+    snapshots = sorted(table.metadata.snapshots, key=lambda found: found.sequence_number or 0)
+    between = [snapshot.snapshot_id for snapshot in snapshots[1:-1]]
+    table.maintenance.expire_snapshots().by_ids(between).commit()
+    assert not was_rolled_back(lake.table("t"))
+    lake.load([{"id": 3}], table_name="t")
+    assert "rolled back" not in caplog.text
+    assert lake.values("t", "id") == [1, 2, 2, 2, 3]
+
+
+def test_a_rollback_is_noticed_after_other_writers_commits(lake: Lake) -> None:
+    for number in (1, 2):
+        lake.load([{"id": number}], table_name="t")
+    roll_back(lake, "t")
+    table = lake.table("t")
+    row = {"id": 4, "_dlt_load_id": "x", "_dlt_id": "y"}
+    table.append(pa.Table.from_pylist([row], schema=table.schema().as_arrow()))
+    assert was_rolled_back(lake.table("t"))
 
 
 @pytest.mark.parametrize("strategy", ["delete-insert", "upsert", "insert-only"])
@@ -245,7 +274,7 @@ def test_rows_of_an_audit_branch_stay_there_until_an_engine_publishes_it(lake: L
 
 @pytest.mark.parametrize("disposition", ["append", "merge", "replace"])
 def test_a_table_that_spark_has_replaced_is_loaded_into(
-    lake: Lake, spark: Spark, disposition: Any
+    lake: Lake, spark: Spark, caplog: pytest.LogCaptureFixture, disposition: Any
 ) -> None:
     """`CREATE OR REPLACE TABLE` keeps the table's identity and properties, and removes its rows."""
     arguments: Any = {"table_name": "t", "primary_key": "id", "write_disposition": disposition}
@@ -259,3 +288,4 @@ def test_a_table_that_spark_has_replaced_is_loaded_into(
     lake.load([{"id": 3, "v": "new"}], **arguments)
     theirs = [] if disposition == "replace" else [{"id": 7, "v": "theirs"}]
     assert lake.rows("t") == [{"id": 3, "v": "new"}, *theirs]
+    assert "`lake.t` was replaced by another writer" in caplog.text

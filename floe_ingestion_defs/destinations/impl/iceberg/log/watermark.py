@@ -103,13 +103,21 @@ def log_of(table: Table) -> str | None:
 def was_rolled_back(table: Table) -> bool:
     """Return whether the snapshot that was published last is not in the history of `main`.
 
-    This is so after a rollback, or another engine's `CREATE OR REPLACE`. Once that snapshot is
-    expired, it can no longer be detected.
+    This is so after a rollback, or another engine's `CREATE OR REPLACE`. It can no longer be
+    detected once that snapshot is expired, or those are by which `main` may have reached it.
     """
-    published = table.properties.get(PUBLISHED_SNAPSHOT)
-    if published is None or table.metadata.snapshot_by_id(int(published)) is None:
+    snapshot_id = table.properties.get(PUBLISHED_SNAPSHOT)
+    published = table.metadata.snapshot_by_id(int(snapshot_id)) if snapshot_id else None
+    if published is None:
         return False
-    return int(published) not in {snapshot.snapshot_id for snapshot in _history(table)}
+    oldest = None
+    for oldest in _history(table):
+        if oldest.snapshot_id == published.snapshot_id:
+            return False
+        if _order(oldest) < _order(published):
+            return True
+    # An expiry by pyiceberg removes the id of the parent, too.
+    return oldest is None or (oldest.parent_snapshot_id is None and _replaced_all(oldest))
 
 
 def rolled_back_loads(table: Table, log_uuid: str) -> list[str]:
@@ -120,10 +128,7 @@ def rolled_back_loads(table: Table, log_uuid: str) -> list[str]:
     kept: list[Snapshot] = []
     for snapshot in _history(table):
         kept.append(snapshot)
-        if is_replacement(snapshot):
-            continue
-        summary = _summary(snapshot)
-        if summary.get("total-data-files") == summary.get("added-data-files", "0"):
+        if not is_replacement(snapshot) and _replaced_all(snapshot):
             break
     oldest = min((snapshot.sequence_number or 0 for snapshot in kept), default=0)
     history = {snapshot.snapshot_id for snapshot in kept}
@@ -156,6 +161,17 @@ def _history(table: Table) -> Iterator[Snapshot]:
         yield snapshot
         parent = snapshot.parent_snapshot_id
         snapshot = by_id.get(parent) if parent is not None else None
+
+
+def _replaced_all(snapshot: Snapshot) -> bool:
+    """Return whether a table has no files from before a snapshot."""
+    summary = _summary(snapshot)
+    return summary.get("total-data-files") == summary.get("added-data-files", "0")
+
+
+def _order(snapshot: Snapshot) -> tuple[int, int]:
+    """Return what grows along a history; in format v1, snapshots have no sequence numbers."""
+    return snapshot.sequence_number or 0, snapshot.timestamp_ms
 
 
 def _summary(snapshot: Snapshot) -> dict[str, str]:
