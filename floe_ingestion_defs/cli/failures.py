@@ -21,8 +21,8 @@ REMEDIES = {
     ),
     ErrorCategory.PARTIAL: "See the errors of the tables that failed.",
     ErrorCategory.CONFIGURATION: (
-        "Correct the configuration of the catalog, or install the missing package; "
-        "`floe doctor` shows what responds."
+        "Correct the command line or the configuration of the catalog, or install the missing "
+        "package; `floe doctor` shows what responds."
     ),
 }
 

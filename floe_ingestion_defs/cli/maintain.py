@@ -40,7 +40,10 @@ _yes = click.option(
     "columns",
     multiple=True,
     metavar="COLUMN",
-    help="Put all rows in z-order of the columns given so, which rewrites every file.",
+    help="Put the rows of combined files in z-order of the columns given so.",
+)
+@click.option(
+    "--rewrite-all", is_flag=True, help="Rewrite all files, also those that are large enough."
 )
 @click.pass_obj
 def compact(
@@ -49,6 +52,7 @@ def compact(
     tables: tuple[str, ...],
     executor: RewriteExecutor,
     columns: tuple[str, ...],
+    rewrite_all: bool,
 ) -> None:
     """Combine the small files of TABLES of DATASET (default: all); `plan` shows what it would do.
 
@@ -58,7 +62,7 @@ def compact(
     from floe_ingestion_defs.destinations import compact as compact_table
 
     opened = replace(session.dataset(dataset), rewrite_executor=executor)
-    options = CompactionOptions(z_order=columns)
+    options = CompactionOptions(z_order=columns, rewrite_all=rewrite_all)
     results = _each(session, opened, tables, lambda name: compact_table(opened, name, options))
     rows = [
         {"table": table, **asdict(result or CompactionResult()), "error": _shown(failure)}

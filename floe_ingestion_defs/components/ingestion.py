@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from dagster.components import DefsStateConfig, DefsStateConfigArgs
@@ -22,6 +23,7 @@ from floe_ingestion_defs.dagster_wiring.observed_tables import (
     create_observed_definitions,
 )
 from floe_ingestion_defs.dagster_wiring.python_code import check_code
+from floe_ingestion_defs.dagster_wiring.settings.maintenance import MaintenanceSettings
 from floe_ingestion_defs.dagster_wiring.settings.orchestration import read_settings
 from floe_ingestion_defs.dagster_wiring.settings.types import Settings
 from floe_ingestion_defs.dagster_wiring.translator import FloeDltTranslator
@@ -34,8 +36,11 @@ KeyPath = tuple[str | int, ...]
 _STATE_FOLDER = ".local_defs_state"
 
 
-class _Observed(Settings):
+class _FileSettings(Settings):
+    """What a file contains besides the configuration of the plugin."""
+
     observed_tables: tuple[ObservedTable, ...]
+    maintenance: MaintenanceSettings | None
 
 
 @dg.scaffold_with(IngestionScaffolder)
@@ -77,15 +82,19 @@ class IngestionComponent(dg.StateBackedComponent):
         resolution = context.resolution_context.at_path("attributes")
         tree = resolution.source_position_tree
         rendered = render_templates(given, resolution)
-        observed = {"observed_tables": rendered.pop("observed_tables", [])}
+        own = {
+            "observed_tables": rendered.pop("observed_tables", []),
+            "maintenance": rendered.pop("maintenance", None),
+        }
         state = {"management_type": DefsStateManagementType.LOCAL_FILESYSTEM}
         state |= rendered.pop("defs_state", {})
         try:
             config = DltIngestionConfig.model_validate(rendered)
-            tables = _Observed.model_validate(observed).observed_tables
+            tables = _FileSettings.model_validate(own).observed_tables
             defs_state = DefsStateConfigArgs.model_validate(state)
         except ValidationError as error:
             raise _locate(error, tree) from None
+        config = _maintained(config, own["maintenance"])
         _validate_settings(config, tree)
         _validate_code(config, tree)
         references = {
@@ -165,6 +174,17 @@ class IngestionComponent(dg.StateBackedComponent):
         )
 
 
+def _maintained(config: DltIngestionConfig, block: Any) -> DltIngestionConfig:
+    """Return a configuration whose sources have a block `maintenance`, their own or the file's."""
+    if block is None:
+        return config
+    sources = [
+        source.model_copy(update={"orchestration": {"maintenance": block, **source.orchestration}})
+        for source in config.sources
+    ]
+    return config.model_copy(update={"sources": tuple(sources)})
+
+
 def _validate_settings(config: DltIngestionConfig, tree: SourcePositionTree | None) -> None:
     for index, source in enumerate(config.sources):
         if has_patterns(source):
@@ -193,7 +213,7 @@ def _validate_code(config: DltIngestionConfig, tree: SourcePositionTree | None) 
 
 def _locate(error: ValidationError, tree: SourcePositionTree | None) -> PipelineConfigurationError:
     """Return the errors of a validation, each prefixed with its file and line."""
-    models = {model.__name__: model for model in (_Observed, DefsStateConfigArgs)}
+    models = {model.__name__: model for model in (_FileSettings, DefsStateConfigArgs)}
     model = models.get(error.title, DltIngestionConfig)
     sentences = explain(error, model).split("\n")
     located = [

@@ -14,6 +14,7 @@ from pydantic_core import CoreSchema
 
 from floe_ingestion_defs.branch import BranchTables
 from floe_ingestion_defs.dagster_wiring.observed_tables import ObservedTable
+from floe_ingestion_defs.dagster_wiring.settings.maintenance import MaintenanceSettings
 from floe_ingestion_defs.dagster_wiring.settings.orchestration import OrchestrationSettings
 from floe_ingestion_defs.dlt_plugin import (
     ColumnConfig,
@@ -61,6 +62,11 @@ class IngestionAttributes(BaseModel):
     observed_tables: list[Annotated[dict[str, Any], _DescribedBy(ObservedTable)]] = Field(
         default_factory=list,
         description="Tables of the catalog that other systems write, to observe as assets.",
+    )
+    maintenance: Annotated[dict[str, Any] | None, _DescribedBy(MaintenanceSettings)] = Field(
+        default=None,
+        description="Maintenance of the datasets that the sources load into, unless a source has "
+        "a block of its own. Default: none.",
     )
     catalog_config: dict[str, Any] = Field(
         default_factory=dict,

@@ -123,10 +123,11 @@ def test_tables_are_shown_planned_and_compacted(
         1,
         None,
     )
-    (ordered,) = found("compact", "shop", "orders", "--z-order", "id")["tables"]
-    assert (ordered["files_removed"], ordered["files_added"]) == (1, 1)
-    (missing,) = found("compact", "shop", "orders", "--z-order", "none")["tables"]
-    assert "`none`" in missing["obstacle"]
+    ordered = found("compact", "shop", "orders", "--z-order", "id", "--rewrite-all")["tables"]
+    assert [(each["files_removed"], each["files_added"]) for each in ordered] == [(1, 1)]
+    unknown = floe("compact", "shop", "orders", "--z-order", "idd", "--json")
+    assert unknown.returncode == 2
+    assert "Table `shop.orders` cannot be z-ordered: it has no column `idd`; did" in unknown.stdout
     (after,) = found("status")["tables"]
     assert (after["files"], after["last_load"]) == (1, table["last_load"])
     shown = floe_process("status", "shop")

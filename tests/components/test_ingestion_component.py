@@ -205,6 +205,39 @@ def test_an_invalid_table_to_observe_stops_the_location_with_its_line(
     assert "did you mean 'description'" in message
 
 
+MAINTAINED = SHOP.replace("attributes:\n", "attributes:\n  maintenance: {schedule: 0 4 * * *}\n")
+
+
+@pytest.mark.parametrize(
+    ("own", "schedules"),
+    [
+        ("cron: 15 6 * * *", ["0 4 * * *"]),
+        ("maintenance: {schedule: 0 5 * * *}", ["0 5 * * *"]),
+        ("maintenance: null", []),
+    ],
+)
+def test_a_file_may_have_the_maintenance_of_its_sources(
+    load_location: LoadLocation, own: str, schedules: list[str]
+) -> None:
+    """A source's own block takes precedence, and null is none."""
+    loaded = load_location(shop=MAINTAINED.replace("cron: 15 6 * * *", own)).schedules or ()
+    found = [
+        each.cron_schedule
+        for each in loaded
+        if isinstance(each, dg.ScheduleDefinition) and each.name.startswith("maintenance__")
+    ]
+    assert found == schedules
+
+
+def test_an_invalid_maintenance_of_a_file_is_reported_with_its_line(
+    load_location: LoadLocation,
+) -> None:
+    message = failure_of(load_location, shop=MAINTAINED.replace("0 4 * * *", "nightly"))
+
+    assert "defs/shop/defs.yaml:4: maintenance.schedule" in message
+    assert "'nightly' is not a valid five-field cron expression" in message
+
+
 def test_a_template_reads_the_environment_when_the_location_loads(
     load_location: LoadLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,15 +28,29 @@ if TYPE_CHECKING:
 JOB = "maintenance__bronze"
 
 
-def definitions(executor: str = "threads", **maintenance: Any) -> dg.Definitions:
-    """A location with a source per keyword, whose value is its block `maintenance`."""
+def definitions(
+    executor: str = "threads",
+    resources: dict[str, dict[str, Any]] | None = None,
+    **maintenance: Any,
+) -> dg.Definitions:
+    """A location with a source per keyword, whose value is its block `maintenance`.
+
+    `resources` has the blocks of their resources, which have the names of the sources.
+    """
+    of_resources = {
+        name: {"resources": {name: {"maintenance": block}}}
+        for name, block in (resources or {}).items()
+    }
     sources = [
         {
             "name": name,
             "source_type": "filesystem",
             "source_config": {"bucket_url": "data", "file_glob": f"{name}.csv", "format": "csv"},
             "destination_table": f"bronze.{name}",
-            "orchestration": {} if block is None else {"maintenance": block},
+            "orchestration": {
+                **({} if block is None else {"maintenance": block}),
+                **of_resources.get(name, {}),
+            },
         }
         for name, block in maintenance.items()
     ]
@@ -103,6 +117,85 @@ def test_old_snapshots_expire_in_the_op_of_their_table(small_files: Dataset) -> 
     assert orders is not None
     assert len(orders.metadata.snapshots) == 10
     assert sorted(orders.scan().to_arrow()["id"].to_pylist()) == [0, 1, 2, 3, 4]
+
+
+def test_a_resource_s_block_overrides_its_dataset_s(small_files: Dataset) -> None:
+    """For its own table; what it does not mention is as for the dataset."""
+    for n in range(5):
+        load_returns(small_files, [n + 100])
+    job = definitions(
+        resources={"returns": {"compact": False}}, orders={"expire": None}, returns=None
+    ).resolve_job_def(JOB)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance)
+    observed = {
+        event.asset_key.to_user_string()
+        for event in result.all_events
+        if event.event_type_value == "ASSET_OBSERVATION" and event.asset_key is not None
+    }
+    assert observed == {"ingestion__orders__orders"}
+    assert (count_files(small_files, "orders"), count_files(small_files, "returns")) == (1, 6)
+
+
+def load_returns(dataset: Dataset, ids: list[int]) -> None:
+    pipeline = dlt.pipeline("returns", destination="iceberg", dataset_name=dataset.name)
+    rows = [{"id": id_, "Shop No": id_} for id_ in ids]
+    pipeline.run(dlt.resource(rows, name="returns"))
+
+
+def count_files(dataset: Dataset, table: str) -> int:
+    loaded = dataset.load_table(table)
+    assert loaded is not None
+    return len(list(loaded.scan().plan_files()))
+
+
+def test_combined_files_are_z_ordered_by_columns_of_a_resource(small_files: Dataset) -> None:
+    """The columns have the source's names; a table that is in one file stays as it is."""
+    for n in range(5):
+        load_returns(small_files, [n, 50 - n])
+    blocks: dict[str, dict[str, Any]] = {
+        "returns": {"z_order": ["id", "Shop No"]},
+        "orders": {"z_order": "id"},
+    }
+    job = definitions(resources=blocks, orders={"compact": False}, returns=None).resolve_job_def(
+        JOB
+    )
+    for _ in range(2):
+        with dg.DagsterInstance.ephemeral() as instance:
+            assert job.execute_in_process(instance=instance).success
+        returns = small_files.load_table("returns")
+        assert returns is not None
+        snapshot = returns.current_snapshot()
+        assert snapshot is not None
+        assert len(returns.metadata.snapshots) == 7
+        ids = returns.scan().to_arrow()["id"].to_pylist()
+        assert ids == [0, 0, 1, 2, 3, 4, 46, 47, 48, 49, 50]
+    assert count_files(small_files, "orders") == 1
+
+
+def test_a_column_to_z_order_by_that_the_table_lacks_is_an_error(small_files: Dataset) -> None:
+    """It names the table, the column and the remedy; the other tables are compacted."""
+    load_returns(small_files, [1])
+    blocks = {"returns": {"z_order": ["shop_nr"]}}
+    job = definitions(resources=blocks, orders={}, returns=None).resolve_job_def(JOB)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance, raise_on_error=False)
+    (failed,) = [event for event in result.all_events if event.is_step_failure]
+    assert failed.step_key == "compact__bronze[returns]"
+    error = str(failed.step_failure_data.error)
+    assert "CONFIGURATION: bronze.returns" in error
+    assert (
+        "Table `bronze.returns` cannot be z-ordered: it has no column `shop_nr`; did you mean "
+        "`shop_no`?" in error
+    )
+    assert count_files(small_files, "orders") == 1
+
+
+def test_a_resource_s_block_that_has_no_effect_is_rejected() -> None:
+    with pytest.raises(PipelineConfigurationError, match=r"maintenance of bronze.orders is conf"):
+        definitions(resources={"orders": {"expire": "30d"}}, orders=None)
+    with pytest.raises(PipelineConfigurationError, match="z_order has no effect without compact"):
+        definitions(resources={"orders": {"compact": False, "z_order": "id"}}, orders={})
 
 
 def test_a_dataset_is_maintained_only_if_a_source_says_so() -> None:

@@ -13,10 +13,14 @@ from pydantic.fields import FieldInfo
 from floe_ingestion_defs.dagster_wiring.observed_tables import ObservedTable
 from floe_ingestion_defs.dagster_wiring.settings import checks, row_checks
 from floe_ingestion_defs.dagster_wiring.settings.check import Check
-from floe_ingestion_defs.dagster_wiring.settings.maintenance import MaintenanceSettings
+from floe_ingestion_defs.dagster_wiring.settings.maintenance import (
+    MaintenanceSettings,
+    ResourceMaintenanceSettings,
+)
 from floe_ingestion_defs.dagster_wiring.settings.orchestration import (
     AssetSettings,
     OrchestrationSettings,
+    ResourceSettings,
     RetrySettings,
 )
 from floe_ingestion_defs.dagster_wiring.settings.partitions import PartitionSettings
@@ -27,8 +31,10 @@ EVERY_CHECK = frozenset(Check.model_fields)
 SECTIONS: dict[str, tuple[type[BaseModel], frozenset[str]]] = {
     "## `orchestration`": (OrchestrationSettings, frozenset(AssetSettings.model_fields)),
     "## Assets": (AssetSettings, frozenset()),
+    "## Resources": (ResourceSettings, frozenset(AssetSettings.model_fields)),
     "## Retries": (RetrySettings, frozenset()),
     "## Maintenance": (MaintenanceSettings, frozenset()),
+    "### Maintenance of a resource": (ResourceMaintenanceSettings, frozenset()),
     "## Partitions": (PartitionSettings, frozenset()),
     "## Checks": (checks.CheckSettings, frozenset()),
     "Every check takes:": (Check, frozenset()),

@@ -13,13 +13,17 @@ import dagster as dg
 from floe_ingestion_defs.dagster_wiring.automation.default_status import schedule_status
 from floe_ingestion_defs.dagster_wiring.configured_source import CAUSE_TAG, ConfiguredSource
 from floe_ingestion_defs.dagster_wiring.runs.failures import REMEDIES
-from floe_ingestion_defs.dagster_wiring.settings.maintenance import MaintenanceSettings
+from floe_ingestion_defs.dagster_wiring.settings.maintenance import (
+    MaintenanceSettings,
+    ResourceMaintenanceSettings,
+)
 from floe_ingestion_defs.dagster_wiring.translator import asset_key
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin, categorize_error
 from floe_ingestion_defs.dlt_plugin.config.destination import (
     environment_of,
     open_configured_catalog,
 )
+from floe_ingestion_defs.dlt_plugin.config.names import find_name
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 from floe_ingestion_defs.dlt_plugin.errors.redaction import redactor_for
 
@@ -39,12 +43,14 @@ class MaintainedDataset:
         plugin: The plugin, whose configuration defines the catalog.
         settings: What is done, and when.
         assets: The assets of its tables, by `namespace.table`.
+        tables: What is different for some of its tables, by `namespace.table`.
     """
 
     name: str
     plugin: DltIngestionPlugin
     settings: MaintenanceSettings
     assets: Mapping[str, dg.AssetKey]
+    tables: Mapping[str, ResourceMaintenanceSettings]
 
     @property
     def identifier(self) -> str:
@@ -77,7 +83,8 @@ def create_maintenance_definitions(sources: Sequence[ConfiguredSource]) -> dg.De
         sources: The sources of the code location.
 
     Raises:
-        PipelineConfigurationError: Two sources want the same dataset maintained differently.
+        PipelineConfigurationError: Two sources want the same dataset maintained differently, or a
+            table is to be maintained whose dataset is not.
     """
     jobs, schedules = [], []
     for name, found in _by_dataset(sources).items():
@@ -100,7 +107,14 @@ def _by_dataset(
 
 def _maintained(name: str, sources: Sequence[ConfiguredSource]) -> MaintainedDataset | None:
     wanted = [source for source in sources if source.settings.maintenance is not None]
+    tables = _tables_of(name, sources)
     if not wanted:
+        if tables:
+            msg = (
+                f"the maintenance of {', '.join(sorted(tables))} is configured, but not that of "
+                f"dataset {name!r}; add `maintenance: {{}}` to the `orchestration` of its source"
+            )
+            raise PipelineConfigurationError(msg)
         return None
     first = wanted[0]
     for other in wanted[1:]:
@@ -116,7 +130,20 @@ def _maintained(name: str, sources: Sequence[ConfiguredSource]) -> MaintainedDat
         for spec in source.resources.values()
     }
     settings = first.settings.maintenance or MaintenanceSettings()
-    return MaintainedDataset(name, first.plugin, settings, assets)
+    return MaintainedDataset(name, first.plugin, settings, assets, tables)
+
+
+def _tables_of(
+    dataset: str, sources: Sequence[ConfiguredSource]
+) -> dict[str, ResourceMaintenanceSettings]:
+    return {
+        spec.table: resource.maintenance
+        for source in sources
+        for spec in source.resources.values()
+        if spec.namespace == dataset
+        and (resource := source.settings.resources.get(spec.name)) is not None
+        and resource.maintenance is not None
+    }
 
 
 def _create_job(dataset: MaintainedDataset) -> dg.JobDefinition:
@@ -169,14 +196,16 @@ def _create_job(dataset: MaintainedDataset) -> dg.JobDefinition:
 
 def _maintain(context: dg.OpExecutionContext, dataset: MaintainedDataset, table: str) -> None:
     """Compact a table and expire its snapshots, whose files the op of orphans deletes."""
-    from floe_ingestion_defs.destinations import ExpiryOptions, compact, expire
+    from floe_ingestion_defs.destinations import CompactionOptions, ExpiryOptions, compact, expire
 
-    name, settings = f"{dataset.name}.{table}", dataset.settings
+    name = f"{dataset.name}.{table}"
+    settings = dataset.settings.for_table(dataset.tables.get(name))
     metadata: dict[str, Any] = {}
     try:
         opened = dataset.open()
         if settings.compact:
-            metadata |= _describe(compact(opened, table))
+            z_order = _in_table(opened, table, settings.z_order)
+            metadata |= _describe(compact(opened, table, CompactionOptions(z_order=z_order)))
         if settings.expire is not None:
             expired = expire(opened, table, ExpiryOptions(settings.expire))
             metadata |= {
@@ -191,6 +220,13 @@ def _maintain(context: dg.OpExecutionContext, dataset: MaintainedDataset, table:
     context.add_output_metadata(metadata)
     if metadata and name in dataset.assets:
         context.log_event(dg.AssetObservation(dataset.assets[name], metadata=metadata))
+
+
+def _in_table(dataset: "Dataset", table: str, columns: Sequence[str]) -> tuple[str, ...]:
+    """Return columns, which may have the spelling of the source, in that of the table."""
+    loaded = dataset.load_table(table) if columns else None
+    names = loaded.schema().column_names if loaded else ()
+    return tuple(find_name(column, names) or column for column in columns)
 
 
 def _describe(result: "CompactionResult") -> dict[str, Any]:

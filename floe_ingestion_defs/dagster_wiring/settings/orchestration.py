@@ -13,7 +13,10 @@ from pydantic import Field, ValidationError, model_validator
 
 from floe_ingestion_defs.dagster_wiring.settings.checks import CheckSettings
 from floe_ingestion_defs.dagster_wiring.settings.default_freshness import default_freshness
-from floe_ingestion_defs.dagster_wiring.settings.maintenance import MaintenanceSettings
+from floe_ingestion_defs.dagster_wiring.settings.maintenance import (
+    MaintenanceSettings,
+    ResourceMaintenanceSettings,
+)
 from floe_ingestion_defs.dagster_wiring.settings.partitions import (
     PartitionSettings,
     require_windows,
@@ -65,6 +68,16 @@ class AssetSettings(Settings):
         description="Number of rows of the table to show with every load; requires the source's "
         "`show_values`. Default: none, because rows may be personal data, and Dagster stores what "
         "it shows.",
+    )
+
+
+class ResourceSettings(AssetSettings):
+    """Settings of one resource."""
+
+    maintenance: ResourceMaintenanceSettings | None = Field(
+        default=None,
+        description="What is different for the table of the resource where its dataset is "
+        "maintained.",
     )
 
 
@@ -143,7 +156,7 @@ class OrchestrationSettings(AssetSettings):
         description="Tags of the source's runs, such as the resources of a run's pod "
         "('dagster-k8s/config') or 'dagster/priority'.",
     )
-    resources: dict[str, AssetSettings] = Field(
+    resources: dict[str, ResourceSettings] = Field(
         default_factory=dict,
         description="Settings of individual resources, by resource name; they override the "
         "source's.",
@@ -212,7 +225,8 @@ class OrchestrationSettings(AssetSettings):
         if own is None:
             return self
         values = {field: getattr(self, field) for field in AssetSettings.model_fields}
-        values.update({field: getattr(own, field) for field in own.model_fields_set})
+        given = own.model_fields_set & set(values)
+        values.update({field: getattr(own, field) for field in given})
         values["tags"] = {**self.tags, **own.tags}
         values["checks"] = self.checks.overridden_by(own.checks)
         return AssetSettings.model_construct(**values)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dlt.common.configuration.exceptions import ConfigurationValueError
 from dlt.common.destination.exceptions import (
     DestinationTerminalException,
     DestinationTransientException,
@@ -235,6 +236,18 @@ class FailedJobs(DestinationTerminalException):
 
 class InvalidHint(DestinationTerminalException, LoadRefused):
     """A resource's hint requires something that its rows, or Iceberg, do not support."""
+
+
+class InvalidZOrder(ConfigurationValueError):
+    """A table cannot be z-ordered by the columns that a compaction was given; nothing was changed.
+
+    Attributes:
+        table: `namespace.table`.
+    """
+
+    def __init__(self, table: str, reason: str) -> None:
+        self.table = table
+        super().__init__(f"Table `{table}` cannot be z-ordered: {reason}")
 
 
 class InvalidRows(DestinationTerminalException, LoadRefused):

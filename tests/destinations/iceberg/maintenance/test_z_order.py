@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
+from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidZOrder
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance import z_order
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.compact import compact
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.options import CompactionOptions
@@ -54,7 +57,7 @@ def test_files_have_a_narrow_range_of_each_column(lake: Lake) -> None:
     assert [skipped(lake, each) for each in filters] == [0, 0, 0]
     before = Counter(zip(*columns(lake), strict=True))
     size = sum(task.file.file_size_in_bytes for task in files(lake))
-    options = CompactionOptions(target_bytes=size // 8 + 1, z_order=("x", "y"))
+    options = CompactionOptions(target_bytes=size // 8 + 1, z_order=("x", "y"), rewrite_all=True)
     dataset = Dataset(lake.catalog, lake.dataset)
     planned = plan_compaction(dataset, "points", options)
     result = compact(dataset, "points", options)
@@ -81,18 +84,41 @@ def columns(lake: Lake) -> list[list[Any]]:
     return [found[name].to_pylist() for name in ("x", "y", "z")]
 
 
+def test_only_the_small_files_of_later_loads_are_put_in_order(lake: Lake) -> None:
+    """Files that a compaction has filled are left as they are, however often it is repeated."""
+    load_points(lake)
+    size = sum(task.file.file_size_in_bytes for task in files(lake))
+    options = CompactionOptions(target_bytes=size // 4, z_order=("x", "y"))
+    dataset = Dataset(lake.catalog, lake.dataset)
+    assert compact(dataset, "points", options).files_removed == 0
+    compact(dataset, "points", replace(options, rewrite_all=True))
+    filled = [task.file.file_size_in_bytes for task in files(lake)]
+    assert len(filled) == 4
+    options = replace(options, target_bytes=min(filled))
+    assert plan_compaction(dataset, "points", options).files_removed == 0
+    for n in range(5):
+        lake.load([{"x": n, "y": "a", "z": -1}], table_name="points")
+    result = compact(dataset, "points", options)
+    assert (result.files_removed, result.files_added) == (5, 1)
+    assert sorted(row["x"] for row in lake.rows("points") if row["z"] == -1) == [0, 1, 2, 3, 4]
+
+
 def test_a_table_that_cannot_be_z_ordered_is_left_alone(lake: Lake) -> None:
-    lake.load(pa.table({"a": [1], "s": [{"t": 1}]}), table_name="points")
+    """The error names the table, the column and the remedy."""
+    lake.load(pa.table({"place": [1], "s": [{"t": 1}]}), table_name="points")
     lake.load(pa.table({"a": [1]}), table_name="ordered", columns={"a": {"sort": True}})
     dataset = Dataset(lake.catalog, lake.dataset)
     for table, column, reason in (
-        ("points", "b", "not one of its columns"),
-        ("points", "s", "nested"),
-        ("ordered", "a", "sort order"),
+        ("points", "palce", "it has no column `palce`; did you mean `place`?"),
+        ("points", "b", "it has no column `b`; use some of place, s"),
+        ("points", "s", "column `s` is nested; use columns with single values"),
+        ("ordered", "a", "it has a sort order; remove one of the two"),
     ):
-        result = compact(dataset, table, CompactionOptions(z_order=(column,)))
-        assert reason in str(result.obstacle)
-        assert result.files_removed == 0
+        snapshots = lake.snapshots(table)
+        message = f"Table `{lake.dataset}.{table}` cannot be z-ordered: {reason}"
+        with pytest.raises(InvalidZOrder, match=f"^{re.escape(message)}$"):
+            compact(dataset, table, CompactionOptions(z_order=(column,)))
+        assert lake.snapshots(table) == snapshots
 
 
 @pytest.mark.parametrize(

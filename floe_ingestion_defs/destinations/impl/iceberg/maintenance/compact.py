@@ -126,6 +126,7 @@ def compact(
 
     Raises:
         DatasetRefused: This is a branch deployment, and the dataset is not its own.
+        InvalidZOrder: The table cannot be z-ordered by the given columns.
         RowsLost: A rewrite does not have the rows of its files; nothing of it was committed.
     """
     require_own(dataset.name)

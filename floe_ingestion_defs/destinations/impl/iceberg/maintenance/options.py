@@ -19,7 +19,8 @@ class CompactionOptions:
         small_below: A file below this share of the target is small.
         min_files: A partition with this many small files is compacted.
         deleted_share: A file is compacted by itself if delete files delete this share of its rows.
-        z_order: Columns to order the rows by on a z-order curve, which rewrites all files.
+        z_order: Columns to order the rows of combined files by, on a z-order curve.
+        rewrite_all: Whether all files are rewritten, also those that are large enough.
     """
 
     target_bytes: int | None = None
@@ -27,6 +28,7 @@ class CompactionOptions:
     min_files: int = 5
     deleted_share: float = 0.1
     z_order: tuple[str, ...] = ()
+    rewrite_all: bool = False
 
 
 @dataclass(frozen=True)

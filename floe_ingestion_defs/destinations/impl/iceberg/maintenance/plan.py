@@ -27,7 +27,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import (
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import LOADS_TABLE
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import log_of
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.options import CompactionOptions
-from floe_ingestion_defs.destinations.impl.iceberg.maintenance.z_order import obstacle_to_z_order
+from floe_ingestion_defs.destinations.impl.iceberg.maintenance.z_order import require_z_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -112,6 +112,9 @@ def plan_compaction(
         dataset: The dataset.
         table: The table's name, without its namespace.
         options: When files are combined.
+
+    Raises:
+        InvalidZOrder: The table cannot be z-ordered by the given columns.
     """
     if table.lstrip("_") == LOADS_TABLE.lstrip("_"):
         return CompactionPlan(obstacle="it is the dataset's log, which loads compact themselves")
@@ -122,11 +125,15 @@ def plan_compaction(
 
 
 def plan_table(table: Table, options: CompactionOptions) -> CompactionPlan:
-    """Return what a compaction of a loaded table would do."""
+    """Return what a compaction of a loaded table would do.
+
+    Raises:
+        InvalidZOrder: The table cannot be z-ordered by the given columns.
+    """
+    require_z_order(".".join(table.name()), table.metadata, options.z_order)
     if head_of(table) is None:
         return CompactionPlan()
-    z_order = options.z_order
-    if obstacle := find_obstacle(table) or obstacle_to_z_order(table.metadata, z_order):
+    if obstacle := find_obstacle(table):
         return CompactionPlan(obstacle=obstacle)
     tasks = list(table.scan().plan_files())
     return plan_groups(table.metadata, tasks, options, _rows_of_sorted_file(table, tasks))
@@ -152,7 +159,7 @@ def plan_groups(
     for task in tasks:
         files += 1
         total += task.file.file_size_in_bytes
-        if options.z_order or weigh.is_small(task) or _has_many_deletes(task, options):
+        if options.rewrite_all or weigh.is_small(task) or _has_many_deletes(task, options):
             partitions[_partition_of(task)].append(task)
     groups = [group for small in partitions.values() for group in _groups(small, weigh, options)]
     return CompactionPlan(tuple(groups), files, total)
@@ -241,15 +248,18 @@ def _partition_of(task: FileScanTask) -> tuple[Any, ...]:
 def _groups(
     tasks: list[FileScanTask], weigh: _Scale, options: CompactionOptions
 ) -> Iterator[FileGroup]:
-    files = _Z_ORDERED_FILES if options.z_order else 1
-    packer: ListPacker[FileScanTask] = ListPacker(files * _TARGET_WEIGHT, _LOOKBACK, False)
+    most = _Z_ORDERED_FILES if options.z_order else 1
+    packer: ListPacker[FileScanTask] = ListPacker(most * _TARGET_WEIGHT, _LOOKBACK, False)
     # A scan begins with the files that were added last.
     for packed in packer.pack(tasks[::-1], weigh):
-        weight = sum(map(weigh, packed))
-        if options.z_order:
-            yield FileGroup(tuple(packed), max(1, round(weight / _TARGET_WEIGHT)))
-            continue
-        is_large = weight >= _TARGET_WEIGHT * options.small_below
+        targets = sum(map(weigh, packed)) / _TARGET_WEIGHT
+        is_large = targets >= options.small_below
         is_worthwhile = len(packed) >= options.min_files or (len(packed) > 1 and is_large)
-        if is_worthwhile or any(_has_many_deletes(task, options) for task in packed):
-            yield FileGroup(tuple(packed))
+        if (
+            options.rewrite_all
+            or is_worthwhile
+            or any(_has_many_deletes(task, options) for task in packed)
+        ):
+            # None of several files is small, or the next compaction would combine them again.
+            files = int(targets + 1 - options.small_below) if options.z_order else 1
+            yield FileGroup(tuple(packed), max(1, files))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from floe_ingestion_defs.destinations.impl.iceberg.errors import InvalidZOrder
 from floe_ingestion_defs.destinations.impl.iceberg.files.sorting import is_sorted
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import (
     SORTED_FILE_BYTES,
@@ -40,17 +42,23 @@ _RANK_BITS = 16
 _SIGN = np.uint64(1 << 63)
 
 
-def obstacle_to_z_order(metadata: TableMetadata, columns: Sequence[str]) -> str | None:
-    """Return why a table cannot be z-ordered by columns, None if it can."""
+def require_z_order(table: str, metadata: TableMetadata, columns: Sequence[str]) -> None:
+    """Check that a table can be z-ordered by columns.
+
+    Raises:
+        InvalidZOrder: It has a sort order, does not have a column, or a column is nested.
+    """
     fields = {field.name: field.field_type for field in metadata.schema().fields}
     if columns and is_sorted(metadata):
-        return "it has a sort order, by which its files are sorted"
+        raise InvalidZOrder(table, "it has a sort order; remove one of the two")
     for name in columns:
         if name not in fields:
-            return f"it cannot be z-ordered by `{name}`, which is not one of its columns"
+            close = get_close_matches(name, fields, n=1)
+            remedy = f"did you mean `{close[0]}`?" if close else f"use some of {', '.join(fields)}"
+            raise InvalidZOrder(table, f"it has no column `{name}`; {remedy}")
         if not fields[name].is_primitive:
-            return f"it cannot be z-ordered by `{name}`, whose type is nested"
-    return None
+            reason = f"column `{name}` is nested; use columns with single values"
+            raise InvalidZOrder(table, reason)
 
 
 def z_ordered(
