@@ -14,6 +14,14 @@ from dlt.common.destination.exceptions import (
     DestinationTerminalException,
     DestinationTransientException,
 )
+from pyiceberg.exceptions import (
+    BadRequestError,
+    ForbiddenError,
+    NamespaceNotEmptyError,
+    NoSuchIcebergTableError,
+    TableAlreadyExistsError,
+    ValidationError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -252,3 +260,26 @@ class InvalidZOrder(ConfigurationValueError):
 
 class InvalidRows(DestinationTerminalException, LoadRefused):
     """A row has a value that does not fit the type of its column; nothing was loaded."""
+
+
+# Errors that recur at each attempt, so that a retry would only delay other tables: values that do
+# not fit or cannot be compared, a staged or a metadata file that was deleted, a name that the
+# catalog does not accept. Later publishers retry all others.
+DETERMINISTIC_ERRORS = (
+    IncompatibleSchema,
+    UnpublishableRows,
+    ArithmeticError,
+    BadRequestError,
+    FileNotFoundError,
+    LookupError,
+    NamespaceNotEmptyError,
+    NoSuchIcebergTableError,
+    NotImplementedError,
+    TableAlreadyExistsError,
+    TypeError,
+    ValidationError,
+    ValueError,
+)
+
+# What blocks a table of the pipeline itself: without permission to write to it, each attempt fails.
+BLOCKING_ERRORS = (*DETERMINISTIC_ERRORS, ForbiddenError)

@@ -34,7 +34,11 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import (
 from floe_ingestion_defs.destinations.impl.iceberg.commits.own_load import OwnLoad, is_recent
 from floe_ingestion_defs.destinations.impl.iceberg.commits.read_tables import require_unchanged
 from floe_ingestion_defs.destinations.impl.iceberg.create import ensure_fits
-from floe_ingestion_defs.destinations.impl.iceberg.errors import LoadExpired, TableBlocked
+from floe_ingestion_defs.destinations.impl.iceberg.errors import (
+    BLOCKING_ERRORS,
+    LoadExpired,
+    TableBlocked,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
 from floe_ingestion_defs.destinations.impl.iceberg.log.compaction import compact_states
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import Load
@@ -47,10 +51,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import (
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
 from floe_ingestion_defs.destinations.impl.iceberg.package import AroundPhase, Package
 from floe_ingestion_defs.destinations.impl.iceberg.plan import plan_load
-from floe_ingestion_defs.destinations.impl.iceberg.publish import (
-    BLOCKING_ERRORS,
-    publish,
-)
+from floe_ingestion_defs.destinations.impl.iceberg.publish import publish
 from floe_ingestion_defs.destinations.impl.iceberg.recover import record, remedy
 from floe_ingestion_defs.destinations.impl.iceberg.stage import stage
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from pyiceberg.exceptions import ForbiddenError
 
-from floe_ingestion_defs.destinations.impl.iceberg.errors import ReadTooLongAgo
-from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
-from floe_ingestion_defs.destinations.impl.iceberg.publish import (
+from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     BLOCKING_ERRORS,
     DETERMINISTIC_ERRORS,
-    publish,
+    ReadTooLongAgo,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
+from floe_ingestion_defs.destinations.impl.iceberg.publish import publish
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

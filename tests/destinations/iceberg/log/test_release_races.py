@@ -14,7 +14,7 @@ from pyiceberg.exceptions import ForbiddenError
 
 from floe_ingestion_defs.destinations import blocked_tables, release_blocked
 from floe_ingestion_defs.destinations.impl.iceberg import load as load_step
-from floe_ingestion_defs.destinations.impl.iceberg import publish as publishing
+from floe_ingestion_defs.destinations.impl.iceberg import publication
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import AssertingCatalog
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.log import due
@@ -172,7 +172,7 @@ def test_rows_that_a_suspended_publisher_publishes_after_all_leave_the_quarantin
     """
     view = committed_only(lake)
     before_commits_of(monkeypatch, "orders", lambda: release_without_the_right(lake))
-    monkeypatch.setattr(publishing, "LOOK_UP_AGAIN_SECONDS", 1e6 if is_killed else 0.0)
+    monkeypatch.setattr(publication, "LOOK_UP_AGAIN_SECONDS", 1e6 if is_killed else 0.0)
     assert publish(dataset_of(lake), view.uuid, view.unsettled()) == {}
     assert lake.values("orders", "id") == [1, 2]
     if is_killed:

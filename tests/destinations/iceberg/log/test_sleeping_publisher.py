@@ -10,8 +10,7 @@ import pytest
 
 from floe_ingestion_defs.destinations import ExpiryOptions
 from floe_ingestion_defs.destinations.impl.iceberg import load as load_step
-from floe_ingestion_defs.destinations.impl.iceberg import publish as publish_step
-from floe_ingestion_defs.destinations.impl.iceberg import recover
+from floe_ingestion_defs.destinations.impl.iceberg import publication, recover
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import ReadTooLongAgo
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance import expire as expiry
@@ -100,16 +99,16 @@ def fall_asleep_before(function: str, lake: Any, monkeypatch: pytest.MonkeyPatch
 
     Meanwhile other processes publish the load, replace its rows and expire its snapshot.
     """
-    original = getattr(publish_step, function)
+    original = getattr(publication, function)
 
     def sleep(*arguments: Any, **keywords: Any) -> Any:
-        monkeypatch.setattr(publish_step, function, original)
+        monkeypatch.setattr(publication, function, original)
         replace_and_expire(lake, monkeypatch)
         now = time.time
         monkeypatch.setattr(time, "time", lambda: now() + 25 * 3600.0)
         return original(*arguments, **keywords)
 
-    monkeypatch.setattr(publish_step, function, sleep)
+    monkeypatch.setattr(publication, function, sleep)
 
 
 def replace_and_expire(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:

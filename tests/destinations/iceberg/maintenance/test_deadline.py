@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from floe_ingestion_defs.destinations.impl.iceberg import load as loading
-from floe_ingestion_defs.destinations.impl.iceberg import publish
+from floe_ingestion_defs.destinations.impl.iceberg import publication
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import load_table
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import LoadExpired, ReadTooLongAgo
@@ -63,7 +63,7 @@ def test_a_publisher_that_slept_writes_its_files_again(lake: Lake, sleeper: Slee
         "write_disposition": "merge",
     }
     lake.load([{"id": 1, "n": 1}, {"id": 2, "n": 1}], **arguments)
-    sleeper.after(publish, "add_snapshot")
+    sleeper.after(publication, "add_snapshot")
     lake.load([{"id": 2, "n": 2}], **arguments)
     assert sleeper.swept is not None
     kinds = {path.rpartition(".")[2] for path in sleeper.swept}
@@ -75,7 +75,7 @@ def test_a_publisher_that_slept_writes_its_files_again(lake: Lake, sleeper: Slee
 def test_a_publisher_that_slept_before_it_creates_a_table(lake: Lake, sleeper: Sleeper) -> None:
     """A creation is held to the same deadline."""
     lake.load([{"id": 1}], table_name="first")
-    sleeper.after(publish, "add_snapshot")
+    sleeper.after(publication, "add_snapshot")
     lake.load([{"id": 1}], table_name="orders")
     assert sleeper.swept
     assert lake.values("orders", "id") == [1]

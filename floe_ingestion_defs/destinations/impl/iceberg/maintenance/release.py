@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from floe_ingestion_defs.destinations.impl.iceberg.commits.attempts import commit_certainly
+from floe_ingestion_defs.destinations.impl.iceberg.errors import BLOCKING_ERRORS
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent, Release, TableIntent
 from floe_ingestion_defs.destinations.impl.iceberg.log.due import was_published
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import BLOCKED_SUFFIX, Load
 from floe_ingestion_defs.destinations.impl.iceberg.log.quarantine import remove_published
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
-from floe_ingestion_defs.destinations.impl.iceberg.publish import BLOCKING_ERRORS, publish
+from floe_ingestion_defs.destinations.impl.iceberg.publish import publish
 from floe_ingestion_defs.destinations.impl.iceberg.recover import record
 
 if TYPE_CHECKING:
