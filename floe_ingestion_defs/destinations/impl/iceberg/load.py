@@ -51,7 +51,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import (
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
 from floe_ingestion_defs.destinations.impl.iceberg.package import AroundPhase, Package
 from floe_ingestion_defs.destinations.impl.iceberg.plan import plan_load
-from floe_ingestion_defs.destinations.impl.iceberg.publish import publish
+from floe_ingestion_defs.destinations.impl.iceberg.publish import Unpublished, publish
 from floe_ingestion_defs.destinations.impl.iceberg.recover import record, remedy
 from floe_ingestion_defs.destinations.impl.iceberg.stage import stage
 
@@ -241,7 +241,7 @@ def publish_own(dataset: Dataset, load: Load, view: LogView, own: OwnLoad | None
         _raise(dataset, load, failed)
     # Of overlapping loads, the last one records for all, so that they do not contend for the log
     # once more each; where loads always overlap, one in every few loads does.
-    freed = view.blocked.keys() & trees
+    freed = dict.fromkeys(view.blocked.keys() & trees, load.seq)
     left = record(dataset, view, {}, freed, own=load, at_least=RECORD_SETTLED_AFTER)
     require_same_log(dataset, left, view.uuid)
     dataset.log.compact_if_due(view)
@@ -251,12 +251,12 @@ def publish_own(dataset: Dataset, load: Load, view: LogView, own: OwnLoad | None
         compact_states(dataset.catalog, dataset.identifier(STATE_TABLE))
 
 
-def _raise(dataset: Dataset, load: Load, failed: Mapping[str, Exception]) -> None:
-    transient = [e for e in failed.values() if not isinstance(e, BLOCKING_ERRORS)]
+def _raise(dataset: Dataset, load: Load, failed: Mapping[str, Unpublished]) -> None:
+    transient = [x.error for x in failed.values() if not isinstance(x.error, BLOCKING_ERRORS)]
     if transient:
         raise transient[0]
     raise TableBlocked(
         f"Load {load.load_id} is committed and cannot be published to "
-        + "; ".join(f"`{dataset.qualified(tree)}`: {error}" for tree, error in failed.items())
-        + f". {remedy({tree: type(error).__name__ for tree, error in failed.items()})}"
+        + "; ".join(f"`{dataset.qualified(tree)}`: {x.error}" for tree, x in failed.items())
+        + f". {remedy({tree: type(x.error).__name__ for tree, x in failed.items()})}"
     )

@@ -8,6 +8,7 @@ a publisher that died is succeeded by any other, and recovery is publishing and 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
@@ -31,13 +32,28 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Unpublished:
+    """Where publishing a tree of tables stopped.
+
+    Attributes:
+        load: The load that could not be published.
+        intent: What it does to the table that it could not be published to.
+        error: Why.
+    """
+
+    load: Load
+    intent: TableIntent
+    error: Exception
+
+
 def publish(
     dataset: Dataset,
     log_uuid: str,
     loads: Iterable[Load],
     through: Mapping[str, int] | None = None,
     own: OwnLoad | None = None,
-) -> dict[str, Exception]:
+) -> dict[str, Unpublished]:
     """Publish loads in their order.
 
     Args:
@@ -49,8 +65,8 @@ def publish(
         own: The load that this process has just committed.
 
     Returns:
-        For each tree that could not be published, by its root, the error. Later loads skip such a
-        tree: neither a root nor its nested tables may get ahead of the other.
+        For each tree that could not be published, by its root, where it stopped. Later loads skip
+        such a tree: neither a root nor its nested tables may get ahead of the other.
     """
     loads = list(loads)
     read = Since()
@@ -64,7 +80,7 @@ def publish(
             if not _is_superseded(loads, load, intent, last):
                 trees.setdefault(intent.tree, []).append((load, intent))
 
-    def publish_tree(steps: Iterable[tuple[Load, TableIntent]]) -> Exception | None:
+    def publish_tree(steps: Iterable[tuple[Load, TableIntent]]) -> Unpublished | None:
         for load, intent in steps:
             try:
                 if load.intent.releases:
@@ -81,11 +97,11 @@ def publish(
                     dataset.qualified(intent.table),
                     error,
                 )
-                return error
+                return Unpublished(load, intent, error)
         return None
 
-    errors = for_each_table(dataset.catalog, publish_tree, list(trees.values()))
-    return {tree: error for tree, error in zip(trees, errors, strict=True) if error}
+    found = for_each_table(dataset.catalog, publish_tree, list(trees.values()))
+    return {tree: failure for tree, failure in zip(trees, found, strict=True) if failure}
 
 
 def _without_published(

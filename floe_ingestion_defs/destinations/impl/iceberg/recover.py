@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pyiceberg.exceptions import ForbiddenError
@@ -19,7 +20,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     ReadTooLongAgo,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
-from floe_ingestion_defs.destinations.impl.iceberg.publish import publish
+from floe_ingestion_defs.destinations.impl.iceberg.publish import Unpublished, publish
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -153,14 +154,15 @@ def recover(dataset: Dataset, view: LogView) -> dict[str, Exception]:
         For each tree that could not be published, by its root, the error.
     """
     loads = view.unsettled()
-    return _publish_through(
+    failed = _publish_through(
         dataset, view, {intent.tree: x.seq for x in loads for intent in x.intent.tables}
     )
+    return {tree: failure.error for tree, failure in failed.items()}
 
 
 def _publish_through(
     dataset: Dataset, view: LogView, through: Mapping[str, int], pipeline_name: str | None = None
-) -> dict[str, Exception]:
+) -> dict[str, Unpublished]:
     """Publish trees of tables, by their roots, through a load each, and record it."""
     unsettled = view.unsettled()
     free = {tree: seq for tree, seq in through.items() if tree not in view.blocked}
@@ -173,19 +175,22 @@ def _publish_through(
 def record(
     dataset: Dataset,
     view: LogView,
-    failed: Mapping[str, Exception],
-    freed: Collection[str] = (),
+    failed: Mapping[str, Unpublished],
+    freed: Mapping[str, int] = MappingProxyType({}),
     own: Load | None = None,
     pipeline_name: str | None = None,
     at_least: int = 1,
 ) -> LogView | None:
     """Record which loads are settled, and which trees of tables cannot be published.
 
+    The caller may have slept since it published, and others have published, released or blocked
+    loads meanwhile. What the log says now decides what of the outcome still holds.
+
     Args:
         dataset: The dataset.
         view: The log.
-        failed: The trees that the caller could not publish, each with its error.
-        freed: The trees that were blocked and are published now.
+        failed: The trees that the caller could not publish, each with the load at which it stopped.
+        freed: The trees that were blocked and are published now, each through a load.
         own: The caller's own load, whose tables need no check unless they have failed.
         pipeline_name: The caller's pipeline; its load is `own`, if it has just made one.
         at_least: Do not record fewer newly settled loads than this, unless they are the last.
@@ -193,16 +198,13 @@ def record(
     Returns:
         The log as it was read last, None if it no longer exists.
     """
-    was_blocked = view.blocked
     for _ in range(_RECORD_ATTEMPTS):
         loads = view.unsettled()
-        # A tree that another writer has blocked meanwhile is blocked by a later load.
-        now_free = {t for t in freed if view.blocked.get(t) == was_blocked.get(t)}
+        now_free = {tree for tree, through in freed.items() if _is_free(view, tree, through)}
         changes: dict[str, str | None] = dict.fromkeys(now_free)
-        for tree, error in failed.items():
-            first = next((x for x in loads if x.touches(tree)), None)
-            if first and tree not in view.blocked and _blocks(error, first, pipeline_name):
-                changes[tree] = f"{first.seq} {type(error).__name__}"
+        for tree, failure in failed.items():
+            if tree not in view.blocked and _still_blocks(dataset, view, failure, pipeline_name):
+                changes[tree] = f"{failure.load.seq} {type(failure.error).__name__}"
         blocked = {*view.blocked, *changes} - now_free
         published = {own.seq} if own and not failed else set()
         settled = settled_through(dataset, view, loads, blocked, published)
@@ -218,10 +220,29 @@ def record(
     return view
 
 
-def _blocks(error: Exception, load: Load, pipeline_name: str | None) -> bool:
-    """Return whether an error blocks the table, so that its loads no longer delay others."""
+def _is_free(view: LogView, tree: str, through: int) -> bool:
+    """Return whether a blocked tree is free once it is published through a load.
+
+    A later load of a blocked tree counts as settled, though nothing has published it.
+    """
+    if tree not in view.blocked:
+        return False
+    later = (load for load in view.after(through) if load.seq <= view.settled_seq)
+    return not any(load.touches(tree) for load in later)
+
+
+def _still_blocks(
+    dataset: Dataset, view: LogView, failure: Unpublished, pipeline_name: str | None
+) -> bool:
+    """Return whether a failure blocks its tree, so that its loads no longer delay others."""
+    error, load, intent = failure.error, failure.load, failure.intent
     if isinstance(error, ReadTooLongAgo):
         return False  # It says nothing about the load, however old that is.
+    is_settled = load.seq <= view.settled_seq or not view.knows_load(load.load_uid)
+    if is_settled or view.is_released(load.seq, intent.table):
+        return False
+    if _published_through(dataset, view, load, intent) >= load.seq:
+        return False
     # The pipeline that loads into a table is the one that should have permission to.
     is_own = load.pipeline_name == pipeline_name
     is_old = load.committed_at < datetime.now(UTC) - BLOCKED_AFTER

@@ -15,7 +15,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import ReadTooLongAgo
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance import expire as expiry
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance import orphans
-from floe_ingestion_defs.destinations.impl.iceberg.publish import publish
+from floe_ingestion_defs.destinations.impl.iceberg.publish import Unpublished, publish
 
 if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.log.format import Load
@@ -89,8 +89,8 @@ def test_another_writer_created_the_table_first(lake: Any) -> None:
     """Its table is blocked for the load, and not written to."""
     dataset, uuid, load = asleep(lake)
     lake.catalog.create_table((lake.dataset, "orders"), lake.table("_dlt_loads").schema())
-    (error,) = publish(dataset, uuid, [load], {"orders": load.seq}).values()
-    assert "another writer" in str(error)
+    (failure,) = publish(dataset, uuid, [load], {"orders": load.seq}).values()
+    assert "another writer" in str(failure.error)
     assert lake.arrow("orders").num_rows == 0
 
 
@@ -140,12 +140,13 @@ def test_what_a_publisher_meets_that_slept_twice_blocks_nothing(
 ) -> None:
     """How old the load is by then says nothing about its rows."""
     lake.load([{"id": 1}], table_name="orders")
-    dataset, _, _ = asleep(lake)
+    dataset, _, load = asleep(lake)
+    intent = next(intent for intent in load.intent.tables if intent.table == "orders")
     monkeypatch.setattr(recover, "BLOCKED_AFTER", timedelta(0))
     for error, blocks in ((ReadTooLongAgo("26 hours"), False), (OSError("no route"), True)):
         view = dataset.log.read()
         assert view is not None
-        recover.record(dataset, view, {"orders": error})
+        recover.record(dataset, view, {"orders": Unpublished(load, intent, error)})
         view = dataset.log.read()
         assert view is not None
         assert bool(view.blocked) is blocks

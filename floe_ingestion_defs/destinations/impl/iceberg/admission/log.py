@@ -80,13 +80,14 @@ def require_unblocked(dataset: Dataset, plans: Sequence[TablePlan], view: LogVie
     trees = {intent.tree for intent in intents} & view.blocked.keys()
     if not trees:
         return
-    failed = publish(dataset, view.uuid, view.pending(trees), dict.fromkeys(trees, view.last_seq))
-    record(dataset, view, failed, freed=trees - failed.keys())
+    through = dict.fromkeys(trees, view.last_seq)
+    failed = publish(dataset, view.uuid, view.pending(trees), through)
+    record(dataset, view, failed, {t: seq for t, seq in through.items() if t not in failed})
     if failed:
-        named = "; ".join(f"`{dataset.qualified(t)}`: {error}" for t, error in failed.items())
+        named = "; ".join(f"`{dataset.qualified(t)}`: {x.error}" for t, x in failed.items())
         msg = (
             f"Nothing was loaded, because an earlier load cannot be published to {named}. "
-            f"{remedy({tree: type(error).__name__ for tree, error in failed.items()})}"
+            f"{remedy({tree: type(x.error).__name__ for tree, x in failed.items()})}"
         )
         raise TableStillBlocked(msg)
 

@@ -19,7 +19,6 @@ from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent, Rel
 from floe_ingestion_defs.destinations.impl.iceberg.log.due import was_published
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import BLOCKED_SUFFIX, Load
 from floe_ingestion_defs.destinations.impl.iceberg.log.quarantine import remove_published
-from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
 from floe_ingestion_defs.destinations.impl.iceberg.publish import publish
 from floe_ingestion_defs.destinations.impl.iceberg.recover import record
 
@@ -55,16 +54,17 @@ def release_blocked(dataset: Dataset, table: str) -> int:
     while view is not None:
         loads = view.pending()
         trees = {i.tree for x in loads for i in x.intent.tables if table in (i.table, i.tree)}
-        failed = publish(dataset, view.uuid, loads, dict.fromkeys(trees, view.last_seq))
+        through = dict.fromkeys(trees, view.last_seq)
+        failed = publish(dataset, view.uuid, loads, through)
         if not failed:
-            record(dataset, view, {}, freed=trees)
+            record(dataset, view, {}, through)
             if _load_table(dataset, table) is None:
                 return moved
             return max(0, moved - remove_published(dataset, view.uuid, table))
-        for tree, error in failed.items():
+        for failure in failed.values():
+            load, intent, error = failure.load, failure.intent, failure.error
             if not isinstance(error, BLOCKING_ERRORS):
                 raise error
-            load, intent = _first_unpublished(dataset, view, loads, tree)
             logger.warning(
                 "Load %s is released for %s, and its rows are moved to %s: %s",
                 load.load_id,
@@ -75,21 +75,6 @@ def release_blocked(dataset: Dataset, table: str) -> int:
             moved += commit_release(dataset, view, load, intent)
         view = dataset.log.read()
     return moved
-
-
-def _first_unpublished(
-    dataset: Dataset, view: LogView, loads: list[Load], tree: str
-) -> tuple[Load, TableIntent]:
-    """Return the load at which publishing a tree of tables stopped: the one that failed."""
-    released = {(r.seq, r.table) for load in loads for r in load.intent.releases}
-    for load in loads:
-        for intent in load.intent.in_publishing_order():
-            if intent.tree != tree or (load.seq, intent.table) in released:
-                continue
-            if watermark_of(_load_table(dataset, intent.table), view.uuid) < load.seq:
-                return load, intent
-    msg = f"{tree} is published through the newest load"
-    raise AssertionError(msg)
 
 
 def _load_table(dataset: Dataset, table: str) -> Table | None:
@@ -126,8 +111,8 @@ def commit_release(dataset: Dataset, view: LogView, load: Load, intent: TableInt
     name = dataset.qualified(intent.table)
     committed, view = commit_certainly(f"Releasing {name}", attempt)
     through = {quarantined.table: committed.seq}
-    for error in publish(dataset, view.uuid, [load, committed], through).values():
-        raise error
+    for failure in publish(dataset, view.uuid, [load, committed], through).values():
+        raise failure.error
     (released,) = release.intent.releases
     table = _load_table(dataset, intent.table)
     if table is not None and was_published(table, view.uuid, released, committed):
