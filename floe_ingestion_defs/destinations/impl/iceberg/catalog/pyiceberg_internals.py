@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.manifest import (
     DataFileContent,
     ManifestContent,
@@ -19,13 +21,14 @@ from pyiceberg.typedef import EMPTY_DICT
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.manifest_merge import TieredMerge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import pyarrow as pa
     from pyiceberg.io import FileIO
     from pyiceberg.manifest import DataFile, ManifestFile, ManifestWriter
     from pyiceberg.table import FileScanTask, Table, Transaction
     from pyiceberg.table.snapshots import Summary
+    from pyiceberg.typedef import Record
 
 
 def table_of(transaction: Transaction) -> Table:
@@ -49,6 +52,10 @@ def read_delete_files(io: FileIO, task: FileScanTask) -> list[pa.ChunkedArray]:
     if not task.delete_files:
         return []
     return _read_all_delete_files(io, [task]).get(task.file.file_path, [])
+
+
+def _values(partition: Record) -> Iterator[Any]:
+    return (partition[place] for place in range(len(partition)))
 
 
 class _DeleteManifestWriter(ManifestWriterV2):
@@ -100,6 +107,19 @@ class Overwrite(_OverwriteFiles):
         else:
             self._removed_deletes.add(data_file)
         return self
+
+    def _build_delete_files_partition_predicate(self) -> None:
+        """Select the manifests that may list a removed file.
+
+        pyiceberg 0.12 compares partitions by literals. It has none for NaN, and an infinite one of
+        a `float` column equals nothing.
+        """
+        values = (value for file in self._deleted_data_files for value in _values(file.partition))
+        if all(math.isfinite(value) for value in values if isinstance(value, float)):
+            super()._build_delete_files_partition_predicate()
+            return
+        for spec_id in {file.spec_id for file in self._deleted_data_files}:
+            self.partition_filters[spec_id] = AlwaysTrue()
 
     def _process_manifests(self, manifests: list[ManifestFile]) -> list[ManifestFile]:
         live = [manifest for manifest in manifests if self._is_needed(manifest)]

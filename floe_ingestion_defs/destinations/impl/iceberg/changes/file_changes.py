@@ -190,8 +190,10 @@ def _write_rewritten(
     sort_order_id: int | None,
 ) -> list[DataFile]:
     metadata, io = work.metadata, work.io
-    if task.file.spec_id != metadata.default_spec_id:
-        # The file was split by an earlier spec; its rows are split by the current one.
+    is_of_earlier_spec = task.file.spec_id != metadata.default_spec_id
+    if is_of_earlier_spec or (work.rows.keeps_rows and not metadata.spec().is_unpartitioned()):
+        # The rows are split by the current spec, and a changed value can move a row, such as the
+        # end of validity in a table that is partitioned by it.
         staged = write_staged(batches, metadata, io, "rewritten")
         return [as_data_file(metadata, io, file) for file in staged]
     path = data_path(metadata, "rewritten")

@@ -36,7 +36,10 @@ def split_by_partition(
     for field in spec.fields:
         source = schema.find_field(field.source_id)
         transform = field.transform.pyarrow_transform(source.field_type)
-        values.append(transform(batch.column(source.name)))
+        column = batch.column(source.name)
+        if pa.types.is_large_binary(column.type):
+            column = column.cast(pa.binary())  # pyiceberg does not truncate the large type.
+        values.append(transform(column))
     names = [f"p{i}" for i in range(len(values))]
     keys = pa.table(values, names=names).append_column("row", pa.array(range(batch.num_rows)))
     for group in keys.group_by(names).aggregate([("row", "list")]).to_pylist():

@@ -242,7 +242,8 @@ def _has_many_deletes(task: FileScanTask, options: CompactionOptions) -> bool:
 
 def _partition_of(task: FileScanTask) -> tuple[Any, ...]:
     partition = task.file.partition
-    return (task.file.spec_id, *(partition[place] for place in range(len(partition))))
+    # NaN does not equal itself.
+    return (task.file.spec_id, *(repr(partition[place]) for place in range(len(partition))))
 
 
 def _groups(
