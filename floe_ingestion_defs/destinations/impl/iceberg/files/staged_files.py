@@ -46,6 +46,9 @@ SORTED_FILE_BYTES = 128 * 1024 * 1024
 # Files that are open at once while rows are split by partition. A partition that occurs again
 # after its file was closed gets a second one.
 OPEN_PARTITIONS = 64
+# The rows of all open files that are in memory. Past it, those of the file with the most of them
+# are written: to its next row group, or to a temporary file until there are enough to sort.
+HELD_BYTES = 128 * 1024 * 1024
 
 
 class InvalidValue(ValueError):
@@ -134,28 +137,60 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 @dataclass
 class _Piece:
-    """A local file of one partition, and the rows that are buffered for it."""
+    """A local file of one partition, and the rows that are not in it yet.
+
+    Attributes:
+        local: The file.
+        partition: The partition.
+        rows: The rows in the file.
+        pending_rows: The rows that are not in it yet, in memory or spilled.
+        pending_bytes: Their size in memory.
+        held: Those in memory.
+        held_bytes: Their size.
+        writer: Writes the file.
+        spill: Writes the rows that are spilled.
+    """
 
     local: Path
     partition: Partition
     rows: int = 0
-    held_rows: int = 0
-    held_bytes: int = 0
+    pending_rows: int = 0
+    pending_bytes: int = 0
     held: list[pa.RecordBatch] = field(default_factory=list)
+    held_bytes: int = 0
     writer: pq.ParquetWriter | None = None
+    spill: pa.RecordBatchStreamWriter | None = None
 
-    def hold(self, rows: pa.RecordBatch) -> None:
+    def add(self, rows: pa.RecordBatch) -> None:
         self.held.append(rows)
-        self.held_rows += rows.num_rows
         self.held_bytes += rows.nbytes
+        self.pending_rows += rows.num_rows
+        self.pending_bytes += rows.nbytes
 
-    def release(self) -> pa.Table:
-        rows = pa.Table.from_batches(self.held)
-        self.held, self.held_rows, self.held_bytes = [], 0, 0
-        return rows
+    def has(self, rows: int, size: int) -> bool:
+        return self.pending_rows >= rows or self.pending_bytes >= size
 
-    def holds(self, rows: int, size: int) -> bool:
-        return self.held_rows >= rows or self.held_bytes >= size
+    def spill_held(self) -> None:
+        if self.spill is None:
+            self.spill = pa.ipc.new_stream(self._spilled, self.held[0].schema)
+        for rows in self.held:
+            self.spill.write_batch(rows)
+        self.held, self.held_bytes = [], 0
+
+    def take_pending(self) -> pa.Table:
+        batches = self.held
+        if self.spill is not None:
+            self.spill.close()
+            with pa.memory_map(str(self._spilled)) as source, pa.ipc.open_stream(source) as stream:
+                batches = [*stream, *batches]
+            self._spilled.unlink()
+        self.held, self.held_bytes, self.spill = [], 0, None
+        self.pending_rows = self.pending_bytes = 0
+        return pa.Table.from_batches(batches)
+
+    @property
+    def _spilled(self) -> Path:
+        return self.local.with_suffix(".arrow")
 
 
 class _Splitter:
@@ -172,12 +207,13 @@ class _Splitter:
         for partition, rows in split_by_partition(self._metadata, batch):
             piece = self._open.pop(partition, None) or self._new_piece(partition)
             self._open[partition] = piece  # The last in the dict is the most recently used.
-            piece.hold(rows)
+            piece.add(rows)
             if self._sort_keys:
-                if piece.holds(SORTED_FILE_ROWS, SORTED_FILE_BYTES):
+                if piece.has(SORTED_FILE_ROWS, SORTED_FILE_BYTES):
                     self._close(piece)
-            elif piece.holds(BATCH_ROWS, BATCH_BYTES):
-                self._write_held(piece)
+            elif piece.has(BATCH_ROWS, BATCH_BYTES):
+                self._write_pending(piece)
+            self._bound_memory()
 
     def finish(self) -> list[_Piece]:
         for piece in list(self._open.values()):
@@ -190,8 +226,16 @@ class _Splitter:
         number = len(self._done) + len(self._open)
         return _Piece(self._folder / f"{number}.parquet", partition)
 
-    def _write_held(self, piece: _Piece) -> None:
-        rows = piece.release()
+    def _bound_memory(self) -> None:
+        while sum(piece.held_bytes for piece in self._open.values()) > HELD_BYTES:
+            largest = max(self._open.values(), key=lambda piece: piece.held_bytes)
+            if self._sort_keys:
+                largest.spill_held()
+            else:
+                self._write_pending(largest)
+
+    def _write_pending(self, piece: _Piece) -> None:
+        rows = piece.take_pending()
         if self._sort_keys:
             rows = rows.sort_by(self._sort_keys)
         if piece.writer is None:
@@ -200,8 +244,8 @@ class _Splitter:
         piece.rows += rows.num_rows
 
     def _close(self, piece: _Piece) -> None:
-        if piece.held:
-            self._write_held(piece)
+        if piece.pending_rows:
+            self._write_pending(piece)
         if piece.writer is not None:
             piece.writer.close()
         del self._open[piece.partition]

@@ -24,7 +24,7 @@ R = TypeVar("R")
 
 # Each may hold the keys of a merge, and batches of its rows.
 TABLES_AT_ONCE = 4
-# Each may hold the rows of 64 partitions that are open.
+# Each may hold 128 MB of rows that are split by partition, and as much that is sorted.
 FILES_AT_ONCE = 2
 
 
