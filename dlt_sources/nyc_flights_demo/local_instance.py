@@ -18,7 +18,7 @@ nux:
 
 _ENVIRONMENT = """\
 # Written by each `make demo` and `make dev`: `source` it before `dagster dev`, `dg dev` or
-# `dagster asset materialize -m floe_ingestion_defs.definitions --select …`.
+# `dg launch --assets …`.
 # The assets of the weather also require its API: make weather"""
 
 

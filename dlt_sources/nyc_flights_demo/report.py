@@ -126,7 +126,7 @@ def summarize(runs: Iterable["DemoRun"], seconds: float, environment: Path) -> l
         )
     return [
         f"{summary} ({seconds:.0f} s)",
-        "Without make, before `dagster dev`, `dg dev` or `dagster asset materialize`: "
+        "Without make, before `dagster dev`, `dg dev` or `dg launch`: "
         f"[bold]source {escape(shlex.quote(str(environment)))}[/]",
         "Open the Dagster UI: [bold]make dev[/]",
     ]

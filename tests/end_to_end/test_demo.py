@@ -181,10 +181,10 @@ def test_dagster_s_own_commands_work_after_the_demo_s_environment_is_sourced(hom
     environment_file = home.folder / "environment.sh"
     assert f"source {environment_file}" in home.demos[0].output
     asset = "ingestion__nyc_reference__airlines"
-    materialize = f"dagster asset materialize -m {LOCATION} --select {asset}"
+    launch = f"dg launch --assets {asset}"
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-euc", f'source "{environment_file}"; {materialize}'],
+        ["bash", "-euc", f'source "{environment_file}"; {launch}'],
         env={"PATH": path, "HOME": os.environ["HOME"]},
         capture_output=True,
         text=True,
