@@ -18,7 +18,6 @@ from floe_ingestion_defs.destinations import open_catalog
 
 pytestmark = pytest.mark.timeout(600)
 
-LOCATION = "floe_ingestion_defs.definitions"
 KEYS = {
     "flights": ["carrier", "flight", "origin", "time_hour"],
     "weather": ["origin", "time_hour"],

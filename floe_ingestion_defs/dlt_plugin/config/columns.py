@@ -54,8 +54,9 @@ class ColumnConfig(BaseModel):
     )
     dedup_sort: Literal["asc", "desc"] | None = Field(
         default=None,
-        description="Sort order that decides among several rows with the same key: the last one "
-        "wins.",
+        description="Which of several rows with the same key in one load a merge keeps: desc the "
+        "one with the greatest value of this column, asc the one with the smallest. Default: the "
+        "last one.",
     )
 
     @model_validator(mode="before")

@@ -1,0 +1,84 @@
+"""The pages list each setting of the models, option of the destination, and variable."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic.fields import FieldInfo
+
+from floe_ingestion_defs.components.schema import IngestionAttributes
+from floe_ingestion_defs.destinations import iceberg
+from floe_ingestion_defs.dlt_plugin import IngestionSourceConfig, RetryConfig
+from floe_ingestion_defs.dlt_plugin.config.columns import ColumnConfig
+from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
+from floe_ingestion_defs.dlt_plugin.config.source_options.python import PythonOptions
+from floe_ingestion_defs.dlt_plugin.config.source_options.rest_api import RestApiOptions
+from floe_ingestion_defs.dlt_plugin.config.source_options.sql_database import SqlDatabaseOptions
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+TABLE = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
+NAME = re.compile(r"`([^`]+)`")
+PROJECT_VARIABLE = re.compile(r'(?:"|\$\{?)((?:FLOE|OPENLINEAGE|RAY)_[A-Z_]*[A-Z])\b')
+
+# By page, the text before the table, and what is listed there.
+MODELS: dict[tuple[str, str], Any] = {
+    ("sources/reference.md", "A source defines"): IngestionSourceConfig,
+    ("sources/reference.md", "## Settings of a file"): IngestionAttributes,
+    ("sources/reference.md", "| `defs_state` |"): RetryConfig,
+    ("sources/reference.md", "## Columns"): ColumnConfig,
+    ("sources/filesystem.md", "## Options"): FilesystemOptions,
+    ("sources/sql-database.md", "## Options"): SqlDatabaseOptions,
+    ("sources/rest-api.md", "## Options"): RestApiOptions,
+    ("sources/python.md", "## Options"): PythonOptions,
+}
+
+
+def rows_below(page: str, text: str) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield the names and the other cells of each row of the first table after a text."""
+    table = TABLE.search((DOCS / page).read_text().split(f"\n{text}", 1)[1])
+    assert table is not None
+    for line in table[0].splitlines()[2:]:
+        first, *others = (cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|")))
+        assert all(others), line
+        yield NAME.findall(first), others
+
+
+def listed(page: str, text: str) -> list[str]:
+    return [name for names, _ in rows_below(page, text) for name in names]
+
+
+def literal(field: FieldInfo) -> str:
+    """Return a default that a page must show as it is; empty where it says it in words."""
+    default = field.default
+    if isinstance(default, bool):
+        return str(default).lower()
+    return default if isinstance(default, str) and default.isalnum() else ""
+
+
+@pytest.mark.parametrize(("page", "text"), MODELS)
+def test_every_setting_is_listed_with_its_default(page: str, text: str) -> None:
+    fields = {f.alias or name: f for name, f in MODELS[page, text].model_fields.items()}
+    assert sorted(listed(page, text)) == sorted(fields)
+    for names, cells in rows_below(page, text):
+        if len(names) == 1:
+            assert literal(fields[names[0]]) in cells[-1], names
+
+
+def test_every_option_of_the_destination_is_listed() -> None:
+    options = set(inspect.signature(iceberg).parameters) - {"kwargs"}
+    assert set(listed("destination/plain-dlt.md", "## Options")) == options
+
+
+def test_every_variable_of_the_project_is_listed() -> None:
+    """Those that the code and the files of the deployment read."""
+    folders = [ROOT / "floe_ingestion_defs", ROOT / "deploy"]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    files = [path for path in files if path.suffix in (".py", ".yaml", ".example", "")]
+    used = {name for path in files for name in PROJECT_VARIABLE.findall(path.read_text())}
+    assert {"FLOE_HOME", "FLOE_BRANCH", "RAY_ADDRESS"} <= used
+    page = (DOCS / "reference" / "environment.md").read_text()
+    assert {name for name in used if f"`{name}`" not in page} == set()
