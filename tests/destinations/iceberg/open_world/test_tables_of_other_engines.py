@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 
 from floe_ingestion_defs.destinations import LoadRefused
@@ -144,3 +145,32 @@ def test_null_and_empty_lists_of_structs_survive_a_merge(lake: Lake, spark: Spar
         {"id": 3, "items": [{"a": 5, "b": None}, None], "tags": {"k": [6]}},
         {"id": 4, "items": None, "tags": None},
     ]
+
+
+def test_a_table_may_be_partitioned_and_sorted_by_fields_of_a_struct(
+    lake: Lake, spark: Spark
+) -> None:
+    """Rows get the partition that Spark gives them; a column of the same name is another one."""
+    lake.load([{"q": 1}], table_name="q")
+    spark.sql(
+        lake.catalog,
+        "CREATE TABLE lake.t (id BIGINT, name STRING, place STRUCT<name: STRING, n: BIGINT>) "
+        "USING iceberg PARTITIONED BY (place.name)",
+        "ALTER TABLE lake.t WRITE ORDERED BY id, place.n DESC, name",
+        "INSERT INTO lake.t SELECT id, 'old', named_struct('name', concat('p', id % 2), 'n', id) "
+        "FROM range(6)",
+    )
+    place = pa.array([{"name": "p1", "n": 7}, None], pa.struct({"name": pa.string(), "n": "int64"}))
+    lake.load(pa.table({"id": [2, 7], "name": ["new"] * 2, "place": place}), **MERGE)
+    files, rows = spark.sql(
+        lake.catalog,
+        "SELECT partition.`place.name` AS part, sort_order_id, record_count FROM lake.t.files "
+        "ORDER BY part, record_count",
+        "SELECT id, name FROM lake.t WHERE place.name = 'p1' ORDER BY id",
+    )
+    assert [(file["part"], file["record_count"]) for file in files] == [
+        (None, 1), ("p0", 2), ("p1", 1), ("p1", 3)
+    ]  # fmt: skip
+    assert not any(file["sort_order_id"] for file in files)
+    expected = [(1, "old"), (2, "new"), (3, "old"), (5, "old")]
+    assert [(row["id"], row["name"]) for row in rows] == expected

@@ -23,6 +23,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.catalog.supported import is_g
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import head_of
 from floe_ingestion_defs.destinations.impl.iceberg.errors import NotPublishable
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import columns_without_bounds
+from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import path_of
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import read_staged
 
 if TYPE_CHECKING:
@@ -192,9 +193,9 @@ def _require_short(table: str, what: str, text: str | None) -> None:
 
 def lacks_source(metadata: TableMetadata, spec: PartitionSpec | None) -> bool:
     """Return whether a partition spec has a column that was dropped."""
-    columns = {field.field_id for field in metadata.schema().fields}
+    columns = metadata.schema().fields
     return spec is not None and any(
-        field.source_id not in columns and not isinstance(field.transform, VoidTransform)
+        not isinstance(field.transform, VoidTransform) and not path_of(columns, field.source_id)
         for field in spec.fields
     )
 

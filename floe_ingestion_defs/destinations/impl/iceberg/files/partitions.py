@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyiceberg.conversions import from_bytes, to_bytes
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.typedef import Record
-from pyiceberg.types import DoubleType, FloatType, IntegerType, LongType
+from pyiceberg.types import DoubleType, FloatType, IntegerType, LongType, StructType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pyiceberg.manifest import DataFile
     from pyiceberg.table.metadata import TableMetadata
-    from pyiceberg.types import PrimitiveType
+    from pyiceberg.types import NestedField, PrimitiveType
 
 # The values in the order of the partition spec, each as the hex of Iceberg's single-value
 # serialization, None for a null.
@@ -34,9 +35,11 @@ def split_by_partition(
     schema = metadata.schema()
     values = []
     for field in spec.fields:
-        source = schema.find_field(field.source_id)
-        transform = field.transform.pyarrow_transform(source.field_type)
-        column = batch.column(source.name)
+        transform = field.transform.pyarrow_transform(schema.find_type(field.source_id))
+        name, *inner = path_of(schema.fields, field.source_id)
+        column = batch.column(name)
+        if inner:
+            column = pc.struct_field(column, inner)
         if pa.types.is_large_binary(column.type):
             column = column.cast(pa.binary())  # pyiceberg does not truncate the large type.
         values.append(transform(column))
@@ -45,6 +48,25 @@ def split_by_partition(
     for group in keys.group_by(names).aggregate([("row", "list")]).to_pylist():
         partition = encode_partition(metadata, [_internal_value(group[name]) for name in names])
         yield partition, batch.take(pa.array(group["row_list"]))
+
+
+def path_of(fields: Iterable[NestedField], field_id: int) -> list[str]:
+    """Return the names that lead to a field, more than one if it is in a struct.
+
+    Args:
+        fields: The fields of a schema or a struct.
+        field_id: The field.
+
+    Returns:
+        Nothing if none of the fields is or contains it.
+    """
+    for field in fields:
+        if field.field_id == field_id:
+            return [field.name]
+        type_ = field.field_type
+        if isinstance(type_, StructType) and (inner := path_of(type_.fields, field_id)):
+            return [field.name, *inner]
+    return []
 
 
 def _internal_value(value: Any) -> Any:
