@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from pydantic.fields import FieldInfo
 
 from floe_ingestion_defs.components.schema import IngestionAttributes
-from floe_ingestion_defs.destinations import iceberg
+from floe_ingestion_defs.destinations import CompactionOptions, ExpiryOptions, iceberg
 from floe_ingestion_defs.dlt_plugin import IngestionSourceConfig, RetryConfig
 from floe_ingestion_defs.dlt_plugin.config.columns import ColumnConfig
 from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
@@ -61,11 +62,23 @@ def literal(field: FieldInfo) -> str:
 
 @pytest.mark.parametrize(("page", "text"), MODELS)
 def test_every_setting_is_listed_with_its_default(page: str, text: str) -> None:
-    fields = {f.alias or name: f for name, f in MODELS[page, text].model_fields.items()}
-    assert sorted(listed(page, text)) == sorted(fields)
+    model = {f.alias or name: f for name, f in MODELS[page, text].model_fields.items()}
+    assert sorted(listed(page, text)) == sorted(model)
     for names, cells in rows_below(page, text):
         if len(names) == 1:
-            assert literal(fields[names[0]]) in cells[-1], names
+            assert literal(model[names[0]]) in cells[-1], names
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (CompactionOptions, "Files are combined within"),
+        (ExpiryOptions, "On the command line, this is `floe expire"),
+    ],
+    ids=["compaction", "expiry"],
+)
+def test_every_option_of_maintenance_is_listed(options: Any, text: str) -> None:
+    assert listed("operate/maintenance.md", text) == [field.name for field in fields(options)]
 
 
 def test_every_option_of_the_destination_is_listed() -> None:
