@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ class Measurement:
         load_seconds: Duration of the load step, which follows extract and normalize; None if the
             case has no such step.
         whole_seconds: Duration of the whole run, without imports.
+        cpu_seconds: Processor time of the whole run, user and system, of the process and of its
+            children that have ended; None if other processes did a part of the work.
+        rows: Rows that the run loaded; None if it is not measured by its rows.
         peak_bytes: Peak memory of the process; 0 if it was not measured.
         load_added_bytes: Memory that the load step used beyond the peak of the steps before it.
         load_grown_bytes: Memory that the load step used beyond what was resident at its start.
@@ -29,6 +33,8 @@ class Measurement:
 
     load_seconds: float | None
     whole_seconds: float
+    cpu_seconds: float | None = None
+    rows: int | None = None
     peak_bytes: int = 0
     load_added_bytes: int = 0
     load_grown_bytes: int = 0
@@ -36,9 +42,33 @@ class Measurement:
     extra: dict[str, float] | None = None
 
 
+class Stopwatch:
+    """Measures a run that begins when this is created."""
+
+    def __init__(self) -> None:
+        self._cpu_seconds = _cpu_seconds()
+        self._started = time.perf_counter()
+
+    def stop(self, load_seconds: float | None = None, **further: Any) -> Measurement:
+        """Return the measurement of the run.
+
+        Args:
+            load_seconds: Duration of the load step.
+            further: Other fields of the measurement.
+        """
+        seconds = time.perf_counter() - self._started
+        spent = _cpu_seconds() - self._cpu_seconds
+        return Measurement(load_seconds, seconds, spent, **further)
+
+
+def _cpu_seconds() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
 def run(pipeline: dlt.Pipeline, source: Any) -> Measurement:
     """Run the steps of `pipeline.run(source)` one by one."""
-    started = time.perf_counter()
+    watch = Stopwatch()
     pipeline.sync_destination()
     pipeline.extract(source)
     pipeline.normalize()
@@ -46,11 +76,10 @@ def run(pipeline: dlt.Pipeline, source: Any) -> Measurement:
     forget_peak()
     load_started = time.perf_counter()
     pipeline.load()
-    ended = time.perf_counter()
+    load_seconds = time.perf_counter() - load_started
     peak_of_load = peak_bytes()
-    return Measurement(
-        load_seconds=ended - load_started,
-        whole_seconds=ended - started,
+    return watch.stop(
+        load_seconds,
         peak_bytes=max(peak_before, peak_of_load),
         load_added_bytes=max(0, peak_of_load - peak_before),
         load_grown_bytes=max(0, peak_of_load - resident),

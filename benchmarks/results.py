@@ -99,8 +99,9 @@ def markdown(documents: Sequence[Document]) -> str:
 
 def _figures(rows: Sequence[Document]) -> list[str]:
     lines = [
-        "| work | side | load step | whole run | peak memory | snapshots |",
-        "|---|---|---|---|---|---|",
+        "| work | side | load step | whole run | CPU seconds per million rows | peak memory "
+        "| snapshots |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         for number, (side, found) in enumerate(row["measured"].items()):
@@ -110,11 +111,18 @@ def _figures(rows: Sequence[Document]) -> list[str]:
                 side,
                 "-" if step is None else seconds(step),
                 seconds(found["whole_seconds"]),
+                _cpu_per_million(found),
                 megabytes(found["peak_bytes"]) if found["peak_bytes"] else "-",
                 "-" if found["snapshots"] is None else str(int(found["snapshots"])),
             ]
             lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def _cpu_per_million(found: Document) -> str:
+    # Results of earlier versions have neither field.
+    spent, rows = found.get("cpu_seconds"), found.get("rows")
+    return f"{spent / rows * 1_000_000:.2f}" if spent is not None and rows else "-"
 
 
 def _targets(rows: Sequence[Document]) -> list[str]:

@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -42,15 +42,21 @@ class Bench:
         """Generated input data."""
         return self.root / "cache"
 
-    def call(self, function: Function, **arguments: Any) -> Any:
-        """Call a function in a new process, and return its result, which is passed as JSON."""
+    def call(self, function: Function, packages: Sequence[Path] = (), **arguments: Any) -> Any:
+        """Call a function in a new process, and return its result, which is passed as JSON.
+
+        Args:
+            function: A function of a module.
+            packages: Folders of packages that the process imports instead of the environment's.
+            arguments: Its arguments.
+        """
         target = f"{function.__module__}:{function.__qualname__}"
         with tempfile.TemporaryDirectory(prefix="floe-bench-") as folder:
             answer = Path(folder) / "answer.json"
             command = [sys.executable, "-m", "benchmarks.child", target]
             done = subprocess.run(
                 [*command, json.dumps(arguments, default=str), str(answer)],
-                env=_environment(),
+                env=_environment(packages),
                 capture_output=True,
                 text=True,
                 check=False,
@@ -77,7 +83,12 @@ class Bench:
         return home
 
     def measure(
-        self, name: str, function: Function, repetitions: int | None = None, **arguments: Any
+        self,
+        name: str,
+        function: Function,
+        repetitions: int | None = None,
+        packages: Sequence[Path] = (),
+        **arguments: Any,
     ) -> Measurement:
         """Return the median of repeated measurements, each on a new copy of the prepared home.
 
@@ -94,7 +105,7 @@ class Bench:
                 shutil.copytree(kept, home)
             else:
                 home.mkdir(parents=True)
-            found = self.call(function, home=home, cache=self.cache, **arguments)
+            found = self.call(function, packages, home=home, cache=self.cache, **arguments)
             results.append(Measurement(**found))
             took = found["load_seconds"] or found["whole_seconds"]
             self.log(f"  {name} {_described(arguments)}: {took:.2f} s")
@@ -125,10 +136,12 @@ def _described(arguments: dict[str, Any]) -> str:
     return " ".join(f"{name}={value}" for name, value in arguments.items())
 
 
-def _environment() -> dict[str, str]:
+def _environment(packages: Sequence[Path]) -> dict[str, str]:
+    path = [*map(str, packages), *filter(None, [os.environ.get("PYTHONPATH")])]
     # Each child is a new process: the peak memory of a process includes that from before `exec`.
     return {
         **os.environ,
         "RUNTIME__DLTHUB_TELEMETRY": "false",
         "RUNTIME__LOG_LEVEL": "ERROR",
+        **({"PYTHONPATH": os.pathsep.join(path)} if path else {}),
     }

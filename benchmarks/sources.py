@@ -5,10 +5,10 @@ The small load imports what each side imports during a load, so that measurement
 
 from __future__ import annotations
 
-import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.measure import Measurement, run
+from benchmarks.measure import Stopwatch, run
 from benchmarks.memory import peak_bytes
 from benchmarks.sides import DATASET, catalog_properties, hints, make_pipeline, row_count
 
@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from benchmarks.measure import Measurement
+
 # Phases of a load that stock dlt does not distinguish; together they are its load step.
 LOAD_STEP = ("stage", "audit", "commit", "publish")
 
 
-def load_with_plugin(home: Path, table: str, source: dict[str, Any], small: Any) -> Measurement:
+def load_with_plugin(
+    home: Path, table: str, source: dict[str, Any], small: Any, rows: int
+) -> Measurement:
     """Load a source of this project's configuration into `table`.
 
     Args:
@@ -28,15 +32,18 @@ def load_with_plugin(home: Path, table: str, source: dict[str, Any], small: Any)
         table: Name of the table.
         source: The source, all but its name and its table.
         small: The `source_config` of a small source of the same type.
+        rows: Rows that the table must have afterwards.
+
+    Raises:
+        AssertionError: The table has another number of rows.
     """
     _load(home / "small", table, {**source, "source_config": small})
-    started = time.perf_counter()
+    watch = Stopwatch()
     phases = _load(home, table, source)
-    return Measurement(
-        load_seconds=sum(phases.get(phase, 0) for phase in LOAD_STEP),
-        whole_seconds=time.perf_counter() - started,
-        peak_bytes=peak_bytes(),
-    )
+    load_seconds = sum(phases.get(phase, 0) for phase in LOAD_STEP)
+    measured = watch.stop(load_seconds, rows=rows, peak_bytes=peak_bytes())
+    expect_rows(home, table, rows)
+    return measured
 
 
 def _load(home: Path, table: str, source: dict[str, Any]) -> dict[str, float]:
@@ -51,7 +58,7 @@ def _load(home: Path, table: str, source: dict[str, Any]) -> dict[str, float]:
 
 
 def load_with_stock(
-    home: Path, table: str, resource: Callable[[Any], Any], whole: Any, small: Any
+    home: Path, table: str, resource: Callable[[Any], Any], whole: Any, small: Any, rows: int
 ) -> Measurement:
     """Load a resource of dlt into `table`.
 
@@ -61,6 +68,10 @@ def load_with_stock(
         resource: Returns the resource that reads a given input.
         whole: Input to measure.
         small: Small input of the same type, which is read first.
+        rows: Rows that the table must have afterwards.
+
+    Raises:
+        AssertionError: The table has another number of rows.
     """
 
     def load(place: Path, what: Any) -> Measurement:
@@ -69,7 +80,9 @@ def load_with_stock(
         return run(make_pipeline("stock", place, table), made)
 
     load(home / "small", small)
-    return load(home, whole)
+    measured = replace(load(home, whole), rows=rows)
+    expect_rows(home, table, rows)
+    return measured
 
 
 def expect_rows(home: Path, table: str, rows: int) -> None:

@@ -56,7 +56,7 @@ def append_lineitem(home: Path, cache: Path, side: Side, scale: int = 1) -> Meas
     if (found := row_count(home, TABLE)) < tpch.LINEITEMS * scale * 0.99:
         msg = f"{found} line items after the append"
         raise AssertionError(msg)
-    return replace(measured, snapshots=snapshots(home, TABLE))
+    return replace(measured, rows=found, snapshots=snapshots(home, TABLE))
 
 
 CASES = [Case("append", compare), Case("append-4x", grow)]

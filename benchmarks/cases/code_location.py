@@ -2,12 +2,11 @@
 
 import shutil
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks.case import Case
-from benchmarks.measure import Measurement
+from benchmarks.measure import Measurement, Stopwatch
 from benchmarks.report import FLOE, Row, at_most, ratio, seconds
 from benchmarks.runner import Bench
 
@@ -61,18 +60,18 @@ def _compare_imports(bench: Bench) -> Row:
 
 def import_frameworks(home: Path, cache: Path) -> Measurement:
     """Import what any code location with dlt imports."""
-    started = time.perf_counter()
+    watch = Stopwatch()
     _import_frameworks()
-    return Measurement(None, time.perf_counter() - started)
+    return watch.stop()
 
 
 def import_definitions(home: Path, cache: Path) -> Measurement:
     """Import what this project imports in addition."""
     _import_frameworks()
-    started = time.perf_counter()
+    watch = Stopwatch()
     import floe_ingestion_defs.definitions  # noqa: F401
 
-    return Measurement(None, time.perf_counter() - started)
+    return watch.stop()
 
 
 def _import_frameworks() -> None:
@@ -87,7 +86,7 @@ def load_bare_assets(home: Path, cache: Path) -> Measurement:
     import dagster_dlt
     import dlt
 
-    started = time.perf_counter()
+    watch = Stopwatch()
     assets: list[Any] = []
     for number in range(SOURCES):
 
@@ -112,7 +111,7 @@ def load_bare_assets(home: Path, cache: Path) -> Measurement:
         assets.append(load)
     resources = {"dlt": dagster_dlt.DagsterDltResource()}
     _load_all(dg.Definitions(assets=assets, resources=resources))
-    return Measurement(None, time.perf_counter() - started)
+    return watch.stop()
 
 
 def load_sources(home: Path, cache: Path) -> Measurement:
@@ -127,12 +126,12 @@ def load_sources(home: Path, cache: Path) -> Measurement:
     )
     from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 
-    started = time.perf_counter()
+    watch = Stopwatch()
     plugin = DltIngestionPlugin({"sources": configurations()})
     loaded = build_ingestion_definitions(plugin)
     require_distinct_sources(loaded)
     _load_all(dg.Definitions.merge(loaded, create_shared_definitions(loaded)))
-    return Measurement(None, time.perf_counter() - started)
+    return watch.stop()
 
 
 def load_files(home: Path, cache: Path) -> Measurement:
@@ -159,11 +158,11 @@ def load_files(home: Path, cache: Path) -> Measurement:
     (package.parent / "pyproject.toml").write_text(project.format(package.name))
     sys.path.insert(0, str(package.parent))
 
-    started = time.perf_counter()
+    watch = Stopwatch()
     from many_sources.definitions import defs  # type: ignore[import-not-found]
 
     _load_all(defs())
-    return Measurement(None, time.perf_counter() - started)
+    return watch.stop()
 
 
 def _load_all(definitions: Any) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from benchmarks import tpch
 from benchmarks.case import Case
-from benchmarks.measure import Measurement
+from benchmarks.measure import Measurement, Stopwatch
 from benchmarks.memory import forget_peak, peak_bytes
 from benchmarks.report import FLOE, Row, at_most, ratio
 from benchmarks.sides import DATASET, make_pipeline, open_catalog, row_count
@@ -78,13 +77,13 @@ def compact_table(home: Path, cache: Path, files: int = FILES) -> Measurement:
     dataset = Dataset(open_catalog(home), DATASET)
     before = row_count(home, TABLE)
     forget_peak()
-    began = time.perf_counter()
+    watch = Stopwatch()
     result = compact(dataset, TABLE)
-    seconds = time.perf_counter() - began
+    measured = watch.stop(rows=before, peak_bytes=peak_bytes())
     if result.files_removed < files or row_count(home, TABLE) != before:
         msg = f"{result} of {before} rows"
         raise AssertionError(msg)
-    return Measurement(None, seconds, peak_bytes())
+    return measured
 
 
 def read_and_write(home: Path, cache: Path) -> Measurement:
@@ -93,10 +92,10 @@ def read_and_write(home: Path, cache: Path) -> Measurement:
 
     table = open_catalog(home).load_table((DATASET, TABLE))
     forget_peak()
-    began = time.perf_counter()
+    watch = Stopwatch()
     rows = table.scan().to_arrow()
     pq.write_table(rows, home / "copy.parquet", compression="zstd")
-    return Measurement(None, time.perf_counter() - began, peak_bytes())
+    return watch.stop(rows=rows.num_rows, peak_bytes=peak_bytes())
 
 
 CASES = [Case("compaction", compare)]

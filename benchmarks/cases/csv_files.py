@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import flights
 from benchmarks.case import Case
+from benchmarks.duckdb_peer import DUCKDB, packages, write_files
 from benchmarks.report import FLOE, STOCK, Row, at_least, at_most, ratio
-from benchmarks.sources import expect_rows, load_with_plugin, load_with_stock
+from benchmarks.sources import load_with_plugin, load_with_stock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,14 +17,24 @@ if TYPE_CHECKING:
     from benchmarks.runner import Bench
 
 TABLE = "flights"
+_QUERY = f"FROM read_csv('{{}}/*.csv', nullstr = ['', '{flights.MISSING}'])"
 
 
 def compare(bench: Bench) -> list[Row]:
     """Compare the whole run."""
     floe = bench.measure("csv-files", load_files)
     stock = bench.measure("csv-files", load_files_stock)
+    duckdb = bench.measure(
+        "csv-files",
+        write_files,
+        packages=packages(),
+        query=_QUERY,
+        small=flights.few_csv_folder(bench.cache),
+        whole=flights.csv_folder(bench.cache, 1),
+    )
     target = at_least(5, floe.whole_seconds, stock.whole_seconds)
-    return [Row(f"{flights.ROWS:,} flights from CSV files", {FLOE: floe, STOCK: stock}, [target])]
+    measured = {FLOE: floe, STOCK: stock, DUCKDB: duckdb}
+    return [Row(f"{flights.ROWS:,} flights from CSV files", measured, [target])]
 
 
 def grow(bench: Bench) -> list[Row]:
@@ -50,9 +61,8 @@ def load_files(home: Path, cache: Path, times: int = 1) -> Measurement:
         "source_type": "filesystem",
         "source_config": files(flights.csv_folder(cache, times)),
     }
-    measured = load_with_plugin(home, TABLE, source, files(flights.few_csv_folder(cache)))
-    expect_rows(home, TABLE, flights.ROWS * times)
-    return measured
+    few = files(flights.few_csv_folder(cache))
+    return load_with_plugin(home, TABLE, source, few, flights.ROWS * times)
 
 
 def load_files_stock(home: Path, cache: Path) -> Measurement:
@@ -63,9 +73,7 @@ def load_files_stock(home: Path, cache: Path) -> Measurement:
         return filesystem(bucket_url=folder.as_uri(), file_glob="*.csv") | read_csv()
 
     few = flights.few_csv_folder(cache)
-    measured = load_with_stock(home, TABLE, resource, flights.csv_folder(cache, 1), few)
-    expect_rows(home, TABLE, flights.ROWS)
-    return measured
+    return load_with_stock(home, TABLE, resource, flights.csv_folder(cache, 1), few, flights.ROWS)
 
 
 CASES = [Case("csv-files", compare, "Sources"), Case("csv-files-4x", grow, "Sources")]

@@ -55,7 +55,7 @@ def merge_orders(home: Path, cache: Path, side: Side, rows: int) -> Measurement:
     if (found := row_count(home, TABLE)) != tpch.ORDERS + rows // 2:
         msg = f"{found} orders after the merge"
         raise AssertionError(msg)
-    return replace(measured, snapshots=snapshots(home, TABLE) - before)
+    return replace(measured, rows=rows, snapshots=snapshots(home, TABLE) - before)
 
 
 def _resource(side: Side, rows: Any, disposition: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import tpch
 from benchmarks.case import Case
 from benchmarks.duckdb_scan import scan_with_duckdb
-from benchmarks.measure import Measurement, run
+from benchmarks.measure import Measurement, Stopwatch, run
 from benchmarks.report import FLOE, Row, at_most, ratio
 from benchmarks.sides import DATASET, make_pipeline, open_catalog
 
@@ -74,7 +74,8 @@ def merge_spread(home: Path, cache: Path, scale: int, rows: int, mode: str) -> M
     os.environ["DESTINATION__MERGE_MODE"] = mode
     path = tpch.generate(cache, TABLE, scale)
     changed = tpch.changed_orders(path, rows // scale)
-    return run(make_pipeline("floe", home, "orders"), _resource(changed, _UPSERT))
+    measured = run(make_pipeline("floe", home, "orders"), _resource(changed, _UPSERT))
+    return replace(measured, rows=rows)
 
 
 def compare_scans(bench: Bench) -> list[Row]:
@@ -94,12 +95,12 @@ def scan_after_merges(home: Path, cache: Path) -> Measurement:
     import pyarrow as pa
 
     orders = pa.Table.from_batches(tpch.read(tpch.generate(cache, TABLE)))
-    began = time.perf_counter()
+    watch = Stopwatch()
     step = tpch.ORDERS // 20_000
     for number in range(MERGES):
         rows = orders.take(pa.array(range(number, orders.num_rows, step)))
         make_pipeline("floe", home, "orders").run(_resource(rows.to_batches(), _UPSERT))
-    measured = Measurement(None, time.perf_counter() - began)
+    measured = watch.stop()
     extra = _fastest_scans(home, "merged")
     rows = open_catalog(home).load_table((DATASET, TABLE)).scan().to_arrow()
     make_pipeline("floe", home, "orders").run(_resource(rows.to_batches(), "replace"))

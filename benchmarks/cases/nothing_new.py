@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.case import Case
-from benchmarks.measure import Measurement, run
+from benchmarks.measure import Measurement, Stopwatch, run
 from benchmarks.report import FLOE, STOCK, Row, at_most, exactly, seconds
 from benchmarks.sides import SIDES, Side, hints, make_pipeline, snapshots
 
@@ -50,10 +49,9 @@ def load_nothing(home: Path, cache: Path, side: Side) -> Measurement:
 def open_dataset(home: Path, cache: Path, side: Side) -> Measurement:
     """Open only the dataset, which restores the pipeline's state and schema."""
     pipeline = make_pipeline(side, home, "events")
-    started = time.perf_counter()
+    watch = Stopwatch()
     pipeline.sync_destination()
-    seconds = time.perf_counter() - started
-    return Measurement(None, seconds)
+    return watch.stop()
 
 
 def events(side: Side) -> Any:

@@ -6,14 +6,13 @@ import importlib
 import json
 import os
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 from benchmarks.case import Case
-from benchmarks.measure import Measurement
+from benchmarks.measure import Measurement, Stopwatch
 from benchmarks.report import FLOE, STOCK, Row, at_most, ratio
 from benchmarks.sides import Side, hints, make_pipeline
 
@@ -131,16 +130,16 @@ def load_few_rows(home: Path, cache: Path, side: Side, store: str, is_first: boo
         if os.waitpid(child, 0)[1]:
             msg = "the earlier load failed"
             raise AssertionError(msg)
-    started = time.perf_counter()
+    watch = Stopwatch()
     _load(home / "measured", side, properties, bucket, dataset)
-    seconds = time.perf_counter() - started
+    measured = watch.stop()
     from pyiceberg.catalog import load_catalog
 
     table = load_catalog("bench", **properties).load_table((dataset, TABLE))
     if (found := table.scan().to_arrow().num_rows) != ROWS * (1 if is_first else 2):
         msg = f"{found} rows after the load"
         raise AssertionError(msg)
-    return Measurement(None, seconds)
+    return measured
 
 
 def _warm_up(home: Path, side: Side) -> None:

@@ -1,17 +1,27 @@
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
+import pyarrow.parquet as pq
 import pytest
 from servers.postgres import Postgres
 
 from benchmarks.__main__ import PUBLISHED
 from benchmarks.case import Case, find_cases
-from benchmarks.cases.database import load_orders
-from benchmarks.measure import Measurement
+from benchmarks.cases.database import load_orders, write_parquet
+from benchmarks.duckdb_peer import VERSION, packages, write_files
+from benchmarks.measure import Measurement, Stopwatch
 from benchmarks.page_server import serving
 from benchmarks.report import FLOE, STOCK, Row, at_least, at_most
 from benchmarks.results import BEGIN, END, markdown, publish, store, stored, write_page
+from benchmarks.runner import Bench
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PAGE = Path(__file__).parents[2] / "docs" / "destination" / "benchmarks.md"
 
@@ -37,14 +47,52 @@ def test_a_case_that_is_measured_again_replaces_its_own_figures_only(tmp_path: P
 def test_the_table_shows_which_targets_were_met(tmp_path: Path) -> None:
     """Missed and unmeasured ones included."""
     case = Case("case", lambda bench: [])
-    measured = {FLOE: Measurement(1.0, 2.0, 3 << 20, snapshots=1), STOCK: Measurement(9.0, 9.5)}
+    floe = Measurement(1.0, 2.0, peak_bytes=3 << 20, snapshots=1)
+    measured = {FLOE: floe, STOCK: Measurement(9.0, 9.5)}
     targets = [at_least(5, 1, 9), at_least(10, 1, 9), at_least(5, 1, None), at_most(2, 1, "peak")]
     store(case, [Row("work", measured, targets)], tmp_path)
     table = markdown(stored({"case": case}, tmp_path))
-    assert "| work | this project | 1.00 s | 2.00 s | 3 MB | 1 |" in table
-    assert "|  | stock dlt | 9.00 s | 9.50 s | - | - |" in table
+    assert "| work | this project | 1.00 s | 2.00 s | - | 3 MB | 1 |" in table
+    assert "|  | stock dlt | 9.00 s | 9.50 s | - | - | - |" in table
     reached = [line.rsplit("|", 2)[1].strip() for line in table.splitlines() if "≥ " in line]
     assert reached == ["yes", "**no**", "-"]
+
+
+def test_the_table_shows_processor_time_per_million_rows(tmp_path: Path) -> None:
+    """A dash where there are no rows, and in results that do not have the fields yet."""
+    case = Case("case", lambda bench: [])
+    measured = {
+        "rows": Measurement(None, 2.0, cpu_seconds=3.0, rows=1_500_000),
+        "no rows": Measurement(None, 2.0, cpu_seconds=3.0),
+        "other processes": Measurement(None, 2.0, rows=1_500_000),
+        "earlier version": Measurement(None, 2.0),
+    }
+    store(case, [Row("work", measured, [])], tmp_path)
+    file = tmp_path / "case.json"
+    document = json.loads(file.read_text())
+    for field in ("cpu_seconds", "rows"):
+        del document["rows"][0]["measured"]["earlier version"][field]
+    file.write_text(json.dumps(document))
+    lines = markdown(stored({"case": case}, tmp_path)).splitlines()
+    cells = {line.split(" | ")[1]: line.split(" | ")[4] for line in lines if " | 2.00 s | " in line}
+    assert cells == {
+        "rows": "2.00",
+        "no rows": "-",
+        "other processes": "-",
+        "earlier version": "-",
+    }
+
+
+def test_processor_time_is_that_of_the_process_and_its_ended_children() -> None:
+    """It does not contain the time that a run waits, or that was spent before the run."""
+    burn = "import time\nwhile time.process_time() < 0.2: pass"
+    watch = Stopwatch()
+    subprocess.run([sys.executable, "-c", burn], check=True)
+    time.sleep(0.5)
+    measured = watch.stop(1.0, rows=7)
+    assert (measured.load_seconds, measured.rows) == (1.0, 7)
+    assert measured.cpu_seconds is not None
+    assert 0.2 <= measured.cpu_seconds < measured.whole_seconds - 0.4
 
 
 def test_the_figures_in_the_page_are_written_by_the_bench(tmp_path: Path) -> None:
@@ -123,6 +171,31 @@ def test_the_page_server_serves_all_pages_as_often_as_configured(tmp_path: Path)
             assert json.load(answer) == {"data": [{"n": 10}], "next": None}
         assert server.cpu_seconds() > 0
     assert found == [*range(11), *range(11)]
+
+
+def test_duckdb_writes_every_row_as_the_peer(postgres: Postgres, tmp_path: Path) -> None:
+    """Of a database and of files, in the version that has the extension, with dlt's compression."""
+    database = postgres.new_database()
+    postgres.execute("create table orders as select i from generate_series(1, 9000) i", database)
+    postgres.execute("create table few_orders as table orders limit 3", database)
+    (tmp_path / "1.json").write_text('[{"id": 1, "lines": [{"n": 1}, {"n": 2}]}, {"id": 2}]')
+    url, query = postgres.url(database), "FROM read_json('{}')"
+    bench = Bench(tmp_path)
+    runs: dict[Callable[..., Any], dict[str, Any]] = {
+        write_parquet: {"url": url, "reader": "duckdb", "rows": 9000},
+        write_files: {"query": query, "small": tmp_path / "1.json", "whole": tmp_path / "*.json"},
+    }
+    found = {}
+    for function, arguments in runs.items():
+        home = tmp_path / function.__name__
+        home.mkdir()
+        measured = bench.call(function, packages(), home=home, cache=tmp_path, **arguments)
+        assert measured["cpu_seconds"] > 0
+        written = pq.ParquetFile(home / "all.parquet").metadata
+        assert f"v{VERSION}" in written.created_by
+        assert written.row_group(0).column(0).compression == "SNAPPY"
+        found[function.__name__] = (measured["rows"], written.num_rows)
+    assert found == {"write_parquet": (9000, 9000), "write_files": (2, 2)}
 
 
 def test_the_benchmark_of_readers_loads_every_row(postgres: Postgres, tmp_path: Path) -> None:
