@@ -289,8 +289,12 @@ def test_files_of_a_table_in_format_version_1_are_rewritten(lake: Lake) -> None:
 
 
 @pytest.mark.usefixtures("merge_on_read")
-def test_a_delete_file_of_several_data_files_stays(lake: Lake) -> None:
-    """Another writer's: its positions are kept where a merge deletes further rows of a file."""
+def test_a_delete_file_of_several_data_files_stays_until_the_last_of_them_goes(
+    lake: Lake,
+) -> None:
+    """Another writer's: a merge that deletes further rows of a file does not repeat its positions,
+    so that the snapshot's totals give the number of rows.
+    """
     merge(lake, range(10))
     merge(lake, range(10, 20))
     table = load_table(lake.catalog, (lake.dataset, "t"))
@@ -298,7 +302,7 @@ def test_a_delete_file_of_several_data_files_stays(lake: Lake) -> None:
     paths = sorted(files(table))
     (task, _) = table.scan().plan_files()
     shared = f"{table.location()}/data/shared.parquet"
-    deletes = write_position_deletes(table.io, shared, task.file, np.array([0]))
+    deletes = write_position_deletes(table.io, shared, task.file, np.array([0, 0]))
     rows = pa.table({"file_path": paths, "pos": pa.array([0, 0], pa.int64())})
     with table.io.new_output(shared).create(overwrite=True) as sink:
         pq.write_table(rows, sink)
@@ -313,5 +317,12 @@ def test_a_delete_file_of_several_data_files_stays(lake: Lake) -> None:
     assert all(shared in found[path] for path in paths)
     expected = {**dict.fromkeys([*range(1, 10), *range(11, 20)], 0), 5: 1}
     assert values(lake) == expected
+    assert row_count(lake.table("t").current_snapshot()) == 18
     merge(lake, [15], v=2)
     assert values(lake) == {**expected, 15: 2}
+    merge(lake, range(10), v=3)
+    assert any(shared in deletes for deletes in files(lake.table("t")).values())
+    merge(lake, range(20), v=4)
+    assert values(lake) == dict.fromkeys(range(20), 4)
+    table = lake.table("t")
+    assert summary(table, "total-delete-files", "total-position-deletes") == [0, 0]

@@ -13,6 +13,7 @@ from pyiceberg.table.snapshots import Operation
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import LongType, NestedField
 
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import load_table
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import RowsLost
 from floe_ingestion_defs.destinations.impl.iceberg.files import staged_files
@@ -212,6 +213,28 @@ def test_files_with_deleted_rows_are_rewritten_and_their_deletes_removed(lake: L
     lake.load([{"id": 3, "name": "newer"}], **merge)
     assert lake.values("orders", "name").count("newer") == 1
     assert len(lake.rows("orders")) == 10
+
+
+@pytest.mark.usefixtures("merge_on_read")
+def test_deletes_of_files_that_another_engine_compacted_are_removed(lake: Lake) -> None:
+    """They apply to no file, and count as deleted rows in the totals of the table."""
+    merge: Any = {"table_name": "orders", "primary_key": "id", "write_disposition": "merge"}
+    for v in range(3):
+        lake.load([{"id": n, "v": v} for n in range(4 - v)], **merge)
+    table = load_table(lake.catalog, (lake.dataset, "orders"))
+    assert table is not None
+    with table.transaction() as transaction:
+        tasks = list(table.scan().plan_files())
+        assert sum(len(task.delete_files) for task in tasks) == 2
+        with transaction.update_snapshot().overwrite() as rewrite:
+            for task in tasks:
+                rewrite.delete_data_file(task.file)
+        transaction.append(table.scan().to_arrow())
+    assert row_count(lake.table("orders").current_snapshot()) == 4 - 5
+    lake.load([{"id": 9, "v": 9}], **merge)
+    compact(dataset_of(lake), "orders", CompactionOptions(min_files=2))
+    assert row_count(lake.table("orders").current_snapshot()) == 5
+    assert sorted(lake.values("orders", "v")) == [0, 1, 2, 2, 9]
 
 
 def test_tables_that_cannot_be_compacted_are_left_with_the_reason(lake: Lake) -> None:

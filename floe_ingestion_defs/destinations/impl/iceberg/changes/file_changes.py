@@ -26,6 +26,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.position_deletes import
     delete_files_of,
     positions_of_live_rows,
     read_deleted_positions,
+    unneeded_deletes,
     write_position_deletes,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.files.sorting import order_of_sorted_rows
@@ -92,6 +93,7 @@ class _Work:
 def change_rows(change: Change, state: TableState, rows: RowChange) -> None:
     """Add to a change what becomes of the data files that contain a row that changes."""
     moved: dict[Hashable, _Moved] = {}
+    gone: set[str] = set()
     touched = (task for task in state.tasks if rows.may_touch(task.file, state.metadata))
     work = _Work(state.metadata, state.io, rows)
     for task, key, changed in state.once_per_file(("changed", rows), _changed, work, touched):
@@ -99,8 +101,10 @@ def change_rows(change: Change, state: TableState, rows: RowChange) -> None:
             continue
         change.removed += changed.removed
         change.added += changed.added
+        gone.update(file.file_path for file in changed.removed)
         if changed.moved is not None:
             moved[key] = (task, changed.moved)
+    change.removed += unneeded_deletes(state.tasks, gone)
     if moved:
         change.added += state.once(
             ("moved", *moved),
@@ -135,7 +139,10 @@ def _changed(work: _Work, task: FileScanTask) -> _FileChange | None:
             [task.file, *removed], _write_rewritten(work, task, batches, sort_order_id)
         )
     numbers = np.flatnonzero(marked.to_numpy())
-    positions = np.sort(np.concatenate([deleted, positions_of_live_rows(numbers, deleted)]))
+    # A delete file of several data files stays, and deletes its rows.
+    is_shared = len(removed) < len(task.delete_files)
+    own = read_deleted_positions(io, task, removed) if is_shared else deleted
+    positions = np.sort(np.concatenate([own, positions_of_live_rows(numbers, deleted)]))
     path = data_path(metadata, "deletes")
     added = write_position_deletes(io, path, task.file, positions)
     return _FileChange(removed, [added], marked if rows.keeps_rows else None)

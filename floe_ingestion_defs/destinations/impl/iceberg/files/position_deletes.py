@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.conversions import to_bytes
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.table import FileScanTask
 from pyiceberg.types import LongType, StringType
 
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import (
@@ -25,11 +26,10 @@ from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals i
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     import numpy.typing as npt
     from pyiceberg.io import FileIO
-    from pyiceberg.table import FileScanTask
 
     # Positions of rows in a data file, from 0, ascending and unique.
     Positions: TypeAlias = npt.NDArray[np.int64]
@@ -51,14 +51,18 @@ _SCHEMA = pa.schema(
 )
 
 
-def read_deleted_positions(io: FileIO, task: FileScanTask) -> Positions:
+def read_deleted_positions(
+    io: FileIO, task: FileScanTask, files: Iterable[DataFile] | None = None
+) -> Positions:
     """Return the positions of a data file's rows that its delete files delete.
 
     Args:
         io: The table's FileIO.
         task: The data file with its delete files: position deletes, or deletion vectors.
+        files: Some of its delete files; all by default.
     """
-    found = read_delete_files(io, task)
+    chosen = task if files is None else FileScanTask(task.file, delete_files=set(files))
+    found = read_delete_files(io, chosen)
     if not found:
         return np.empty(0, np.int64)
     return np.unique(np.concatenate([column.to_numpy() for column in found]).astype(np.int64))
@@ -73,6 +77,22 @@ def delete_files_of(task: FileScanTask) -> list[DataFile]:
         if (file.lower_bounds or {}).get(FILE_PATH_ID) == path
         and (file.upper_bounds or {}).get(FILE_PATH_ID) == path
     ]
+
+
+def unneeded_deletes(tasks: Iterable[FileScanTask], gone: Container[str]) -> set[DataFile]:
+    """Return the delete files of removed data files that no remaining one needs.
+
+    A delete file of another engine may name several data files. It goes with the last of them.
+
+    Args:
+        tasks: All data files of a table with their delete files.
+        gone: The paths of those that are removed.
+    """
+    needed: set[DataFile] = set()
+    dangling: set[DataFile] = set()
+    for task in tasks:
+        (dangling if task.file.file_path in gone else needed).update(task.delete_files)
+    return dangling - needed
 
 
 def write_position_deletes(

@@ -13,12 +13,14 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pyiceberg.manifest import ManifestContent
+
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.confinement import require_own
 from floe_ingestion_defs.destinations.impl.iceberg.commits.attempts import commit_certainly
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import replace_files
 from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
 from floe_ingestion_defs.destinations.impl.iceberg.errors import CommitContention, ReadTooLongAgo
-from floe_ingestion_defs.destinations.impl.iceberg.files.position_deletes import delete_files_of
+from floe_ingestion_defs.destinations.impl.iceberg.files.position_deletes import unneeded_deletes
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_summary
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.plan import (
     find_obstacle,
@@ -231,12 +233,20 @@ def _is_same(now: Table, work: TableWork) -> bool:
 def _apply(commit: _Commit, now: Table, live: dict[str, FileScanTask]) -> None:
     gone = {task.file.file_path for each in commit.committed for task in each.group.tasks}
     commit.removed = [live[path].file for path in gone]
-    # A delete file of another engine may name several data files. It goes with the last of them.
-    needed = {file for path, task in live.items() if path not in gone for file in task.delete_files}
-    own = {file for path in gone for file in delete_files_of(live[path])}
-    shared = {file for path in gone for file in live[path].delete_files} - needed
-    commit.deletes = list(own | shared)
+    commit.deletes = [*unneeded_deletes(live.values(), gone), *_dangling_deletes(now, live)]
     added = [file for each in commit.committed for file in each.added]
     transaction = now.transaction()
     replace_files(transaction, added, [*commit.removed, *commit.deletes], watermark_summary(now))
     transaction.commit_transaction()
+
+
+def _dangling_deletes(table: Table, live: dict[str, FileScanTask]) -> set[DataFile]:
+    """Return the delete files that apply to no data file; other engines' compactions leave them."""
+    snapshot = table.current_snapshot()
+    present = {
+        entry.data_file
+        for manifest in (snapshot.manifests(table.io) if snapshot else ())
+        if manifest.content == ManifestContent.DELETES
+        for entry in manifest.fetch_manifest_entry(table.io)
+    }
+    return present - {file for task in live.values() for file in task.delete_files}
