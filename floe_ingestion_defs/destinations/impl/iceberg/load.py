@@ -37,6 +37,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.create import ensure_fits
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     BLOCKING_ERRORS,
     LoadExpired,
+    LogReplaced,
     TableBlocked,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
@@ -86,24 +87,18 @@ def run_load(
         TableBlocked: A table was changed incompatibly after an audit. The load is committed, and
             published to the other tables.
     """
-    started = Since()
     view = dataset.log.read_or_create()
     load, own = view.find(package.load_uid), None
     if load is None:
-        plans = plan_load(package)
-        require_whole_log(dataset, view)
-        require_unblocked(dataset, plans, view)
-        with around_phase("stage"):
-            staged = stage(dataset, package, plans, view)
-            require_own_tables(dataset, view, staged)
-            require_not_published(dataset, view, package.load_uid, staged)
-            require_root_keys(staged)
-            require_valid_scopes(staged)
-        with around_phase("audit"):
-            audit(dataset, staged, audits)
-        with around_phase("commit"):
-            load, view = commit(dataset, package, staged, view, started)
-            own = OwnLoad.of(dataset.catalog, load, staged)
+        try:
+            load, view, own = _commit_staged(dataset, package, view, audits, around_phase)
+        except LogReplaced:
+            if not view.begins_namespace:
+                raise
+            # Of two processes that create a log at the same time, some catalogs let both succeed.
+            # Nothing is committed to this process's log, which the other one has replaced.
+            view = dataset.log.read_or_create()
+            load, view, own = _commit_staged(dataset, package, view, audits, around_phase)
     else:
         logger.info(
             "Load %s is load %s of the log already, committed from this working directory or a "
@@ -114,6 +109,35 @@ def run_load(
     with around_phase("publish"):
         publish_own(dataset, load, view, own)
     return load
+
+
+def _commit_staged(
+    dataset: Dataset,
+    package: Package,
+    view: LogView,
+    audits: Sequence[Audit],
+    around_phase: AroundPhase,
+) -> tuple[Load, LogView, OwnLoad]:
+    """Stage, audit and commit a package that is not in the log as it was read.
+
+    Returns:
+        The load, the log with it, and its tables as they were staged.
+    """
+    started = Since()
+    plans = plan_load(package)
+    require_whole_log(dataset, view)
+    require_unblocked(dataset, plans, view)
+    with around_phase("stage"):
+        staged = stage(dataset, package, plans, view)
+        require_own_tables(dataset, view, staged)
+        require_not_published(dataset, view, package.load_uid, staged)
+        require_root_keys(staged)
+        require_valid_scopes(staged)
+    with around_phase("audit"):
+        audit(dataset, staged, audits)
+    with around_phase("commit"):
+        load, view = commit(dataset, package, staged, view, started)
+    return load, view, OwnLoad.of(dataset.catalog, load, staged)
 
 
 def commit(

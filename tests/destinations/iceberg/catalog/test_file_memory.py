@@ -15,6 +15,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.catalog.file_memory import (
     is_immutable,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.s3_file_io import RemembersFiles
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.uploads import uploading_together
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,6 +113,35 @@ def test_a_file_whose_upload_failed_is_not_remembered(io: RemembersFiles, tmp_pa
     assert FILE_MEMORY.get(str(path)) is None
 
 
+def test_files_that_are_uploaded_together_can_be_read_before_they_exist(
+    io: RemembersFiles, tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"{number}-{UNIQUE}" for number in range(9)]
+    with uploading_together(io) as together, uploading_together(together) as inner:
+        assert inner is together
+        for path in paths:
+            with together.new_output(str(path)).create() as stream:
+                stream.write(path.name.encode())
+            assert len(together.new_input(str(path))) == len(path.name)
+    assert [path.read_text() for path in paths] == [path.name for path in paths]
+
+
+def test_a_failed_upload_fails_the_block_that_it_is_in(io: RemembersFiles, tmp_path: Path) -> None:
+    (tmp_path / UNIQUE).mkdir()
+    other = tmp_path / f"other-{UNIQUE}"
+
+    def upload_both() -> None:
+        with uploading_together(io) as together:
+            for path in (tmp_path / UNIQUE, other):
+                with together.new_output(str(path)).create() as stream:
+                    stream.write(b"content")
+
+    with pytest.raises(OSError, match="directory"):
+        upload_both()
+    assert FILE_MEMORY.get(str(tmp_path / UNIQUE)) is None
+    assert read(io, other) == b"content"
+
+
 def test_the_memory_is_bounded_in_bytes_and_in_time() -> None:
     memory = FileMemory(most_bytes=10, seconds=3600)
     for name in "abc":
@@ -123,6 +153,15 @@ def test_the_memory_is_bounded_in_bytes_and_in_time() -> None:
     large = FileMemory()
     large.keep("a", b"0" * (SMALL_BYTES + 1))
     assert large.get("a") is None
+
+
+def test_a_file_that_is_being_uploaded_is_not_dropped_for_others() -> None:
+    memory = FileMemory(most_bytes=5)
+    memory.hold("a", b"12345")
+    memory.keep("b", b"12345")
+    assert memory.get("a") == b"12345"
+    memory.forget("a")
+    assert memory.get("a") is None
 
 
 @pytest.mark.parametrize(

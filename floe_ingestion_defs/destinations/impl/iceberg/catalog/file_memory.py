@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, cast
 
@@ -37,27 +39,38 @@ class FileMemory:
     def __init__(self, most_bytes: int = _MOST_BYTES, seconds: float = _SECONDS) -> None:
         self._lock = Lock()
         self._files: TTLCache[str, bytes] = TTLCache(most_bytes, seconds, getsizeof=len)
+        # The store does not have these yet, so that they must not be dropped for others.
+        self._uploading: dict[str, bytes] = {}
 
     def get(self, location: str) -> bytes | None:
         """Return the content of a file, None if it is not remembered."""
         with self._lock:
-            return self._files.get(location)
+            content = self._uploading.get(location)
+            return self._files.get(location) if content is None else content
+
+    def hold(self, location: str, content: bytes) -> None:
+        """Remember a file until it is uploaded, when it is kept, or has failed to be."""
+        with self._lock:
+            self._uploading[location] = content
 
     def keep(self, location: str, content: bytes) -> None:
         """Remember a file that is small."""
-        if len(content) <= SMALL_BYTES:
-            with self._lock:
+        with self._lock:
+            self._uploading.pop(location, None)
+            if len(content) <= SMALL_BYTES:
                 self._files[location] = content
 
     def forget(self, location: str) -> None:
         """Forget a file, such as one that is deleted."""
         with self._lock:
+            self._uploading.pop(location, None)
             self._files.pop(location, None)
 
     def clear(self) -> None:
         """Forget all files; also in a child process, whose parent may have held the lock."""
         self._lock = Lock()
         self._files.clear()
+        self._uploading.clear()
 
 
 FILE_MEMORY = FileMemory()
@@ -105,18 +118,31 @@ class RememberedInput(InputFile):
         return cast("InputStream", pa.BufferReader(content))
 
 
+Submit = Callable[[Callable[[], None]], None]
+
+
+def _at_once(upload: Callable[[], None]) -> None:
+    upload()
+
+
 class RememberedOutput(OutputFile):
     """A file that is written once, in one request if it is small, and need not be read.
 
     Args:
         file: The file, whose name no other file has.
         memory: Where its content is kept.
+        submit: Runs the upload of a small file, by default at once.
     """
 
-    def __init__(self, file: OutputFile, memory: FileMemory) -> None:
+    def __init__(self, file: OutputFile, memory: FileMemory, submit: Submit = _at_once) -> None:
         super().__init__(file.location)
         self._file = file
         self._memory = memory
+        self._submit = submit
+
+    def uploaded_by(self, submit: Submit) -> RememberedOutput:
+        """Return the same file, whose upload is passed to a function if it is small."""
+        return RememberedOutput(self._file, self._memory, submit)
 
     def __len__(self) -> int:
         """Return the size in bytes."""
@@ -132,15 +158,16 @@ class RememberedOutput(OutputFile):
 
     def create(self, overwrite: bool = False) -> OutputStream:
         """Return a stream to write the file, without a check whether it exists."""
-        return _Writing(self._file, self._memory)
+        return _Writing(self._file, self._memory, self._submit)
 
 
 class _Writing(OutputStream):
     """Collects what is written until it is no longer small; an interrupted file is not created."""
 
-    def __init__(self, file: OutputFile, memory: FileMemory) -> None:
+    def __init__(self, file: OutputFile, memory: FileMemory, submit: Submit) -> None:
         self._file = file
         self._memory = memory
+        self._submit = submit
         self._content = bytearray()
         self._sink: OutputStream | None = None
         self._size = 0
@@ -174,8 +201,16 @@ class _Writing(OutputStream):
             self._sink.close()
             return
         content = bytes(self._content)
-        with self._file.create(overwrite=True) as sink:
-            sink.write(content)
+        self._memory.hold(self._file.location, content)
+        self._submit(partial(self._upload, content))
+
+    def _upload(self, content: bytes) -> None:
+        try:
+            with self._file.create(overwrite=True) as sink:
+                sink.write(content)
+        except BaseException:
+            self._memory.forget(self._file.location)
+            raise
         self._memory.keep(self._file.location, content)
 
     def __enter__(self) -> OutputStream:

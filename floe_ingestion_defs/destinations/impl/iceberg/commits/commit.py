@@ -32,6 +32,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.catalog.shared_history import
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.table_location import (
     stage_creation,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.uploads import uploading_together
 from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     CommitConflict,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pyiceberg.catalog import Catalog
+    from pyiceberg.io import FileIO
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import CommitTableResponse, StagedTable
     from pyiceberg.table.metadata import TableMetadata
@@ -282,6 +284,7 @@ def add_snapshot(
     added: Iterable[DataFile],
     removed: Iterable[DataFile] = (),
     summary: Mapping[str, str] | None = None,
+    io: FileIO | None = None,
 ) -> int:
     """Add to the transaction one snapshot in which files are added and removed.
 
@@ -290,21 +293,22 @@ def add_snapshot(
         added: The data files and delete files to add.
         removed: Those to remove; with a data file go the delete files that name it alone.
         summary: Further entries of the snapshot's summary, besides the engine.
+        io: What writes the manifests, by default the table's FileIO.
 
     Returns:
         The snapshot's id.
     """
     added, removed = list(added), list(removed)
     summary = {**_engine(), **(summary or {})}
-    io = file_io(transaction)
     is_append = not removed and all(file.content == DataFileContent.DATA for file in added)
-    producer: _SnapshotProducer[Any] = (
-        Append(Operation.APPEND, transaction, io, snapshot_properties=summary)
-        if is_append
-        else Overwrite(transaction, io, summary)
-    )
-    with producer as snapshot:
-        _fill(snapshot, transaction, added, removed)
+    with uploading_together(io or file_io(transaction)) as io:
+        producer: _SnapshotProducer[Any] = (
+            Append(Operation.APPEND, transaction, io, snapshot_properties=summary)
+            if is_append
+            else Overwrite(transaction, io, summary)
+        )
+        with producer as snapshot:
+            _fill(snapshot, transaction, added, removed)
     return int(snapshot.snapshot_id)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyiceberg.exceptions import BadRequestError
+from pyiceberg.exceptions import BadRequestError, NamespaceAlreadyExistsError, RESTError
 from tenacity import (
     Retrying,
     retry_if_exception_type,
@@ -22,6 +22,8 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import is_remote
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.uploads import uploading_together
 from floe_ingestion_defs.destinations.impl.iceberg.commits.attempts import commit_certainly
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import (
     CommitOutcomeUnknown,
@@ -71,6 +73,9 @@ LOG_PROPERTIES = {
 
 _READ_ATTEMPTS = 5
 _CREATION_SECONDS = 10.0
+# The logs that this process has looked up, and not found, on remote catalogs. Another process may
+# have created one since.
+_ABSENT: set[tuple[object, ...]] = set()
 
 
 class LoadLog:
@@ -102,6 +107,8 @@ class LoadLog:
         self._is_located = False
         self._peeked: LogView | None = None
         self._namespace = self.identifier[:-1]
+        properties = catalog.properties
+        self._key = (properties.get("uri"), properties.get("warehouse"), *identifiers)
 
     def read(self, known: LogView | None = None) -> LogView | None:
         """Return the log as it is now, None for a dataset that nothing was ever loaded into.
@@ -148,6 +155,10 @@ class LoadLog:
                     self.identifier = other
                     break
         self._is_located = self._is_located or table is not None
+        if table is None and is_remote(self.catalog):
+            _ABSENT.add(self._key)
+        else:
+            _ABSENT.discard(self._key)
         return table
 
     def _look_up(self, identifier: Identifier) -> Table | None:
@@ -158,27 +169,47 @@ class LoadLog:
 
     def read_or_create(self, known: LogView | None = None) -> LogView:
         """Return the log as it is now, created together with its namespace on first use."""
-        if view := self.read(known):
+        # A log cannot be in a namespace that did not exist, so that where none was found before
+        # the extraction, the creation of the namespace takes the place of another look under both
+        # names. A catalog that creates one over tables that exist conflicts below.
+        created = self._begin_namespace() if self._key in _ABSENT else None
+        if not created and (view := self.read(known)):
             return view
-        # A namespace that this call created has no log yet. Of processes that begin together, one
-        # creates the namespace, and another one may have created the log by now.
-        is_absent = is_new = self.ensure_namespace()
+        is_absent = created is not None
+        if created is None:
+            # Of processes that begin together, one creates the namespace, and another one may have
+            # created the log by now.
+            created = is_absent = self.ensure_namespace()
+        begins_namespace = created
 
         def attempt() -> LogView:
             nonlocal is_absent
             if not is_absent and (view := self.read()):
-                return LogView(view.table, begins_namespace=is_new)
+                return LogView(view.table, begins_namespace=begins_namespace)
             is_absent = False
             creation = create_table_transaction(
                 self.catalog, self.identifier, schema=LOG_SCHEMA, properties=LOG_PROPERTIES
             )
-            creation.commit_transaction()
+            table = creation.commit_transaction()
+            if begins_namespace:
+                # The catalog's response is the table as it was created. Where another process can
+                # still replace it, the commit of the load conflicts; see `load.run_load`.
+                _ABSENT.discard(self._key)
+                self._is_located = True
+                return LogView(asserted(self.catalog, table), begins_namespace=True)
             # Of two processes that create it at the same time, some catalogs let both succeed.
             msg = "It is read again, because another process may have created it."
             raise CommitConflict(msg)
 
         name = ".".join(self.identifier)
         return commit_certainly(f"Creating {name}", attempt, _CREATION_SECONDS)
+
+    def _begin_namespace(self) -> bool | None:
+        """Return whether this call created the namespace, None if the catalog rejected it."""
+        try:
+            return self.ensure_namespace()
+        except RESTError:  # Such as a missing right: if there is a log, the namespace exists.
+            return None
 
     def ensure_namespace(self) -> bool:
         """Create the namespace if it does not exist, also if another process is creating it.
@@ -188,6 +219,8 @@ class LoadLog:
         """
         try:
             self.catalog.create_namespace(self._namespace, dict(self._namespace_properties))
+        except NamespaceAlreadyExistsError:
+            return False
         except Exception:
             # A boundary: where it exists, a catalog may reject the request for lack of a right, and
             # to the loser of a race its driver raises any exception, SqlCatalog's an
@@ -217,14 +250,17 @@ class LoadLog:
         """
         table, row = view.table, load.as_row()
         path = data_path(table.metadata, f"{load.seq:08d}")
-        write_data_file(table.io, table.metadata, path, row.to_batches())
-        with table.transaction() as transaction:
-            add_snapshot(transaction, [data_file_from_footer(table.metadata, table.io, path)])
-            known = {MISSING_PREFIX + table: loads for table, loads in missing.items() if loads}
-            transaction.set_properties({LAST_SEQ: str(load.seq), **known})
-            healed = {MISSING_PREFIX + table for table, loads in missing.items() if not loads}
-            if healed := healed.intersection(table.properties):
-                transaction.remove_properties(*healed)
+        transaction = table.transaction()
+        with uploading_together(table.io) as io:
+            write_data_file(io, table.metadata, path, row.to_batches())
+            file = data_file_from_footer(table.metadata, io, path)
+            add_snapshot(transaction, [file], io=io)
+        known = {MISSING_PREFIX + table: loads for table, loads in missing.items() if loads}
+        transaction.set_properties({LAST_SEQ: str(load.seq), **known})
+        healed = {MISSING_PREFIX + table for table, loads in missing.items() if not loads}
+        if healed := healed.intersection(table.properties):
+            transaction.remove_properties(*healed)
+        transaction.commit_transaction()
         return view.with_appended(path, row)
 
     def record(
