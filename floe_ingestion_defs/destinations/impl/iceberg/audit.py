@@ -30,11 +30,7 @@ def no_null_in_a_key(staged: StagedTable) -> Iterator[Finding]:
     columns = [
         c for c in dict.fromkeys((*keys.primary_key, *keys.merge_key)) if c in staged.schema.names
     ]
-    nulls = dict.fromkeys(columns, 0)
-    for batch in staged.batches(columns) if columns else ():
-        for name in columns:
-            nulls[name] += batch.column(name).null_count
-    for name, count in nulls.items():
+    for name, count in staged.count_nulls(columns).items() if columns else ():
         if count:
             yield Finding(
                 "no_null_in_a_key",

@@ -28,6 +28,7 @@ from pyiceberg.types import (
     TimestampType,
 )
 
+from floe_ingestion_defs.destinations.impl.iceberg.changes import keys
 from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import KeySet
 from floe_ingestion_defs.destinations.impl.iceberg.changes.row_changes import Deletion, in_groups
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import arrow_schema
@@ -66,29 +67,61 @@ def test_a_key_is_in_the_set_if_it_was_put_there(kind: str, count: int) -> None:
     assert found.to_pylist() == [value is not None and value in inside for value in asked]
 
 
-def test_rows_are_compared_with_the_keys_of_their_range_only(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Of 1,000,000 keys, ten are between the first and the last row; no other is hashed."""
-    keys = KeySet(pa.table({"id": range(0, 2_000_000, 2)}))
-    hashed: list[int] = []
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many keys Arrow hashed, each time."""
+    found: list[int] = []
     is_in = pc.is_in
 
     def watched(column: Any, value_set: Any, **options: Any) -> Any:
-        hashed.append(len(value_set))
+        found.append(len(value_set))
         return is_in(column, value_set=value_set, **options)
 
     monkeypatch.setattr(pc, "is_in", watched)
-    asked = pa.record_batch({"id": pa.array([500_000, None, *range(500_000, 500_019)])})
-    found = keys.contains(asked).to_pylist()
-    assert found == [True, False, *(n % 2 == 0 for n in range(19))]
-    assert keys.contains(
-        pa.record_batch({"id": pa.array([None, None], pa.int64())})
-    ).to_pylist() == [
-        False,
-        False,
-    ]
-    assert hashed == [10, 0]
+    return found
+
+
+def test_rows_are_compared_with_the_keys_of_their_range_only(hashed: list[int]) -> None:
+    """Of 1,000,000 keys, ten are between the first and the last row; no other is hashed."""
+    keys = KeySet(pa.table({"id": pa.array(range(0, 2_000_000, 2)).cast(pa.string())}))
+    asked = pa.array([500_000, None, *range(500_000, 500_010)]).cast(pa.string())
+    found = keys.contains(pa.record_batch({"id": asked})).to_pylist()
+    assert found == [True, False, *(n % 2 == 0 for n in range(10))]
+    nulls = pa.record_batch({"id": pa.array([None, None], pa.string())})
+    assert keys.contains(nulls).to_pylist() == [False, False]
+    assert hashed == [5, 0]
+
+
+@pytest.mark.parametrize("type_", [pa.int64(), pa.int32()], ids=str)
+@pytest.mark.parametrize(("step", "is_hashed"), [(1, False), (7, False), (1_000_000, True)])
+def test_integers_of_a_dense_range_are_looked_up_without_hashing(
+    type_: pa.DataType, step: int, is_hashed: bool, hashed: list[int]
+) -> None:
+    """Also negative ones, nulls, and numbers beyond the keys up to the type's bounds."""
+    choose = random.Random(step)
+    bounds = {pa.int64(): 2**63, pa.int32(): 2**31}[type_]
+    present = [step * n for n in choose.sample(range(-400, 400), k=300)]
+    asked = [*(step * n for n in range(-500, 500)), None, -bounds, bounds - 1]
+    keys = KeySet(pa.table({"id": pa.array(present, type_)}))
+    found = keys.contains(pa.record_batch({"id": pa.array(asked, type_)}))
+    assert found.to_pylist() == [value in present for value in asked]
+    assert bool(hashed) == is_hashed
+
+
+def test_many_rows_are_looked_up_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "_ROWS_AT_ONCE", 7)
+    present = KeySet(pa.table({"id": range(0, 90, 3)}))
+    asked = pa.record_batch({"id": [None, *range(-10, 100)]})
+    found = present.contains(asked.slice(3)).to_pylist()
+    assert found == [n in range(0, 90, 3) for n in range(-8, 100)]
+
+
+@pytest.mark.parametrize("run", [1, 40, 1_000], ids="runs of {}".format)
+def test_integers_are_ordered_however_long_their_runs_are(run: int) -> None:
+    choose = random.Random(run)
+    numbers = [n for _ in range(2_000 // run) for n in sorted(choose.sample(range(9_999), k=run))]
+    found = KeySet(pa.table({"id": numbers})).rows["id"].to_pylist()
+    assert found == sorted(set(numbers))
 
 
 @pytest.mark.parametrize(("keys", "groups"), [(10, 2), (700_000, 1)])
@@ -101,6 +134,14 @@ def test_a_change_with_many_keys_is_compared_with_as_many_rows_at_once(
     found = list(in_groups([rows] * 10, change))
     assert len(found) == groups
     assert sum(group.num_rows for group in found) == 10 * 2**16
+
+
+@pytest.mark.parametrize(("step", "groups"), [(2, 2), (1_000, 1)])
+def test_rows_are_combined_for_sparse_integers_only(step: int, groups: int) -> None:
+    """Those of a dense range are not hashed, so larger groups would take memory alone."""
+    change = Deletion((KeySet(pa.table({"id": range(0, 700_000 * step, step)})),))
+    rows = pa.record_batch({"id": pa.array(range(2**16))})
+    assert len(list(in_groups([rows] * 10, change))) == groups
 
 
 @pytest.mark.parametrize("kind", [*BOUNDED])

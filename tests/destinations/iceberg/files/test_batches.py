@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyiceberg.io.pyarrow import PyArrowFileIO, schema_to_pyarrow
 from pyiceberg.schema import Schema
 from pyiceberg.types import IntegerType, NestedField
 
@@ -16,11 +16,13 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import (
     BATCH_ROWS,
     stream_batches,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import count_nulls
 from floe_ingestion_defs.destinations.impl.iceberg.files.statistics import (
     METRICS_OF,
     MOST_INFERRED,
     read_statistics,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.intent import StagedFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +78,39 @@ def test_a_batch_of_some_columns_has_more_rows(tmp_path: Path) -> None:
     rows = pa.table({f"c{number}": pa.array(range(2_000)) for number in range(50)})
     file = written(tmp_path / "rows.parquet", rows)
     assert [batch.num_rows for batch in stream_batches(file, ["c0"])] == [2_000]
+
+
+def test_small_row_groups_are_read_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each request takes time of its own; together they stay within the bounds of one batch."""
+    rows = pa.table({"id": range(1_000), "body": [f"{n:04d}" * 100 for n in range(1_000)]})
+    path = tmp_path / "rows.parquet"
+    pq.write_table(rows, path, row_group_size=10)
+    batches = list(stream_batches(pq.ParquetFile(path)))
+    assert pa.Table.from_batches(batches).equals(rows)
+    assert max(batch.nbytes for batch in batches) <= SMALL
+    assert len(batches) <= 10
+    monkeypatch.setattr(data_files, "BATCH_ROWS", 250)
+    batches = list(stream_batches(pq.ParquetFile(path), ["id"]))
+    assert [batch.num_rows for batch in batches] == [250] * 4
+
+
+@pytest.mark.parametrize("statistics", [True, ["id"], False], ids=str)
+def test_nulls_are_counted_as_in_the_rows(statistics: bool | list[str], tmp_path: Path) -> None:
+    """Of columns that are absent, nested, or without statistics too, and of several files."""
+    files = []
+    for number in range(2):
+        values = [None if n % (number + 2) else n for n in range(30)]
+        nested = [None if n is None else {"in": n} for n in values]
+        rows = pa.table({"id": values, "a.b": values[::-1], "outer": nested, "in": range(30)})
+        if number:
+            rows = rows.append_column("late", pa.array(values))
+        path = tmp_path / f"{number}.parquet"
+        pq.write_table(rows, path, row_group_size=7, write_statistics=statistics)
+        files.append(StagedFile(path=str(path), rows=30, bytes=path.stat().st_size))
+    counts = count_nulls(PyArrowFileIO(), files, ["id", "a.b", "outer", "in", "late"])
+    assert counts == {"id": 35, "a.b": 35, "outer": 35, "in": 0, "late": 50}
 
 
 @pytest.mark.parametrize("is_sorted", [False, True], ids=["unsorted", "sorted"])

@@ -24,7 +24,6 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import head_of
 from floe_ingestion_defs.destinations.impl.iceberg.errors import NotPublishable
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import columns_without_bounds
 from floe_ingestion_defs.destinations.impl.iceberg.files.partitions import path_of
-from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import read_staged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,11 +125,7 @@ def require_values(staged: StagedTable) -> None:
     required = [f.name for f in staged.metadata.schema().fields if f.required]
     if not required or not staged.intent.files:
         return
-    nulls = dict.fromkeys(required, 0)
-    for _, batch in read_staged(staged.io, staged.intent.files, staged.schema, required):
-        for column in required:
-            nulls[column] += batch.column(column).null_count
-    for column, count in nulls.items():
+    for column, count in staged.count_nulls(required).items():
         if count:
             raise NotPublishable(
                 staged.name,

@@ -45,10 +45,14 @@ class Incoming:
     keys: pa.Table
     kept: Mask
     counts: list[int] = field(default_factory=list)
+    _sets: dict[tuple[str, ...], KeySet] = field(default_factory=dict, repr=False)
 
     def key_set(self, columns: Sequence[str]) -> KeySet:
         """Return the keys of all incoming rows, including those that are not kept."""
-        return KeySet(self.keys.select(list(columns)))
+        names = tuple(columns)
+        if names not in self._sets:
+            self._sets[names] = KeySet(self.keys.select(list(names)))
+        return self._sets[names]
 
     def kept_set(self, columns: Sequence[str]) -> KeySet:
         """Return the keys of the rows that are added to the table."""
@@ -57,7 +61,7 @@ class Incoming:
 
     def keeping(self, mask: Mask) -> Incoming:
         """Return these rows, of which only those that the mask marks are still kept."""
-        return Incoming(self.keys, pc.and_(self.kept, mask), self.counts)
+        return Incoming(self.keys, pc.and_(self.kept, mask), self.counts, self._sets)
 
     def keep_masks(self) -> list[Mask | None]:
         """Return for each staged file which of its rows are kept; None where all are."""
@@ -96,14 +100,26 @@ def read_incoming(state: TableState, intent: TableIntent, extra: Sequence[str] =
         return Incoming(pa.table({}), pa.array([True] * total, pa.bool_()), counts)
     batches = (b for _, b in read_staged(state.io, intent.files, schema, names))
     rows = spill.gathered(batches, pa.schema([schema.field(n) for n in names]))
-    kept = pa.array([True] * rows.num_rows, pa.bool_())
-    if keys.primary_key:
-        kept = _first_of_each(rows, keys.primary_key, sort)
+    incoming = Incoming(rows, pa.array(np.ones(rows.num_rows, np.bool_)), counts)
+    if keys.primary_key and not _are_distinct_integers(incoming, keys.primary_key):
+        incoming.kept = _first_of_each(rows, keys.primary_key, sort)
     if keys.hard_delete:
-        kept = pc.and_(kept, pc.invert(_flagged(rows[keys.hard_delete])))
-    if isinstance(kept, pa.ChunkedArray):
-        kept = kept.combine_chunks()
-    return Incoming(rows, kept, counts)
+        incoming = incoming.keeping(pc.invert(_flagged(rows[keys.hard_delete])))
+    if isinstance(incoming.kept, pa.ChunkedArray):
+        incoming.kept = incoming.kept.combine_chunks()
+    return incoming
+
+
+def _are_distinct_integers(incoming: Incoming, key: Sequence[str]) -> bool:
+    """Return whether the keys are integers that all differ.
+
+    They are ordered for that once, and their set is what a merge compares the table's rows with.
+    The set of other keys takes longer than their hashes, and a first load does not need it.
+    """
+    rows = incoming.keys
+    if len(key) > 1 or not pa.types.is_integer(rows.schema.field(key[0]).type):
+        return False
+    return len(incoming.key_set(key)) == int(rows.num_rows)
 
 
 def _filtered(rows: pa.Table, mask: Mask) -> Iterator[pa.RecordBatch]:

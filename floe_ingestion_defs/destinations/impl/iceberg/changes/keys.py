@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,6 +34,13 @@ if TYPE_CHECKING:
 # With so many times as many keys as rows, a search for each row takes less time than a hash table
 # of the keys: 0.08 s instead of 1.8 s for 4 M keys and the 100,000 rows of a file.
 _KEYS_TO_SEARCH = 2
+# Integers are looked up in a table with a byte for each number from the least to the greatest, if
+# it has so few: 4 ms instead of 55 ms for 200,000 keys and the 1,500,000 rows of a file.
+_MOST_NUMBERS = 16 * 1024 * 1024
+_NUMBERS_PER_ROW = 32
+_ROWS_AT_ONCE = 64 * 1024
+# In runs of so many on average, NumPy's stable sort takes 3 ms for 2 M integers, its default 112.
+_ORDERED_RUN = 256
 # What a hash table takes for each key of several columns, or of a type without an order.
 _BYTES_TO_GROUP = 200
 
@@ -97,6 +105,11 @@ class KeySet:
         # What is derived from the rows would be sent to a cluster in addition.
         return {key: value for key, value in self.__dict__.items() if key != "_content"}
 
+    @property
+    def hashed(self) -> int:
+        """How many of the keys Arrow may hash again for each batch that is compared with them."""
+        return sum(len(part) for part in self._parts if not part.is_dense)
+
     def contains(self, batch: pa.RecordBatch) -> Mask:
         """Return for each row of the batch whether its key is in the set; a null never is."""
         if len(self._parts) == 1:
@@ -116,7 +129,7 @@ class KeySet:
     def find_in(self, rows: pa.Table) -> Mask:
         """Return for each row of a table whether its key is in the set; a null never is."""
         keys = rows.select(self.columns).to_batches()
-        masks = [self.contains(group) for group in grouped(keys, len(self))]
+        masks = [self.contains(group) for group in grouped(keys, self.hashed)]
         return pa.concat_arrays([pa.array([], pa.bool_()), *masks])
 
     def may_be_in(self, file: DataFile, metadata: TableMetadata) -> bool:
@@ -147,6 +160,13 @@ class _Part:
         return _is_ordered(self.rows.schema)
 
     @property
+    def is_dense(self) -> bool:
+        """Whether the keys are integers that rows in the order of their keys are looked up in."""
+        return self._single is not None and _numbers_in(self._single) <= _NUMBERS_PER_ROW * len(
+            self
+        )
+
+    @property
     def in_order(self) -> pa.RecordBatch:
         """The keys, in an order that is the same for all sets of them."""
         if self._is_ordered:
@@ -169,6 +189,8 @@ class _Part:
                 # A file often has the keys of a range alone, and Arrow hashes all that it gets.
                 bounds = pc.min_max(column)
                 keys = self._between(bounds["min"], bounds["max"])
+                if 0 < _numbers_in(keys) <= min(_MOST_NUMBERS, _NUMBERS_PER_ROW * len(column)):
+                    return _look_up(column, keys)
                 if len(keys) > _KEYS_TO_SEARCH * batch.num_rows:
                     return _find(column, keys)
             return pc.is_in(column, value_set=keys, skip_nulls=True)
@@ -212,6 +234,31 @@ class _Part:
         return keys.slice(first, max(0, end - first))
 
 
+def _numbers_in(keys: pa.Array) -> float:
+    """Return how many numbers are in the range of ordered integers, infinity for other keys."""
+    if not pa.types.is_integer(keys.type):
+        return math.inf
+    return keys[-1].as_py() - keys[0].as_py() + 1 if len(keys) else 0
+
+
+def _look_up(column: pa.Array, keys: pa.Array) -> Mask:
+    """Return for each integer whether it is one of the ordered keys, by a table of their range."""
+    numbers = keys.to_numpy().astype(np.int64, copy=False)
+    places = numbers - numbers[0]
+    is_key = np.zeros(places[-1] + 2, np.bool_)  # The last is for all numbers out of the range.
+    is_key[places] = True
+    other = np.uint64(len(is_key) - 1)
+    values = column.fill_null(0).to_numpy()
+    found = np.empty(len(values), np.bool_)
+    for start in range(0, len(values), _ROWS_AT_ONCE):
+        # A number below the range becomes one far above it.
+        distances = values[start : start + _ROWS_AT_ONCE].astype(np.int64) - numbers[0]
+        at_most = np.minimum(distances.view(np.uint64), other)
+        found[start : start + _ROWS_AT_ONCE] = is_key[at_most]
+    mask = pa.array(found)
+    return pc.and_(mask, column.is_valid()) if column.null_count else mask
+
+
 def _find(column: pa.Array, keys: pa.Array) -> Mask:
     """Return for each value whether it is an ordered key, without a hash table of all keys."""
     positions = pc.search_sorted(keys, column)
@@ -246,10 +293,15 @@ def _ordered(keys: pa.Array) -> pa.Array:
         return keys
     if pa.types.is_integer(keys.type):
         # Twice as fast as by Arrow, and twenty times as fast as `numpy.unique`.
-        keys = pa.array(np.sort(keys.to_numpy()), keys.type)
-    else:
+        numbers = keys.to_numpy()
+        runs = np.count_nonzero(numbers[1:] < numbers[:-1])
+        kind: Any = "stable" if runs * _ORDERED_RUN < len(numbers) else None
+        keys = pa.array(np.sort(numbers, kind=kind), keys.type)
+    elif pc.any(pc.less(keys.slice(1), keys.slice(0, len(keys) - 1))).as_py():
         keys = keys.take(pc.sort_indices(keys))
     differs = pc.not_equal(keys.slice(1), keys.slice(0, len(keys) - 1))
+    if pc.all(differs).as_py() in (True, None):
+        return keys
     return keys.filter(pa.concat_arrays([pa.array([True]), differs]))
 
 

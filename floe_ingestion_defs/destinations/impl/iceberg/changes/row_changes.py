@@ -47,8 +47,8 @@ class RowChange(Protocol):
         """Whether the rows that change stay in the table, with other values."""
 
     @property
-    def key_count(self) -> int:
-        """How many keys a row is compared with."""
+    def hashed_keys(self) -> int:
+        """How many keys Arrow may hash again for each batch."""
 
     def may_touch(self, file: DataFile, metadata: TableMetadata) -> bool:
         """Return whether, by its statistics, the file may contain a row that changes."""
@@ -81,9 +81,9 @@ class Deletion:
         return list(dict.fromkeys(name for keys in self._all_sets for name in keys.columns))
 
     @property
-    def key_count(self) -> int:
-        """How many keys a row is compared with."""
-        return _count_keys(self._all_sets)
+    def hashed_keys(self) -> int:
+        """How many keys Arrow may hash again for each batch."""
+        return _hashed_keys(self._all_sets)
 
     @property
     def _all_sets(self) -> tuple[KeySet | RowCondition, ...]:
@@ -117,7 +117,7 @@ class WindowDeletion:
     lower: pa.Scalar
     upper: pa.Scalar
     keeps_rows: ClassVar[bool] = False
-    key_count: ClassVar[int] = 0
+    hashed_keys: ClassVar[int] = 0
 
     @property
     def columns(self) -> list[str]:
@@ -165,9 +165,9 @@ class Retirement:
         return list(dict.fromkeys(columns))
 
     @property
-    def key_count(self) -> int:
-        """How many keys a row is compared with."""
-        return _count_keys((self.versions, self.merge_keys))
+    def hashed_keys(self) -> int:
+        """How many keys Arrow may hash again for each batch."""
+        return _hashed_keys((self.versions, self.merge_keys))
 
     def may_touch(self, file: DataFile, metadata: TableMetadata) -> bool:
         """Return whether, by its statistics, the file may contain a row that changes."""
@@ -226,13 +226,13 @@ def scope_of(intent: TableIntent) -> RowCondition | None:
     return None if scope is None else RowCondition(scope.condition, scope.columns)
 
 
-def _count_keys(sets: Iterable[KeySet | RowCondition | None]) -> int:
-    return sum(len(keys) for keys in sets if isinstance(keys, KeySet))
+def _hashed_keys(sets: Iterable[KeySet | RowCondition | None]) -> int:
+    return sum(keys.hashed for keys in sets if isinstance(keys, KeySet))
 
 
 def in_groups(batches: Iterable[pa.RecordBatch], change: RowChange) -> Iterator[pa.RecordBatch]:
     """Combine batches of key columns, since Arrow hashes the keys of a change once for each."""
-    return grouped(batches, change.key_count)
+    return grouped(batches, change.hashed_keys)
 
 
 def matching_rows(

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import arrow_schema
-from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import read_staged
+from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import (
+    count_nulls,
+    read_staged,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.reading.inspection import row_count
 
 if TYPE_CHECKING:
@@ -64,6 +67,10 @@ class StagedTable:
         """Yield the staged rows, with some of their columns or all."""
         for _, batch in read_staged(self.io, self.intent.files, self.schema, columns):
             yield batch
+
+    def count_nulls(self, columns: Sequence[str]) -> dict[str, int]:
+        """Return in how many staged rows each of the columns has no value."""
+        return count_nulls(self.io, self.intent.files, columns)
 
     @property
     def current_rows(self) -> int:

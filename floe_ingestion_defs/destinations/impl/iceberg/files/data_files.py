@@ -138,23 +138,44 @@ def write_data_file(
 def stream_batches(
     parquet: pq.ParquetFile, columns: Sequence[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Stream a Parquet file's rows.
+    """Stream a Parquet file's rows in batches that are bounded by their size in memory.
 
-    One row group is requested at a time, since pyarrow buffers all row groups that one call
-    requests: 243 MB for TPC-H's lineitem, and 26 MB this way.
+    pyarrow buffers all row groups that one call requests, which took 243 MB for TPC-H's lineitem.
+    So one is requested at a time, or several whose rows fit into one batch.
     """
+    for groups, batch_rows in _requests(parquet, columns):
+        yield from parquet.iter_batches(batch_rows, row_groups=groups, columns=columns)
+
+
+def _requests(
+    parquet: pq.ParquetFile, columns: Sequence[str] | None
+) -> Iterator[tuple[list[int], int]]:
+    """Yield row groups to read at once, and how many rows of them to decode at once."""
+    groups: list[int] = []
+    rows = size = 0
     for number in range(parquet.num_row_groups):
-        size = batch_rows(parquet, number, columns)
-        yield from parquet.iter_batches(size, row_groups=[number], columns=columns)
+        own_rows = parquet.metadata.row_group(number).num_rows
+        own_size = _decoded_bytes(parquet, number, columns)
+        if groups and (rows + own_rows > BATCH_ROWS or size + own_size > BATCH_BYTES):
+            yield groups, _batch_rows(rows, size)
+            groups, rows, size = [], 0, 0
+        groups.append(number)
+        rows += own_rows
+        size += own_size
+    if groups:
+        yield groups, _batch_rows(rows, size)
 
 
-def batch_rows(
-    parquet: pq.ParquetFile, row_group: int, columns: Sequence[str] | None = None
-) -> int:
-    """Return how many rows of a row group to read at once, bounded by their size in memory.
+def _batch_rows(rows: int, size: int) -> int:
+    row_bytes = max(size / max(rows, 1), 1)
+    return max(1, min(BATCH_ROWS, int(BATCH_BYTES / row_bytes)))
 
-    The size is that of the encoded values, or that of numbers where it is larger: a dictionary
-    can be much smaller than the values that it stands for.
+
+def _decoded_bytes(parquet: pq.ParquetFile, row_group: int, columns: Sequence[str] | None) -> int:
+    """Return about how many bytes the rows of a row group take in memory.
+
+    They are those of the encoded values, or of numbers where it is more: a dictionary can be much
+    smaller than the values that it stands for.
     """
     group = parquet.metadata.row_group(row_group)
     chosen = None if columns is None else set(columns)
@@ -164,9 +185,7 @@ def batch_rows(
         if chosen is None or chunk.path_in_schema.partition(".")[0] in chosen:
             total += chunk.total_uncompressed_size
             values += chunk.num_values
-    rows = max(group.num_rows, 1)
-    row_bytes = max(total, values * _VALUE_BYTES) / rows
-    return max(1, min(BATCH_ROWS, int(BATCH_BYTES / max(row_bytes, 1))))
+    return max(total, values * _VALUE_BYTES)
 
 
 def read_data_file(

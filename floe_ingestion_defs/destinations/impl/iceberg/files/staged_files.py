@@ -264,3 +264,37 @@ def read_staged(
             present = [name for name in names if name in parquet.schema_arrow.names]
             for batch in stream_batches(parquet, present):
                 yield number, conform(batch, wanted)
+
+
+def count_nulls(io: FileIO, files: Sequence[StagedFile], columns: Sequence[str]) -> dict[str, int]:
+    """Return in how many staged rows each of the columns has no value.
+
+    The statistics in the files' footers say so, unless a column is nested.
+    """
+    counts = dict.fromkeys(columns, 0)
+    for staged in files:
+        with io.new_input(staged.path).open() as stream:
+            parquet = pq.ParquetFile(stream)
+            known = {name: _null_count(parquet, name) for name in columns}
+            decoded = [name for name in columns if known[name] is None]
+            for batch in stream_batches(parquet, decoded) if decoded else ():
+                for name in decoded:
+                    counts[name] += batch.column(name).null_count
+        for name in columns:
+            counts[name] += known[name] or 0
+    return counts
+
+
+def _null_count(parquet: pq.ParquetFile, column: str) -> int | None:
+    """Return the number of nulls of a column by a footer, None if it does not say."""
+    footer = parquet.metadata
+    if column not in parquet.schema_arrow.names:
+        return int(footer.num_rows)
+    leaves = [footer.schema.column(index) for index in range(footer.num_columns)]
+    # A leaf of a nested column has another path.
+    found = [n for n, leaf in enumerate(leaves) if leaf.name == leaf.path == column]
+    groups = range(footer.num_row_groups)
+    statistics = [footer.row_group(group).column(n).statistics for n in found for group in groups]
+    if not found or any(each is None or not each.has_null_count for each in statistics):
+        return None
+    return sum(int(each.null_count) for each in statistics)
