@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -229,7 +230,9 @@ def test_a_blocked_table_is_shown_and_released(load: Callable[..., None]) -> Non
     (asked,) = found("release", "shop", "orders")["tables"]
     assert asked["rows_moved"] == 0
     assert asked["blocked"]
-    (released,) = found("release", "shop", "orders", "--yes")["tables"]
+    named = re.search(r"`floe (release [^`]+)`", table["health"])
+    assert named is not None
+    (released,) = found(*named[1].split())["tables"]
     assert released["rows_moved"] == 1
     assert {t["table"]: t["health"] for t in found("status", "shop")["tables"]} == {
         "shop.orders": "ok",

@@ -38,4 +38,4 @@ def test_the_checks_of_a_blocked_table_fail_and_name_the_command(
     assert not found[ORDERS].passed
     assert found[ORDERS].severity is dg.AssetCheckSeverity.ERROR
     assert "ForbiddenError" in str(found[ORDERS].description)
-    assert "`release_blocked(dataset, 'shop_orders')`" in str(found[ORDERS].description)
+    assert "`floe release bronze shop_orders --yes`" in str(found[ORDERS].description)

@@ -282,5 +282,5 @@ def _raise(dataset: Dataset, load: Load, failed: Mapping[str, Unpublished]) -> N
     raise TableBlocked(
         f"Load {load.load_id} is committed and cannot be published to "
         + "; ".join(f"`{dataset.qualified(tree)}`: {x.error}" for tree, x in failed.items())
-        + f". {remedy({tree: type(x.error).__name__ for tree, x in failed.items()})}"
+        + f". {remedy(dataset, {tree: type(x.error).__name__ for tree, x in failed.items()})}"
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pyiceberg.exceptions import ForbiddenError
 
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import DEFAULT_CATALOG_NAME
 from floe_ingestion_defs.destinations.impl.iceberg.errors import (
     BLOCKING_ERRORS,
     DETERMINISTIC_ERRORS,
@@ -42,13 +43,18 @@ BLOCKED_AFTER = timedelta(hours=1)
 _RECORD_ATTEMPTS = 3
 
 
-def remedy(reasons: Mapping[str, str]) -> str:
+def remedy(dataset: Dataset, reasons: Mapping[str, str]) -> str:
     """Return what the operator can do about blocked trees of tables, as a sentence.
 
     Args:
+        dataset: The dataset.
         reasons: The names of the errors' classes, by the roots of the trees.
     """
-    commands = " and ".join(f"`release_blocked(dataset, '{tree}')`" for tree in sorted(reasons))
+    name = dataset.catalog.name
+    command = "floe" if name == DEFAULT_CATALOG_NAME else f"floe --catalog {name}"
+    commands = " and ".join(
+        f"`{command} release {dataset.name} {tree} --yes`" for tree in sorted(reasons)
+    )
     lacks_right = all(reason == ForbiddenError.__name__ for reason in reasons.values())
     change = (
         "Grant permission to write to the table"
@@ -75,7 +81,7 @@ def blocked_tables(dataset: Dataset, view: LogView | None = None) -> dict[str, s
         return {}
     return {
         tree: f"Load {seq} of the log cannot be published to {dataset.qualified(tree)} "
-        f"({view.reason_of(tree)}). {remedy({tree: view.reason_of(tree)})}"
+        f"({view.reason_of(tree)}). {remedy(dataset, {tree: view.reason_of(tree)})}"
         for tree, seq in sorted(view.blocked.items())
     }
 
@@ -129,7 +135,7 @@ def open_dataset(dataset: Dataset, pipeline_name: str | None = None) -> LogView 
             "Load %s of the log cannot be published to %s. %s",
             seq,
             dataset.qualified(tree),
-            remedy({tree: view.reason_of(tree)}),
+            remedy(dataset, {tree: view.reason_of(tree)}),
         )
     latest = datetime.now(UTC) - OTHERS_AFTER
     through = {

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 Spoil = Callable[[Any, pytest.MonkeyPatch], None]
 
+RELEASE = "`floe release lake orders --yes`"
+
 
 def dataset_of(lake: Any) -> Dataset:
     return Dataset(lake.catalog, lake.dataset)
@@ -115,7 +117,7 @@ def test_a_table_that_cannot_be_published_blocks_itself_alone_until_it_is_releas
     assert lake.values("refunds", "id") == lake.values("visits", "id") == [1]
 
     (message,) = blocked_tables(dataset).values()
-    assert "release_blocked(dataset, 'orders')" in message
+    assert RELEASE in message
     assert ("Grant permission to write to" in message) == cause.startswith("forbidden")
     assert read(dataset).unsettled() == []
     assert len(read(dataset).pending()) >= 1
@@ -158,7 +160,7 @@ def test_a_load_to_a_blocked_table_is_rejected_before_its_commit_and_names_the_c
     before = read(dataset_of(lake)).last_seq
     error = lake.rejected([{"id": 3}], table_name="orders")
     assert isinstance(error, TableStillBlocked)
-    assert "release_blocked(dataset, 'orders')" in str(error)
+    assert RELEASE in str(error)
     assert read(dataset_of(lake)).last_seq == before
     monkeypatch.undo()
 

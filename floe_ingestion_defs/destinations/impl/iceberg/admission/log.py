@@ -87,7 +87,7 @@ def require_unblocked(dataset: Dataset, plans: Sequence[TablePlan], view: LogVie
         named = "; ".join(f"`{dataset.qualified(t)}`: {x.error}" for t, x in failed.items())
         msg = (
             f"Nothing was loaded, because an earlier load cannot be published to {named}. "
-            f"{remedy({tree: type(x.error).__name__ for tree, x in failed.items()})}"
+            f"{remedy(dataset, {tree: type(x.error).__name__ for tree, x in failed.items()})}"
         )
         raise TableStillBlocked(msg)
 
