@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from floe_ingestion_defs.components.schema import IngestionAttributes
 from floe_ingestion_defs.destinations import CompactionOptions, ExpiryOptions, iceberg
-from floe_ingestion_defs.dlt_plugin import IngestionSourceConfig, RetryConfig
+from floe_ingestion_defs.dlt_plugin import IngestionSourceConfig, LoadRequest, RetryConfig
 from floe_ingestion_defs.dlt_plugin.config.columns import ColumnConfig
 from floe_ingestion_defs.dlt_plugin.config.source_options.filesystem import FilesystemOptions
 from floe_ingestion_defs.dlt_plugin.config.source_options.python import PythonOptions
@@ -70,15 +70,16 @@ def test_every_setting_is_listed_with_its_default(page: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "text"),
+    ("options", "page", "text"),
     [
-        (CompactionOptions, "Files are combined within"),
-        (ExpiryOptions, "On the command line, this is `floe expire"),
+        (CompactionOptions, "operate/maintenance.md", "Files are combined within"),
+        (ExpiryOptions, "operate/maintenance.md", "On the command line, this is `floe expire"),
+        (LoadRequest, "sources/reference.md", "`load` raises the error"),
     ],
-    ids=["compaction", "expiry"],
+    ids=["compaction", "expiry", "load"],
 )
-def test_every_option_of_maintenance_is_listed(options: Any, text: str) -> None:
-    assert listed("operate/maintenance.md", text) == [field.name for field in fields(options)]
+def test_every_option_of_a_class_is_listed(options: Any, page: str, text: str) -> None:
+    assert listed(page, text) == [field.name for field in fields(options)]
 
 
 def test_every_option_of_the_destination_is_listed() -> None:
