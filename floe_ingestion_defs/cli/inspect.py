@@ -152,15 +152,21 @@ def plan(session: Session, dataset: str, tables: tuple[str, ...]) -> None:
 
     Reads metadata, and a sample of the rows of tables with a sort order. A row for each of
     `compact`, `expire` and `rewrite-manifests`: what it counts, how many there are before and after
-    it, and the files that it would replace or free, with their size.
+    it, and the files that it would replace or free, with their size. Files that would be freed are
+    kept while another table, such as a clone, uses their folder.
     """
+    from floe_ingestion_defs.destinations import shared_tables
+
     opened = session.dataset(dataset)
     rows = [
         {"table": opened.qualified(name), **step}
         for name in session.tables(opened, tables)
         for step in _steps(opened, name)
     ]
-    session.show("plan", rows, dataset=dataset)
+    freed = {row["table"] for row in rows if row["command"] == "expire" and row["files"]}
+    shared = shared_tables(opened) if freed else {}
+    because = sorted({why for name, why in shared.items() if opened.qualified(name) in freed})
+    session.show("plan", rows, dataset=dataset, kept_because=because)
 
 
 def _steps(dataset: Dataset, table: str) -> Iterator[Row]:

@@ -126,6 +126,7 @@ def expire(
         ExpiryOptions,
         ExpiryResult,
         remove_expired_files,
+        shared_tables,
     )
     from floe_ingestion_defs.destinations import expire as expire_snapshots
 
@@ -149,6 +150,10 @@ def expire(
     expired = {table.rpartition(".")[2]: result for table, result, _ in results if result}
     files = remove_expired_files(opened, expired) if yes else []
     deleted = [file for file in files if file.doubt is None]
+    because = {file.doubt for file in files if file.doubt}
+    planned = {name for name, result in expired.items() if result.snapshots_expired and not yes}
+    if planned:
+        because = {why for name, why in shared_tables(opened).items() if name in planned}
     session.show(
         "tables",
         rows,
@@ -156,7 +161,7 @@ def expire(
         files_deleted=len(deleted),
         bytes_deleted=sum(file.bytes for file in deleted),
         files_kept=len(files) - len(deleted),
-        kept_because=next((file.doubt for file in files if file.doubt), None),
+        kept_because=sorted(because),
     )
     _exit_after(failure for _, _, failure in results)
 

@@ -75,6 +75,9 @@ if TYPE_CHECKING:
         ExpiryOptions,
     )
     from floe_ingestion_defs.destinations.impl.iceberg.maintenance.orphans import remove_orphans
+    from floe_ingestion_defs.destinations.impl.iceberg.maintenance.other_tables import (
+        shared_tables,
+    )
     from floe_ingestion_defs.destinations.impl.iceberg.maintenance.plan import (
         CompactionPlan,
         plan_compaction,
@@ -174,6 +177,7 @@ _HOMES = {
     "remove_orphans": f"{_IMPLEMENTATION}.maintenance.orphans",
     "rewrite_manifests": f"{_IMPLEMENTATION}.maintenance.manifests",
     "row_count": f"{_IMPLEMENTATION}.reading.inspection",
+    "shared_tables": f"{_IMPLEMENTATION}.maintenance.other_tables",
     "stored_cursors": f"{_IMPLEMENTATION}.reading.cursors",
     "StoredSchemas": f"{_IMPLEMENTATION}.reading.schemas",
     "stored_primary_keys": f"{_IMPLEMENTATION}.reading.schemas",
@@ -250,6 +254,7 @@ __all__ = [
     "remove_orphans",
     "rewrite_manifests",
     "row_count",
+    "shared_tables",
     "stored_cursors",
     "stored_primary_keys",
     "summary_count",

@@ -56,14 +56,16 @@ def load(floe_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
     monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
     runs = iter(range(100))
 
-    def run(rows: Any, table: str = "orders", **options: Any) -> None:
+    def run(
+        rows: Any, table: str = "orders", write_disposition: Any = "append", **options: Any
+    ) -> None:
         pipeline = dlt.pipeline(
             "till",
             destination=iceberg(**options),
             dataset_name="shop",
             pipelines_dir=str(tmp_path / str(next(runs))),
         )
-        pipeline.run(rows, table_name=table)
+        pipeline.run(rows, table_name=table, write_disposition=write_disposition)
 
     return run
 
@@ -292,6 +294,30 @@ def test_a_branch_is_cloned_and_dropped(
     assert open_catalog().load_table("shop__pr_7.orders").scan().to_arrow().num_rows == 1
     assert found("drop-branch", "--yes")["datasets"] == [{"dropped": "shop__pr_7"}]
     assert open_catalog().load_table("shop.orders").scan().to_arrow().num_rows == 1
+
+
+def test_the_plan_for_a_cloned_table_says_that_its_files_are_kept(
+    load: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(2):
+        load([{"id": n}], write_disposition="replace")
+    expiry = {"min-snapshots-to-keep": "1", "max-snapshot-age-ms": "0"}
+    with open_catalog().load_table("shop.orders").transaction() as transaction:
+        transaction.set_properties({f"history.expire.{k}": v for k, v in expiry.items()})
+
+    planned = found("plan", "shop")
+    assert next(x["files"] for x in planned["plan"] if x["command"] == "expire") >= 2
+    assert planned["kept_because"] == []
+    with monkeypatch.context() as patch:
+        patch.setenv("FLOE_BRANCH", "pr_7")
+        found("clone", "shop")
+    uses = ["`shop__pr_7.orders` uses its folder"]
+    assert found("plan", "shop") == {**planned, "kept_because": uses}
+    for yes in ((), ("--yes",)):
+        expired = found("expire", "shop", *yes)
+        assert expired["tables"][0]["snapshots_expired"] == 1
+        assert expired["kept_because"] == ([] if yes else uses)  # All are younger than a day.
+    assert open_catalog().load_table("shop__pr_7.orders").scan().to_arrow().num_rows == 1
 
 
 def test_production_is_no_branch_to_drop(load: Callable[..., None]) -> None:

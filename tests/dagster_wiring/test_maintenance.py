@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -221,6 +222,38 @@ def test_orphans_are_not_deleted_while_a_load_may_commit_them() -> None:
     assert MaintenanceSettings(orphans=None).orphans is None
     with pytest.raises(ValidationError, match="orphans must be at least '1d'"):
         MaintenanceSettings.model_validate({"orphans": "23h"})
+
+
+def test_the_op_that_deletes_orphans_says_which_clone_keeps_them(small_files: Dataset) -> None:
+    orders = small_files.load_table("orders")
+    assert orders is not None
+    task = next(iter(orders.scan().plan_files()))
+    path = Path(task.file.file_path.removeprefix("file://"))
+    orphan = path.with_name(path.name.replace(path.stem[-32:], "0" * 32))
+    orphan.write_bytes(path.read_bytes())
+    os.utime(orphan, (0, 0))
+    small_files.catalog.create_namespace("other")
+    small_files.catalog.register_table("other.copy", orders.metadata_location)
+    job = definitions(orders={"compact": False}).resolve_job_def(JOB)
+
+    def sweep() -> dict[str, object]:
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = job.execute_in_process(instance=instance)
+        (output,) = (
+            event.step_output_data.metadata
+            for event in result.all_events
+            if event.event_type_value == "STEP_OUTPUT"
+            and event.step_key == "remove_orphans__bronze"
+        )
+        return {name: entry.value for name, entry in output.items()}
+
+    found = sweep()
+    assert (found["files_deleted"], found["files_in_doubt"]) == (0, 1)
+    assert found["kept_because"] == "`other.copy` uses its folder"
+    small_files.catalog.drop_table("other.copy")
+    found = sweep()
+    assert (found["files_deleted"], found["files_in_doubt"]) == (1, 0)
+    assert "kept_because" not in found
 
 
 def test_a_table_that_fails_does_not_hold_up_the_others(small_files: Dataset) -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from faults import loads
-from faults.contents import Contents, read_contents
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.open_catalog import open_catalog
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance import expire, orphans
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.options import ExpiryOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
+    from pyiceberg.io import FileIO
+
+    from floe_ingestion_defs.destinations.impl.iceberg.files.listing import StoredFile
+
 AT_ONCE = ExpiryOptions(timedelta(0), 1)
+AGE = timedelta(days=2)
 
 
 def delete_anything() -> None:
@@ -24,43 +30,44 @@ def delete_anything() -> None:
         vars(module)["DELETE_AFTER_SECONDS"] = 0
 
 
+def age(names: Collection[str]) -> None:
+    """Let this process see files as if they had been written two days ago.
+
+    An object store sets the times of its objects itself.
+    """
+    list_files = vars(orphans)["list_files"]
+
+    def list_aged(io: FileIO, folder: str) -> Iterator[StoredFile]:
+        for file in list_files(io, folder):
+            is_aged = file.path.rpartition("/")[2] in names
+            yield replace(file, modified=file.modified - AGE) if is_aged else file
+
+    if names:
+        vars(orphans)["list_files"] = list_aged
+
+
 def expire_all(namespace: str) -> int:
     """Expire all that can be of the tables but dlt's own, and return how many snapshots did."""
     delete_anything()
-    return _expire(Dataset(open_catalog(), namespace))
+    dataset = Dataset(open_catalog(), namespace)
+    results = expire_snapshots(dataset)
+    expire.remove_expired_files(dataset, results)
+    return sum(result.snapshots_expired for result in results.values())
 
 
 def expire_and_sweep(namespace: str) -> int:
     """Expire the same snapshots, and delete files that are a day old, as in production."""
     dataset = Dataset(open_catalog(), namespace)
-    count = _expire(dataset)
-    orphans.remove_orphans(dataset, timedelta(days=1), dry_run=False)
-    return count
-
-
-def _expire(dataset: Dataset) -> int:
-    names = [identifier[-1] for identifier in dataset.catalog.list_tables(dataset.namespace)]
-    results = {n: expire.expire(dataset, n, AT_ONCE) for n in sorted(names) if "dlt_" not in n}
+    results = expire_snapshots(dataset)
     expire.remove_expired_files(dataset, results)
+    orphans.remove_orphans(dataset, timedelta(days=1), dry_run=False)
     return sum(result.snapshots_expired for result in results.values())
 
 
-def read_and_expire(namespace: str) -> tuple[list[Contents], set[str], int]:
-    """Read a dataset, expire and sweep it, and read it again.
-
-    Returns:
-        What was read, the files that were missing at first, and how many snapshots could expire at
-        last.
-    """
-    delete_anything()
-    dataset = Dataset(open_catalog(), namespace)
-    view = dataset.log.read()
-    assert view is not None
-    before = read_contents(namespace)
-    missing = {path for path in before.live if not view.table.io.new_input(path).exists()}
-    expire_all(namespace)
-    orphans.remove_orphans(dataset, timedelta(0), dry_run=False)
-    return [before, read_contents(namespace)], missing, expire_all(namespace)
+def expire_snapshots(dataset: Dataset) -> dict[str, expire.ExpiryResult]:
+    """Expire all that can be of the tables but dlt's own, and leave the files."""
+    names = [identifier[-1] for identifier in dataset.catalog.list_tables(dataset.namespace)]
+    return {n: expire.expire(dataset, n, AT_ONCE) for n in sorted(names) if "dlt_" not in n}
 
 
 def load_snapshots(namespace: str, work: Path) -> None:

@@ -255,13 +255,14 @@ def _remove_orphans(context: dg.OpExecutionContext, dataset: MaintainedDataset) 
         # The same boundary.
         raise dataset.failure(dataset.name, error) from None
     deleted = [orphan for orphan in found if orphan.doubt is None]
-    context.add_output_metadata(
-        {
-            "files_deleted": len(deleted),
-            "bytes_deleted": sum(orphan.bytes for orphan in deleted),
-            "files_in_doubt": len(found) - len(deleted),
-        }
-    )
+    metadata: dict[str, Any] = {
+        "files_deleted": len(deleted),
+        "bytes_deleted": sum(orphan.bytes for orphan in deleted),
+        "files_in_doubt": len(found) - len(deleted),
+    }
+    if doubts := sorted({orphan.doubt for orphan in found if orphan.doubt is not None}):
+        metadata["kept_because"] = "; ".join(doubts)
+    context.add_output_metadata(metadata)
 
 
 def _create_schedule(dataset: MaintainedDataset, job: dg.JobDefinition) -> dg.ScheduleDefinition:

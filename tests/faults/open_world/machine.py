@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -24,15 +25,12 @@ from hypothesis.stateful import (
 )
 from pyiceberg.exceptions import ForbiddenError
 
-from faults.compactions import EAGER
-from faults.expiries import AT_ONCE
-from faults.open_world import others
+from faults.open_world import others, upkeep
 from faults.open_world.oracle import ROOTS, Oracle, row_keys, rows_of
 from faults.open_world.project import NAMESPACE, NESTED, Kind, Operation
 from faults.open_world.surroundings import Died, Surroundings
 from floe_ingestion_defs.destinations import (
-    compact,
-    expire,
+    Dataset,
     open_catalog,
     recover,
     release_blocked,
@@ -42,10 +40,9 @@ from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import head_of
 from floe_ingestion_defs.destinations.impl.iceberg.errors import LogBehindTables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pyiceberg.table import Table
 
+Act = Callable[[Dataset, str], None]
 BOUNDARIES = 30
 OUTCOMES: Counter[str] = Counter()
 DAY = 86400.0
@@ -54,6 +51,7 @@ FIRST_LOADS: list[Kind] = ["append", "merge", "append", "merge"]
 pipelines = st.sampled_from(["shop", "shop", "mail"])
 ids = st.lists(st.integers(1, 6), min_size=1, max_size=3, unique=True).map(tuple)
 deaths = st.none() | st.none() | st.integers(0, BOUNDARIES)
+few_deaths = st.none() | st.integers(0, 8)
 # Some of its tables are published, and that is not recorded.
 late_deaths = st.integers(12, 17)
 others_between = st.sampled_from(others.BETWEEN)
@@ -207,18 +205,19 @@ class OpenWorld(RuleBasedStateMachine):
                 recover(self.oracle.dataset, view)
 
     @precondition(lambda self: self.count > 1)
-    @rule(name=tables, die_at=deaths, is_expiry=st.booleans())
-    def maintain(self, name: str, die_at: int | None, is_expiry: bool) -> None:
-        """Compact a table or expire its snapshots, as the maintenance job does."""
+    @rule(name=tables, die_at=few_deaths, act=st.sampled_from(upkeep.ACTIONS))
+    def maintain(self, name: str, die_at: int | None, act: Act) -> None:
+        """Maintain a table, as the maintenance job does, or release it, as an operator does."""
         self.oracle.observe()
         before = self._contents()
-        with suppress(Died), self.surroundings.load(die_at):
+        is_damaged = self.log_before is not None
+        expected = (Died, LogBehindTables) if is_damaged else (Died,)
+        with suppress(*expected), self.surroundings.load(die_at):
             try:
-                act: Any = expire if is_expiry else compact
-                act(self.oracle.dataset, name, AT_ONCE if is_expiry else EAGER)
+                act(self.oracle.dataset, name)
             except ForbiddenError:
-                assert name in self.surroundings.forbidden
-        assert self._contents() == before
+                assert self.surroundings.forbidden & {name, NESTED}
+        assert act is upkeep.release or self._contents() == before
 
     def _contents(self) -> list[object]:
         found = (self.oracle.table(name) for name in ROOTS)

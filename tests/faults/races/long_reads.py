@@ -61,12 +61,17 @@ def read_slowly(gate: Path, namespace: str) -> list[Read]:
 
 
 def read_all_the_time(gate: Path, namespace: str) -> list[Read]:
-    """Read the table again and again until the gate opens, and return the different contents."""
+    """Read the table again and again until the gate opens.
+
+    Returns:
+        The different contents, in the order in which they were first seen.
+    """
     found: list[Read] = []
     while not gate.exists():
         rows = read_once(namespace)
         if rows not in found:
             found.append(rows)
+        time.sleep(0.05)  # For the others.
     return found
 
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from floe_ingestion_defs.destinations.impl.iceberg.branch.clone_tables import own_locations
 from floe_ingestion_defs.destinations.impl.iceberg.files.listing import folder_key, parent_folders
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
     from pyiceberg.typedef import Identifier
+
+    from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 
 # Most of the time is spent waiting for the catalog.
 TABLES_AT_ONCE = 16
@@ -49,6 +52,27 @@ class OtherTables:
             return f"{self.unknown[0]} cannot be read and may use any folder"
         user = next((self.folders[f] for f in parent_folders(key) if f in self.folders), None)
         return f"`{user}` uses its folder" if user else None
+
+
+def shared_tables(dataset: Dataset) -> dict[str, str]:
+    """Return which tables of a dataset share their folders with one of another namespace.
+
+    Such as a clone, which refers to their files. `remove_expired_files` and `remove_orphans` keep
+    all files in these folders. The tables of all other namespaces are loaded to find out.
+
+    Args:
+        dataset: The dataset.
+
+    Returns:
+        For each of these tables, by its name, which other table uses its folder.
+    """
+    others = find_other_tables(dataset.catalog, dataset.namespace)
+    found: dict[str, str] = {}
+    for name, table in sorted(dataset.tables().items()):
+        doubts = map(others.doubt_about, map(folder_key, sorted(own_locations(table))))
+        if doubt := next(filter(None, doubts), None):
+            found[name] = doubt
+    return found
 
 
 def find_other_tables(catalog: Catalog, namespace: Identifier) -> OtherTables:

@@ -23,6 +23,8 @@ from floe_ingestion_defs.destinations.impl.iceberg.publish import publish
 from floe_ingestion_defs.destinations.impl.iceberg.recover import record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pyiceberg.table import Table
 
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
@@ -53,7 +55,7 @@ def release_blocked(dataset: Dataset, table: str) -> int:
     view = dataset.log.read()
     while view is not None:
         loads = view.pending()
-        trees = {i.tree for x in loads for i in x.intent.tables if table in (i.table, i.tree)}
+        trees = _trees_of(table, loads)
         through = dict.fromkeys(trees, view.last_seq)
         failed = publish(dataset, view.uuid, loads, through)
         if not failed:
@@ -75,6 +77,17 @@ def release_blocked(dataset: Dataset, table: str) -> int:
             moved += commit_release(dataset, view, load, intent)
         view = dataset.log.read()
     return moved
+
+
+def _trees_of(table: str, loads: Iterable[Load]) -> set[str]:
+    """Return the trees to publish: the table's, and its quarantine if a release did not end."""
+    intents = [(load, intent) for load in loads for intent in load.intent.tables]
+    names = {table, *(intent.table for _, intent in intents if intent.tree == table)}
+    return {
+        intent.tree
+        for load, intent in intents
+        if intent.table in names or any(release.table in names for release in load.intent.releases)
+    }
 
 
 def _load_table(dataset: Dataset, table: str) -> Table | None:
