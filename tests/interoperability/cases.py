@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -11,77 +10,17 @@ import dlt
 import pyarrow as pa
 from dlt.destinations.adapters import iceberg_adapter, iceberg_partition
 
-from floe_ingestion_defs.destinations import iceberg_window
+from interoperability.case import FIRST, SECOND, Case, Row, day, load, merge, scd2, version, window
+from interoperability.deletes import DELETES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-Row = dict[str, Any]
+    from collections.abc import Callable
 
 
-@dataclass(frozen=True)
-class Case:
-    """A table.
-
-    Attributes:
-        feature: What it shows, as docs/destination/interoperability.md names it.
-        loads: Make the resources that are loaded one after another.
-        rows: The rows that the table has in the end, per nested table as well; "" is the root.
-        spark: Statements of Spark's that follow the loads; `{}` is the table.
-        last_load: Is loaded after those.
-        maps: The columns that are maps, which engines show in several forms.
-    """
-
-    feature: str
-    loads: Sequence[Callable[[str], Any]]
-    rows: Mapping[str, list[Row]]
-    spark: tuple[str, ...] = ()
-    last_load: Callable[[str], Any] | None = None
-    maps: frozenset[str] = field(default=frozenset())
-
-
-def load(rows: Any, **hints: Any) -> Callable[[str], Any]:
-    return lambda table: dlt.resource(rows, name=table, **hints)
-
-
-def merge(rows: list[Row], strategy: str, **hints: Any) -> Callable[[str], Any]:
-    disposition = {"disposition": "merge", "strategy": strategy}
-    return load(rows, primary_key="id", write_disposition=disposition, **hints)
-
-
-def day(number: int) -> datetime:
-    return datetime(2026, 1, number, tzinfo=UTC)
-
-
-def numbered(*numbers: int, label: str = "first") -> list[Row]:
-    return [{"id": n, "label": f"{label} {n}"} for n in numbers]
-
-
-FIRST, SECOND = numbered(*range(10)), numbered(*range(5, 13), label="second")
 MERGED = [*FIRST[:5], *SECOND]
 DELETED = [{"id": n, "label": "gone", "deleted": True} for n in (2, 3)]
 ALIVE = [{**row, "deleted": False} for row in FIRST]
 DELETION: Any = {"deleted": {"hard_delete": True, "data_type": "bool"}}
-
-
-def version(number: int, city: str, since: int, until: int | None = None) -> Row:
-    end = None if until is None else day(until)
-    return {"id": number, "city": city, "since": day(since), "until": end}
-
-
-def cities(number: int, *cities: str) -> Callable[[str], Any]:
-    disposition: Any = {
-        "disposition": "merge",
-        "strategy": "scd2",
-        "validity_column_names": ["since", "until"],
-        "boundary_timestamp": day(number).isoformat(),
-    }
-    rows = [{"id": n, "city": city} for n, city in enumerate(cities, start=1)]
-    return load(rows, write_disposition=disposition)
-
-
-def window(rows: list[Row], lower: datetime, upper: datetime) -> Callable[[str], Any]:
-    return lambda table: iceberg_window(dlt.resource(rows, name=table), "at", lower, upper)
 
 
 HOURS = [{"at": day(n), "v": 0} for n in range(1, 7)]
@@ -106,7 +45,7 @@ WRITE_MODES = {
     ),
     "scd2": Case(
         "Merge, `scd2`",
-        [cities(1, "Oslo", "Bergen"), cities(2, "Tromsø", "Bergen")],
+        [scd2(1, "Oslo", "Bergen"), scd2(2, "Tromsø", "Bergen")],
         {"": [version(1, "Oslo", 1, 2), version(2, "Bergen", 1), version(1, "Tromsø", 2)]},
     ),
     "hard_deletes": Case(
@@ -331,48 +270,6 @@ NESTED = {
         )
         for name, (feature, rows) in NESTED_COLUMNS.items()
     },
-}
-
-_MERGE_ON_READ = (
-    "ALTER TABLE {} SET TBLPROPERTIES ('write.delete.mode' = 'merge-on-read'%s)",
-    "DELETE FROM {} WHERE id % 3 = 0",
-)
-KEPT = [row for row in FIRST if row["id"] % 3]
-DELETE_IN_PLACE = (_MERGE_ON_READ[0] % "", _MERGE_ON_READ[1])
-
-
-def deleted_in_place(rows: list[Row]) -> Callable[[str], Any]:
-    properties = {"write.merge.mode": "merge-on-read"}
-    merging = merge(rows, "upsert")
-    return lambda table: iceberg_adapter(merging(table), table_properties=properties)
-
-
-MANY = numbered(*range(40))
-CHANGED = [numbered(1, 5, 39, label="second"), numbered(5, 6, 40, label="third")]
-REMAINING = [row for row in MANY if row["id"] not in (1, 5, 6, 39)]
-
-DELETES = {
-    "merged_on_read": Case(
-        "Merge on read, twice",
-        [deleted_in_place(rows) for rows in (MANY, *CHANGED)],
-        {"": [*REMAINING, *(row for row in CHANGED[0] if row["id"] != 5), *CHANGED[1]]},
-    ),
-    "position_deletes": Case(
-        "Position deletes by Spark", [load(FIRST)], {"": KEPT}, spark=DELETE_IN_PLACE
-    ),
-    "position_deletes_merged": Case(
-        "Position deletes by Spark, then a merge",
-        [merge(FIRST, "upsert")],
-        {"": [*(row for row in KEPT if row["id"] < 5), *SECOND]},
-        spark=DELETE_IN_PLACE,
-        last_load=merge(SECOND, "upsert"),
-    ),
-    "deletion_vectors": Case(
-        "Deletion vectors by Spark (format 3)",
-        [load(FIRST)],
-        {"": KEPT},
-        spark=(_MERGE_ON_READ[0] % ", 'format-version' = '3'", _MERGE_ON_READ[1]),
-    ),
 }
 
 CASES: dict[str, Case] = {

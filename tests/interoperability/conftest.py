@@ -19,12 +19,20 @@ from servers.spark import Spark, SparkError
 from servers.stack import sqlite_stack
 
 from floe_ingestion_defs.branch import branch_namespace
-from floe_ingestion_defs.destinations import Dataset, iceberg, open_catalog
-from interoperability.cases import CASES, CLONE, CLONED, Case
+from floe_ingestion_defs.destinations import (
+    CompactionOptions,
+    Dataset,
+    compact,
+    iceberg,
+    open_catalog,
+)
+from interoperability.cases import CASES, CLONE, CLONED
 from interoperability.engines import ENGINES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from interoperability.case import Case
 
 Answers = dict[str, dict[str, Any]]
 DATASET = "lake"
@@ -55,6 +63,10 @@ def tables(tmp_path_factory: pytest.TempPathFactory, spark: Spark) -> Iterator[d
         changed = {name: case for name, case in CASES.items() if case.last_load}
         spark_changes(spark, changed)
         load(*(case.last_load(name) for name, case in changed.items() if case.last_load))
+        dataset = Dataset(open_catalog(), branch_namespace(DATASET))
+        for name in (name for name, case in CASES.items() if case.compacts):
+            compacted = compact(dataset, name, CompactionOptions(min_files=2, deleted_share=0.0))
+            assert compacted.deletes_removed
         with environ({"FLOE_BRANCH": "pr_1"}):
             load(*(make(CLONED) for make in CLONE.loads))
             found = {"cloned": locate(branch_namespace(DATASET), CLONED)}

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from servers.engines import python_packages
 
-from interoperability.cases import CASES, Row
+from interoperability.cases import CASES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from interoperability.case import Row
 
 DUCKDB = "1.5.5"
 DAFT = "0.7.26"

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from interoperability.cases import CASES, CLONE, Case
+from interoperability.cases import CASES, CLONE
 from interoperability.engines import ENGINES, Engine
+
+if TYPE_CHECKING:
+    from interoperability.case import Case
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "destination" / "interoperability.md"
 _TABLE = re.compile(r"(?<=<!-- table -->\n).*(?=<!-- end of the table -->)", re.DOTALL)

@@ -10,11 +10,13 @@ import pytest
 from servers.plain_values import plain
 
 from interoperability import page
-from interoperability.cases import CASES, CLONE, Case, Row
+from interoperability.cases import CASES, CLONE
 from interoperability.engines import ENGINES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from interoperability.case import Case, Row
 
 pytestmark = pytest.mark.interoperability
 
