@@ -28,7 +28,7 @@ class Bench:
     Attributes:
         root: A folder outside the tree; `cache` and `prepared` in it are kept, `run` is not.
         repetitions: Number of repetitions of each measurement.
-        with_slow: Whether to run the case that takes stock dlt several minutes.
+        with_slow: Whether to run the cases that take several minutes.
         log: Function that reports the progress.
     """
 

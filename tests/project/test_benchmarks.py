@@ -13,6 +13,9 @@ from servers.postgres import Postgres
 from benchmarks.__main__ import PUBLISHED
 from benchmarks.case import Case, find_cases
 from benchmarks.cases.database import load_orders, write_parquet
+from benchmarks.cases.huge_rows import load_documents, load_one
+from benchmarks.cases.many_keys import load_events, load_first, merge_events
+from benchmarks.cases.wide_table import append_wide, merge_wide
 from benchmarks.duckdb_peer import VERSION, packages, write_files
 from benchmarks.measure import Measurement, Stopwatch
 from benchmarks.page_server import serving
@@ -207,3 +210,20 @@ def test_the_benchmark_of_readers_loads_every_row(postgres: Postgres, tmp_path: 
         home = tmp_path / str(readers)
         measured = load_orders(home, tmp_path, postgres.url(database), rows=9000, readers=readers)
         assert measured.whole_seconds > 0
+
+
+def test_the_benchmarks_of_large_loads_run_at_a_small_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each checks the rows of its table; the bench runs each in a new process."""
+    for name in ("DATA_WRITER__FILE_MAX_ITEMS", "DATA_WRITER__BUFFER_MAX_ITEMS"):
+        monkeypatch.setenv(name, "500")
+    monkeypatch.setenv("DESTINATION__MERGE_MODE", "auto")
+    wide, huge, many = tmp_path / "wide", tmp_path / "huge", tmp_path / "many"
+    assert append_wide(wide, tmp_path, rows=20, columns=40).extra
+    assert merge_wide(wide, tmp_path, rows=20, columns=40).peak_bytes
+    load_documents(huge, tmp_path, rows=4)
+    assert load_one(huge, tmp_path, rows=4, disposition="merge", mode="copy-on-write").peak_bytes
+    load_events(many, tmp_path, rows=2_000)
+    assert merge_events(many, tmp_path, rows=2_000, keys=100).peak_bytes
+    assert load_first(tmp_path / "first", tmp_path, key="text", rows=50).peak_bytes
