@@ -285,7 +285,7 @@ def test_a_branch_is_cloned_and_dropped(
 ) -> None:
     load([{"id": 1}])
     refused = floe("clone", "shop")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "can only be cloned for a branch, and FLOE_BRANCH is not set" in refused.stderr
     monkeypatch.setenv("FLOE_BRANCH", "pr_7")
     for _ in range(2):
@@ -320,12 +320,18 @@ def test_the_plan_for_a_cloned_table_says_that_its_files_are_kept(
     assert open_catalog().load_table("shop__pr_7.orders").scan().to_arrow().num_rows == 1
 
 
-def test_production_is_no_branch_to_drop(load: Callable[..., None]) -> None:
+def test_production_is_no_branch_to_drop(
+    load: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which tables a process may change is a matter of its configuration."""
     load([{"id": 1}])
     run = floe("drop-branch", "--yes")
-    assert run.returncode == 1
-    assert run.stderr.startswith("PERMANENT: DatasetRefused: Only a branch's tables can be dropped")
+    assert run.returncode == 2
+    reason = "CONFIGURATION: DatasetRefused: Only a branch's tables can be dropped"
+    assert run.stderr.startswith(reason)
     assert found("status", "shop")["tables"]
+    monkeypatch.setenv("FLOE_BRANCH", "")
+    assert floe("status", "shop").stderr.startswith("CONFIGURATION: InvalidBranch:")
 
 
 def test_a_catalog_that_does_not_respond_is_transient_and_no_secret_is_shown(

@@ -76,6 +76,9 @@ _CONFIGURATION = SETUP_ERRORS | frozenset(
     {
         "builtins.FileNotFoundError",
         "builtins.NotADirectoryError",
+        "floe_ingestion_defs.branch.InvalidBranch",
+        "floe_ingestion_defs.destinations.impl.iceberg.errors.DatasetRefused",
+        "floe_ingestion_defs.destinations.impl.iceberg.errors.UnsupportedCatalog",
         "pydantic_core._pydantic_core.ValidationError",
         "pyiceberg.exceptions.BadRequestError",
         "pyiceberg.exceptions.NoSuchNamespaceError",
