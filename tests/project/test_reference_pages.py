@@ -95,4 +95,6 @@ def test_every_variable_of_the_project_is_listed() -> None:
     used = {name for path in files for name in PROJECT_VARIABLE.findall(path.read_text())}
     assert {"FLOE_HOME", "FLOE_BRANCH", "RAY_ADDRESS"} <= used
     page = (DOCS / "reference" / "environment.md").read_text()
+    example = (ROOT / ".env.example").read_text()
     assert {name for name in used if f"`{name}`" not in page} == set()
+    assert {name for name in used if f"\n#{name}=" not in example} == set()
