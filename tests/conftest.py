@@ -11,6 +11,7 @@ _SERVER_FIXTURES = {
     "postgres",
     "own_seaweedfs",
     "own_postgres",
+    "dask_address",
     "ray_address",
     "spark",
 }

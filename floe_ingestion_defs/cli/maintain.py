@@ -30,10 +30,11 @@ _yes = click.option(
 @click.argument("tables", nargs=-1)
 @click.option(
     "--executor",
-    type=click.Choice(["threads", "ray"]),
+    type=click.Choice(["threads", "ray", "dask"]),
     default="threads",
     show_default=True,
-    help="Where files are rewritten; `ray` is the cluster that RAY_ADDRESS names.",
+    help="Where files are rewritten: `ray` is the cluster that RAY_ADDRESS names, `dask` that of "
+    "DASK_SCHEDULER_ADDRESS.",
 )
 @click.option(
     "--z-order",

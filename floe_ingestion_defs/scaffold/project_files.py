@@ -147,6 +147,7 @@ EXTRAS = {
     "cloud": "Dagster+.",
     "openlineage": "Lineage events for a server of OpenLineage.",
     "ray": "Merges and compactions on a Ray cluster.",
+    "dask": "Merges and compactions on a Dask cluster.",
 }
 
 PROJECT_FILES = {

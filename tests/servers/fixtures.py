@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from servers.dask_cluster import running_dask
 from servers.postgres import Postgres, running_postgres
 from servers.ray_cluster import running_ray
 from servers.seaweedfs import SeaweedFS, running_seaweedfs
@@ -42,6 +43,13 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
 def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Ray cluster with two workers, for the whole session."""
     with running_ray(tmp_path_factory.mktemp("ray")) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def dask_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Dask cluster with two workers, for the whole session."""
+    with running_dask(tmp_path_factory.mktemp("dask")) as address:
         yield address
 
 

@@ -37,7 +37,7 @@ SourceTypeName = Literal["filesystem", "sql_database", "rest_api", "python"]
 WriteMode = Literal["append", "replace", "merge"]
 MergeStrategy = Literal["delete-insert", "upsert", "insert-only", "scd2"]
 MergeMode = Literal["auto", "copy-on-write", "merge-on-read"]
-RewriteExecutor = Literal["threads", "ray"]
+RewriteExecutor = Literal["threads", "ray", "dask"]
 SchemaContract = Literal["evolve", "freeze", "discard_row", "discard_value"]
 TypeConflict = Literal["fail", "variant", "text"]
 Nested = Literal["dlt", "native"]
@@ -304,7 +304,8 @@ class DltIngestionConfig(BaseModel):
     rewrite_executor: RewriteExecutor = Field(
         default="threads",
         description="Where the work on the data files of merges and compactions runs: threads of "
-        "the process, or ray for the Ray cluster that RAY_ADDRESS names (extra ray).",
+        "the process, ray for the Ray cluster that RAY_ADDRESS names (extra ray), or dask for the "
+        "Dask cluster that DASK_SCHEDULER_ADDRESS names (extra dask).",
     )
 
     @model_validator(mode="after")

@@ -79,8 +79,8 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
                 pipeline merges or overwrites; None keeps the property as it is, `auto` for new
                 tables. A table's own hint is stronger.
             rewrite_executor: Where the work on the data files of merges runs: `threads` of this
-                process, which is the default, or `ray`, the Ray cluster that Ray's own variables
-                name.
+                process, which is the default, or `ray` or `dask`, the cluster that RAY_ADDRESS or
+                DASK_SCHEDULER_ADDRESS names.
             branch_tables: The initial tables of a branch deployment: `clone` for production's
                 tables without a copy of their data, where the catalog supports it; `empty` for
                 none.

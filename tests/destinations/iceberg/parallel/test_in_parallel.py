@@ -55,7 +55,9 @@ def test_the_first_error_ends_the_work() -> None:
 
 
 def test_an_unknown_executor_is_rejected_before_anything_is_loaded(lake: Lake) -> None:
-    """As is one whose extra is not installed."""
+    """As is one whose cluster is not known, or whose extra is not installed."""
+    error = lake.rejected([{"id": 1}], table_name="orders", options={"rewrite_executor": "spark"})
+    assert str(error) == "'spark' is not a valid rewrite_executor; use one of threads, ray, dask."
     error = lake.rejected([{"id": 1}], table_name="orders", options={"rewrite_executor": "dask"})
-    assert str(error) == "'dask' is not a valid rewrite_executor; use one of threads, ray."
+    assert str(error).startswith("The rewrite_executor `dask` has no cluster; set DASK_SCHEDULER")
     assert not lake.catalog.namespace_exists(lake.dataset)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import signal
 import socket
 import threading
@@ -18,19 +17,18 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import ray
 from ray.exceptions import RayTaskError
 
+from floe_ingestion_defs.destinations.impl.iceberg.parallel.cluster_tasks import (
+    TASKS_PER_CORE,
+    call,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# So that a worker has its next task when it ends one.
-_TASKS_PER_CORE = 2
 _CONNECT_SECONDS = 10.0
-
-
-class TaskFailed(Exception):
-    """A task failed with an error that cannot be pickled; the message contains it."""
 
 
 class RayExecutor(Executor):
@@ -55,7 +53,7 @@ class RayExecutor(Executor):
         """How many tasks keep the cluster busy."""
         cluster: Any = ray  # The function has no types.
         resources = cluster.cluster_resources()
-        return _TASKS_PER_CORE * max(1, int(resources.get("CPU", 1)))
+        return TASKS_PER_CORE * max(1, int(resources.get("CPU", 1)))
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Submit a call, of which the first argument is shared with other calls."""
@@ -63,7 +61,7 @@ class RayExecutor(Executor):
         if self._reference is None or shared is not self._shared:
             self._shared, self._reference = shared, ray.put(shared)
         name = getattr(fn, "__name__", "task").strip("_")
-        task = ray.remote(_call).options(name=name)
+        task = ray.remote(call).options(name=name)
         reference = task.remote(fn, self._reference, *others, **kwargs)
         future: Future[T] = Future()
         self._running[future] = reference
@@ -112,16 +110,3 @@ def _connect() -> None:
     if threading.current_thread() is threading.main_thread():
         # Ray's handler would end the process in the middle of a load.
         signal.signal(signal.SIGTERM, handler)
-
-
-def _call(fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    try:
-        return fn(*args, **kwargs)
-    except Exception as error:
-        # A process boundary: the driver would wait forever for an error that it cannot unpickle.
-        try:
-            pickle.loads(pickle.dumps(error))  # noqa: S301
-        except Exception:
-            msg = f"{type(error).__name__}: {error}"
-            raise TaskFailed(msg) from None
-        raise
