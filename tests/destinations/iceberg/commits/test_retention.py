@@ -150,6 +150,21 @@ def test_a_table_that_is_loaded_each_minute_keeps_the_last_snapshot_of_each_hour
     assert not expired_snapshots(metadata.model_copy(update={"snapshots": kept}), Retention())
 
 
+def test_commits_to_another_branch_do_not_count_as_commits_to_main(lake: Lake) -> None:
+    """Each hour of `main` keeps its last snapshot, however often a branch is committed to."""
+    metadata = history(lake, minutes=1, count=2999)
+    audit = ref(2998, "branch")
+    of_main = [entry for entry in metadata.snapshot_log if entry.snapshot_id % 2]
+    metadata = metadata.model_copy(
+        update={"snapshot_log": of_main, "refs": {**metadata.refs, "audit": audit}}
+    )
+    kept = ids(metadata.snapshots) - ids(expired_snapshots(metadata, Retention()))
+    assert kept >= set(range(2801, 3000, 2))
+    hours = {entry.timestamp_ms // 3_600_000: entry.snapshot_id for entry in of_main}
+    assert set(hours.values()) <= kept
+    assert len(kept) <= 2 * (100 + 3000 // 60 + 1)
+
+
 def test_what_refs_and_the_watermark_need_does_not_expire(lake: Lake) -> None:
     metadata = history(lake, minutes=60, count=500)
     summary = Summary(Operation.APPEND, **{"dlt.seq": "7", "dlt.log-uuid": "x"})

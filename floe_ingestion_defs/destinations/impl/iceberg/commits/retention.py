@@ -7,7 +7,7 @@ their files are left to maintenance.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pyiceberg.table import Transaction
     from pyiceberg.table.metadata import TableMetadata
@@ -50,9 +50,9 @@ class Retention:
 
     Attributes:
         max_age: A snapshot expires so long after it ceased to be the table's current one.
-        min_snapshots: So many of the newest snapshots never expire.
+        min_snapshots: So many of the newest snapshots of `main` never expire.
         most_recent: Of the snapshots that are not among so many of the newest, only the last of
-            each hour is kept; None to keep all.
+            each hour is kept; None to keep all. Those that were never on `main` count separately.
     """
 
     max_age: timedelta = MAX_AGE
@@ -133,15 +133,26 @@ def expired_snapshots(
     newest_first = sorted(
         metadata.snapshots, key=lambda s: (s.sequence_number or 0, s.timestamp_ms), reverse=True
     )
+    # Commits to branches of other writers do not count as commits to `main`.
+    of_main = [s for s in newest_first if history.was_current(s)]
+    others = [s for s in newest_first if not history.was_current(s)]
+    kept.update(_young(of_main, history, retention))
+    kept.update(_young(others, history, replace(retention, min_snapshots=0)))
+    return [s for s in reversed(newest_first) if s.snapshot_id not in kept]
+
+
+def _young(
+    newest_first: Iterable[Snapshot], history: _History, retention: Retention
+) -> Iterator[int]:
+    """Yield the snapshots that are kept by their number and age."""
     hours: set[int] = set()
     for number, snapshot in enumerate(newest_first):
         hour = snapshot.timestamp_ms // _HOUR_MS
         is_recent = retention.most_recent is None or number < retention.most_recent
         is_young = history.age_of(snapshot) < retention.max_age
         if number < retention.min_snapshots or (is_young and (is_recent or hour not in hours)):
-            kept.add(snapshot.snapshot_id)
+            yield snapshot.snapshot_id
         hours.add(hour)
-    return [s for s in reversed(newest_first) if s.snapshot_id not in kept]
 
 
 @dataclass
@@ -153,8 +164,13 @@ class _History:
         self._by_id = {s.snapshot_id: s for s in self.metadata.snapshots}
         self._last_current: dict[int, int] = {}
         log = self.metadata.snapshot_log
+        self._current = {entry.snapshot_id for entry in log}
         for entry, following in pairwise(log):
             self._last_current[entry.snapshot_id] = following.timestamp_ms
+
+    def was_current(self, snapshot: Snapshot) -> bool:
+        """Return whether `main` ever referred to a snapshot."""
+        return snapshot.snapshot_id in self._current
 
     def age_of(self, snapshot: Snapshot) -> timedelta:
         """Return how long ago a snapshot ceased to be the table's current one.
