@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from pydantic.fields import FieldInfo
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 TABLE = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
 NAME = re.compile(r"`([^`]+)`")
-PROJECT_VARIABLE = re.compile(r'(?:"|\$\{?)((?:FLOE|OPENLINEAGE|RAY)_[A-Z_]*[A-Z])\b')
+PROJECT_VARIABLE = re.compile(r'(?:"|\$\{?)((?:FLOE|OPENLINEAGE|RAY|DASK)_[A-Z_]*[A-Z])\b')
 
 # By page, the text before the table, and what is listed there.
 MODELS: dict[tuple[str, str], Any] = {
@@ -60,13 +60,24 @@ def literal(field: FieldInfo) -> str:
     return default if isinstance(default, str) and default.isalnum() else ""
 
 
+def choices(annotation: Any) -> Iterator[str]:
+    """Yield the values between which a setting chooses."""
+    for each in get_args(annotation):
+        if get_origin(annotation) is not Literal:
+            yield from choices(each)
+        elif isinstance(each, str):
+            yield each
+
+
 @pytest.mark.parametrize(("page", "text"), MODELS)
 def test_every_setting_is_listed_with_its_default(page: str, text: str) -> None:
     model = {f.alias or name: f for name, f in MODELS[page, text].model_fields.items()}
     assert sorted(listed(page, text)) == sorted(model)
     for names, cells in rows_below(page, text):
         if len(names) == 1:
-            assert literal(model[names[0]]) in cells[-1], names
+            field = model[names[0]]
+            assert literal(field) in cells[-1], names
+            assert {each for each in choices(field.annotation) if each not in str(cells)} == set()
 
 
 @pytest.mark.parametrize(
