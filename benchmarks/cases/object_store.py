@@ -30,7 +30,8 @@ WORKS = ("first load of", "append to")
 _NOTE = (
     "stock dlt keeps its own files beside the tables, which this REST catalog does not allow, so "
     "that its load with a SQL catalog is compared. The requests to the catalog are sent one after "
-    "the other: 15 by a first load, and 10 by an append of a new process."
+    "the other: 15 by a first load, and 10 by an append of a new process, one of them "
+    "because this catalog rejects names with a leading underscore."
 )
 
 

@@ -55,17 +55,24 @@ from floe_ingestion_defs.destinations.impl.iceberg.errors import (
 )
 from floe_ingestion_defs.destinations.impl.iceberg.load import run_load
 from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import newest_document
+from floe_ingestion_defs.destinations.impl.iceberg.log.recent import (
+    Opened,
+    forget_opened,
+    recently_opened,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.package import Package
 from floe_ingestion_defs.destinations.impl.iceberg.parallel.executors import require_executor
+from floe_ingestion_defs.destinations.impl.iceberg.reading.schemas import stored_version
 from floe_ingestion_defs.destinations.impl.iceberg.recover import open_dataset
 from floe_ingestion_defs.destinations.impl.iceberg.window import declared_windows
 from floe_ingestion_defs.destinations.impl.iceberg.working_directory import (
     extracted_state,
+    lacks_schemas,
     reject,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from types import TracebackType
 
     from dlt.common.destination.typing import PreparedTableSchema
@@ -160,6 +167,7 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient, SupportsOpenTab
 
     def drop_storage(self) -> None:
         """Drop all tables of the dataset, its log last."""
+        forget_opened(self.dataset.log.key)
         namespace, catalog = self.dataset.namespace, self.dataset.catalog
         if not catalog.namespace_exists(namespace):
             return
@@ -307,28 +315,30 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient, SupportsOpenTab
         Raises:
             DestinationUndefinedEntity: Nothing was ever loaded into the dataset.
         """
-        view = self._open(pipeline_name)
+        version_table = self.schema.version_table_name
+        opened = Opened(self.dataset, version_table, lacks_schemas=lacks_schemas())
+        view = self._open(pipeline_name, opened.read_schemas_beside)
+        opened.keep(view)
         document = newest_document(self.dataset, view, pipeline_name)
         return None if document is None else StateInfo(**cast("dict[str, Any]", document))
 
     def get_stored_schema(self, schema_name: str | None = None) -> StorageSchemaInfo | None:
         """Return the newest schema of that name, or of any; None if there is none."""
         try:
-            version_hash = self._open().newest_schema_hash(schema_name)
+            opened = recently_opened(self.dataset, self.schema.version_table_name)
+            view = opened.view() or self._open()
         except DestinationUndefinedEntity:
             return None
+        version_hash = view.newest_schema_hash(schema_name)
         return None if version_hash is None else self.get_stored_schema_by_hash(version_hash)
 
     def get_stored_schema_by_hash(self, version_hash: str) -> StorageSchemaInfo | None:  # type: ignore[override]
         """Return the schema with that version hash, None if no load had it."""
-        table = self.dataset.load_table(self.schema.version_table_name)
-        if table is None:
-            return None
         column = self.schema.naming.normalize_identifier("version_hash")
-        rows = table.scan(row_filter=f"{column} = '{version_hash}'").to_arrow().to_pylist()
-        if not rows:
+        row = stored_version(self.dataset, self.schema.version_table_name, column, version_hash)
+        if row is None:
             return None
-        return StorageSchemaInfo.from_normalized_mapping(rows[0], self.schema.naming)
+        return StorageSchemaInfo.from_normalized_mapping(row, self.schema.naming)
 
     def get_open_table_catalog(self, table_format: str, catalog_name: str | None = None) -> Catalog:
         """Return the catalog that the dataset's tables are in."""
@@ -368,8 +378,10 @@ class IcebergClient(JobClientBase, WithStateSync, WithSqlClient, SupportsOpenTab
         """Return whether tables have that format: all are Iceberg tables."""
         return table_format == "iceberg"
 
-    def _open(self, pipeline_name: str | None = None) -> LogView:
-        view = open_dataset(self.dataset, pipeline_name)
+    def _open(
+        self, pipeline_name: str | None = None, beside: Callable[[Table], None] | None = None
+    ) -> LogView:
+        view = open_dataset(self.dataset, pipeline_name, beside)
         if view is None:
             msg = f"dataset {self.dataset.name}"
             raise DestinationUndefinedEntity(msg)

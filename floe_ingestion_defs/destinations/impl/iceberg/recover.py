@@ -24,7 +24,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermar
 from floe_ingestion_defs.destinations.impl.iceberg.publish import Unpublished, publish
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from pyiceberg.table import Table
 
@@ -114,12 +114,17 @@ def unpublished_loads(
     }
 
 
-def open_dataset(dataset: Dataset, pipeline_name: str | None = None) -> LogView | None:
+def open_dataset(
+    dataset: Dataset,
+    pipeline_name: str | None = None,
+    beside: Callable[[Table], None] | None = None,
+) -> LogView | None:
     """Open a dataset: read its log, and publish the pipeline's loads that are still unpublished.
 
     Args:
         dataset: The dataset.
         pipeline_name: The pipeline that opens the dataset, None for a reader.
+        beside: Called with the log's table before its files are read.
 
     Returns:
         The log, None for a dataset that nothing was ever loaded into.
@@ -127,7 +132,7 @@ def open_dataset(dataset: Dataset, pipeline_name: str | None = None) -> LogView 
     Raises:
         UnknownLogFormat: A newer release wrote the log.
     """
-    view = dataset.log.read()
+    view = dataset.log.read(beside=beside)
     if view is None:
         return None
     for tree, seq in sorted(view.blocked.items()):

@@ -20,6 +20,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.admission.tables import (
     require_values,
     require_writable,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.ahead import read_manifest_list_ahead
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.pyiceberg_internals import file_io
 from floe_ingestion_defs.destinations.impl.iceberg.changes.staged_table import StagedTable
 from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
@@ -92,7 +93,10 @@ def _work_on_tables(
 
     def read(plan: TablePlan) -> tuple[Table | None, Since]:
         since = Since()
-        return load_current(dataset, plan.table, view), since
+        current = load_current(dataset, plan.table, view)
+        if current is not None:
+            read_manifest_list_ahead(current)
+        return current, since
 
     def read_all(plans: Sequence[TablePlan]) -> dict[str, tuple[Table | None, Since]]:
         found = for_each_table(dataset.catalog, read, plans)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import dlt
+from dlt.common.configuration.container import Container
+from dlt.common.pipeline import PipelineContext
 from dlt.common.storages import LoadStorage, LoadStorageConfiguration
 from dlt.common.storages.load_package import PackageStorage
 from dlt.common.versioned_state import json_decode_state, json_encode_state
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
     from dlt.common.pipeline import TPipelineState
     from dlt.common.storages.load_package import TPipelineStateDoc
     from dlt.load.exceptions import LoadClientJobFailed
+
+
+def lacks_schemas() -> bool:
+    """Return whether the working directory of the active pipeline is a new one, without schemas."""
+    context = Container()[PipelineContext]
+    return context.is_active() and not cast("dlt.Pipeline", context.pipeline()).schema_names
 
 
 def extracted_state(packages: PackageStorage, load_id: str) -> ExtractedState | None:

@@ -10,21 +10,26 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from contextlib import contextmanager
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 from pyiceberg.io import InputFile, InputStream, OutputFile, OutputStream
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
 # A larger file is read and written as a stream, and not remembered.
 SMALL_BYTES = 2 * 1024 * 1024
 _MOST_BYTES = 64 * 1024 * 1024
+_MOST_SIZES = 4096
 _SECONDS = 3600
+# Metadata and manifests, nearly all of which are small.
+_SMALL_FILES = (".json", ".avro")
 _UNIQUE = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
 
 
@@ -39,6 +44,9 @@ class FileMemory:
     def __init__(self, most_bytes: int = _MOST_BYTES, seconds: float = _SECONDS) -> None:
         self._lock = Lock()
         self._files: TTLCache[str, bytes] = TTLCache(most_bytes, seconds, getsizeof=len)
+        self._sizes: LRUCache[str, int] = LRUCache(_MOST_SIZES)
+        # By location, the lock of those who read a file, and how many they are.
+        self._reading: dict[str, tuple[Lock, int]] = {}
         # The store does not have these yet, so that they must not be dropped for others.
         self._uploading: dict[str, bytes] = {}
 
@@ -47,6 +55,31 @@ class FileMemory:
         with self._lock:
             content = self._uploading.get(location)
             return self._files.get(location) if content is None else content
+
+    @contextmanager
+    def reading(self, location: str) -> Iterator[None]:
+        """Let one thread read a file from the store, while others wait for what it remembers."""
+        with self._lock:
+            lock, readers = self._reading.get(location, (Lock(), 0))
+            self._reading[location] = lock, readers + 1
+        try:
+            with lock:
+                yield
+        finally:
+            with self._lock:
+                lock, readers = self._reading.pop(location, (lock, 1))
+                if readers > 1:
+                    self._reading[location] = lock, readers - 1
+
+    def expect(self, location: str, size: int) -> None:
+        """Note the size of a file, as a manifest has it."""
+        with self._lock:
+            self._sizes[location] = size
+
+    def size_of(self, location: str) -> int | None:
+        """Return the size of a file in bytes, None if it is not known."""
+        with self._lock:
+            return self._sizes.get(location)
 
     def hold(self, location: str, content: bytes) -> None:
         """Remember a file until it is uploaded, when it is kept, or has failed to be."""
@@ -71,10 +104,16 @@ class FileMemory:
         self._lock = Lock()
         self._files.clear()
         self._uploading.clear()
+        self._sizes.clear()
+        self._reading.clear()
 
 
 FILE_MEMORY = FileMemory()
 os.register_at_fork(after_in_child=FILE_MEMORY.clear)
+
+
+# Returns the first bytes of the file at a location, at most so many.
+ReadStart = Callable[[str, int], bytes]
 
 
 class RememberedInput(InputFile):
@@ -83,12 +122,17 @@ class RememberedInput(InputFile):
     Args:
         file: The file, which is immutable.
         memory: Where its content is kept.
+        read_start: Reads the start of a file with one request, without one for its size; None
+            where the store's client cannot.
     """
 
-    def __init__(self, file: InputFile, memory: FileMemory) -> None:
+    def __init__(
+        self, file: InputFile, memory: FileMemory, read_start: ReadStart | None = None
+    ) -> None:
         super().__init__(file.location)
         self._file = file
         self._memory = memory
+        self._read_start = read_start
 
     def __len__(self) -> int:
         """Return the size in bytes."""
@@ -105,8 +149,14 @@ class RememberedInput(InputFile):
         Raises:
             FileNotFoundError: There is no such file.
         """
-        content = self._memory.get(self.location)
-        if content is None:
+        if (content := self._memory.get(self.location)) is None:
+            with self._memory.reading(self.location):
+                if (content := self._memory.get(self.location)) is None:
+                    return self._open_and_keep()
+        return cast("InputStream", pa.BufferReader(content))
+
+    def _open_and_keep(self) -> InputStream:
+        if (content := self._read_small()) is None:
             stream = self._file.open()
             size = stream.seek(0, os.SEEK_END)
             stream.seek(0)
@@ -114,8 +164,24 @@ class RememberedInput(InputFile):
                 return stream
             with stream:
                 content = stream.read()
-            self._memory.keep(self.location, content)
+        self._memory.keep(self.location, content)
         return cast("InputStream", pa.BufferReader(content))
+
+    def _read_small(self) -> bytes | None:
+        """Return the whole file if it is small, None if it is not, or may not be, or on an error.
+
+        The store returns less than it is asked for where the file is shorter.
+        """
+        size = self._memory.size_of(self.location)
+        is_likely = self.location.endswith(_SMALL_FILES) if size is None else size <= SMALL_BYTES
+        if self._read_start is None or not is_likely:
+            return None
+        try:
+            content = self._read_start(self.location, SMALL_BYTES + 1)
+        except OSError:  # Such as for an empty file. Opening it reports what is wrong.
+            return None
+        is_whole = len(content) <= SMALL_BYTES if size is None else len(content) == size
+        return content if is_whole else None
 
 
 Submit = Callable[[Callable[[], None]], None]

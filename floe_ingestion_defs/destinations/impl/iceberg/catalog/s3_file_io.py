@@ -21,6 +21,7 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.file_memory import (
     FILE_MEMORY,
+    ReadStart,
     RememberedInput,
     RememberedOutput,
     is_immutable,
@@ -41,12 +42,20 @@ class RemembersFiles(FileIO):
 
     Those return files of their own types, which is why no type is declared here. To mypy, `super()`
     is the abstract FileIO; at run time, it is the FileIO that is listed next.
+
+    Attributes:
+        read_start: What reads the start of a file with one request. PyArrow 26 can only open a file
+            after a request for its size: what would take the known size has no Python name.
     """
+
+    read_start: ReadStart | None = None
 
     def new_input(self, location: str) -> Any:
         """Return a file to read; if its name has a uuid, it is read from the store once."""
         file = cast("FileIO", super()).new_input(location)
-        return RememberedInput(file, FILE_MEMORY) if is_immutable(location) else file
+        if not is_immutable(location):
+            return file
+        return RememberedInput(file, FILE_MEMORY, self.read_start)
 
     def new_output(self, location: str) -> Any:
         """Return a file to write; if its name has a uuid, it need not be read again."""

@@ -48,10 +48,11 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     SETTLED_SEQ,
     Load,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.log.recent import forget_opened
 from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
@@ -90,6 +91,9 @@ class LoadLog:
         identifiers: The identifiers that the log can have, the one for a new log first.
         namespace_properties: The properties that its namespace is created with.
         looked_up: What was just found under some of the identifiers.
+
+    Attributes:
+        key: Identifies the log among those of all catalogs.
     """
 
     def __init__(
@@ -108,19 +112,24 @@ class LoadLog:
         self._peeked: LogView | None = None
         self._namespace = self.identifier[:-1]
         properties = catalog.properties
-        self._key = (properties.get("uri"), properties.get("warehouse"), *identifiers)
+        self.key = (properties.get("uri"), properties.get("warehouse"), *identifiers)
 
-    def read(self, known: LogView | None = None) -> LogView | None:
+    def read(
+        self, known: LogView | None = None, beside: Callable[[Table], None] | None = None
+    ) -> LogView | None:
         """Return the log as it is now, None for a dataset that nothing was ever loaded into.
 
         Args:
             known: The log as read before, which is returned if the log has not changed since.
+            beside: Called with the log's table before its files are read.
         """
 
         def attempt() -> LogView | None:
             table = self._load_table()
             if table is None or (known is not None and known.is_of(table)):
                 return known if table is not None else None
+            if beside is not None:
+                beside(table)
             return LogView(table)
 
         # Commits replace the metadata file that a slow reader was given.
@@ -155,10 +164,12 @@ class LoadLog:
                     self.identifier = other
                     break
         self._is_located = self._is_located or table is not None
+        if table is None:
+            forget_opened(self.key)
         if table is None and is_remote(self.catalog):
-            _ABSENT.add(self._key)
+            _ABSENT.add(self.key)
         else:
-            _ABSENT.discard(self._key)
+            _ABSENT.discard(self.key)
         return table
 
     def _look_up(self, identifier: Identifier) -> Table | None:
@@ -172,7 +183,7 @@ class LoadLog:
         # A log cannot be in a namespace that did not exist, so that where none was found before
         # the extraction, the creation of the namespace takes the place of another look under both
         # names. A catalog that creates one over tables that exist conflicts below.
-        created = self._begin_namespace() if self._key in _ABSENT else None
+        created = self._begin_namespace() if self.key in _ABSENT else None
         if not created and (view := self.read(known)):
             return view
         is_absent = created is not None
@@ -194,7 +205,7 @@ class LoadLog:
             if begins_namespace:
                 # The catalog's response is the table as it was created. Where another process can
                 # still replace it, the commit of the load conflicts; see `load.run_load`.
-                _ABSENT.discard(self._key)
+                _ABSENT.discard(self.key)
                 self._is_located = True
                 return LogView(asserted(self.catalog, table), begins_namespace=True)
             # Of two processes that create it at the same time, some catalogs let both succeed.
@@ -248,6 +259,7 @@ class LoadLog:
             CommitConflict: Another load was committed since; this one was not.
             CommitOutcomeUnknown: It may have been committed or not.
         """
+        forget_opened(self.key)
         table, row = view.table, load.as_row()
         path = data_path(table.metadata, f"{load.seq:08d}")
         transaction = table.transaction()

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from cachetools import LRUCache, cached
 
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.file_memory import FILE_MEMORY
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import head_of
 from floe_ingestion_defs.destinations.impl.iceberg.commits.deadline import Since
 from floe_ingestion_defs.destinations.impl.iceberg.intent import Release
@@ -83,7 +84,10 @@ def _rows_of(table: Table, path: str, count: int) -> pa.Table:
 @cached(_manifests, key=lambda table, manifest: manifest.manifest_path, lock=_lock)
 def _data_files(table: Table, manifest: ManifestFile) -> list[tuple[str, int]]:
     live = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
-    return [(entry.data_file.file_path, entry.data_file.record_count) for entry in live]
+    files = [entry.data_file for entry in live]
+    for file in files:
+        FILE_MEMORY.expect(file.file_path, file.file_size_in_bytes)
+    return [(file.file_path, file.record_count) for file in files]
 
 
 def _read_file(table: Table, path: str, columns: Sequence[str]) -> pa.Table:

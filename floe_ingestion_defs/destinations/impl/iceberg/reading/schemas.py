@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 from dlt.common.schema.typing import VERSION_TABLE_NAME
 
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.file_memory import FILE_MEMORY
+from floe_ingestion_defs.destinations.impl.iceberg.log.recent import recently_opened
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -48,6 +51,31 @@ class StoredSchemas:
         rows = self._versions.filter(pc.field("version_hash") == version)["schema"].to_pylist()
         tables: dict[str, Any] = json.loads(rows[0])["tables"] if rows else {}
         return tables
+
+
+def stored_version(
+    dataset: Dataset, version_table: str, column: str, version_hash: str
+) -> dict[str, Any] | None:
+    """Return the row of a version of a schema, None if it is not stored.
+
+    Args:
+        dataset: The dataset.
+        version_table: The name of the table of schemas.
+        column: The name of its column with the hash.
+        version_hash: The version.
+    """
+    opened = recently_opened(dataset, version_table)
+    # A load that was published since then may have stored it.
+    for read in (opened.versions, opened.load_versions):
+        if (table := read()) is None:
+            continue
+        scan = table.scan(row_filter=f"{column} = '{version_hash}'")
+        for task in scan.plan_files():
+            FILE_MEMORY.expect(task.file.file_path, task.file.file_size_in_bytes)
+        rows: list[dict[str, Any]] = scan.to_arrow().to_pylist()
+        if rows:
+            return rows[0]
+    return None
 
 
 def stored_primary_keys(dataset: Dataset, schema: str) -> dict[str, tuple[str, ...]]:
