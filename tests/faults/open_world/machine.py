@@ -6,7 +6,6 @@ import os
 import shutil
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -26,7 +25,7 @@ from hypothesis.stateful import (
 from pyiceberg.exceptions import ForbiddenError
 
 from faults.open_world import others, upkeep
-from faults.open_world.oracle import ROOTS, Oracle, row_keys, rows_of
+from faults.open_world.oracle import ROOTS, Oracle, row_keys
 from faults.open_world.project import NAMESPACE, NESTED, Kind, Operation
 from faults.open_world.surroundings import Died, Surroundings
 from floe_ingestion_defs.destinations import (
@@ -44,9 +43,12 @@ if TYPE_CHECKING:
 
 Act = Callable[[Dataset, str], None]
 BOUNDARIES = 30
-OUTCOMES: Counter[str] = Counter()
 DAY = 86400.0
 FIRST_LOADS: list[Kind] = ["append", "merge", "append", "merge"]
+# In each history, since trouble often keeps later loads from following a rollback.
+AFTER_ROLLBACKS: list[Kind] = ["add", "merge"]
+# The first is committed whatever state its table is in, so its seq is checked.
+ON_DAMAGE: list[tuple[Kind, str]] = [("replace", "shop"), ("append", "shop"), ("append", "mail")]
 
 pipelines = st.sampled_from(["shop", "shop", "mail"])
 ids = st.lists(st.integers(1, 6), min_size=1, max_size=3, unique=True).map(tuple)
@@ -66,7 +68,7 @@ class OpenWorld(RuleBasedStateMachine):
 
     @initialize()
     def open(self) -> None:
-        """Start with a catalog of its own, and tables of two loads each."""
+        """Start with a catalog of its own, tables of two loads each, and rollbacks of one."""
         self.folder = Path(tempfile.mkdtemp(prefix="floe-open-world-"))
         os.environ["FLOE_HOME"] = str(self.folder / "floe")
         self.oracle = Oracle(open_catalog())
@@ -81,14 +83,18 @@ class OpenWorld(RuleBasedStateMachine):
         self.surroundings.clock = 0.0
         for kind in FIRST_LOADS:
             self._load(kind, "shop", (1, 2), None)
+        for kind in AFTER_ROLLBACKS:
+            self.load_after_a_rollback(kind, (2,))
 
     def teardown(self) -> None:
-        """Heal what is troubled, and check that nothing is left."""
+        """Heal what is troubled, check that nothing is left, and load after the loss of a load."""
         if not hasattr(self, "folder"):
             return
         try:
             if sys.exc_info()[0] is None:
                 self.heal()
+                self._load("replace", "shop", (1,), None)
+                self.damage_the_log(others.delete_newest_log_row, loads=True)
                 self.oracle.observe()
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -129,12 +135,15 @@ class OpenWorld(RuleBasedStateMachine):
                 self._load_package(run)
             tables = run.default_schema.tables if run.default_schema_name else {}
             operation.knows_table = has_table_seen_data(tables.get(operation.table, {}))
+            follows_rollback = operation.table == "users" and self.oracle.is_tree_rolled_back()
             info = run.extract(operation.resource(), refresh=operation.refresh)
             operation.load_id = info.loads_ids[-1]
             self.oracle.operations[operation.load_id] = operation
             self._load_package(run)
             self.oracle.observe()
             assert self.oracle.is_published(operation), f"{operation} was not published"
+            if follows_rollback:
+                self.oracle.check_rollback_followed()
 
     def _load_package(self, run: dlt.Pipeline) -> None:
         run.normalize()
@@ -156,13 +165,11 @@ class OpenWorld(RuleBasedStateMachine):
         try:
             with self.surroundings.load(die_at):
                 yield run
-            OUTCOMES["done"] += 1
         except Died:
-            OUTCOMES["died"] += 1
+            pass
         except AssertionError:
             raise
         except Exception as error:
-            OUTCOMES[type(getattr(error, "exception", error)).__name__] += 1
             self._require_reason(self.under_way or operation, error)
         finally:
             run.deactivate()
@@ -209,7 +216,7 @@ class OpenWorld(RuleBasedStateMachine):
     def maintain(self, name: str, die_at: int | None, act: Act) -> None:
         """Maintain a table, as the maintenance job does, or release it, as an operator does."""
         self.oracle.observe()
-        before = self._contents()
+        before = self.oracle.contents()
         is_damaged = self.log_before is not None
         expected = (Died, LogBehindTables) if is_damaged else (Died,)
         with suppress(*expected), self.surroundings.load(die_at):
@@ -217,12 +224,7 @@ class OpenWorld(RuleBasedStateMachine):
                 act(self.oracle.dataset, name)
             except ForbiddenError:
                 assert self.surroundings.forbidden & {name, NESTED}
-        assert act is upkeep.release or self._contents() == before
-
-    def _contents(self) -> list[object]:
-        found = (self.oracle.table(name) for name in ROOTS)
-        nested = row_keys(self.oracle.table(NESTED))
-        return [*(rows_of(table) if table else None for table in found), nested]
+        assert act is upkeep.release or self.oracle.contents() == before
 
     @precondition(lambda self: self.count > 1)
     @rule(hours=st.sampled_from([0, 30]))
@@ -274,6 +276,12 @@ class OpenWorld(RuleBasedStateMachine):
                 self._other(name, action)
         self._load(kind, "shop", (2,), None)
 
+    @rule(kind=st.sampled_from(["merge", "add"]), ids=ids)
+    def load_after_a_rollback(self, kind: Kind, ids: tuple[int, ...]) -> None:
+        """Load into a table that another writer rolled back, while its nested table stayed."""
+        self._other("users", others.roll_back)
+        self._load(kind, "shop", ids, None)
+
     # The others.
 
     def _other(self, name: str, action: Callable[..., Any], *arguments: Any) -> None:
@@ -283,15 +291,8 @@ class OpenWorld(RuleBasedStateMachine):
             return
         before = row_keys(self.oracle.table("users"))
         action(table, *arguments)
-        self._note_others_rows(before)
+        self.oracle.note_others_rows(before)
         self.oracle.observe()
-
-    def _note_others_rows(self, before: set[Any]) -> None:
-        after = row_keys(self.oracle.table("users"))
-        self.oracle.orphans |= before - after
-        self.oracle.childless |= after - before
-        self.oracle.orphans -= after - before
-        self.oracle.childless -= before - after
 
     @precondition(lambda self: self.count > 1)
     @rule(name=roots, ids=ids, is_append=st.booleans())
@@ -350,7 +351,7 @@ class OpenWorld(RuleBasedStateMachine):
             )
             if others.is_spoilt(table):
                 self.spoiled.add(name)
-        self._note_others_rows(before)
+        self.oracle.note_others_rows(before)
 
     @precondition(lambda self: self.count > 1 and self.log_before is None)
     @rule(action=st.sampled_from(others.DAMAGES), loads=st.booleans())
@@ -363,8 +364,8 @@ class OpenWorld(RuleBasedStateMachine):
             if (after := head_of(log.refresh())) != before:
                 self.log_before, self.log_damaged = before, after
                 self.log_was_damaged = True
-                for pipeline in ("shop", "mail") if loads else ():
-                    self._load("append", pipeline, (1,), None)
+                for kind, pipeline in ON_DAMAGE if loads else ():
+                    self._load(kind, pipeline, (1,), None)
 
     @precondition(lambda self: self.log_before is not None)
     @rule()

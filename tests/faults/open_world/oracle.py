@@ -15,10 +15,11 @@ from pyiceberg.exceptions import NoSuchTableError
 
 from faults.open_world.notes import Notes
 from faults.open_world.project import NAMESPACE, NESTED, TABLES, Operation, Row
-from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import ENGINE_NAME
+from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import ENGINE_NAME, head_of
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     BLOCKED_SUFFIX,
+    PUBLISHED_SNAPSHOT,
     SUMMARY_LOAD_ID,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
@@ -179,6 +180,45 @@ class Oracle:
         childless = roots - set(parents) - self.childless
         assert not childless, f"root rows without their nested rows: {childless}"
 
+    def is_tree_rolled_back(self) -> bool:
+        """Return whether the next load of the tree is the first one after a rollback of the root.
+
+        As long as the snapshot that was published last is there, and no load is still pending.
+        """
+        table = self.table("users")
+        published = table.properties.get(PUBLISHED_SNAPSHOT) if table else None
+        if table is None or published is None:
+            return False
+        parents = {s.snapshot_id: s.parent_snapshot_id for s in table.metadata.snapshots}
+        snapshot = head_of(table)
+        while snapshot in parents and snapshot != int(published):
+            snapshot = parents[snapshot]
+        given_up = self.released | self.given_up
+        is_pending = any(
+            operation.table == "users" and x in self.committed and not self.is_published(operation)
+            for x, operation in self.operations.items()
+            if (x, "users") not in given_up
+        )
+        return int(published) in parents and snapshot != int(published) and not is_pending
+
+    def check_rollback_followed(self) -> None:
+        """Check that no nested row is left of a root row that a rollback has removed."""
+        nested = self.table(NESTED)
+        parents = nested.scan().to_arrow()["_dlt_parent_id"].to_pylist() if nested else []
+        left = set(parents) - row_keys(self.table("users"))
+        assert not left, f"the rollback of users was not followed: {left}"
+        self.orphans.clear()
+
+    def note_others_rows(self, before: set[Any]) -> None:
+        """Note which root rows another writer has removed, and which it has added.
+
+        Args:
+            before: The keys of the root rows before.
+        """
+        after = row_keys(self.table("users"))
+        self.orphans = (self.orphans | (before - after)) - (after - before)
+        self.childless = (self.childless | (after - before)) - (before - after)
+
     def _log(self) -> str:
         view = self.dataset.log.read()
         return view.uuid if view else ""
@@ -228,6 +268,14 @@ class Oracle:
             for (name, _), loads in self.published.items()
             if name == operation.table
         )
+
+    def contents(self) -> list[object]:
+        """Return the rows of each root table, and the keys of the nested one."""
+        found = (self.table(name) for name in ROOTS)
+        return [
+            *(rows_of(table) if table else None for table in found),
+            row_keys(self.table(NESTED)),
+        ]
 
     def check_quarantine(self) -> None:
         """Check that the quarantine tables have the rows of released loads once, and no others."""

@@ -14,7 +14,7 @@ from faults.processes import start
 if TYPE_CHECKING:
     from pathlib import Path
 
-EXAMPLES = int(os.environ.get("FLOE_OPEN_WORLD_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("FLOE_OPEN_WORLD_EXAMPLES", "5"))
 STEPS = int(os.environ.get("FLOE_OPEN_WORLD_STEPS", "20"))
 
 
