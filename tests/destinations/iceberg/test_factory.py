@@ -36,6 +36,16 @@ def test_dlt_finds_the_destination_by_its_name(lake: Lake) -> None:
     assert lake.rows("t") == [{"id": 1}]
 
 
+def test_the_capabilities_do_not_require_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """dlt asks for them a dozen times per load; a resolution each time took a seventh of a load."""
+    resolved: list[Any] = []
+    monkeypatch.setattr(iceberg, "configuration", lambda *given, **_: resolved.append(given))
+    capabilities = iceberg(max_identifier_length=40).capabilities()
+    assert capabilities.supported_loader_file_formats == ["parquet"]
+    assert capabilities.max_identifier_length == 40
+    assert resolved == []
+
+
 @pytest.mark.parametrize(
     ("keyword", "said"), [("catalog_nam", "catalog_name"), ("bucket_url", "bucket_url")]
 )

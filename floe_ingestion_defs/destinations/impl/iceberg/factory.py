@@ -16,6 +16,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.configuration import IcebergC
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dlt.common.normalizers.naming import NamingConvention
     from dlt.common.schema import Schema
 
     from floe_ingestion_defs.branch import BranchTables
@@ -139,6 +140,17 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
         from floe_ingestion_defs.destinations.impl.iceberg.client import IcebergClient
 
         return IcebergClient
+
+    def capabilities(
+        self,
+        config: IcebergClientConfiguration | None = None,
+        naming: NamingConvention | None = None,
+    ) -> DestinationCapabilitiesContext:
+        """Return what the destination supports, whatever its configuration is.
+
+        dlt asks a dozen times per load, and would resolve the configuration each time.
+        """
+        return super().capabilities(config or self.spec(), naming)
 
     def create_ibis_backend(
         self, client: IcebergClient, read_only: bool = False, schemas: Sequence[Schema] = ()
