@@ -7,14 +7,15 @@ which the process of the measurement puts before the packages of the environment
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure import Stopwatch
 from benchmarks.memory import peak_bytes
+from benchmarks.packages import installed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from benchmarks.measure import Measurement
 
 VERSION = "1.5.5"
@@ -26,12 +27,9 @@ _OPTIONS = "FORMAT parquet, COMPRESSION snappy"
 
 def packages() -> list[Path]:
     """Return the folders of its packages, which are downloaded once."""
-    sys.path.append(str(Path(__file__).parents[1] / "tests"))
-    from servers.engines import python_packages
-
     extension = f"duckdb-extension-{_POSTGRES.replace('_', '-')}"
     names = ("duckdb", "duckdb-extensions", extension)
-    return [python_packages("duckdb-postgres", *(f"{name}=={VERSION}" for name in names))]
+    return installed("duckdb-postgres", *(f"{name}=={VERSION}" for name in names))
 
 
 def write_files(home: Path, cache: Path, query: str, small: str, whole: str) -> Measurement:

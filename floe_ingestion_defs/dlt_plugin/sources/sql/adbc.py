@@ -105,13 +105,20 @@ def fetch(cursor: Any, query: str) -> Iterator[pa.Table]:
     Args:
         cursor: A cursor of ADBC.
         query: The query in PostgreSQL's SQL.
+
+    Raises:
+        OSError: The query failed after the first rows; the message contains the server's.
     """
     cursor.adbc_statement.set_options(
         **{"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)}
     )
     cursor.execute(query)
-    for batch in cursor.fetch_record_batch():
-        yield pa.Table.from_batches([batch])
+    try:
+        for batch in cursor.fetch_record_batch():
+            yield pa.Table.from_batches([batch])
+    except pa.ArrowInvalid as error:
+        # Versions before 1.9 of the driver; later ones raise an OSError with the same message.
+        raise OSError(*error.args) from None
 
 
 def as_sql(query: Any) -> str:
