@@ -65,8 +65,30 @@ def test_the_same_rows_are_kept_as_by_comparing_all_keys(
     rows = pa.table({name: [make(n) for n in numbers] for name, make in COLUMNS.items()})
     rows = pa.concat_tables([rows.slice(3, 700), rows.slice(703)])
     last = {tuple(same(row[name]) for name in key): i for i, row in enumerate(rows.to_pylist())}
-    kept = incoming._first_of_each(rows, key, None)  # noqa: SLF001
+    kept = incoming._first_of_each(rows, key, None, key_hashes.hashes_of(rows, key))  # noqa: SLF001
     assert np.flatnonzero(kept.to_numpy(zero_copy_only=False)).tolist() == sorted(last.values())
+
+
+@pytest.mark.parametrize("most_bytes", [0, 10_000], ids=["in a file", "in memory"])
+def test_rows_that_come_in_batches_have_the_hashes_of_their_table(most_bytes: int) -> None:
+    """They are hashed as they come, so that those that are spilled are not read again for it."""
+    rows = pa.table({name: [make(n) for n in range(500)] for name, make in COLUMNS.items()})
+    key = list(COLUMNS)
+    hashes = key_hashes.Hashes(rows.num_rows, key, most_bytes)
+    batches = rows.to_batches(max_chunksize=70)
+    assert list(hashes.following(batches)) == batches
+    assert hashes.numbers.tolist() == key_hashes.hashes_of(rows, key).tolist()
+
+
+@pytest.mark.parametrize("ranges", [1, 3, 256])
+def test_each_hash_is_in_one_of_the_ranges_in_their_order(
+    ranges: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spill, "_ROWS_AT_ONCE", 100)
+    hashes = np.linspace(0, 2**64 - 1, 2_000).astype(np.uint64)
+    numbers = spill.range_numbers(hashes, ranges).tolist()
+    assert numbers == [int(each) * ranges >> 64 for each in hashes]
+    assert set(numbers) == set(range(ranges))
 
 
 def test_keys_that_differ_take_few_bytes_each() -> None:

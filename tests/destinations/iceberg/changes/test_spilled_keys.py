@@ -14,6 +14,7 @@ from destinations.iceberg.changes.test_key_hashes import COLUMNS, KEYS
 from destinations.iceberg.changes.test_merge_at_random import resources
 
 from floe_ingestion_defs.destinations.impl.iceberg.changes import incoming, spill
+from floe_ingestion_defs.destinations.impl.iceberg.changes.key_hashes import Hashes
 from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import KeySet
 
 if TYPE_CHECKING:
@@ -111,8 +112,9 @@ def peak_of_keys(count: int) -> int:
     pa.set_memory_pool(pool)
     tracemalloc.start()
     try:
-        rows = spill.gathered(batches(), pa.schema({"id": pa.string()}))
-        kept = incoming._first_of_each(rows, ["id"], None)  # noqa: SLF001
+        hashes = Hashes(count, ["id"], spill.MOST_BYTES)
+        rows = spill.gathered(hashes.following(batches()), pa.schema({"id": pa.string()}))
+        kept = incoming._first_of_each(rows, ["id"], None, hashes.numbers)  # noqa: SLF001
         keys = KeySet(rows)
         _, peak = tracemalloc.get_traced_memory()
     finally:

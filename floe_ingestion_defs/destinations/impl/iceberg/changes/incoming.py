@@ -5,6 +5,7 @@ Computed from the staged files alone, so that every publisher of a load computes
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from floe_ingestion_defs.destinations.impl.iceberg.changes import spill
-from floe_ingestion_defs.destinations.impl.iceberg.changes.key_hashes import hashes_of, repeated
+from floe_ingestion_defs.destinations.impl.iceberg.changes.key_hashes import Hashes, repeated
 from floe_ingestion_defs.destinations.impl.iceberg.changes.keys import KeySet, normalized
 from floe_ingestion_defs.destinations.impl.iceberg.files.data_files import arrow_schema
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import read_staged
@@ -98,11 +99,22 @@ def read_incoming(state: TableState, intent: TableIntent, extra: Sequence[str] =
     if not names:
         total = sum(counts)
         return Incoming(pa.table({}), pa.array([True] * total, pa.bool_()), counts)
-    batches = (b for _, b in read_staged(state.io, intent.files, schema, names))
+    batches: Iterator[pa.RecordBatch] = (
+        b for _, b in read_staged(state.io, intent.files, schema, names)
+    )
+    key = keys.primary_key
+    hashes = None
+    if key and not _is_integer(schema, key):
+        hashes = Hashes(sum(counts), key, spill.MOST_BYTES)
+        batches = hashes.following(batches)
     rows = spill.gathered(batches, pa.schema([schema.field(n) for n in names]))
     incoming = Incoming(rows, pa.array(np.ones(rows.num_rows, np.bool_)), counts)
-    if keys.primary_key and not _are_distinct_integers(incoming, keys.primary_key):
-        incoming.kept = _first_of_each(rows, keys.primary_key, sort)
+    if hashes is None and key and len(incoming.key_set(key)) < rows.num_rows:
+        # Integers are hashed only if some are equal: their set, which a merge needs, says so.
+        hashes = Hashes(rows.num_rows, key, spill.MOST_BYTES)
+        deque(hashes.following(rows.to_batches()), maxlen=0)
+    if hashes is not None:
+        incoming.kept = _first_of_each(rows, key, sort, hashes.numbers)
     if keys.hard_delete:
         incoming = incoming.keeping(pc.invert(_flagged(rows[keys.hard_delete])))
     if isinstance(incoming.kept, pa.ChunkedArray):
@@ -110,16 +122,8 @@ def read_incoming(state: TableState, intent: TableIntent, extra: Sequence[str] =
     return incoming
 
 
-def _are_distinct_integers(incoming: Incoming, key: Sequence[str]) -> bool:
-    """Return whether the keys are integers that all differ.
-
-    They are ordered for that once, and their set is what a merge compares the table's rows with.
-    The set of other keys takes longer than their hashes, and a first load does not need it.
-    """
-    rows = incoming.keys
-    if len(key) > 1 or not pa.types.is_integer(rows.schema.field(key[0]).type):
-        return False
-    return len(incoming.key_set(key)) == int(rows.num_rows)
+def _is_integer(schema: pa.Schema, key: Sequence[str]) -> bool:
+    return len(key) == 1 and bool(pa.types.is_integer(schema.field(key[0]).type))
 
 
 def _filtered(rows: pa.Table, mask: Mask) -> Iterator[pa.RecordBatch]:
@@ -130,13 +134,12 @@ def _filtered(rows: pa.Table, mask: Mask) -> Iterator[pa.RecordBatch]:
 
 
 def _first_of_each(
-    rows: pa.Table, key: Sequence[str], sort: tuple[str, str] | None
+    rows: pa.Table, key: Sequence[str], sort: tuple[str, str] | None, hashes: Numbers
 ) -> pa.BooleanArray:
     """Return a mask of one row per key: the first by `sort`, otherwise the last.
 
     Only rows whose hash occurs again are compared, those in one range of hashes at a time.
     """
-    hashes = hashes_of(rows, key, spill.MOST_BYTES)
     mask = np.ones(rows.num_rows, np.bool_)
     for places in _in_ranges(hashes):
         candidates = places[repeated(hashes[places])]
@@ -149,8 +152,9 @@ def _first_of_each(
 def _in_ranges(hashes: Numbers) -> Iterator[Numbers]:
     """Yield the places of the hashes in each range, in their order."""
     ranges = spill.ranges_of(_BYTES_TO_COMPARE * len(hashes))
+    numbers = spill.range_numbers(hashes, ranges)
     for number in range(ranges):
-        yield np.flatnonzero(spill.range_numbers(hashes, ranges) == number)
+        yield np.flatnonzero(numbers == number)
 
 
 def _taken(rows: pa.Table, places: Numbers) -> pa.Table:

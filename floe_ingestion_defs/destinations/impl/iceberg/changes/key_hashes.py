@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 # Hashing takes some 40 bytes for each byte of a text key.
 _BYTES_AT_ONCE = 256 * 1024
@@ -36,21 +36,9 @@ def normalized_column(column: Any) -> Any:
     return pc.if_else(pc.is_nan(column), nan, pc.add(column, zero))
 
 
-def hashes_of(rows: pa.Table, key: Sequence[str], most_bytes: int | None = None) -> Numbers:
-    """Return a hash of the key of each row; equal keys have equal hashes.
-
-    Args:
-        rows: The rows.
-        key: The columns of the key.
-        most_bytes: If the hashes take more bytes, they are in a temporary file.
-    """
-    size = 8 * rows.num_rows
-    if most_bytes is None or size <= most_bytes:
-        hashes = np.zeros(rows.num_rows, np.uint64)
-    else:
-        with tempfile.TemporaryFile(prefix="floe-hashes-") as file:
-            file.truncate(size)
-            hashes = np.memmap(file, np.uint64, "r+")
+def hashes_of(rows: pa.Table, key: Sequence[str]) -> Numbers:
+    """Return a hash of the key of each row; equal keys have equal hashes."""
+    hashes = np.zeros(rows.num_rows, np.uint64)
     for name in key:
         start = 0
         for part in _parts(rows[name]):
@@ -59,6 +47,42 @@ def hashes_of(rows: pa.Table, key: Sequence[str], most_bytes: int | None = None)
             own += _hashes(part)
             start += len(part)
     return hashes
+
+
+class Hashes:
+    """The hashes of the keys of rows that come in batches.
+
+    Spilled rows that are hashed as they come are not read again from their file, whose pages would
+    count as memory of the process.
+
+    Args:
+        rows: The number of rows.
+        key: The columns of the key.
+        most_bytes: If the hashes take more bytes, they are in a temporary file.
+
+    Attributes:
+        numbers: The hashes.
+    """
+
+    def __init__(self, rows: int, key: Sequence[str], most_bytes: int) -> None:
+        self._key = key
+        self._next = 0
+        self.numbers: Numbers
+        size = 8 * rows
+        if size <= most_bytes:
+            self.numbers = np.zeros(rows, np.uint64)
+            return
+        with tempfile.TemporaryFile(prefix="floe-hashes-") as file:
+            file.truncate(size)
+            self.numbers = np.memmap(file, np.uint64, "r+")
+
+    def following(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield the batches, each after the hashes of its rows are added."""
+        for batch in batches:
+            end = self._next + batch.num_rows
+            self.numbers[self._next : end] = hashes_of(pa.Table.from_batches([batch]), self._key)
+            self._next = end
+            yield batch
 
 
 def repeated(hashes: Numbers) -> Numbers:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # More bytes than this are spilled, and read again in ranges that take as many: building one range
 # of a key set, or searching it for equal keys, takes about five times as much. 8 million integers.
 MOST_BYTES = 64 * 1024 * 1024
-# The files that are open while rows are split.
+# The files that are open while rows are split; the number of a range is a byte.
 _MOST_RANGES = 256
 _ROWS_AT_ONCE = 64 * 1024
 # At least so many rows are compared with a set of keys at once, and at most so many bytes.
@@ -100,8 +100,12 @@ def ranges_of(size: int) -> int:
 
 
 def range_numbers(hashes: Numbers, ranges: int) -> Numbers:
-    """Return for each hash which of so many ranges it is in."""
-    return (hashes >> np.uint64(32)) * np.uint64(ranges) >> np.uint64(32)
+    """Return for each hash which of so many ranges it is in, a byte each."""
+    numbers = np.empty(len(hashes), np.uint8)
+    for start in range(0, len(hashes), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        numbers[part] = (hashes[part] >> np.uint64(32)) * np.uint64(ranges) >> np.uint64(32)
+    return numbers
 
 
 def split_by_key(rows: pa.Table, ranges: int) -> Iterator[pa.Table]:
