@@ -85,7 +85,7 @@ def test_each_hash_is_in_one_of_the_ranges_in_their_order(
     ranges: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spill, "_ROWS_AT_ONCE", 100)
-    hashes = np.linspace(0, 2**64 - 1, 2_000).astype(np.uint64)
+    hashes = np.array([n * (2**64 - 1) // 1_999 for n in range(2_000)], np.uint64)
     numbers = spill.range_numbers(hashes, ranges).tolist()
     assert numbers == [int(each) * ranges >> 64 for each in hashes]
     assert set(numbers) == set(range(ranges))
