@@ -43,10 +43,9 @@ def test_a_process_killed_while_it_compacts_the_log_loses_nothing(tmp_path: Path
 @pytest.mark.parametrize(
     "kind",
     [
-        kind
-        if kind in ("merge", "merge on read")
-        else pytest.param(kind, marks=pytest.mark.all_cases)
-        for kind in KINDS
+        "merge",
+        "merge on read",
+        *(pytest.param(kind, marks=pytest.mark.all_cases, id=f"all of {kind}") for kind in KINDS),
     ],
 )
 def test_a_load_killed_on_a_rest_catalog_is_loaded_exactly_once(

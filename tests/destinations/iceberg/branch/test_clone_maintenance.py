@@ -17,6 +17,7 @@ from floe_ingestion_defs.destinations import (
     rewrite_manifests,
     shared_tables,
 )
+from floe_ingestion_defs.destinations.impl.iceberg import load as load_step
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance import expire as expiry
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance.expire import (
     expire,
@@ -137,6 +138,29 @@ def test_production_survives_the_maintenance_of_a_clone(world: World, branch: La
     assert rows(world.production) == published
     world.production.load(shop(4))
     assert world.production.values("events", "id") == [1, 2, 3, 4]
+
+
+@pytest.mark.usefixtures("sweep_anything")
+def test_a_branch_keeps_the_files_of_a_table_that_production_had_not_created(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It creates a table of its own, which refers to the files that production has staged."""
+    monkeypatch.setattr(expiry, "DELETE_AFTER_SECONDS", 0)
+    world.production.load(shop(1))
+    with world.monkeypatch.context() as dying:
+        dying.setattr(load_step, "publish_own", lambda *_: None)
+        world.production.load([{"id": 1}], table_name="fresh", pipeline="another")
+    branch = world.enter_branch()
+    branch.load([{"id": 2}], table_name="fresh", pipeline="another")
+    before = contents(branch)
+    world.leave_branch()
+    for number in (3, 4):
+        world.production.load([{"id": number}], table_name="fresh", pipeline="another")
+        maintain(world.production)
+    assert world.production.values("fresh", "id") == [1, 3, 4]
+    assert contents(branch) == before
+    assert branch.values("fresh", "id") == [1, 2]
+    assert "fresh" in shared_tables(dataset_of(world.production))
 
 
 def test_a_table_with_clones_says_so_before_its_files_are_kept(world: World, branch: Lake) -> None:

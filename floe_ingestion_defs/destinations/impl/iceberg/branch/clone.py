@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from floe_ingestion_defs.branch import BRANCH_VARIABLE, current_branch
 from floe_ingestion_defs.destinations.impl.iceberg.branch.clone_tables import (
+    SHARED_PROPERTY,
     reason_against_cloning,
     register,
     separate_from_production,
@@ -154,6 +155,8 @@ def _begin(dataset: Dataset, branch: Branch, tables: BranchTables) -> Table:
         properties[SETTLED_SEQ] = str(view.settled_seq)
         properties[LAST_SEQ] = str(view.last_seq)
         properties[PLAN_PROPERTY] = json.dumps(plan)
+        if created := _locations_of_creations(view):
+            properties[SHARED_PROPERTY] = json.dumps(created)
         logger.info(
             "Branch %s begins with %s tables of %s in %s",
             branch.name,
@@ -209,6 +212,15 @@ def _read(production: Dataset) -> tuple[LogView, Plan] | None:
 
 def _watermark(table: Table, log_uuid: str) -> int | None:
     return watermark_of(table, log_uuid) if log_of(table) == log_uuid else None
+
+
+def _locations_of_creations(view: LogView) -> list[str]:
+    """Return where production creates tables that it has committed and not published yet.
+
+    The branch publishes those loads to tables of its own, from the files that are staged there.
+    """
+    intents = (intent for load in view.pending() for intent in load.intent.tables)
+    return sorted({i.location for i in intents if i.creates and i.location is not None})
 
 
 def rows_for_branch(rows: pa.Table, dataset_name: str) -> pa.Table:

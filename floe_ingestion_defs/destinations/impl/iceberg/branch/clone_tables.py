@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 
 CLONE_PROPERTY = "floe.cloned-by-log"
+# On the branch's log: a JSON list of production's folders that its tables refer to, beside those of
+# the tables that were cloned.
+SHARED_PROPERTY = "floe.shared-locations"
 PROBE_PREFIX = "floe_probe_"
 
 

@@ -6,11 +6,15 @@ the catalog may have its files in a dataset's folders.
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from floe_ingestion_defs.destinations.impl.iceberg.branch.clone_tables import own_locations
+from floe_ingestion_defs.destinations.impl.iceberg.branch.clone_tables import (
+    SHARED_PROPERTY,
+    own_locations,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.files.listing import folder_key, parent_folders
 
 if TYPE_CHECKING:
@@ -135,6 +139,7 @@ def _named(kind: str, identifier: Identifier, error: Exception) -> str:
 def _locations(table: Table) -> Iterator[str]:
     yield table.location()
     yield table.metadata_location.rpartition("/")[0]
+    yield from json.loads(table.properties.get(SHARED_PROPERTY, "[]"))
     for name in _LOCATION_PROPERTIES:
         if location := table.properties.get(name):
             yield location
