@@ -18,7 +18,7 @@ DAGSTER_DEV = (
 )
 
 
-@click.command()
+@click.command(short_help="Open the Dagster UI of this project.")
 @click.option("--port", type=int, help="Port of the UI [default: 3000, or a free one]")
 def dev(port: int | None) -> None:
     """Open the Dagster UI of the project in this folder, until Ctrl-C.

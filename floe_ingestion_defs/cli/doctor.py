@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _DISTRIBUTIONS = ("floe-ingestion-defs", "dlt", "pyiceberg", "pyarrow", "dagster", "dagster-dlt")
 
 
-@click.command()
+@click.command(short_help="Check catalog, storage and permissions.")
 @click.argument("dataset", required=False)
 @click.pass_obj
 def doctor(session: Session, dataset: str | None) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations import Dataset
 
 
-@click.command()
+@click.command(short_help="Show tables, watermarks, cursors and health.")
 @click.argument("dataset", required=False)
 @click.option("--all", "also_dlts", is_flag=True, help="Show dlt's own tables, too.")
 @click.pass_obj
@@ -96,7 +96,7 @@ def _table(
     }
 
 
-@click.command()
+@click.command(short_help="Show the last loads of a dataset.")
 @click.argument("dataset")
 @click.option(
     "--last", default=20, show_default=True, type=click.IntRange(1), help="Number of loads."
@@ -143,7 +143,7 @@ def _state_of(view: Any, load: Any) -> str:
     return "settled" if load.seq <= view.settled_seq else "unsettled"
 
 
-@click.command()
+@click.command(short_help="Show what maintenance would do.")
 @click.argument("dataset")
 @click.argument("tables", nargs=-1)
 @click.pass_obj

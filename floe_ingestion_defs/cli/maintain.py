@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from floe_ingestion_defs.cli.session import Session
-    from floe_ingestion_defs.destinations import Dataset
+    from floe_ingestion_defs.destinations import Dataset, ExpiryResult
     from floe_ingestion_defs.dlt_plugin.config.models import RewriteExecutor
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ _yes = click.option(
 )
 
 
-@click.command()
+@click.command(short_help="Combine small data files.")
 @click.argument("dataset")
 @click.argument("tables", nargs=-1)
 @click.option(
@@ -73,7 +73,7 @@ def compact(
     _exit_after(failure for _, _, failure in results)
 
 
-@click.command("rewrite-manifests")
+@click.command("rewrite-manifests", short_help="Combine manifests.")
 @click.argument("dataset")
 @click.argument("tables", nargs=-1)
 @click.pass_obj
@@ -95,7 +95,7 @@ def rewrite_manifests(session: Session, dataset: str, tables: tuple[str, ...]) -
     _exit_after(failure for _, _, failure in results)
 
 
-@click.command()
+@click.command(short_help="Expire old snapshots, with their files.")
 @click.argument("dataset")
 @click.argument("tables", nargs=-1)
 @click.option(
@@ -143,6 +143,7 @@ def expire(
             "table": table,
             "snapshots_before": (result or ExpiryResult()).snapshots_before,
             "snapshots_expired": (result or ExpiryResult()).snapshots_expired,
+            **({} if yes else _freed(result or ExpiryResult())),
             "obstacle": (result or ExpiryResult()).obstacle,
             "error": _shown(failure),
         }
@@ -165,6 +166,10 @@ def expire(
         kept_because=sorted(because),
     )
     _exit_after(failure for _, _, failure in results)
+
+
+def _freed(result: ExpiryResult) -> dict[str, int]:
+    return {"files_freed": result.files_freed, "bytes_freed": result.bytes_freed}
 
 
 def _each(
@@ -192,7 +197,7 @@ def _exit_after(failures: Iterable[Failure | None]) -> None:
         raise click.exceptions.Exit(max(codes))
 
 
-@click.command()
+@click.command(short_help="List or delete unreferenced files.")
 @click.argument("dataset")
 @click.option(
     "--older-than", "days", default=3.0, show_default=True, type=float, help="Minimum age in days."
@@ -228,7 +233,7 @@ def orphans(
     session.show("orphans", rows, dataset=dataset, bytes=sum(orphan.bytes for orphan in found))
 
 
-@click.command()
+@click.command(short_help="Show why a table is blocked, or release it.")
 @click.argument("dataset")
 @click.argument("table")
 @_yes
@@ -241,13 +246,16 @@ def release(session: Session, dataset: str, table: str, yes: bool) -> None:
     from floe_ingestion_defs.destinations import blocked_tables, release_blocked
 
     opened = session.dataset(dataset)
-    reason = blocked_tables(opened).get(table)
+    blocked = blocked_tables(opened)
+    if table not in blocked:
+        session.tables(opened, [table])
+    reason = blocked.get(table)
     moved = release_blocked(opened, table) if yes else 0
     row = {"table": opened.qualified(table), "blocked": reason, "rows_moved": moved}
     session.show("tables", [row], dataset=dataset)
 
 
-@click.command()
+@click.command(short_help="Clone a dataset's tables for a branch.")
 @click.argument("dataset")
 @click.pass_obj
 def clone(session: Session, dataset: str) -> None:
@@ -262,7 +270,7 @@ def clone(session: Session, dataset: str) -> None:
     session.show("tables", rows, dataset=cloned.name)
 
 
-@click.command("drop-branch")
+@click.command("drop-branch", short_help="Drop the tables of a branch.")
 @_yes
 @click.pass_obj
 def drop_branch(session: Session, yes: bool) -> None:

@@ -120,6 +120,7 @@ def test_tables_are_shown_planned_and_compacted(
     assert all(step["bytes"] > 0 for name, step in planned.items() if name != "expire")
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{free_port()}")
     assert floe("compact", "shop", "--executor", "ray").returncode == 75
+    assert floe("compact", "shop", "--executor", "dask").returncode == 2
     (compacted,) = found("compact", "shop", "orders")["tables"]
     assert (compacted["files_removed"], compacted["files_added"], compacted["error"]) == (
         5,
@@ -179,6 +180,8 @@ def test_snapshots_expire_with_yes_only(load: Callable[..., None]) -> None:
     arguments = ("expire", "shop", "--older-than", "0", "--keep", "2")
     (planned,) = found(*arguments)["tables"]
     assert (planned["snapshots_before"], planned["snapshots_expired"]) == (3, 1)
+    # Newer snapshots have the files of the older ones.
+    assert (planned["files_freed"], planned["bytes_freed"]) == (0, 0)
     assert found("status", "shop")["tables"][0]["snapshots"] == 3
     expired = found(*arguments, "--yes")
     assert expired["tables"][0]["snapshots_expired"] == 1
@@ -248,9 +251,10 @@ def test_a_blocked_table_is_shown_and_released(load: Callable[..., None]) -> Non
     [
         (["status", "nothing"], "`nothing` is not a dataset", "has these datasets: `shop`"),
         (["compact", "shop", "missing"], "`shop.missing` does not exist", "`floe status shop`"),
+        (["release", "shop", "missing"], "`shop.missing` does not exist", "`floe status shop`"),
         (["drop-branch"], "Nothing was dropped", "--yes"),
     ],
-    ids=["dataset", "table", "branch"],
+    ids=["dataset", "table", "released", "branch"],
 )
 def test_what_cannot_be_done_is_a_failure_with_a_remedy(
     load: Callable[..., None], arguments: list[str], reason: str, remedy: str

@@ -98,6 +98,14 @@ def test_each_table_is_compacted_in_an_op_of_its_own_and_observed(small_files: D
     assert {"compact__bronze[orders]", "compact__bronze[returns]"} <= steps
     assert "remove_orphans__bronze" in steps
     assert job.tags["dagster/priority"] == "-10"
+    pools = {
+        node.name: node.pool for node in job.all_node_defs if isinstance(node, dg.OpDefinition)
+    }
+    assert pools == {
+        "list_tables__bronze": None,
+        "compact__bronze": "ingestion_maintenance",
+        "remove_orphans__bronze": "ingestion_maintenance",
+    }
 
 
 def test_old_snapshots_expire_in_the_op_of_their_table(small_files: Dataset) -> None:

@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 from scaffold.formatting import require_formatted
 
+from floe_ingestion_defs.dagster_wiring.settings.maintenance import MaintenanceSettings
+from floe_ingestion_defs.dagster_wiring.settings.orchestration import OrchestrationSettings
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
 from floe_ingestion_defs.scaffold.new_source import make_source
 
@@ -45,6 +48,17 @@ def test_its_yaml_is_a_valid_configuration(project: Path) -> None:
     plugin = DltIngestionPlugin(yaml.safe_load(text)["attributes"])
     (spec,) = plugin.list_resources(plugin.source("shop"))
     assert (spec.name, spec.table) == ("items", "bronze.shop_items")
+
+
+def test_the_tables_of_a_new_source_are_maintained(project: Path) -> None:
+    """An existing source has to be given the block."""
+    text = (project / "acme/defs/shop/defs.yaml").read_text()
+    (source,) = yaml.safe_load(text)["attributes"]["sources"]
+    settings = OrchestrationSettings.model_validate(source["orchestration"]).maintenance
+    assert settings == MaintenanceSettings(schedule="0 3 * * *")
+    assert settings.compact
+    assert (settings.expire, settings.orphans) == (timedelta(days=5), timedelta(days=3))
+    assert OrchestrationSettings().maintenance is None
 
 
 def test_generated_code_is_formatted_as_this_project_is(project: Path) -> None:

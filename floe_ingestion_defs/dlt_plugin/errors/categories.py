@@ -79,6 +79,7 @@ _CONFIGURATION = SETUP_ERRORS | frozenset(
     {
         "builtins.FileNotFoundError",
         "builtins.NotADirectoryError",
+        "floe_ingestion_defs.destinations.impl.iceberg.errors.InvalidHint",
         "floe_ingestion_defs.branch.InvalidBranch",
         "floe_ingestion_defs.destinations.impl.iceberg.errors.DatasetRefused",
         "floe_ingestion_defs.destinations.impl.iceberg.errors.UnsupportedCatalog",

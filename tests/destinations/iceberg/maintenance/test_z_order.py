@@ -110,9 +110,9 @@ def test_a_table_that_cannot_be_z_ordered_is_left_alone(lake: Lake) -> None:
     dataset = Dataset(lake.catalog, lake.dataset)
     for table, column, reason in (
         ("points", "palce", "it has no column `palce`; did you mean `place`?"),
-        ("points", "b", "it has no column `b`; use some of place, s"),
-        ("points", "s", "column `s` is nested; use columns with single values"),
-        ("ordered", "a", "it has a sort order; remove one of the two"),
+        ("points", "b", "it has no column `b`; use some of place, s."),
+        ("points", "s", "column `s` is nested; use columns with single values."),
+        ("ordered", "a", "it has a sort order; remove one of the two."),
     ):
         snapshots = lake.snapshots(table)
         message = f"Table `{lake.dataset}.{table}` cannot be z-ordered: {reason}"

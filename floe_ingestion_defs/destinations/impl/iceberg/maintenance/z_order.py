@@ -50,14 +50,14 @@ def require_z_order(table: str, metadata: TableMetadata, columns: Sequence[str])
     """
     fields = {field.name: field.field_type for field in metadata.schema().fields}
     if columns and is_sorted(metadata):
-        raise InvalidZOrder(table, "it has a sort order; remove one of the two")
+        raise InvalidZOrder(table, "it has a sort order; remove one of the two.")
     for name in columns:
         if name not in fields:
             close = get_close_matches(name, fields, n=1)
-            remedy = f"did you mean `{close[0]}`?" if close else f"use some of {', '.join(fields)}"
+            remedy = f"did you mean `{close[0]}`?" if close else f"use some of {', '.join(fields)}."
             raise InvalidZOrder(table, f"it has no column `{name}`; {remedy}")
         if not fields[name].is_primitive:
-            reason = f"column `{name}` is nested; use columns with single values"
+            reason = f"column `{name}` is nested; use columns with single values."
             raise InvalidZOrder(table, reason)
 
 
