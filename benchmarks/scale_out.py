@@ -61,11 +61,13 @@ class Measured:
 
     Attributes:
         seconds: Its time.
+        processor_seconds: Its processor time, which other processes do not change.
         held_bytes: The memory that its result holds.
         peak_bytes: The most memory beyond what was held before.
     """
 
     seconds: float = 0.0
+    processor_seconds: float = 0.0
     held_bytes: int = 0
     peak_bytes: int = 0
 
@@ -75,9 +77,10 @@ def measured() -> Iterator[Measured]:
     """Measure a block."""
     result, before = Measured(), resident_bytes()
     forget_peak()
-    began = time.perf_counter()
+    began, spent = time.perf_counter(), time.process_time()
     yield result
     result.seconds = round(time.perf_counter() - began, 2)
+    result.processor_seconds = round(time.process_time() - spent, 2)
     result.held_bytes = resident_bytes() - before
     result.peak_bytes = peak_bytes() - before
 
