@@ -147,7 +147,9 @@ def summary_count(snapshot: Snapshot | None, name: str) -> int | None:
 def row_count(snapshot: Snapshot | None) -> int | None:
     """Return the number of rows of a table at a snapshot, without those deleted by position.
 
-    Rows that other engines deleted by equality are counted, as no summary has their number.
+    Rows that other engines deleted by equality are counted, as no summary has their number. Where
+    another engine's delete file also names data files that were removed since, the number is too
+    small until the next compaction.
 
     Returns:
         None where there is no snapshot, or its writer did not give the numbers.
