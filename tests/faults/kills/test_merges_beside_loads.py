@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import count
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 from servers.stack import rest_stack, sqlite_stack
 
 from faults.cases import Case
+from faults.kills.kills import choose_visibly_different
 from faults.races import long_reads, pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
     from pathlib import Path
 
     from servers.seaweedfs import SeaweedFS
@@ -26,13 +26,13 @@ Beside = Literal["alone", "beside loads"]
 NAMES = ("after deleting in place", "before a commit of events", "after a commit of events")
 
 
-def check_kills_of_merges(stack: Stack, beside: Beside, names: Iterable[str] = ()) -> None:
+def check_kills_of_merges(stack: Stack, beside: Beside, names: Sequence[str] = ()) -> None:
     """Kill merges while another process loads into the same table, and readers read on.
 
     Args:
         stack: The catalog.
         beside: Whether the load runs at the same time as the merge, or before it.
-        names: The boundaries to kill at; by default each one that a merge reaches, by its number.
+        names: The boundaries to kill at; by default all of a merge, by their numbers.
     """
     case = Case(stack)
     work = stack.folder / "work"
@@ -51,29 +51,31 @@ def check_kills_of_merges(stack: Stack, beside: Beside, names: Iterable[str] = (
     assert {*NAMES} <= {*passed}
     gate = stack.folder / "gate"
     reader = case.start(long_reads.read_all_the_time, gate, case.namespace)
-    number, killed = 0, 0
-    for boundary in names or count():
-        number += 1
+    chosen: Sequence[str | int] = names or choose_visibly_different(passed)
+    killed: list[str | int] = []
+    for number, boundary in enumerate(chosen, 1):
         if beside == "alone":
             load(number)
         victim = start_merge(boundary, number)
         if beside == "beside loads":
             load(number)
-        if not victim.was_killed():
-            break
-        killed += 1
-    assert killed == number if names else killed >= len(passed)
+        if victim.was_killed():
+            killed.append(boundary)
+    # Of loads that overlap, the last one records for all that they are published.
+    published = len(passed) - passed[::-1].index("after a commit of events")
+    required = [each for each in chosen if isinstance(each, str) or each < published]
+    assert killed[: len(required)] == required
     # Publishes what the last one has left.
-    load(number + 1)
+    load(len(chosen) + 1)
     gate.touch()
     merges = case.start(pairs.committed_merges, case.namespace).result()
-    assert 0 < len(merges) < number or names
+    assert 0 < len(merges) <= len(chosen) or names
     last = case.start(long_reads.read_once, case.namespace).result()
-    assert last == pairs.after_merges(number + 1, merges)
+    assert last == pairs.after_merges(len(chosen) + 1, merges)
     # Each read is of a point in the log: so many loads, and the merges before them.
     points = [
         pairs.after_merges(version, [each for each in merges if each <= newest])
-        for version in range(number + 2)
+        for version in range(len(chosen) + 2)
         for newest in (version - 1, version, version + 1)
     ]
     read = reader.result()
@@ -81,6 +83,7 @@ def check_kills_of_merges(stack: Stack, beside: Beside, names: Iterable[str] = (
     assert all(rows in points for rows in read)
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("beside", "names"),
     [
@@ -98,6 +101,7 @@ def test_a_merge_killed_beside_loads_is_published_whole_or_not_at_all(
 
 @pytest.mark.rest
 @pytest.mark.all_cases
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("beside", ["beside loads", "alone"])
 def test_a_merge_killed_beside_loads_on_a_rest_catalog_is_published_whole_or_not_at_all(
     beside: Beside, tmp_path: Path, seaweedfs: SeaweedFS

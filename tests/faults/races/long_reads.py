@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-ROWS = 40
+ROWS = 200
 FILES = 4
 # Per row, what is read.
 Read = list[tuple[int, str]]
