@@ -14,7 +14,10 @@ from floe_ingestion_defs.destinations.impl.iceberg.catalog.file_memory import (
     FileMemory,
     is_immutable,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.catalog.s3_file_io import RemembersFiles
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.s3_file_io import (
+    RemembersFiles,
+    S3FileIO,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.catalog.uploads import uploading_together
 
 if TYPE_CHECKING:
@@ -140,6 +143,21 @@ def test_a_failed_upload_fails_the_block_that_it_is_in(io: RemembersFiles, tmp_p
         upload_both()
     assert FILE_MEMORY.get(str(tmp_path / UNIQUE)) is None
     assert read(io, other) == b"content"
+
+
+def test_tables_share_a_client_of_the_store_unless_their_credentials_differ(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def client_of(**properties: str) -> object:
+        keys = {"s3.access-key-id": "one", "s3.secret-access-key": "two"}
+        io = S3FileIO({"s3.region": "eu-central-1", **keys, **properties})
+        return io.fs_by_scheme("s3", "lake")
+
+    first = client_of()
+    assert client_of(**{"dlt.published-seq": "2"}) is first
+    assert client_of(**{"s3.session-token": "another"}) is not first
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "another")
+    assert client_of() is not first
 
 
 def test_the_memory_is_bounded_in_bytes_and_in_time() -> None:

@@ -7,8 +7,13 @@ Then it requests the metadata and the content of what it has just written.
 
 from __future__ import annotations
 
+import json
+import os
+from hashlib import sha256
+from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
+from cachetools import LRUCache
 from pyiceberg.io import (
     ARROW_FILE_IO,
     FSSPEC_FILE_IO,
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.io import InputFile, OutputFile
 
+_CLIENT_PREFIXES = ("s3.", "client.")
 _SCHEMES = ("s3://", "s3a://", "s3n://")
 
 
@@ -68,16 +74,43 @@ class RemembersFiles(FileIO):
         cast("FileIO", super()).delete(location)
 
 
+# A new client of Arrow's has connections of its own, and waits until all requests of the others are
+# answered, so that the tables of one process share clients.
+_filesystems: LRUCache[str, FileSystem] = LRUCache(64)
+_lock = Lock()
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
+
+
 class S3FileIO(RemembersFiles, PyArrowFileIO):
     """PyArrow's FileIO, which uploads a small file in one request."""
 
     def _initialize_s3_fs(self, netloc: str | None) -> FileSystem:
-        filesystem = super()._initialize_s3_fs(netloc)
-        if S3_RETRY_STRATEGY_IMPL in self.properties:  # Its copy would lack the strategy.
-            return filesystem
-        rebuild, (options,) = filesystem.__reduce__()
-        # A multipart upload begins when more than a part is written.
-        return rebuild({**options, "allow_delayed_open": True})
+        if S3_RETRY_STRATEGY_IMPL in self.properties:  # A copy would lack the strategy.
+            return super()._initialize_s3_fs(netloc)
+        key = self._filesystem_key(netloc)
+        with _lock:
+            if key not in _filesystems:
+                rebuild, (options,) = super()._initialize_s3_fs(netloc).__reduce__()
+                # A multipart upload begins when more than a part is written.
+                _filesystems[key] = rebuild({**options, "allow_delayed_open": True})
+            return _filesystems[key]
+
+    def _filesystem_key(self, netloc: str | None) -> str:
+        """Return a hash, because properties contain secrets, of all that a client depends on.
+
+        The client of another process, from which this one was forked, is not used.
+        """
+        properties = {k: v for k, v in self.properties.items() if k.startswith(_CLIENT_PREFIXES)}
+        environment = {k: v for k, v in os.environ.items() if k.startswith("AWS_")}
+        depends_on = [os.getpid(), netloc, properties, environment]
+        return sha256(json.dumps(depends_on, sort_keys=True, default=repr).encode()).hexdigest()
 
 
 # pyiceberg's own FileIOs, and the subclass of each that is used in its place.
