@@ -29,9 +29,9 @@ TARGET = 0.6
 WORKS = ("first load of", "append to")
 _NOTE = (
     "stock dlt keeps its own files beside the tables, which this REST catalog does not allow, so "
-    "that its load with a SQL catalog is compared. The requests to the catalog are sent one after "
-    "the other: 15 by a first load, and 10 by an append of a new process, one of them "
-    "because this catalog rejects names with a leading underscore."
+    "that its load with a SQL catalog is compared. A first load sends 15 requests to the catalog, "
+    "an append of a new process 10, one of them because this catalog rejects names with a leading "
+    "underscore; 17 and 21 requests, to the catalog and the store, wait for one another."
 )
 
 
