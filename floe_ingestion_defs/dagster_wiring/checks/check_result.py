@@ -45,14 +45,7 @@ class CheckResult:
             partition: Key of the partition; None for a check that is not partitioned.
         """
         return dg.AssetCheckEvaluation(
-            asset_key=key.asset_key,
-            check_name=key.name,
-            passed=self.passed,
-            severity=dg.AssetCheckSeverity[(self.severity or severity).upper()],
-            description=self.summary,
-            metadata=dict(self.metadata),
-            blocking=blocking,
-            partition=partition,
+            **self._fields(key, severity), blocking=blocking, partition=partition
         )
 
     def as_asset_check_result(
@@ -64,14 +57,17 @@ class CheckResult:
             key: Asset and name of the check.
             severity: The configured severity.
         """
-        return dg.AssetCheckResult(
-            asset_key=key.asset_key,
-            check_name=key.name,
-            passed=self.passed,
-            severity=dg.AssetCheckSeverity[(self.severity or severity).upper()],
-            description=self.summary,
-            metadata=dict(self.metadata),
-        )
+        return dg.AssetCheckResult(**self._fields(key, severity))
+
+    def _fields(self, key: dg.AssetCheckKey, severity: Literal["warn", "error"]) -> dict[str, Any]:
+        return {
+            "asset_key": key.asset_key,
+            "check_name": key.name,
+            "passed": self.passed,
+            "severity": dg.AssetCheckSeverity[(self.severity or severity).upper()],
+            "description": self.summary,
+            "metadata": dict(self.metadata),
+        }
 
 
 def find_columns(

@@ -98,11 +98,9 @@ def test_linters_and_the_tests_of_the_documents_pass(copy: Path) -> None:
     """Every test can be collected; links, make targets and variables of the documents exist."""
     _run("ruff", "check", "--no-cache", cwd=copy)
     _run("ruff", "format", "--check", "--no-cache", cwd=copy)
-    collected = _run("pytest", "--collect-only", "-q", "-p", "no:cacheprovider", cwd=copy)
-    assert "error" not in collected.splitlines()[-1]
-    documents = ["tests/project/test_developer_files.py", "tests/deployment/test_compose.py"]
-    links = ["tests/project/test_docs.py", "-k", "not python_of_a_page"]
-    _run("pytest", "-q", "-p", "no:cacheprovider", *documents, *links, cwd=copy)
+    # All are collected, which is an error where one imports a deleted module.
+    documents = "test_developer_files or test_compose or (test_docs and not python_of_a_page)"
+    _run("pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", documents, cwd=copy)
 
 
 def test_make_help_lists_the_targets_without_the_example(copy: Path) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from destinations.iceberg.conftest import Lake
+    from pyiceberg.table.snapshots import Snapshot
 
 NOW = timedelta(0)
 
@@ -113,16 +114,22 @@ def test_files_of_branches_and_tags_are_spared(lake: Lake, kind: str) -> None:
     assert kept["id"].to_pylist() == [1]
 
 
-@pytest.mark.usefixtures("sweep_anything")
-def test_files_of_expired_snapshots_are_orphans(lake: Lake) -> None:
-    """pyiceberg's expiry forgets snapshots and leaves their files, which the sweep then finds."""
+def expired_snapshot(lake: Lake) -> tuple[Snapshot, str]:
+    """A snapshot that has expired, and its data file, which a replacement removed."""
     lake.load([{"id": 1}], table_name="orders")
     table = lake.table("orders")
     (gone,) = [task.file.file_path for task in table.scan().plan_files()]
-    first = table.current_snapshot()
-    assert first is not None
+    snapshot = table.current_snapshot()
+    assert snapshot is not None
     lake.load([{"id": 2}], table_name="orders", write_disposition="replace")
-    lake.table("orders").maintenance.expire_snapshots().by_id(first.snapshot_id).commit()
+    lake.table("orders").maintenance.expire_snapshots().by_id(snapshot.snapshot_id).commit()
+    return snapshot, gone
+
+
+@pytest.mark.usefixtures("sweep_anything")
+def test_files_of_expired_snapshots_are_orphans(lake: Lake) -> None:
+    """pyiceberg's expiry forgets snapshots and leaves their files, which the sweep then finds."""
+    first, gone = expired_snapshot(lake)
     swept = {
         f.path for f in remove_orphans(Dataset(lake.catalog, lake.dataset), NOW, dry_run=False)
     }
@@ -137,14 +144,8 @@ def test_files_of_a_snapshot_that_was_current_in_the_last_day_are_spared(lake: L
         then = time.time() - days * 86400
         os.utime(urlparse(path).path, (then, then))
 
-    lake.load([{"id": 1}], table_name="orders")
-    table = lake.table("orders")
-    (gone,) = [task.file.file_path for task in table.scan().plan_files()]
-    first = table.current_snapshot()
-    assert first is not None
-    lake.load([{"id": 2}], table_name="orders", write_disposition="replace")
-    lake.table("orders").maintenance.expire_snapshots().by_id(first.snapshot_id).commit()
-    for manifest in first.manifests(table.io):
+    first, gone = expired_snapshot(lake)
+    for manifest in first.manifests(lake.table("orders").io):
         age(manifest.manifest_path, 30)
     age(gone, 30)
     age(first.manifest_list, 30)
