@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 import requests
+import yaml
 from servers.postgres import USER, Postgres
 from servers.process import free_port
 
@@ -81,7 +82,8 @@ def running_deployment(
 ) -> Iterator[Deployment]:
     """Run code server, webserver and daemon with the commands and variables of the containers.
 
-    Only addresses, and the module of the code location, are others than in the files.
+    Only addresses, the module of the code location, and how often the daemon looks for runs that
+    have died are others than in the files.
 
     Args:
         project: Folder of the project that is served.
@@ -94,6 +96,9 @@ def running_deployment(
     home.mkdir()
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(DEPLOY / name, home)
+    instance = yaml.safe_load((home / "dagster.yaml").read_text())
+    instance["run_monitoring"]["poll_interval_seconds"] = 5  # Two minutes by default.
+    (home / "dagster.yaml").write_text(yaml.safe_dump(instance))
     services = read_services(dict.fromkeys(required_variables(), "given"))
     code, web = free_port(), free_port()
     (command,) = [value for name, value in read_steps(DEPLOY / "Dockerfile") if name == "CMD"]
