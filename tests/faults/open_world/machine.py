@@ -47,7 +47,7 @@ DAY = 86400.0
 FIRST_LOADS: list[Kind] = ["append", "merge", "append", "merge"]
 # In each history, since trouble often keeps later loads from following a rollback.
 AFTER_ROLLBACKS: list[Kind] = ["add", "merge"]
-# The first is committed whatever state its table is in, so its seq is checked.
+# The first one is committed in any state of its table, so its seq is checked.
 ON_DAMAGE: list[tuple[Kind, str]] = [("replace", "shop"), ("append", "shop"), ("append", "mail")]
 
 pipelines = st.sampled_from(["shop", "shop", "mail"])

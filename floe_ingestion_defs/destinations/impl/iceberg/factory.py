@@ -146,7 +146,7 @@ class iceberg(Destination[IcebergClientConfiguration, "IcebergClient"]):  # noqa
         config: IcebergClientConfiguration | None = None,
         naming: NamingConvention | None = None,
     ) -> DestinationCapabilitiesContext:
-        """Return what the destination supports, whatever its configuration is.
+        """Return what the destination supports, which does not depend on its configuration.
 
         dlt asks a dozen times per load, and would resolve the configuration each time.
         """
