@@ -39,7 +39,7 @@ def compare(bench: Bench) -> list[Row]:
     found = []
     for work, disposition, mode in (
         ("append one row to", "append", "auto"),
-        ("merge one row into", "merge", "auto"),
+        ("merge one row, merge-on-read, into", "merge", "merge-on-read"),
         ("merge one row, copy-on-write, into", "merge", "copy-on-write"),
     ):
         few, many = (measure(rows, disposition, mode) for rows in (FEW_ROWS, ROWS))
