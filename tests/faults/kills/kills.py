@@ -28,7 +28,8 @@ def assert_only_uncommitted_files_are_left(stack: Stack, after: Contents, kind: 
     stored = {path for where in after.locations for path in stack.list_files(where)}
     data = {path for path in stored if path.endswith(".parquet")}
     assert after.live <= data, f"lost files: {after.live - data}"
-    swept = {path for path in after.orphans if path.startswith(tuple(after.locations))}
+    below = tuple(f"{where}/" for where in after.locations)
+    swept = {path for path in after.orphans if path.startswith(below)}
     assert swept == data - after.live, f"sweep: {swept ^ (data - after.live)}"
     if kind in ("first", "append", "replace"):
         # A merge may write the rows of a committed file again.
