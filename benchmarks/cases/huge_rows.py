@@ -33,8 +33,8 @@ def compare(bench: Bench) -> list[Row]:
         bench.prepare(f"documents-{rows}", load_documents, rows=rows)
 
     def measure(rows: int, disposition: str, mode: str) -> Measurement:
-        arguments = {"rows": rows, "disposition": disposition, "mode": mode}
-        return bench.measure(f"documents-{rows}", load_one, 1, **arguments)
+        name = f"documents-{rows}"
+        return bench.measure(name, load_one, 1, rows=rows, disposition=disposition, mode=mode)
 
     found = []
     for work, disposition, mode in (
