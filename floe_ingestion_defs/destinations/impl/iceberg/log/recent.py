@@ -8,6 +8,7 @@ in, is read while the files of the log are, where a store is far away.
 
 from __future__ import annotations
 
+import os
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,16 @@ if TYPE_CHECKING:
 # By `LoadLog.key`; each for as long as a log counts as recent.
 _opened: TTLCache[tuple[object, ...], Opened] = TTLCache(16, READ_LOG_AGAIN_SECONDS)
 _lock = Lock()
+
+
+def _forget_all() -> None:
+    """Forget what the parent process has read, or is reading in threads that the child lacks."""
+    global _lock
+    _lock = Lock()
+    _opened.clear()
+
+
+os.register_at_fork(after_in_child=_forget_all)
 
 
 class Opened:
