@@ -37,6 +37,12 @@ KEYS = {
 # is only observed.
 OTHERS = {"ingestion__nyc_weather_history__weather_history", "silver/delays"}
 # External assets, which represent the source systems.
+SCHEDULES = {
+    "ingestion__nyc_reference_schedule",
+    "ingestion__nyc_weather_schedule",
+    "ingestion_freshness_schedule",
+    "maintenance__bronze_schedule",
+}
 UPSTREAM = {
     key.replace("ingestion__", "source__") for key in KEYS | OTHERS if key.startswith("ingestion__")
 }
@@ -73,7 +79,7 @@ def test_dev_opens_a_ui_that_materializes_every_asset_and_ends_with_all_its_chil
     assert _keys(location["assetNodes"]) == KEYS | OTHERS | UPSTREAM
     (repository,) = location["repositoriesOrError"]["nodes"]
     assert repository["location"]["name"] == "floe_ingestion"
-    assert len(repository["schedules"]) == 3
+    assert {schedule["name"] for schedule in repository["schedules"]} == SCHEDULES
     assert run["status"] == "SUCCESS"
     assert _keys(run["assetMaterializations"]) == KEYS
     assert (tmp_path / "dagster" / "dagster.yaml").exists()

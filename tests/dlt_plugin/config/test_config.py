@@ -297,10 +297,10 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
     )
 
 
-def test_rewrite_executor_is_threads_or_ray() -> None:
+def test_rewrite_executor_is_threads_ray_or_dask() -> None:
     assert DltIngestionConfig().rewrite_executor == "threads"
-    with pytest.raises(ValidationError, match="'threads' or 'ray'"):
-        DltIngestionConfig.model_validate({"rewrite_executor": "dask"})
+    with pytest.raises(ValidationError, match="'threads', 'ray' or 'dask'"):
+        DltIngestionConfig.model_validate({"rewrite_executor": "processes"})
 
 
 def test_branch_tables_is_clone_or_empty() -> None:
