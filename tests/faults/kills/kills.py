@@ -70,6 +70,30 @@ def choose_visibly_different(names: Sequence[str]) -> list[int]:
     ]
 
 
+def kill_at_each(
+    names: Sequence[str], chosen: Sequence[int], kill: Callable[[int], object]
+) -> None:
+    """Kill at each of the chosen boundaries, a few at once, and report all that went wrong.
+
+    Args:
+        names: The names of all boundaries.
+        chosen: The numbers of those to kill at.
+        kill: Kills at a boundary, in a case of its own, and checks what is left.
+    """
+    assert chosen
+    problems: list[str] = []
+
+    def kill_at(number: int) -> None:
+        try:
+            kill(number)
+        except AssertionError as error:
+            problems.append(f"killed {names[number]} (boundary {number}): {error}")
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(kill_at, chosen))
+    assert not problems, f"{len(problems)} of {len(chosen)}:\n" + "\n".join(problems)
+
+
 def check_kills(
     kind: str,
     directory: Directory,
@@ -91,21 +115,13 @@ def check_kills(
     case = ground.new_case("undisturbed")
     boundaries = case.start(loads.list_boundaries, kind, case.namespace, case.work).result()
     expected: Contents = case.start(read_contents, case.namespace).result()
-    chosen = choose(boundaries)
-    assert chosen
-    problems: list[str] = []
 
-    def try_one(number: int) -> None:
-        try:
-            after = kill_and_run_again(ground, number, directory)
-            assert after.tables == expected.tables
-            assert after.cursors == expected.cursors
-            assert after.settled
-            assert len(set(after.load_uids)) == len(after.load_uids)
-            assert after.schema_versions == expected.schema_versions
-        except AssertionError as error:
-            problems.append(f"killed {boundaries[number]} (boundary {number}): {error}")
+    def kill(number: int) -> None:
+        after = kill_and_run_again(ground, number, directory)
+        assert after.tables == expected.tables
+        assert after.cursors == expected.cursors
+        assert after.settled
+        assert len(set(after.load_uids)) == len(after.load_uids)
+        assert after.schema_versions == expected.schema_versions
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(try_one, chosen))
-    assert not problems, f"{len(problems)} of {len(chosen)}:\n" + "\n".join(problems)
+    kill_at_each(boundaries, choose(boundaries), kill)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,10 +12,10 @@ from faults import maintenance
 from faults.cases import NAMESPACE, Case
 from faults.contents import Contents, read_contents
 from faults.kills.kills import (
-    AT_ONCE,
     assert_only_uncommitted_files_are_left,
     choose_all,
     choose_visibly_different,
+    kill_at_each,
 )
 
 if TYPE_CHECKING:
@@ -91,17 +90,11 @@ def check_kills(kind: maintenance.Kind, new_case: Callable[[str], Case], choose:
     before: Contents = undisturbed.start(read_contents, undisturbed.namespace).result()
     names = undisturbed.start(maintenance.list_boundaries, kind, undisturbed.namespace).result()
     assert EXPECTED[kind] <= {*names}
-    problems: list[str] = []
 
-    def try_one(number: int) -> None:
-        try:
-            kill_and_maintain_again(new_case(str(number)), kind, number, before)
-        except AssertionError as error:
-            problems.append(f"killed {names[number]} (boundary {number}): {error}")
+    def kill(number: int) -> None:
+        kill_and_maintain_again(new_case(str(number)), kind, number, before)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(try_one, choose(names)))
-    assert not problems, "\n".join(problems)
+    kill_at_each(names, choose(names), kill)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -12,9 +11,9 @@ from servers.stack import movable_sqlite_stack, rest_stack
 from faults import loads, releases
 from faults.cases import NAMESPACE, Case
 from faults.kills.kills import (
-    AT_ONCE,
     assert_only_uncommitted_files_are_left,
     choose_visibly_different,
+    kill_at_each,
 )
 from faults.races import races
 
@@ -69,17 +68,11 @@ def check_kills(new_case: Callable[[str], Case], beside: Beside) -> None:
     assert {f"after a commit of {table}" for table in (log, "events", releases.QUARANTINE)} <= {
         *names
     }
-    problems: list[str] = []
 
-    def try_one(number: int) -> None:
-        try:
-            kill_and_release_again(new_case(str(number)), number, beside)
-        except AssertionError as error:
-            problems.append(f"killed {names[number]} (boundary {number}): {error}")
+    def kill(number: int) -> None:
+        kill_and_release_again(new_case(str(number)), number, beside)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(try_one, choose_visibly_different(names)))
-    assert not problems, "\n".join(problems)
+    kill_at_each(names, choose_visibly_different(names), kill)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,9 @@ from faults.boundaries import wait_for
 from faults.cases import NAMESPACE, Case
 from faults.contents import Contents, read_contents
 from faults.kills.kills import (
-    AT_ONCE,
     assert_only_uncommitted_files_are_left,
     choose_visibly_different,
+    kill_at_each,
 )
 
 New = Callable[[str], Case]
@@ -50,23 +49,17 @@ def test_a_replay_killed_at_any_boundary_loads_each_row_exactly_once(new_case: N
     expected = read(undisturbed)
     assert sorted(row["id"] for row in expected.tables["items"]) == [1, 2, 4]
     assert len(expected.tables["items__rejected"]) == 1
-    problems: list[str] = []
 
-    def try_one(number: int) -> None:
+    def kill(number: int) -> None:
         case = new_case(str(number))
         victim = case.start(replays.replay_and_die_at, number, NAMESPACE)
-        try:
-            assert victim.was_killed(), "it ended before the boundary"
-            case.start(replays.replay, NAMESPACE).result()
-            after = read(case)
-            assert after.tables == expected.tables
-            assert_only_uncommitted_files_are_left(case.stack, after, "replay")
-        except AssertionError as error:
-            problems.append(f"killed {names[number]} (boundary {number}): {error}")
+        assert victim.was_killed(), "it ended before the boundary"
+        case.start(replays.replay, NAMESPACE).result()
+        after = read(case)
+        assert after.tables == expected.tables
+        assert_only_uncommitted_files_are_left(case.stack, after, "replay")
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(try_one, choose_visibly_different(names)))
-    assert not problems, "\n".join(problems)
+    kill_at_each(names, choose_visibly_different(names), kill)
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pyiceberg.types import LongType
+from destinations.iceberg.log.orders import dataset_of, read, repair, spoil
 
 from floe_ingestion_defs.destinations import blocked_tables, release_blocked
 from floe_ingestion_defs.destinations.impl.iceberg import load as load_step
 from floe_ingestion_defs.destinations.impl.iceberg import recover
 from floe_ingestion_defs.destinations.impl.iceberg.admission import log as admission
-from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import TableBlocked
 from floe_ingestion_defs.destinations.impl.iceberg.maintenance import release
 from floe_ingestion_defs.destinations.impl.iceberg.publish import publish
@@ -21,18 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from destinations.iceberg.conftest import Lake
-
-    from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
-
-
-def dataset_of(lake: Lake) -> Dataset:
-    return Dataset(lake.catalog, lake.dataset)
-
-
-def read(lake: Lake) -> LogView:
-    view = dataset_of(lake).log.read()
-    assert view is not None
-    return view
 
 
 @contextmanager
@@ -61,29 +48,14 @@ def commit(lake: Lake, number: int, **how: Any) -> None:
         load(lake, number, **how)
 
 
-def spoil(lake: Lake) -> None:
-    """Give the name of a column to one of another type, which the loads do not fit."""
-    with lake.table("orders").update_schema(allow_incompatible_changes=True) as update:
-        update.rename_column("note", "remark")
-    with lake.table("orders").update_schema(allow_incompatible_changes=True) as update:
-        update.add_column("note", LongType())
-
-
-def mend(lake: Lake) -> None:
-    with lake.table("orders").update_schema(allow_incompatible_changes=True) as update:
-        update.delete_column("note")
-    with lake.table("orders").update_schema(allow_incompatible_changes=True) as update:
-        update.rename_column("remark", "note")
-
-
 def open_as_shop(lake: Lake) -> None:
     recover.open_dataset(dataset_of(lake), "shop")
 
 
-def release_mend_and_commit(lake: Lake) -> None:
+def release_repair_and_commit(lake: Lake) -> None:
     """Give up the load that failed, and commit one that fits."""
     assert release_blocked(dataset_of(lake), "orders") == 1
-    mend(lake)
+    repair(lake)
     commit(lake, 3, pipeline="other")
 
 
@@ -91,7 +63,7 @@ def test_a_failure_is_not_recorded_against_a_later_load(lake: Lake) -> None:
     load(lake, 1)
     commit(lake, 2)
     spoil(lake)
-    with sleeping_after_publishing(recover, lambda: release_mend_and_commit(lake)):
+    with sleeping_after_publishing(recover, lambda: release_repair_and_commit(lake)):
         open_as_shop(lake)
     assert blocked_tables(dataset_of(lake)) == {}
     load(lake, 4)
@@ -109,7 +81,7 @@ def test_nor_is_the_failure_of_a_load_of_its_own(lake: Lake) -> None:
     original = load_step.publish_own
     with (
         pytest.MonkeyPatch.context() as patch,
-        sleeping_after_publishing(load_step, lambda: release_mend_and_commit(lake)),
+        sleeping_after_publishing(load_step, lambda: release_repair_and_commit(lake)),
     ):
         patch.setattr(load_step, "publish_own", publish_own)
         error = lake.rejected([{"id": 2, "note": "a"}], table_name="orders")
@@ -125,11 +97,11 @@ def test_a_load_that_another_process_has_published_meanwhile_blocks_nothing(lake
     commit(lake, 2)
     spoil(lake)
 
-    def mend_and_publish() -> None:
-        mend(lake)
+    def repair_and_publish() -> None:
+        repair(lake)
         assert publish(dataset_of(lake), read(lake).uuid, read(lake).unsettled()) == {}
 
-    with sleeping_after_publishing(recover, mend_and_publish):
+    with sleeping_after_publishing(recover, repair_and_publish):
         open_as_shop(lake)
     assert blocked_tables(dataset_of(lake)) == {}
     assert lake.values("orders", "id") == [1, 2]
@@ -148,7 +120,7 @@ def test_a_publisher_does_not_free_a_table_that_a_later_load_blocks(lake: Lake) 
     with sleeping_after_publishing(load_step, commit_and_block):
         load(lake, 2, pipeline="other")
     assert blocked_tables(dataset_of(lake)).keys() == {"orders"}
-    mend(lake)
+    repair(lake)
     load(lake, 4)
     assert lake.values("orders", "id") == [1, 2, 3, 4]
 
@@ -160,7 +132,7 @@ def test_a_table_is_not_freed_of_a_load_that_was_committed_meanwhile(by: str, la
     commit(lake, 2)
     spoil(lake)
     open_as_shop(lake)
-    mend(lake)
+    repair(lake)
 
     def replace_and_record() -> None:
         commit(lake, 9, write_disposition="replace", pipeline="other")
@@ -182,12 +154,12 @@ def test_a_release_gives_up_no_load_but_the_one_that_failed(lake: Lake) -> None:
     commit(lake, 3, pipeline="other")
     spoil(lake)
 
-    def mend_and_publish_the_first() -> None:
-        mend(lake)
+    def repair_and_publish_the_first() -> None:
+        repair(lake)
         first = read(lake).unsettled()[:1]
         assert publish(dataset_of(lake), read(lake).uuid, first) == {}
 
-    with sleeping_after_publishing(release, mend_and_publish_the_first):
+    with sleeping_after_publishing(release, repair_and_publish_the_first):
         assert release_blocked(dataset_of(lake), "orders") == 0
     assert lake.values("orders", "id") == [1, 2, 3]
     assert blocked_tables(dataset_of(lake)) == {}

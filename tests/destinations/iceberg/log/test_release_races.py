@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from destinations.iceberg.log.orders import dataset_of, read, repair, spoil
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import ForbiddenError
 
@@ -16,7 +17,6 @@ from floe_ingestion_defs.destinations import blocked_tables, release_blocked
 from floe_ingestion_defs.destinations.impl.iceberg import load as load_step
 from floe_ingestion_defs.destinations.impl.iceberg import publication
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import AssertingCatalog
-from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.log import due
 from floe_ingestion_defs.destinations.impl.iceberg.log.load_log import LoadLog
 from floe_ingestion_defs.destinations.impl.iceberg.publish import publish
@@ -30,16 +30,6 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.log.view import LogView
 
 
-def dataset_of(lake: Lake) -> Dataset:
-    return Dataset(lake.catalog, lake.dataset)
-
-
-def read(lake: Lake) -> LogView:
-    view = dataset_of(lake).log.read()
-    assert view is not None
-    return view
-
-
 def committed_only(lake: Lake) -> LogView:
     """Commit a load that is not published, and return the log as its publisher has read it."""
     lake.load([{"id": 1, "note": "a"}], table_name="orders")
@@ -47,27 +37,6 @@ def committed_only(lake: Lake) -> LogView:
         patch.setattr(load_step, "publish_own", lambda *_: None)
         lake.load([{"id": 2, "note": "b"}], table_name="orders")
     return read(lake)
-
-
-def spoil(lake: Lake) -> None:
-    """Give the name of a column to one of another type, which the load does not fit."""
-    with lake.table("orders").update_schema(allow_incompatible_changes=True) as update:
-        update.rename_column("note", "remark")
-    with lake.table("orders").update_schema(allow_incompatible_changes=True) as update:
-        update.add_column("note", _long())
-
-
-def _long() -> Any:
-    from pyiceberg.types import LongType
-
-    return LongType()
-
-
-def repair(lake: Lake) -> None:
-    with lake.table("orders").update_schema(allow_incompatible_changes=True) as update:
-        update.delete_column("note")
-    with lake.table("orders").update_schema(allow_incompatible_changes=True) as update:
-        update.rename_column("remark", "note")
 
 
 def block(lake: Lake) -> None:

@@ -36,6 +36,6 @@ def call(fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
 def _picklable(error: Exception) -> Exception:
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301
-    except Exception:
+    except Exception:  # any error: pickling calls methods of the error's own class
         return TaskFailed(f"{type(error).__name__}: {error}")
     return error
