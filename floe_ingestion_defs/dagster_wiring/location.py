@@ -62,13 +62,18 @@ def build_ingestion_definitions(
         plugin, translator_class=translator_class, code_references=code_references
     )
     checks, jobs, schedules, sensors = [], [], [], []
-    upstream: dict[dg.AssetKey, dg.AssetSpec] = {}
+    upstream: list[dg.AssetsDefinition] = []
+    keys: set[dg.AssetKey] = set()
     for assets_def in assets:
         configured = require_configured_source(assets_def)
         source_checks = create_source_checks(configured, resources_by_key(assets_def))
         checks.extend([source_checks] if source_checks else [])
-        for spec in create_upstream_specs(configured, assets_def.specs):
-            upstream.setdefault(spec.key, spec)
+        specs = create_upstream_specs(configured, assets_def.specs)
+        if specs := [spec for spec in specs if spec.key not in keys]:
+            # Dagster puts specs by themselves into one definition, and adds all of its assets to
+            # the graph of each job that one of them is upstream of.
+            upstream.append(dg.AssetsDefinition(specs=specs))
+            keys |= upstream[-1].keys
         job = create_source_job(configured, sorted(assets_def.keys))
         jobs.append(job)
         if configured.settings.has_schedule:
@@ -76,7 +81,7 @@ def build_ingestion_definitions(
         if configured.settings.new_files_every is not None:
             sensors.append(create_new_files_sensor(configured, job))
     return dg.Definitions(
-        assets=[*assets, *upstream.values()],
+        assets=[*assets, *upstream],
         asset_checks=checks,
         jobs=jobs,
         schedules=schedules,

@@ -25,6 +25,15 @@ def upstream_of(
     }
 
 
+def upstream_specs(definitions: dg.Definitions) -> list[dg.AssetSpec]:
+    return [
+        spec
+        for each in definitions.assets or ()
+        if isinstance(each, dg.AssetsDefinition) and not each.is_executable
+        for spec in each.specs
+    ]
+
+
 def test_each_resource_is_downstream_of_its_table_in_the_source_system(
     make_plugin: MakePlugin,
 ) -> None:
@@ -42,6 +51,18 @@ def test_an_upstream_asset_can_be_renamed_shared_or_disabled(make_plugin: MakePl
         make_plugin(upstream="raw/shop", resources={"orders": {"upstream": False}})
     ) == {"raw/shop": {CUSTOMERS}}
     assert upstream_of(make_plugin(upstream=False)) == {}
+
+
+def test_the_graph_of_a_job_has_the_upstream_assets_of_its_own_source_only(
+    shop: dict[str, Any],
+) -> None:
+    """Or a location of many sources takes seconds to load, in each process of a run, too."""
+    other = {**shop, "name": "other", "destination_table": "bronze.other_{resource}"}
+    definitions = build_ingestion_definitions(DltIngestionPlugin({"sources": [shop, other]}))
+    job = definitions.resolve_job_def("ingestion__shop")
+    found = {key.to_user_string() for key in job.asset_layer.asset_graph.get_all_asset_keys()}
+    upstream = {"source__shop__orders", "source__shop__customers"}
+    assert found == {ORDERS, CUSTOMERS, *upstream}
 
 
 def test_an_upstream_asset_that_a_translator_removes_is_left_out(make_plugin: MakePlugin) -> None:
@@ -80,7 +101,7 @@ def test_an_upstream_asset_shows_the_kind_of_its_system(
 
     definitions = build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]}))
 
-    (spec, *_) = [each for each in definitions.assets or () if isinstance(each, dg.AssetSpec)]
+    (spec, *_) = upstream_specs(definitions)
     assert spec.kinds == {kind}
     assert spec.group_name == "shop"
     assert "secret" not in repr(spec)
@@ -96,7 +117,7 @@ def test_a_rest_endpoint_is_an_upstream_asset(shop: dict[str, Any]) -> None:
 
     definitions = build_ingestion_definitions(DltIngestionPlugin({"sources": [shop]}))
 
-    (spec,) = [each for each in definitions.assets or () if isinstance(each, dg.AssetSpec)]
+    (spec,) = upstream_specs(definitions)
     assert (spec.key, spec.kinds) == (dg.AssetKey("source__shop__orders"), {"rest"})
     assert spec.description == "Endpoint `orders` of the system that source `shop` loads from."
 
