@@ -22,7 +22,7 @@ from floe_ingestion_defs.dagster_wiring.settings.types import (
 )
 from floe_ingestion_defs.dagster_wiring.translator import STORAGE_KIND
 from floe_ingestion_defs.dlt_plugin import DltIngestionPlugin
-from floe_ingestion_defs.dlt_plugin.config.rules import check_destination_table
+from floe_ingestion_defs.dlt_plugin.config.field_rules import check_destination_table
 
 _DATA_VERSION_TAG = "dagster/data_version"
 

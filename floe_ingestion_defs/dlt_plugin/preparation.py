@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import SecretStr, ValidationError
 
+from floe_ingestion_defs.dlt_plugin.config.field_rules import as_words
 from floe_ingestion_defs.dlt_plugin.config.messages import explain
 from floe_ingestion_defs.dlt_plugin.config.models import IngestionSourceConfig
 from floe_ingestion_defs.dlt_plugin.config.placeholders import missing_names, resolve_placeholders
 from floe_ingestion_defs.dlt_plugin.config.resource_specs import tables_of
-from floe_ingestion_defs.dlt_plugin.config.rules import as_words
 from floe_ingestion_defs.dlt_plugin.config.source_options import OPTIONS_MODELS, SourceOptions
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import (
     PipelineConfigurationError,

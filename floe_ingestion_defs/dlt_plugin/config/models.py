@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from floe_ingestion_defs.branch import BranchTables
+from floe_ingestion_defs.dlt_plugin.config import field_rules
 from floe_ingestion_defs.dlt_plugin.config import rules as config_rules
 from floe_ingestion_defs.dlt_plugin.config.columns import ColumnConfig
 from floe_ingestion_defs.dlt_plugin.config.messages import name_the_source
@@ -177,22 +178,22 @@ class ResourceConfig(BaseModel):
     @field_validator("primary_key", "merge_key")
     @classmethod
     def _key_names_columns(cls, value: KeyColumns | None) -> KeyColumns | None:
-        return config_rules.check_key(value)
+        return field_rules.check_key(value)
 
     @field_validator("lag", mode="before")
     @classmethod
     def _lag_is_a_number(cls, value: Any) -> Any:
-        return config_rules.check_lag(value)
+        return field_rules.check_lag(value)
 
     @field_validator("destination_table")
     @classmethod
     def _table_has_a_namespace(cls, value: str | None) -> str | None:
-        return None if value is None else config_rules.check_destination_table(value)
+        return None if value is None else field_rules.check_destination_table(value)
 
     @field_validator("partition_by")
     @classmethod
     def _partitions_are_transforms(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        return None if value is None else config_rules.check_partitions(value)
+        return None if value is None else field_rules.check_partitions(value)
 
 
 class IngestionSourceConfig(ResourceConfig):
@@ -271,12 +272,12 @@ class IngestionSourceConfig(ResourceConfig):
     @field_validator("destination_table", mode="before")
     @classmethod
     def _table_is_given(cls, value: Any) -> Any:
-        return config_rules.check_table_is_given(value)
+        return field_rules.check_table_is_given(value)
 
     @field_validator("name")
     @classmethod
     def _name_is_valid(cls, value: str) -> str:
-        return config_rules.check_source_name(value)
+        return field_rules.check_source_name(value)
 
 
 class DltIngestionConfig(BaseModel):
