@@ -8,7 +8,6 @@ another.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -50,7 +49,6 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.pipeline_state import (
     rebase_state,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.log.watermark import watermark_of
-from floe_ingestion_defs.destinations.impl.iceberg.package import AroundPhase, Package
 from floe_ingestion_defs.destinations.impl.iceberg.plan import plan_load
 from floe_ingestion_defs.destinations.impl.iceberg.publish import Unpublished, publish
 from floe_ingestion_defs.destinations.impl.iceberg.recover import record, remedy

@@ -7,7 +7,6 @@ attempt on a fresh read can never apply it twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
