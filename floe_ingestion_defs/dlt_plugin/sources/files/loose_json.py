@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.json as pa_json
 
 from floe_ingestion_defs.dlt_plugin.sources.files.blocks import rows_of
 from floe_ingestion_defs.dlt_plugin.sources.files.exact_json import as_json
@@ -61,7 +62,7 @@ def parse_loosely(block: Block, types: KnownTypes) -> pa.Table:
         rows.append(row)
     names = list(dict.fromkeys(name for row in rows for name in row))
     wanted = types.of(names)
-    columns = {}
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {}
     for name in names:
         values = [row.get(name) for row in rows]
         kind = wanted.get(name)
@@ -69,7 +70,16 @@ def parse_loosely(block: Block, types: KnownTypes) -> pa.Table:
             kind = None  # Arrow would truncate 1.5 to 1.
         try:
             columns[name] = pa.array(values, type=kind)
+            if name not in wanted and pa.types.is_string(columns[name].type):
+                columns[name] = _inferred(values)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
             texts = [v if v is None or isinstance(v, str) else as_json(v) for v in values]
             columns[name] = pa.array(texts, type=pa.string())
     return pa.table(columns)
+
+
+def _inferred(values: list[str | None]) -> pa.ChunkedArray:
+    """Return a column of strings as Arrow's reader does, which infers timestamps."""
+    lines = "\n".join(json.dumps({"value": value}) for value in values).encode()
+    options = pa_json.ReadOptions(use_threads=False, block_size=len(lines) + 1)
+    return pa_json.read_json(pa.BufferReader(lines), read_options=options)["value"]

@@ -61,6 +61,17 @@ def test_an_array_is_loaded_with_the_types_of_json_lines(
     assert [json.loads(row["nested"]) for row in found] == [e["nested"] for e in expected]
 
 
+def test_a_column_of_several_types_does_not_change_the_type_of_another(
+    arrays: Source, landing: Path, load: Load, table: Callable[[str], pa.Table]
+) -> None:
+    at = "2024-01-01T00:00:00Z"
+    (landing / "a.json").write_text(json.dumps([{"at": at, "v": 1}, {"at": at, "v": "x"}]))
+    load({**arrays, "schema_contract": "discard_row"})
+    found = table("bronze.items")
+    assert pa.types.is_timestamp(found.schema.field("at").type)
+    assert found["v"].to_pylist() == ["1", "x"]
+
+
 @pytest.mark.parametrize("text", ["", " \n", "[]", " [ \n ] "])
 def test_an_empty_array_has_no_rows(
     arrays: Source, landing: Path, load: Load, tables: Callable[[], set[str]], text: str
