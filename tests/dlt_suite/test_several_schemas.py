@@ -7,6 +7,7 @@ from typing import Any
 
 import dlt
 import pytest
+from dlt.common.storages.load_package import PackageStorage
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from floe_ingestion_defs.destinations import Finding
@@ -42,6 +43,24 @@ def cursors(pipeline: dlt.Pipeline) -> dict[str, Any]:
         for source, content in pipeline.state["sources"].items()
         for name, resource in content["resources"].items()
     }
+
+
+def end_at_the_second_load() -> Any:
+    """Return what is around the phases of loads, and ends a run when its second load begins."""
+    loads = 0
+
+    def around(phase: str) -> Any:
+        nonlocal loads
+        loads += phase == "stage"
+        if loads == 2:
+            raise Ended
+        return nullcontext()
+
+    return around
+
+
+class Ended(Exception):
+    """A run ended."""
 
 
 def test_sources_run_one_after_another(same: Any) -> None:
@@ -95,6 +114,44 @@ def test_pending_extractions_are_loads_in_their_order(same: Any) -> None:
     assert {name: len(rows) for name, rows in same(program).items()} == {"orders": 4, "contacts": 4}
 
 
+def test_a_pending_extraction_does_not_commit_the_cursors_of_a_later_one(run: Any) -> None:
+    """The directory is lost once the first of them is loaded, which changed no cursor."""
+    run.pipeline().run([shop(1), crm(1)])
+    pipeline = run.pipeline()
+    pipeline.sync_destination()
+    pipeline.extract([{"id": 1}], table_name="notes", schema=pipeline.schemas["crm"])
+    pipeline.extract([shop(2), crm(2)])
+    pipeline.normalize()
+    pipeline.destination = run.open(around_phase=end_at_the_second_load())
+    with pytest.raises(PipelineStepFailed):
+        pipeline.load()
+    run.pipeline().run([shop(3), crm(3)])
+    found = {name: len(rows) for name, rows in run.tables().items()}
+    assert found == {"orders": 3, "contacts": 3, "notes": 1}
+
+
+def test_a_load_does_not_read_the_packages_of_all_earlier_ones(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """dlt keeps them in the working directory."""
+    reads = 0
+    read = PackageStorage.load_pipeline_state
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal reads
+        reads += 1
+        return read(*arguments)
+
+    monkeypatch.setattr(PackageStorage, "load_pipeline_state", counted)
+    pipeline = run.pipeline()
+    counts = []
+    for number in range(6):
+        reads = 0
+        pipeline.run([{"id": number}], table_name="notes")
+        counts.append(reads)
+    assert counts[-1] == counts[2]
+
+
 @pytest.mark.parametrize("rejected", ["orders", "contacts"])
 @pytest.mark.parametrize("is_new", [True, False], ids=["new directory", "same pipeline"])
 def test_a_rejected_source_is_extracted_again_and_the_others_are_not(
@@ -119,9 +176,6 @@ def test_a_rejected_source_is_extracted_again_and_the_others_are_not(
 
 
 def test_a_run_that_ends_between_its_loads_is_continued_from_a_new_directory(run: Any) -> None:
-    class Ended(Exception):
-        pass
-
     run.pipeline().run([shop(1), crm(1)])
     loads = 0
 
@@ -133,7 +187,7 @@ def test_a_run_that_ends_between_its_loads_is_continued_from_a_new_directory(run
         return nullcontext()
 
     pipeline = run.pipeline()
-    pipeline.destination = run.open(around_phase=around)
+    pipeline.destination = run.open(around_phase=end_at_the_second_load())
     with pytest.raises(PipelineStepFailed):
         pipeline.run([shop(2), crm(2)])
     run.pipeline().run([shop(3), crm(3)])

@@ -58,15 +58,25 @@ def extracted_state(packages: PackageStorage, load_id: str) -> ExtractedState | 
 def _document_of_run(
     packages: PackageStorage, load_id: str, before: dict[str, Any]
 ) -> TPipelineStateDoc | None:
-    """Return the state document of a package that the same extraction made for another schema."""
+    """Return the state document of a package that the same extraction made for another schema.
+
+    The packages of one extraction have different schemas, are loaded in a row, and began with the
+    same state. So no search goes past another package of this schema: a working directory keeps
+    the packages of all loads.
+    """
+    schema = packages.schema_name(load_id)
+    pending = sorted(i for i in packages.list_packages() if i != load_id)
+    began_alike = [i for i in pending if _snapshot(packages, i) == before]
+    if schema in map(packages.schema_name, began_alike):
+        # A later extraction of this schema began with the same state: this one did not change it.
+        return None
     loaded = _load_storage(packages).loaded_packages
-    # The packages of one extraction are loaded in a row, and began with the same state.
     for storage, load_ids in (
-        (packages, sorted(i for i in packages.list_packages() if i != load_id)),
+        (packages, began_alike),
         (loaded, sorted(loaded.list_packages(), reverse=True)),
     ):
         for other in load_ids:
-            if _snapshot(storage, other) != before:
+            if storage.schema_name(other) == schema or _snapshot(storage, other) != before:
                 break
             if document := storage.get_load_package_state(other).get("pipeline_state"):
                 return document

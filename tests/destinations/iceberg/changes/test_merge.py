@@ -10,6 +10,7 @@ import dlt
 import pyarrow as pa
 import pytest
 
+from floe_ingestion_defs.destinations.impl.iceberg.changes import file_changes
 from floe_ingestion_defs.destinations.impl.iceberg.errors import AuditFailed, InvalidHint
 
 if TYPE_CHECKING:
@@ -124,6 +125,48 @@ def test_a_merge_reads_and_rewrites_only_files_that_hold_its_keys(lake: Lake) ->
     after = {t.file.file_path for t in lake.table("orders").scan().plan_files()}
     assert len(before - after) == 1
     assert len(lake.rows("orders")) == 30
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES[:2])
+def test_small_files_that_a_merge_rewrites_become_one(lake: Lake, strategy: str) -> None:
+    """Loads that change rows of all files do not add a file each."""
+    for start in range(0, 60, 10):
+        lake.load(merging([{"id": n, "v": "old"} for n in range(start, start + 10)], strategy))
+    for load in range(3):
+        ids = [n for n in range(60) if n % 10 in (load, load + 1)]
+        lake.load(merging([{"id": n, "v": f"new {load}"} for n in ids], strategy))
+        assert len(list(lake.table("orders").scan().plan_files())) == 2
+    newest = {0: "new 0", 1: "new 1", 2: "new 2", 3: "new 2"}
+    expected = {n: newest.get(n % 10, "old") for n in range(60)}
+    assert {row["id"]: row["v"] for row in lake.rows("orders")} == expected
+
+
+def test_small_files_of_several_partitions_stay_apart(lake: Lake) -> None:
+    """The files of each partition become one."""
+    for start in (0, 10, 20):
+        rows = [{"id": start + n, "region": "AB"[n % 2]} for n in range(10)]
+        lake.load(merging(rows, columns={"region": {"partition": True}}))
+    rows = [{"id": n, "region": "AB"[n % 2], "v": 1} for n in (0, 1, 10, 11, 20, 21)]
+    lake.load(merging(rows, columns={"region": {"partition": True}}))
+    files = [task.file for task in lake.table("orders").scan().plan_files()]
+    assert sorted((file.partition[0], file.record_count) for file in files) == [
+        ("A", 3),
+        ("A", 12),
+        ("B", 3),
+        ("B", 12),
+    ]
+    assert len(lake.rows("orders")) == 30
+
+
+def test_large_files_that_a_merge_rewrites_stay_apart(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_changes, "COMBINED_BYTES", 1)
+    for start in (0, 10):
+        lake.load(merging([{"id": n, "v": 0} for n in range(start, start + 10)]))
+    lake.load(merging([{"id": 0, "v": 1}, {"id": 10, "v": 1}]))
+    files = [task.file for task in lake.table("orders").scan().plan_files()]
+    assert sorted(file.record_count for file in files) == [2, 9, 9]
 
 
 @pytest.mark.also_on_rest(all_cases=True)

@@ -1,11 +1,13 @@
 """How data files that contain changed rows are changed: rewritten, or with rows deleted in place.
 
 Only files that may contain such a row are read, and of them only the columns that decide it, unless
-the file is rewritten.
+the file is rewritten. Small files that are rewritten become one, so that a table whose loads change
+rows everywhere does not get a file more with each.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -46,11 +48,11 @@ if TYPE_CHECKING:
     from floe_ingestion_defs.destinations.impl.iceberg.intent import StagedFile
 
 
-# A data file, and the mask of its rows that were deleted in place and stay in the table, changed.
-_Moved = tuple["FileScanTask", pa.ChunkedArray]
-
-# So many of them are written by one task.
-_MOVED_ROWS = 1024 * 1024
+# Files smaller than this are rewritten together. Larger ones stay apart, as the bounds of their
+# columns may exclude them from later reads, and are rewritten in parallel.
+COMBINED_BYTES = 8 * 1024 * 1024
+# One task writes as many rows of several files.
+_COMBINED_ROWS = 1024 * 1024
 
 
 @dataclass
@@ -67,18 +69,44 @@ class Change:
 
 
 @dataclass(frozen=True)
+class _Moved:
+    """Rows that move from a data file to a new one, together with those of others.
+
+    Attributes:
+        task: The data file.
+        marked: The mask of its rows that change.
+        is_whole: Whether the file is removed, and its other rows move as well.
+    """
+
+    task: FileScanTask
+    marked: pa.ChunkedArray
+    is_whole: bool
+
+    @property
+    def rows(self) -> int:
+        """How many rows move, at most."""
+        return len(self.marked) if self.is_whole else pc.sum(self.marked).as_py()
+
+    @property
+    def group(self) -> Hashable:
+        """What files have in common that are rewritten together: their partition."""
+        file = self.task.file
+        return (file.spec_id, repr(file.partition)) if self.is_whole else None
+
+
+@dataclass(frozen=True)
 class _FileChange:
     """What changes with one data file.
 
     Attributes:
         removed: The files that go.
         added: The files that come.
-        moved: The rows that were deleted in place and stay in the table, changed, in another file.
+        moved: The rows that stay in the table in a file that others share.
     """
 
     removed: list[DataFile]
     added: list[DataFile]
-    moved: pa.ChunkedArray | None = None
+    moved: _Moved | None = None
 
 
 @dataclass(frozen=True)
@@ -96,14 +124,14 @@ def change_rows(change: Change, state: TableState, rows: RowChange) -> None:
     gone: set[str] = set()
     touched = (task for task in state.tasks if rows.may_touch(task.file, state.metadata))
     work = _Work(state.metadata, state.io, rows)
-    for task, key, changed in state.once_per_file(("changed", rows), _changed, work, touched):
+    for _, key, changed in state.once_per_file(("changed", rows), _changed, work, touched):
         if changed is None:
             continue
         change.removed += changed.removed
         change.added += changed.added
         gone.update(file.file_path for file in changed.removed)
         if changed.moved is not None:
-            moved[key] = (task, changed.moved)
+            moved[key] = changed.moved
     change.removed += unneeded_deletes(state.tasks, gone)
     if moved:
         change.added += state.once(
@@ -132,12 +160,10 @@ def _changed(work: _Work, task: FileScanTask) -> _FileChange | None:
         return _FileChange([task.file, *removed], [])
     deleted = read_deleted_positions(io, task)
     if is_rewritten(metadata, task.file, len(deleted) + count):
-        # Rows may be sorted by a column whose values change.
-        sort_order_id = None if rows.keeps_rows else task.file.sort_order_id
-        batches = _applied(work, task, marked)
-        return _FileChange(
-            [task.file, *removed], _write_rewritten(work, task, batches, sort_order_id)
-        )
+        rewritten = _Moved(task, marked, is_whole=True)
+        if task.file.file_size_in_bytes < COMBINED_BYTES:
+            return _FileChange([task.file, *removed], [], rewritten)
+        return _FileChange([task.file, *removed], _write_rewritten(work, rewritten))
     numbers = np.flatnonzero(marked.to_numpy())
     # A delete file of several data files stays, and deletes its rows.
     is_shared = len(removed) < len(task.delete_files)
@@ -145,69 +171,65 @@ def _changed(work: _Work, task: FileScanTask) -> _FileChange | None:
     positions = np.sort(np.concatenate([own, positions_of_live_rows(numbers, deleted)]))
     path = data_path(metadata, "deletes")
     added = write_position_deletes(io, path, task.file, positions)
-    return _FileChange(removed, [added], marked if rows.keeps_rows else None)
-
-
-def _with_marks(
-    work: _Work, task: FileScanTask, marked: pa.ChunkedArray
-) -> Iterator[tuple[pa.RecordBatch, pa.Array]]:
-    start = 0
-    for batch in read_data_file(work.metadata, work.io, task):
-        yield batch, marked.slice(start, batch.num_rows).combine_chunks()
-        start += batch.num_rows
-
-
-def _applied(work: _Work, task: FileScanTask, marked: pa.ChunkedArray) -> Iterator[pa.RecordBatch]:
-    """Yield all rows of a data file as they are after the change."""
-    for batch, mask in _with_marks(work, task, marked):
-        yield work.rows.apply(batch, mask)
+    moved = _Moved(task, marked, is_whole=False) if rows.keeps_rows else None
+    return _FileChange(removed, [added], moved)
 
 
 def _portions(moved: Iterable[_Moved]) -> Iterator[list[_Moved]]:
-    """Yield the rows of several data files for each new file: a file alone may have few of them."""
-    portion: list[_Moved] = []
-    rows = 0
-    for task, marked in moved:
-        portion.append((task, marked))
-        rows += pc.sum(marked).as_py()
-        if rows >= _MOVED_ROWS:
-            yield portion
-            portion, rows = [], 0
-    if portion:
-        yield portion
+    """Yield the rows of several data files that one task writes: a file alone may have few."""
+    portions: dict[Hashable, list[_Moved]] = defaultdict(list)
+    for each in moved:
+        portion = portions[each.group]
+        portion.append(each)
+        size = sum(other.task.file.file_size_in_bytes for other in portion if other.is_whole)
+        if sum(other.rows for other in portion) >= _COMBINED_ROWS or size >= COMBINED_BYTES:
+            yield portions.pop(each.group)
+    yield from portions.values()
 
 
-def _write_moved(work: _Work, moved: Sequence[_Moved]) -> list[DataFile]:
-    """Write the rows that were deleted in place, as they are after the change."""
-
-    def applied() -> Iterator[pa.RecordBatch]:
-        for task, marked in moved:
-            for batch, mask in _with_marks(work, task, marked):
-                changed = batch.filter(mask)
-                yield work.rows.apply(changed, pa.repeat(pa.scalar(True), changed.num_rows))
-
-    staged = write_staged(applied(), work.metadata, work.io, "rewritten")
-    return [as_data_file(work.metadata, work.io, file) for file in staged]
+def _write_moved(work: _Work, portion: Sequence[_Moved]) -> list[DataFile]:
+    """Write the rows of several data files as they are after the change."""
+    if len(portion) == 1 and portion[0].is_whole:
+        return _write_rewritten(work, portion[0])
+    batches = (batch for moved in portion for batch in _applied(work, moved))
+    return _write_split(work, batches)
 
 
-def _write_rewritten(
-    work: _Work,
-    task: FileScanTask,
-    batches: Iterator[pa.RecordBatch],
-    sort_order_id: int | None,
-) -> list[DataFile]:
-    metadata, io = work.metadata, work.io
-    is_of_earlier_spec = task.file.spec_id != metadata.default_spec_id
+def _write_rewritten(work: _Work, moved: _Moved) -> list[DataFile]:
+    """Write all rows of one data file as they are after the change."""
+    metadata, io, file = work.metadata, work.io, moved.task.file
+    batches = _applied(work, moved)
+    is_of_earlier_spec = file.spec_id != metadata.default_spec_id
     if is_of_earlier_spec or (work.rows.keeps_rows and not metadata.spec().is_unpartitioned()):
-        # The rows are split by the current spec, and a changed value can move a row, such as the
-        # end of validity in a table that is partitioned by it.
-        staged = write_staged(batches, metadata, io, "rewritten")
-        return [as_data_file(metadata, io, file) for file in staged]
+        return _write_split(work, batches)
     path = data_path(metadata, "rewritten")
     if not write_data_file(io, metadata, path, batches):
         return []
-    partition = task.file.partition
-    return [data_file_from_footer(metadata, io, path, partition, sort_order_id)]
+    # Rows may be sorted by a column whose values change.
+    sort_order_id = None if work.rows.keeps_rows else file.sort_order_id
+    return [data_file_from_footer(metadata, io, path, file.partition, sort_order_id)]
+
+
+def _write_split(work: _Work, batches: Iterable[pa.RecordBatch]) -> list[DataFile]:
+    """Write rows split by the current spec and sorted.
+
+    A changed value can move a row, such as the end of validity in a table partitioned by it.
+    """
+    staged = write_staged(batches, work.metadata, work.io, "rewritten")
+    return [as_data_file(work.metadata, work.io, file) for file in staged]
+
+
+def _applied(work: _Work, moved: _Moved) -> Iterator[pa.RecordBatch]:
+    """Yield the rows that move, as they are after the change."""
+    start = 0
+    for batch in read_data_file(work.metadata, work.io, moved.task):
+        mask = moved.marked.slice(start, batch.num_rows).combine_chunks()
+        start += batch.num_rows
+        if moved.is_whole:
+            yield work.rows.apply(batch, mask)
+        else:
+            changed = batch.filter(mask)
+            yield work.rows.apply(changed, pa.repeat(pa.scalar(True), changed.num_rows))
 
 
 def as_data_file(metadata: TableMetadata, io: FileIO, staged: StagedFile) -> DataFile:
