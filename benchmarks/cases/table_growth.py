@@ -1,7 +1,11 @@
-"""The cost of a load into a table that was loaded often: appends and merges of 100 rows each."""
+"""The cost of a load into a table that was loaded often: appends and merges of 100 rows each.
+
+Half of the rows that are merged have the keys of rows anywhere in the table, the others are new.
+"""
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +16,8 @@ from benchmarks.report import FLOE, Row, at_most, ratio
 from benchmarks.sides import DATASET, make_pipeline, open_catalog
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from benchmarks.runner import Bench
 
 Kind = Literal["append", "merge"]
@@ -24,6 +30,7 @@ _FEW = 3
 _TENTH = 10
 _MAINTAINED_AFTER = 100
 _MOST_BYTES = 2_000_000
+_FIRST_MERGED = 30_000
 
 
 def compare(bench: Bench) -> list[Row]:
@@ -62,10 +69,11 @@ def _compare_maintained(bench: Bench) -> Row:
 def load_often(
     home: Path, cache: Path, kind: Kind, loads: int, *, is_maintained: bool = False
 ) -> None:
-    """Load new rows into a table so often, in snapshots like those of `load_again`.
+    """Load rows into a table so often, in snapshots like those of `load_again`.
 
-    Only the first is a run of a pipeline: the others are the commits that such runs make. A table
-    that is maintained is compacted and its snapshots expire after every hundred loads.
+    Merges are runs of a pipeline. Of appends only the first is: the others are the commits that
+    such runs make. A table that is maintained is compacted and its snapshots expire after every
+    hundred loads.
     """
     from floe_ingestion_defs.destinations import compact, expire
     from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import add_snapshot
@@ -77,7 +85,12 @@ def load_often(
         write_data_file,
     )
 
-    make_pipeline("floe", home, TABLE).run(_readings(0, kind))
+    pipeline = make_pipeline("floe", home, TABLE)
+    pipeline.run(_readings(0, kind))
+    if kind == "merge":
+        for number in range(1, loads):
+            pipeline.run(_readings(number, kind))
+        return
     dataset = Dataset(open_catalog(home), DATASET)
     for number in range(1, loads):
         table = dataset.load_table(TABLE)
@@ -104,21 +117,32 @@ def load_again(home: Path, cache: Path, kind: Kind) -> Measurement:
 
 
 def _rows(number: int) -> Any:
+    return _table(range(number * ROWS, (number + 1) * ROWS), number)
+
+
+def _merged_rows(number: int) -> Any:
+    if not number:
+        return _table(range(_FIRST_MERGED), number)
+    ids = random.Random(number).sample(range(_FIRST_MERGED), ROWS // 2)
+    first_new = _FIRST_MERGED + number * ROWS
+    return _table([*ids, *range(first_new, first_new + ROWS // 2)], number)
+
+
+def _table(ids: Iterable[int], number: int) -> Any:
     import pyarrow as pa
 
-    ids = range(number * ROWS, (number + 1) * ROWS)
-    return pa.table({"id": pa.array(ids, pa.int64()), "value": [f"load {number}"] * ROWS})
+    column = pa.array(ids, pa.int64())
+    return pa.table({"id": column, "value": [f"load {number}"] * len(column)})
 
 
 def _readings(number: int, kind: Kind) -> Any:
     import dlt
 
-    dispositions: dict[Kind, Any] = {
-        "append": "append",
-        "merge": {"disposition": "merge", "strategy": "upsert"},
-    }
+    if kind == "append":
+        return dlt.resource([_rows(number)], name=TABLE, write_disposition="append")
+    upsert: Any = {"disposition": "merge", "strategy": "upsert"}
     return dlt.resource(
-        [_rows(number)], name=TABLE, primary_key="id", write_disposition=dispositions[kind]
+        [_merged_rows(number)], name=TABLE, primary_key="id", write_disposition=upsert
     )
 
 
