@@ -10,8 +10,9 @@ import click
 from floe_ingestion_defs.cli import inspect, maintain
 from floe_ingestion_defs.cli.dev import dev
 from floe_ingestion_defs.cli.doctor import doctor
-from floe_ingestion_defs.cli.failures import describe
+from floe_ingestion_defs.cli.failures import Failure, describe
 from floe_ingestion_defs.cli.session import Session
+from floe_ingestion_defs.dlt_plugin import ErrorCategory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # It returns the exit code of `context.exit()`, and None after a command.
         return floe.main(given, prog_name="floe", standalone_mode=False, obj=session) or 0
     except click.ClickException as error:
-        error.show()
+        if _JSON in given:
+            session.as_json = True
+            session.show_failure(Failure(error.format_message(), ErrorCategory.CONFIGURATION))
+        else:
+            error.show()
         return error.exit_code
     except click.Abort:
         return _INTERRUPTED

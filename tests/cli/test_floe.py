@@ -75,6 +75,16 @@ def test_the_console_script_is_the_command() -> None:
     assert project["project"]["scripts"] == {"floe": "floe_ingestion_defs.cli.main:main"}
 
 
+def test_a_wrong_command_line_is_a_failure_in_json_too() -> None:
+    run = floe("log", "--json", "--absent")
+    assert run.returncode == 2
+    assert run.stderr == ""
+    error = json.loads(run.stdout)["error"]
+    assert error["category"] == "CONFIGURATION"
+    assert "--absent" in error["reason"]
+    assert error["remedy"]
+
+
 def test_help_needs_neither_dlt_nor_a_catalog() -> None:
     """It is quick, and lists each command."""
     code = (

@@ -17,6 +17,7 @@ from floe_ingestion_defs.dagster_wiring import (
     build_ingestion_definitions,
     create_shared_definitions,
 )
+from floe_ingestion_defs.dagster_wiring.automation import maintenance
 from floe_ingestion_defs.dagster_wiring.settings.maintenance import MaintenanceSettings
 from floe_ingestion_defs.destinations import Dataset, open_catalog
 from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import add_snapshot
@@ -275,9 +276,50 @@ def test_a_table_that_fails_does_not_hold_up_the_others(small_files: Dataset) ->
     assert not result.success
     failed = {event.step_key for event in result.all_events if event.is_step_failure}
     assert failed == {"compact__bronze[returns]"}
+    succeeded = {event.step_key for event in result.all_events if event.is_step_success}
+    assert "remove_orphans__bronze" in succeeded
     orders = small_files.load_table("orders")
     assert orders is not None
     assert len(list(orders.scan().plan_files())) == 1
+
+
+def test_snapshots_expire_where_the_compaction_fails(small_files: Dataset) -> None:
+    """A column to z-order by that the table lacks fails the compaction alone."""
+    load_returns(small_files, [1])
+    blocks = {"returns": {"z_order": ["absent"]}}
+    job = definitions(resources=blocks, orders=None, returns={}).resolve_job_def(JOB)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance, raise_on_error=False)
+    assert not result.success
+    observed = {
+        str(event.asset_key.to_user_string()): set(
+            event.asset_observation_data.asset_observation.metadata
+        )
+        for event in result.all_events
+        if event.event_type_value == "ASSET_OBSERVATION" and event.asset_key is not None
+    }
+    assert observed["ingestion__returns__returns"] == {"snapshots_before", "snapshots_expired"}
+
+
+def test_a_catalog_that_does_not_open_fails_without_its_secrets(
+    small_files: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the step that lists the tables nor that of the orphans shows them."""
+    uri = "postgresql+psycopg2://user:s3cret-word@127.0.0.1:1/none"
+    job = definitions(orders={}).resolve_job_def(JOB)
+
+    def fail(*arguments: object) -> None:
+        msg = f"cannot connect to {uri}"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(maintenance, "open_configured_catalog", fail)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance, raise_on_error=False)
+    failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    assert len(failures) == 2
+    for failure in failures:
+        assert failure.user_failure_data is not None
+        assert "s3cret-word" not in str(failure.error)
 
 
 def test_compaction_runs_where_the_location_says(

@@ -24,6 +24,7 @@ from floe_ingestion_defs.dlt_plugin.config.destination import (
     open_configured_catalog,
 )
 from floe_ingestion_defs.dlt_plugin.config.names import find_name
+from floe_ingestion_defs.dlt_plugin.errors.categories import error_chain
 from floe_ingestion_defs.dlt_plugin.errors.exceptions import PipelineConfigurationError
 from floe_ingestion_defs.dlt_plugin.errors.redaction import redactor_for
 
@@ -70,9 +71,12 @@ class MaintainedDataset:
     def failure(self, what: str, error: Exception) -> dg.Failure:
         """Return an error as the failure that Dagster shows, without secrets."""
         config = self.plugin.config.catalog_config
-        reason = redactor_for(dict(config), environment_of(config)).clean(str(error))
+        explained = next((each for each in error_chain(error) if str(each)), error)
+        reason = redactor_for(dict(config), environment_of(config)).clean(
+            f"{type(explained).__name__}: {explained}"
+        )
         category = categorize_error(error)
-        shown = f"{category.value}: {what}\n{type(error).__name__}: {reason}\n{REMEDIES[category]}"
+        shown = f"{category.value}: {what}\n{reason}\n{REMEDIES[category]}"
         return dg.Failure(shown, metadata={"category": category.value}, allow_retries=False)
 
 
@@ -153,8 +157,8 @@ def _create_job(dataset: MaintainedDataset) -> dg.JobDefinition:
         description="List the tables to maintain.",
     )
     def list_tables() -> Iterator[dg.DynamicOutput[str]]:
-        opened = dataset.open()
         try:
+            opened = dataset.open()
             listed = sorted(name for *_, name in opened.catalog.list_tables(opened.namespace))
         except Exception as error:
             # A boundary: catalogs raise any exception of their drivers.
@@ -176,8 +180,7 @@ def _create_job(dataset: MaintainedDataset) -> dg.JobDefinition:
     @dg.op(
         name=f"remove_orphans__{dataset.identifier}",
         pool=POOL,
-        ins={"compacted": dg.In(dg.Nothing)},
-        description="Delete files that nothing refers to.",
+        description="Delete files that nothing refers to, such as those that earlier runs expired.",
     )
     def remove_orphans(context: dg.OpExecutionContext) -> None:
         if dataset.settings.orphans is not None:
@@ -189,37 +192,58 @@ def _create_job(dataset: MaintainedDataset) -> dg.JobDefinition:
         tags={"dagster/priority": _PRIORITY, CAUSE_TAG: "maintenance"},
     )
     def maintain() -> None:
-        remove_orphans(list_tables().map(compact_table).collect())
+        list_tables().map(compact_table)
+        # It waits for no table: Dagster would leave it out each time that one of them fails.
+        remove_orphans()
 
     return maintain
 
 
 def _maintain(context: dg.OpExecutionContext, dataset: MaintainedDataset, table: str) -> None:
     """Compact a table and expire its snapshots, whose files the op of orphans deletes."""
-    from floe_ingestion_defs.destinations import CompactionOptions, ExpiryOptions, compact, expire
-
     name = f"{dataset.name}.{table}"
     settings = dataset.settings.for_table(dataset.tables.get(name))
     metadata: dict[str, Any] = {}
-    try:
-        opened = dataset.open()
-        if settings.compact:
-            z_order = _in_table(opened, table, settings.z_order)
-            metadata |= _describe(compact(opened, table, CompactionOptions(z_order=z_order)))
-        if settings.expire is not None:
-            expired = expire(opened, table, ExpiryOptions(settings.expire))
-            metadata |= {
-                "snapshots_before": expired.snapshots_before,
-                "snapshots_expired": expired.snapshots_expired,
-            }
-            if expired.obstacle:
-                metadata["not_expired"] = expired.obstacle
-    except Exception as error:
-        # A boundary: catalogs and stores raise any exception of their drivers.
-        raise dataset.failure(name, error) from None
+    failures = []
+    for task in (_compact, _expire):
+        try:
+            metadata |= task(dataset.open(), table, settings)
+        except Exception as error:
+            # A boundary: catalogs and stores raise any exception of their drivers.
+            failures.append(dataset.failure(name, error))
     context.add_output_metadata(metadata)
     if metadata and name in dataset.assets:
         context.log_event(dg.AssetObservation(dataset.assets[name], metadata=metadata))
+    if failures:
+        raise failures[0] from None
+
+
+def _compact(
+    dataset: "Dataset", table: str, settings: ResourceMaintenanceSettings
+) -> dict[str, Any]:
+    from floe_ingestion_defs.destinations import CompactionOptions, compact
+
+    if not settings.compact:
+        return {}
+    z_order = _in_table(dataset, table, settings.z_order)
+    return _describe(compact(dataset, table, CompactionOptions(z_order=z_order)))
+
+
+def _expire(
+    dataset: "Dataset", table: str, settings: ResourceMaintenanceSettings
+) -> dict[str, Any]:
+    from floe_ingestion_defs.destinations import ExpiryOptions, expire
+
+    if settings.expire is None:
+        return {}
+    expired = expire(dataset, table, ExpiryOptions(settings.expire))
+    metadata: dict[str, Any] = {
+        "snapshots_before": expired.snapshots_before,
+        "snapshots_expired": expired.snapshots_expired,
+    }
+    if expired.obstacle:
+        metadata["not_expired"] = expired.obstacle
+    return metadata
 
 
 def _in_table(dataset: "Dataset", table: str, columns: Sequence[str]) -> tuple[str, ...]:
