@@ -291,14 +291,10 @@ def test_snapshots_expire_where_the_compaction_fails(small_files: Dataset) -> No
     with dg.DagsterInstance.ephemeral() as instance:
         result = job.execute_in_process(instance=instance, raise_on_error=False)
     assert not result.success
-    observed = {
-        str(event.asset_key.to_user_string()): set(
-            event.asset_observation_data.asset_observation.metadata
-        )
-        for event in result.all_events
-        if event.event_type_value == "ASSET_OBSERVATION" and event.asset_key is not None
-    }
-    assert observed["ingestion__returns__returns"] == {"snapshots_before", "snapshots_expired"}
+    (failed,) = [event for event in result.all_events if event.is_step_failure]
+    assert failed.step_failure_data.user_failure_data is not None
+    done = failed.step_failure_data.user_failure_data.metadata
+    assert set(done) == {"category", "snapshots_before", "snapshots_expired"}
 
 
 def test_a_catalog_that_does_not_open_fails_without_its_secrets(

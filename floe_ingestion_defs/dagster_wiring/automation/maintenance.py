@@ -68,8 +68,16 @@ class MaintainedDataset:
         )
         return Dataset(catalog, self.name, rewrite_executor=configured.rewrite_executor)
 
-    def failure(self, what: str, error: Exception) -> dg.Failure:
-        """Return an error as the failure that Dagster shows, without secrets."""
+    def failure(
+        self, what: str, error: Exception, done: Mapping[str, Any] | None = None
+    ) -> dg.Failure:
+        """Return an error as the failure that Dagster shows, without secrets.
+
+        Args:
+            what: The dataset or table.
+            error: The error.
+            done: The metadata of what succeeded.
+        """
         config = self.plugin.config.catalog_config
         explained = next((each for each in error_chain(error) if str(each)), error)
         reason = redactor_for(dict(config), environment_of(config)).clean(
@@ -77,7 +85,8 @@ class MaintainedDataset:
         )
         category = categorize_error(error)
         shown = f"{category.value}: {what}\n{reason}\n{REMEDIES[category]}"
-        return dg.Failure(shown, metadata={"category": category.value}, allow_retries=False)
+        metadata = {"category": category.value, **(done or {})}
+        return dg.Failure(shown, metadata=metadata, allow_retries=False)
 
 
 def create_maintenance_definitions(sources: Sequence[ConfiguredSource]) -> dg.Definitions:
@@ -204,18 +213,18 @@ def _maintain(context: dg.OpExecutionContext, dataset: MaintainedDataset, table:
     name = f"{dataset.name}.{table}"
     settings = dataset.settings.for_table(dataset.tables.get(name))
     metadata: dict[str, Any] = {}
-    failures = []
+    errors = []
     for task in (_compact, _expire):
         try:
             metadata |= task(dataset.open(), table, settings)
         except Exception as error:
             # A boundary: catalogs and stores raise any exception of their drivers.
-            failures.append(dataset.failure(name, error))
+            errors.append(error)
+    if errors:
+        raise dataset.failure(name, errors[0], metadata) from None
     context.add_output_metadata(metadata)
     if metadata and name in dataset.assets:
         context.log_event(dg.AssetObservation(dataset.assets[name], metadata=metadata))
-    if failures:
-        raise failures[0] from None
 
 
 def _compact(
