@@ -50,6 +50,14 @@ def test_the_files_of_a_dropped_branch_are_gone(world: World) -> None:
     assert world.production.values("events", "id") == [1, 2]
 
 
+def test_nested_namespaces_of_a_branch_are_dropped(world: World) -> None:
+    """pyiceberg's SQL catalog admits them, but no tables in them."""
+    branch = world.enter_branch()
+    branch.catalog.create_namespace("lake.raw__pr_123")
+    assert drop_branch(branch.catalog) == ["lake.raw__pr_123"]
+    assert not branch.catalog.namespace_exists("lake.raw__pr_123")
+
+
 def test_only_a_branch_s_own_namespaces_are_dropped(world: World) -> None:
     """Neither production's, nor another branch's, nor one that is only named like its own."""
     world.production.load(shop(2))

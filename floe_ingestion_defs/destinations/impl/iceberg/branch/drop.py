@@ -11,6 +11,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.branch.clone_tables import (
     PROBE_PREFIX,
     own_locations,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.namespaces import list_all_namespaces
 from floe_ingestion_defs.destinations.impl.iceberg.dataset import Dataset
 from floe_ingestion_defs.destinations.impl.iceberg.errors import DatasetRefused
 from floe_ingestion_defs.destinations.impl.iceberg.files.listing import list_files
@@ -44,7 +45,7 @@ def drop_branch(catalog: Catalog) -> list[str]:
             "production or a local deployment."
         )
         raise DatasetRefused(msg)
-    names = (".".join(levels) for levels in catalog.list_namespaces())
+    names = (".".join(levels) for levels in list_all_namespaces(catalog))
     datasets = [Dataset(catalog, name) for name in names if branch.owns(name)]
     for dataset in datasets:
         _require_own_making(dataset, branch)

@@ -15,10 +15,11 @@ from floe_ingestion_defs.destinations.impl.iceberg.branch.clone_tables import (
     SHARED_PROPERTY,
     own_locations,
 )
+from floe_ingestion_defs.destinations.impl.iceberg.catalog.namespaces import list_all_namespaces
 from floe_ingestion_defs.destinations.impl.iceberg.files.listing import folder_key, parent_folders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
@@ -96,8 +97,11 @@ def find_other_tables(catalog: Catalog, namespace: Identifier) -> OtherTables:
             return {}
         return dict.fromkeys(map(folder_key, _locations(table)), ".".join(identifier))
 
+    def not_listed(above: Identifier, error: Exception) -> None:
+        others.unknown.append(_named("namespace", above or ("",), error))
+
     def identifiers() -> Iterator[Identifier]:
-        for other in _namespaces(catalog, (), others):
+        for other in list_all_namespaces(catalog, on_error=not_listed):
             if other == namespace:
                 continue
             try:
@@ -112,24 +116,6 @@ def find_other_tables(catalog: Catalog, namespace: Identifier) -> OtherTables:
         for folders in threads.map(folders_of, identifiers()):
             others.folders.update(folders)
     return others
-
-
-def _namespaces(catalog: Catalog, parent: Identifier, others: OtherTables) -> Iterable[Identifier]:
-    from pyiceberg.exceptions import BadRequestError, NoSuchNamespaceError
-
-    try:
-        below = catalog.list_namespaces(parent)
-    except NoSuchNamespaceError:
-        return
-    except Exception as error:
-        # The same boundary. A catalog without nested namespaces may call the request bad.
-        if not (parent and isinstance(error, BadRequestError | NotImplementedError)):
-            others.unknown.append(_named("namespace", parent or ("",), error))
-        return
-    for namespace in below:
-        if len(namespace) > len(parent):
-            yield namespace
-            yield from _namespaces(catalog, namespace, others)
 
 
 def _named(kind: str, identifier: Identifier, error: Exception) -> str:
