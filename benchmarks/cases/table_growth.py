@@ -1,6 +1,6 @@
 """The cost of a load into a table that was loaded often: appends and merges of 100 rows each.
 
-Half of the rows that are merged have the keys of rows anywhere in the table, the others are new.
+An `update` is a merge of rows of which half have the keys of rows anywhere in the table.
 """
 
 from __future__ import annotations
@@ -20,17 +20,22 @@ if TYPE_CHECKING:
 
     from benchmarks.runner import Bench
 
-Kind = Literal["append", "merge"]
+Kind = Literal["append", "merge", "update"]
 
 TABLE = "readings"
 ROWS = 100
-LOADS: dict[Kind, int] = {"append": 1_500, "merge": 300}
+LOADS: dict[Kind, int] = {"append": 1_500, "merge": 300, "update": 300}
+TITLES: dict[Kind, str] = {
+    "append": f"append of {ROWS} rows",
+    "merge": f"merge of {ROWS} rows",
+    "update": f"merge of {ROWS} rows, half of them with keys all over the table",
+}
 ALL_LOADS = 2_000
 _FEW = 3
 _TENTH = 10
 _MAINTAINED_AFTER = 100
 _MOST_BYTES = 2_000_000
-_FIRST_MERGED = 30_000
+_FIRST_UPDATED = 30_000
 
 
 def compare(bench: Bench) -> list[Row]:
@@ -43,7 +48,7 @@ def compare(bench: Bench) -> list[Row]:
         few, many = (bench.measure(name, load_again, kind=kind) for name in names.values())
         growth = many.whole_seconds / few.whole_seconds
         target = at_most(1.3, growth, "whole run, relative to the third", ratio)
-        title = f"{kind} of {ROWS} rows, the {loads:,}th into one table"
+        title = f"{TITLES[kind]}, the {loads:,}th into one table"
         rows.append(Row(title, {FLOE: many, f"{FLOE}, the third": few}, [target]))
     return [*rows, _compare_maintained(bench)]
 
@@ -71,9 +76,9 @@ def load_often(
 ) -> None:
     """Load rows into a table so often, in snapshots like those of `load_again`.
 
-    Merges are runs of a pipeline. Of appends only the first is: the others are the commits that
-    such runs make. A table that is maintained is compacted and its snapshots expire after every
-    hundred loads.
+    Updates are runs of a pipeline. Of the others only the first is, and the rest are the commits
+    that such runs make. A table that is maintained is compacted and its snapshots expire after
+    every hundred loads.
     """
     from floe_ingestion_defs.destinations import compact, expire
     from floe_ingestion_defs.destinations.impl.iceberg.commits.commit import add_snapshot
@@ -87,7 +92,7 @@ def load_often(
 
     pipeline = make_pipeline("floe", home, TABLE)
     pipeline.run(_readings(0, kind))
-    if kind == "merge":
+    if kind == "update":
         for number in range(1, loads):
             pipeline.run(_readings(number, kind))
         return
@@ -120,11 +125,11 @@ def _rows(number: int) -> Any:
     return _table(range(number * ROWS, (number + 1) * ROWS), number)
 
 
-def _merged_rows(number: int) -> Any:
+def _updated_rows(number: int) -> Any:
     if not number:
-        return _table(range(_FIRST_MERGED), number)
-    ids = random.Random(number).sample(range(_FIRST_MERGED), ROWS // 2)
-    first_new = _FIRST_MERGED + number * ROWS
+        return _table(range(_FIRST_UPDATED), number)
+    ids = random.Random(number).sample(range(_FIRST_UPDATED), ROWS // 2)
+    first_new = _FIRST_UPDATED + number * ROWS
     return _table([*ids, *range(first_new, first_new + ROWS // 2)], number)
 
 
@@ -138,12 +143,10 @@ def _table(ids: Iterable[int], number: int) -> Any:
 def _readings(number: int, kind: Kind) -> Any:
     import dlt
 
-    if kind == "append":
-        return dlt.resource([_rows(number)], name=TABLE, write_disposition="append")
-    upsert: Any = {"disposition": "merge", "strategy": "upsert"}
-    return dlt.resource(
-        [_merged_rows(number)], name=TABLE, primary_key="id", write_disposition=upsert
-    )
+    upsert = {"disposition": "merge", "strategy": "upsert"}
+    disposition: Any = "append" if kind == "append" else upsert
+    rows = _updated_rows(number) if kind == "update" else _rows(number)
+    return dlt.resource([rows], name=TABLE, primary_key="id", write_disposition=disposition)
 
 
 CASES = [Case("table-growth", compare)]
