@@ -96,19 +96,27 @@ class UnknownLogFormat(DestinationTransientException):
 
     Attributes:
         log: The log's name.
-        version: The version of the row's format.
-        release: The release that wrote the row.
+        version: The version of the format.
+        release: The release that wrote it.
     """
 
-    def __init__(self, log: str, version: int | None, release: str | None, known: int) -> None:
+    def __init__(
+        self,
+        log: str,
+        version: int | None,
+        release: str | None,
+        known: int,
+        *,
+        what: str = "a row",
+    ) -> None:
         self.log = log
         self.version = version
         self.release = release
         found = "without a format" if version is None else f"in format {version}"
         super().__init__(
-            f"`{log}` has a row {found} that this release cannot read; it reads formats up to "
-            f"{known}. {release or 'Another program'} wrote the row. "
-            + (f"Upgrade this process to {release} or newer. " if release else "Delete the row. ")
+            f"`{log}` has {what} {found} that this release cannot read; it reads formats up to "
+            f"{known}. {release or 'Another program'} wrote {what}. "
+            + (f"Upgrade this process to {release} or newer. " if release else f"Delete {what}. ")
             + "Nothing was changed."
         )
 

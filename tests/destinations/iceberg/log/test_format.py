@@ -26,6 +26,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
 from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     FORMAT_VERSION,
     LOG_SCHEMA,
+    PROPERTIES_FORMAT,
     Load,
 )
 from floe_ingestion_defs.destinations.impl.iceberg.recover import recover
@@ -136,6 +137,29 @@ def test_an_unknown_format_names_the_release_that_is_needed(lake: Any) -> None:
     write_log(dataset, [_a_row(format_version=7, written_by="floe-ingestion-defs 99.0")])
     with pytest.raises(UnknownLogFormat, match=r"floe-ingestion-defs 99\.0 or newer"):
         dataset.log.read()
+
+
+@pytest.mark.parametrize("value", ["7 floe-ingestion-defs 99.0", "seven"])
+def test_properties_of_an_unknown_format_are_not_read(lake: Any, value: str) -> None:
+    """A newer release may change their meaning before it appends its first row."""
+    lake.load([{"id": 1}], table_name="users")
+    with lake.table("_dlt_loads").transaction() as transaction:
+        transaction.set_properties({PROPERTIES_FORMAT: value})
+    before = lake.table("_dlt_loads").metadata_location
+    error = lake.rejected([{"id": 2}], table_name="users")
+    assert isinstance(error, UnknownLogFormat)
+    assert f"`{PROPERTIES_FORMAT}`" in str(error)
+    assert ("floe-ingestion-defs 99.0 or newer" in str(error)) == value.startswith("7")
+    assert lake.table("_dlt_loads").metadata_location == before
+    assert lake.values("users", "id") == [1]
+
+
+def test_properties_of_a_known_format_are_read(lake: Any) -> None:
+    lake.load([{"id": 1}], table_name="users")
+    with lake.table("_dlt_loads").transaction() as transaction:
+        transaction.set_properties({PROPERTIES_FORMAT: f"{FORMAT_VERSION} a-release"})
+    lake.load([{"id": 2}], table_name="users")
+    assert lake.values("users", "id") == [1, 2]
 
 
 def test_an_unknown_field_is_reported_without_what_the_row_holds(lake: Any) -> None:

@@ -10,7 +10,8 @@ kind as each format wrote it:
    and raises `UnknownLogFormat` before it changes anything.
 2. A field is not renamed, and does not change its meaning or type. A new field takes its place, and
    the old one is read for as long as logs may hold it, which is forever.
-3. `format_version` and `written_by` are in each row of every format.
+3. `format_version` and `written_by` are in each row of every format. A change of a property of the
+   log is announced by `PROPERTIES_FORMAT`, which is also checked before anything is changed.
 4. The golden rows of the older formats stay as they are, and those of the new format are added.
 """
 
@@ -20,7 +21,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pydantic import ValidationError
@@ -28,8 +29,15 @@ from pydantic import ValidationError
 from floe_ingestion_defs.destinations.impl.iceberg.errors import UnknownLogFormat
 from floe_ingestion_defs.destinations.impl.iceberg.intent import LoadIntent
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 FORMAT_VERSION = 2
 """The newest format that this release reads, and the one that it writes."""
+
+PROPERTIES_FORMAT = "dlt.properties-format"
+"""The property of a log that a release will set, to `<format> <release>`, in the commit that first
+changes the meaning of the log's properties. No release has done so yet."""
 
 LOADS_TABLE = "_dlt_loads"
 BLOCKED_SUFFIX = "____blocked"
@@ -171,6 +179,20 @@ def load_from_row(log: str, row: dict[str, Any]) -> Load:
         settled_seq=row["settled_seq"],
         committed_at=row["inserted_at"],
     )
+
+
+def require_known_properties(log: str, properties: Mapping[str, str]) -> None:
+    """Check that this release can read the properties of a log.
+
+    Raises:
+        UnknownLogFormat: A newer release has changed their meaning.
+    """
+    version, _, release = properties.get(PROPERTIES_FORMAT, "0").partition(" ")
+    if not version.isdecimal() or int(version) > FORMAT_VERSION:
+        found = int(version) if version.isdecimal() else None
+        raise UnknownLogFormat(
+            log, found, release, FORMAT_VERSION, what=f"the property `{PROPERTIES_FORMAT}`"
+        )
 
 
 def require_known_format(log: str, rows: pa.Table) -> None:

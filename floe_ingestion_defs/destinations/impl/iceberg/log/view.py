@@ -31,6 +31,7 @@ from floe_ingestion_defs.destinations.impl.iceberg.log.format import (
     Load,
     load_from_row,
     require_known_format,
+    require_known_properties,
 )
 
 if TYPE_CHECKING:
@@ -127,8 +128,9 @@ class LogView:
         """Read the log.
 
         Raises:
-            UnknownLogFormat: A newer release wrote a row, which this one cannot read.
+            UnknownLogFormat: A newer release wrote a row or a property.
         """
+        require_known_properties(".".join(table.name()), table.properties)
         self.table = table
         self.read = Since()
         self.begins_namespace = begins_namespace
