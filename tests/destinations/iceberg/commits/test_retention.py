@@ -79,6 +79,23 @@ def test_a_table_that_forbids_garbage_collection_keeps_all_snapshots(lake: Lake)
     assert len(read(lake).metadata.snapshots) == 32
 
 
+def test_a_table_may_keep_its_snapshots_for_longer_than_python_can_represent(lake: Lake) -> None:
+    """A load that could not compute the age would be blocked after its commit."""
+    load(lake, 1, {"history.expire.max-snapshot-age-ms": str(2**63 - 1)})
+    lengthen(lake, 30)
+    load(lake, 2)
+    assert len(read(lake).metadata.snapshots) == 32
+    assert lake.values("t", "id") == [1, 2]
+
+
+def test_a_branch_may_keep_its_snapshots_for_longer_than_python_can_represent(lake: Lake) -> None:
+    metadata = history(lake, minutes=60 * 24 * 30, count=30)
+    trial = ref(15, "branch", **{"max-snapshot-age-ms": 2**63 - 1})
+    metadata = metadata.model_copy(update={"refs": {**metadata.refs, "trial": trial}})
+    kept = ids(metadata.snapshots) - ids(expired_snapshots(metadata, Retention()))
+    assert kept >= set(range(1, 16))
+
+
 def test_a_tag_that_is_created_while_its_snapshot_expires_is_kept(lake: Lake) -> None:
     load(lake, 1, KEEP_THREE)
     added = lengthen(lake, 30)

@@ -235,6 +235,30 @@ def test_table_properties_are_set_at_creation(lake: Lake) -> None:
     assert footer.row_group(0).column(0).compression == "GZIP"
 
 
+@pytest.mark.parametrize(
+    ("codec", "level", "written"),
+    [
+        ("UNCOMPRESSED", "1", "UNCOMPRESSED"),
+        ("snappy", "3", "SNAPPY"),
+        ("zstd", "99", "ZSTD"),
+        ("gzip", "fast", "GZIP"),
+        ("lzo", "1", "ZSTD"),
+    ],
+)
+def test_a_compression_that_arrow_cannot_write_fails_no_load(
+    lake: Lake, codec: str, level: str, written: str
+) -> None:
+    """Such a property of another engine would block the table after the load's commit."""
+    properties = {
+        "write.parquet.compression-codec": codec,
+        "write.parquet.compression-level": level,
+    }
+    lake.load(laid_out(ROWS, "flag", table_properties=properties))
+    (task, *_) = lake.table("t").scan().plan_files()
+    footer = pq.read_metadata(task.file.file_path.removeprefix("file://"))
+    assert footer.row_group(0).column(0).compression == written
+
+
 def test_a_table_keeps_its_layout(lake: Lake) -> None:
     """A layout is a new table's; a load that asks for another one is loaded into the old."""
     lake.load(laid_out(ROWS, "flag"))

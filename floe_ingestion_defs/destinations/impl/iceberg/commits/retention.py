@@ -40,6 +40,8 @@ MIN_SNAPSHOTS = 10
 # each hour but the last expire, too, unless its properties say how long snapshots are kept.
 MOST_RECENT = 100
 _HOUR_MS = 3_600_000
+# Other engines' properties may have longer ages, such as Java's largest number for "keep all".
+_LONGEST_MS = timedelta.max // timedelta(milliseconds=1)
 # So that a commit rarely has to expire any.
 _EXPIRED_AT_ONCE = 25
 
@@ -80,7 +82,7 @@ class Retention:
         default_count = MIN_SNAPSHOTS if min_snapshots is None else min_snapshots
         default_age = MAX_AGE if max_age is None else max_age
         return cls(
-            default_age if age is None else timedelta(milliseconds=age),
+            default_age if age is None else _age(age),
             max(1, default_count if count is None else count),
             MOST_RECENT if age is None else None,
         )
@@ -89,6 +91,11 @@ class Retention:
 def _whole_number(value: str | None) -> int | None:
     """Return a property as a number; one that is not valid counts as not set."""
     return int(value) if value is not None and value.isdecimal() else None
+
+
+def _age(milliseconds: int) -> timedelta:
+    """Return an age, at most the longest that Python can represent."""
+    return timedelta(milliseconds=min(milliseconds, _LONGEST_MS))
 
 
 def is_expiry_allowed(metadata: TableMetadata) -> bool:
@@ -196,7 +203,7 @@ class _History:
         """Yield what a branch keeps of its own history."""
         least = ref.min_snapshots_to_keep or retention.min_snapshots
         age = ref.max_snapshot_age_ms
-        longest = timedelta(milliseconds=age) if age is not None else timedelta()
+        longest = _age(age) if age is not None else timedelta()
         if ref.snapshot_ref_type != "branch":
             return
         for number, snapshot in enumerate(self._ancestors(ref.snapshot_id)):

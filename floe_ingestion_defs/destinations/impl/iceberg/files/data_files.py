@@ -76,6 +76,11 @@ def arrow_schema(metadata: TableMetadata) -> pa.Schema:
     return schema
 
 
+# Iceberg's codecs, of which some have levels from 1 on.
+_CODECS_WITHOUT_LEVELS = {"uncompressed": "none", "none": "none", "snappy": "snappy", "lz4": "lz4"}
+_MOST_OF_LEVELS = {"zstd": 22, "gzip": 9, "brotli": 11}
+
+
 def parquet_writer(sink: Any, metadata: TableMetadata, first: pa.Table) -> pq.ParquetWriter:
     """Open a Parquet writer for the table's rows, with the compression that the table specifies.
 
@@ -84,18 +89,30 @@ def parquet_writer(sink: Any, metadata: TableMetadata, first: pa.Table) -> pq.Pa
         metadata: The table.
         first: The first rows that will be written, which decide the columns with a dictionary.
     """
-    codec = metadata.properties.get("write.parquet.compression-codec", "zstd")
-    level = metadata.properties.get("write.parquet.compression-level")
+    codec, level = _compression(metadata)
     return pq.ParquetWriter(
         sink,
         arrow_schema(metadata),
-        compression="none" if codec == "uncompressed" else codec,
-        # Level 1 of zstd, where the table does not specify one: a merge rewrites whole files, and
-        # TPC-H's orders are written a quarter faster than at level 3, into files 4 % larger.
-        compression_level=int(level) if level else (1 if codec == "zstd" else None),
+        compression=codec,
+        compression_level=level,
         use_dictionary=_dictionary_columns(first),
         store_decimal_as_integer=True,
     )
+
+
+def _compression(metadata: TableMetadata) -> tuple[str, int | None]:
+    """Return the codec and its level; what Arrow cannot write does not fail a committed load."""
+    codec = metadata.properties.get("write.parquet.compression-codec", "zstd").lower()
+    if codec in _CODECS_WITHOUT_LEVELS:
+        return _CODECS_WITHOUT_LEVELS[codec], None
+    if codec not in _MOST_OF_LEVELS:
+        codec = "zstd"
+    level = metadata.properties.get("write.parquet.compression-level") or ""
+    if level.isdecimal() and 1 <= int(level) <= _MOST_OF_LEVELS[codec]:
+        return codec, int(level)
+    # Level 1 of zstd, where the table does not specify one: a merge rewrites whole files, and
+    # TPC-H's orders are written a quarter faster than at level 3, into files 4 % larger.
+    return codec, 1 if codec == "zstd" else None
 
 
 def _dictionary_columns(rows: pa.Table) -> list[str] | bool:
