@@ -31,7 +31,10 @@ from floe_ingestion_defs.destinations.impl.iceberg.files.position_deletes import
     unneeded_deletes,
     write_position_deletes,
 )
-from floe_ingestion_defs.destinations.impl.iceberg.files.sorting import order_of_sorted_rows
+from floe_ingestion_defs.destinations.impl.iceberg.files.sorting import (
+    is_sorted,
+    order_of_sorted_rows,
+)
 from floe_ingestion_defs.destinations.impl.iceberg.files.staged_files import write_staged
 from floe_ingestion_defs.destinations.impl.iceberg.parallel.in_parallel import in_parallel
 
@@ -163,7 +166,7 @@ def _changed(work: _Work, task: FileScanTask) -> _FileChange | None:
         rewritten = _Moved(task, marked, is_whole=True)
         if task.file.file_size_in_bytes < COMBINED_BYTES:
             return _FileChange([task.file, *removed], [], rewritten)
-        return _FileChange([task.file, *removed], _write_rewritten(work, rewritten))
+        return _FileChange([task.file, *removed], _write_moved(work, [rewritten]))
     numbers = np.flatnonzero(marked.to_numpy())
     # A delete file of several data files stays, and deletes its rows.
     is_shared = len(removed) < len(task.delete_files)
@@ -188,26 +191,27 @@ def _portions(moved: Iterable[_Moved]) -> Iterator[list[_Moved]]:
 
 
 def _write_moved(work: _Work, portion: Sequence[_Moved]) -> list[DataFile]:
-    """Write the rows of several data files as they are after the change."""
-    if len(portion) == 1 and portion[0].is_whole:
-        return _write_rewritten(work, portion[0])
+    """Write the rows that move from some data files, as they are after the change."""
+    metadata, io, first = work.metadata, work.io, portion[0]
     batches = (batch for moved in portion for batch in _applied(work, moved))
-    return _write_split(work, batches)
-
-
-def _write_rewritten(work: _Work, moved: _Moved) -> list[DataFile]:
-    """Write all rows of one data file as they are after the change."""
-    metadata, io, file = work.metadata, work.io, moved.task.file
-    batches = _applied(work, moved)
-    is_of_earlier_spec = file.spec_id != metadata.default_spec_id
-    if is_of_earlier_spec or (work.rows.keeps_rows and not metadata.spec().is_unpartitioned()):
+    is_of_earlier_spec = first.task.file.spec_id != metadata.default_spec_id
+    may_leave_partition = work.rows.keeps_rows and not metadata.spec().is_unpartitioned()
+    is_several = len(portion) > 1
+    if (
+        not first.is_whole
+        or is_of_earlier_spec
+        or may_leave_partition
+        or (is_several and is_sorted(metadata))
+    ):
         return _write_split(work, batches)
     path = data_path(metadata, "rewritten")
     if not write_data_file(io, metadata, path, batches):
         return []
     # Rows may be sorted by a column whose values change.
-    sort_order_id = None if work.rows.keeps_rows else file.sort_order_id
-    return [data_file_from_footer(metadata, io, path, file.partition, sort_order_id)]
+    keeps_order = not (is_several or work.rows.keeps_rows)
+    sort_order_id = first.task.file.sort_order_id if keeps_order else None
+    partition = first.task.file.partition
+    return [data_file_from_footer(metadata, io, path, partition, sort_order_id)]
 
 
 def _write_split(work: _Work, batches: Iterable[pa.RecordBatch]) -> list[DataFile]:
