@@ -177,15 +177,6 @@ def test_a_rejected_source_is_extracted_again_and_the_others_are_not(
 
 def test_a_run_that_ends_between_its_loads_is_continued_from_a_new_directory(run: Any) -> None:
     run.pipeline().run([shop(1), crm(1)])
-    loads = 0
-
-    def around(phase: str) -> Any:
-        nonlocal loads
-        loads += phase == "stage"
-        if loads == 2:
-            raise Ended
-        return nullcontext()
-
     pipeline = run.pipeline()
     pipeline.destination = run.open(around_phase=end_at_the_second_load())
     with pytest.raises(PipelineStepFailed):

@@ -86,9 +86,13 @@ class _Moved:
     is_whole: bool
 
     @property
-    def rows(self) -> int:
-        """How many rows move, at most."""
-        return len(self.marked) if self.is_whole else pc.sum(self.marked).as_py()
+    def share(self) -> float:
+        """The share of the rows, or of the bytes, that one task writes; the greater of both."""
+        if not self.is_whole:
+            changed: int = pc.sum(self.marked).as_py()
+            return changed / _COMBINED_ROWS
+        size = self.task.file.file_size_in_bytes
+        return max(len(self.marked) / _COMBINED_ROWS, size / COMBINED_BYTES)
 
     @property
     def group(self) -> Hashable:
@@ -181,12 +185,14 @@ def _changed(work: _Work, task: FileScanTask) -> _FileChange | None:
 def _portions(moved: Iterable[_Moved]) -> Iterator[list[_Moved]]:
     """Yield the rows of several data files that one task writes: a file alone may have few."""
     portions: dict[Hashable, list[_Moved]] = defaultdict(list)
+    shares: dict[Hashable, float] = defaultdict(float)
     for each in moved:
-        portion = portions[each.group]
-        portion.append(each)
-        size = sum(other.task.file.file_size_in_bytes for other in portion if other.is_whole)
-        if sum(other.rows for other in portion) >= _COMBINED_ROWS or size >= COMBINED_BYTES:
-            yield portions.pop(each.group)
+        group = each.group
+        portions[group].append(each)
+        shares[group] += each.share
+        if shares[group] >= 1:
+            del shares[group]
+            yield portions.pop(group)
     yield from portions.values()
 
 
